@@ -1,0 +1,111 @@
+"""Steps a second of `fit` on MNIST, batch 64, beside a bare loop and the usual DataLoader loop.
+
+    python benchmarks/train_speed.py [data root]
+
+"bare" repeats forward, loss, backward and the same optimizer's step on one fixed batch: nothing can
+be faster. "DataLoader" is torchvision's MNIST with ToTensor, no workers, SGD as it comes.
+The loops take turns, so that a busy machine slows all of them; the medians are compared.
+"""
+
+import os
+import statistics
+import sys
+import time
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch.nn.functional import cross_entropy
+from torch.utils.data import DataLoader
+from torchvision.datasets import MNIST
+from torchvision.transforms import ToTensor
+
+from prunelab.data import Dataset, load
+from prunelab.models import build
+from prunelab.train import Budget, evaluate, fit
+
+BATCH = 64
+BUDGET = Budget(epochs=1, lr=0.01, batch=BATCH, weight_decay=5e-4)
+
+
+def optimizer_of(net):
+    return torch.optim.SGD(net.parameters(), 0.01, 0.9, weight_decay=5e-4, fused=True)
+
+
+def step(net, optimizer, x, y):
+    loss = cross_entropy(net(x), y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+def bare(net, data: Dataset, steps: int) -> float:
+    optimizer = optimizer_of(net)
+    x, y = data.train.batch(slice(0, BATCH))
+    step(net, optimizer, x, y)
+    start = time.perf_counter()
+    for _ in range(steps):
+        step(net, optimizer, x, y)
+    return steps / (time.perf_counter() - start)
+
+
+def fitted(net, data: Dataset, steps: int) -> float:
+    """The steps of one `fit`, from the end of its first to the end of its last."""
+    budget = BUDGET.scaled((steps + 1) / BUDGET.steps(len(data.train))[0])
+    ends = []
+    fit(net, data, budget, after_step=lambda _: ends.append(time.perf_counter()), progress=True)
+    return (len(ends) - 1) / (ends[-1] - ends[0])
+
+
+def dataloader(net, mnist: MNIST, steps: int) -> float:
+    optimizer = torch.optim.SGD(net.parameters(), 0.01, 0.9, weight_decay=5e-4)
+    batches = iter(DataLoader(mnist, BATCH, shuffle=True))
+    step(net, optimizer, *next(batches))
+    start = time.perf_counter()
+    for x, y in islice(batches, steps):
+        step(net, optimizer, x, y)
+    return steps / (time.perf_counter() - start)
+
+
+def whole_epoch(name: str, data: Dataset) -> None:
+    """What the evaluation after each epoch adds."""
+    net = build(name)
+    start = time.perf_counter()
+    fit(net, data, BUDGET, progress=False)
+    total = time.perf_counter() - start
+    start = time.perf_counter()
+    evaluate(net, data.val), evaluate(net, data.test)
+    looks = time.perf_counter() - start
+    print(f"{name:14} one epoch {total:6.2f} s, of which evaluation {looks:5.2f} s")
+
+
+def compare(name: str, data: Dataset, mnist: MNIST | None, steps: int, repeats: int) -> None:
+    loops = {"bare": (bare, data), "fit": (fitted, data)}
+    if mnist is not None:
+        loops["DataLoader"] = (dataloader, mnist)
+    speeds = {loop: [] for loop in loops}
+    for _ in range(repeats):
+        for loop, (run, source) in loops.items():
+            torch.manual_seed(0)
+            speeds[loop].append(run(build(name), source, steps))
+    median = {loop: statistics.median(values) for loop, values in speeds.items()}
+    shown = ", ".join(f"{loop} {value:.0f}" for loop, value in median.items())
+    print(f"{name:14} steps/s: {shown}")
+    print(f"{name:14} fit / bare = {median['fit'] / median['bare']:.3f}   (target >= 0.9)")
+    if mnist is not None:
+        ratio = median["fit"] / median["DataLoader"]
+        print(f"{name:14} fit / DataLoader = {ratio:.2f}   (target >= 5)")
+
+
+def main() -> None:
+    root = Path(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("PRUNELAB_DATA", "data/cache"))
+    data = load("mnist", root=root)
+    mnist = MNIST(root, train=True, transform=ToTensor())
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+    compare("lenet-300-100", data, mnist, steps=200, repeats=15)
+    compare("lenet-5", data, None, steps=20, repeats=15)
+    whole_epoch("lenet-300-100", data)
+
+
+if __name__ == "__main__":
+    main()

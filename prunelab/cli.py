@@ -1,0 +1,179 @@
+"""The `prunelab` command: run the series, list it, build the report, look after the data sets.
+
+Whatever goes wrong is one line on stderr and exit code 2; a notebook that fails gives exit code 1,
+an interruption 130. Imports that take time happen inside the commands.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from prunelab.study import notebook, plan
+
+HANDLED = (OSError, ValueError, RuntimeError, TypeError)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:
+        """One line, without the usage that argparse puts before it."""
+        self.exit(2, f"prunelab: {message}; see `{self.prog} --help`\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except KeyboardInterrupt:
+        return _complain("interrupted; the same command goes on where this one stopped", 130)
+    except BrokenPipeError:  # `prunelab list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except HANDLED as error:
+        return _complain(" ".join(str(error).split()) or type(error).__name__, 2)
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"prunelab: {message}", file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="prunelab", description="A study of neural-network pruning.")
+    parser.add_argument("--version", action="version", version=f"prunelab {version('prunelab')}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _run_options(commands.add_parser("run", help="execute the numbered notebooks"))
+    listing = commands.add_parser("list", help="the notebooks of the series")
+    listing.set_defaults(command=_list)
+    report = commands.add_parser("report", help="one HTML page: tables, figures, deviations")
+    report.add_argument("--out", metavar="DIR", help="folder of a run; default: the latest one")
+    report.set_defaults(command=_report)
+    data = commands.add_parser("data", help="where data sets are; with NAME: fetch and verify")
+    data.add_argument("name", nargs="?", metavar="NAME")
+    data.add_argument("--data-root", metavar="DIR", help="folder with data sets")
+    data.set_defaults(command=_data)
+    return parser
+
+
+def _run_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("numbers", nargs="*", metavar="NN", help="which notebooks, e.g. 01; default: all")
+    add("--preset", default="quick", help=f"{', '.join(plan.PRESETS)}; default: quick")
+    add("--device", help="cpu or cuda; default: cuda where there is one")
+    add("--data-root", metavar="DIR", help="folder with data sets")
+    add("--out", metavar="DIR", help="where everything is written; default: runs/PRESET")
+    add("--workers", type=int, default=1, metavar="N", help="notebooks at once; default: 1")
+    add("--refresh", action="store_true", help="run and measure all again")
+    add("--write", action="store_true", help="also write the executed notebooks to notebooks/")
+    add("--limit", type=float, metavar="SECONDS", help="wall-clock limit for one notebook")
+    add(
+        "-p",
+        dest="parameters",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="set a further parameter of the notebooks; may be repeated",
+    )
+    parser.set_defaults(command=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from prunelab.study import report, series
+
+    fields = ("device", "data_root", "out", "workers", "refresh", "write", "limit")
+    chosen = {name: getattr(options, name) for name in fields}
+    chosen["parameters"] = dict(map(_assignment, options.parameters))
+    checked = plan.plan(options.numbers, options.preset, **chosen)
+    results = series.carry_out(checked)
+    page = report.build(checked.out, root=checked.root)
+    failed = [result.name for result in results if result.status != "ok"]
+    print(f"{len(results) - len(failed)} of {len(results)} notebooks finished")
+    if failed:
+        print(
+            f"failed: {', '.join(failed)}; see {_short(checked.out / 'notebooks')}/*.failed.ipynb"
+        )
+    print(f"report: {_short(page)}")
+    return 1 if failed else 0
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not (name.isidentifier() and equals):
+        raise ValueError(f"run: `-p` must be NAME=VALUE; got {text!r}")
+    with contextlib.suppress(ValueError, SyntaxError):
+        parsed = ast.literal_eval(value)
+        value = list(parsed) if isinstance(parsed, tuple) else parsed
+    return name, value
+
+
+def _list(options: argparse.Namespace) -> int:
+    books = notebook.notebooks()
+    width = max((len(book.name) for book in books), default=0)
+    for book in books:
+        print(f"{book.name:<{width}}  {book.title}")
+        costs = [f"{preset} {cost}" for preset, cost in book.costs.items()]
+        if costs:
+            print(f"{'':<{width}}  takes: {', '.join(costs)}")
+    if not books:
+        print("no notebooks yet")
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from prunelab.study import report
+
+    root = notebook.project_root()
+    out = Path(options.out) if options.out else _latest(root)
+    if options.out and not out.is_dir():
+        raise FileNotFoundError(f"report: `out` must be the folder of a run; got {options.out!r}")
+    print(f"report: {_short(report.build(out, root=root))}")
+    return 0
+
+
+def _latest(root: Path) -> Path:
+    """The run that wrote its state last; without any run, a folder for the committed results."""
+    states = sorted(root.glob("runs/*/state.json"), key=lambda path: path.stat().st_mtime)
+    return states[-1].parent if states else root / "runs" / "committed"
+
+
+def _data(options: argparse.Namespace) -> int:
+    from prunelab import data, sources
+
+    if options.name is None:
+        print(f"{'digits':<14}  embedded")
+        for name in sources.READERS:
+            print(f"{name:<14}  {_whereabouts(name, options.data_root)}")
+        return 0
+    found = data.load(options.name, root=options.data_root)
+    sizes = {split: len(getattr(found, split)) for split in ("train", "val", "test")}
+    print(f"{options.name}: verified, checksum {found.checksum}, {json.dumps(sizes)} images")
+    return 0
+
+
+def _whereabouts(name: str, root: str | None) -> str:
+    from prunelab import sources
+
+    for place in sources.places(root):
+        if all(archive.present(place) for archive in sources.archives(name)):
+            return f"in {_short(place)}"
+    return f"not here; `prunelab data {name}` fetches it"
+
+
+def _short(path: Path) -> str:
+    """Relative to the current directory when it is below."""
+    path = Path(path).resolve()
+    here = Path.cwd().resolve()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

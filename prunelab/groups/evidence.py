@@ -1,0 +1,182 @@
+"""Evidence: what tracing learned about channels, and the groups that follow from it.
+
+Every output channel of every layer is an *atom*, an integer. While the network is followed, atoms
+are united (an addition makes two channels live and die together), fixed (with a reason) and seen at
+*sites* (axes of parameters and buffers). `Evidence.groups` turns this into `Groups`: connected
+components of atoms are channels, and channels seen at the same sites form a group.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from prunelab.groups.group import IN, OUT, Group, Groups, Slice
+
+
+@dataclass
+class Site:
+    """One axis of one tensor, with the atom at each of its positions."""
+
+    tensor: str
+    axis: int
+    role: str
+    atoms: np.ndarray
+
+    @property
+    def layer(self) -> str:
+        """Name of the module that owns the tensor."""
+        return self.tensor.rpartition(".")[0] or self.tensor
+
+
+class Evidence:
+    """Atoms, and what is known of them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.sites: dict[tuple[str, int], Site] = {}
+        self.reasons: list[tuple[np.ndarray, str]] = []
+        self.added: list[np.ndarray] = []
+        self._pairs: list[np.ndarray] = []
+        self._named: dict[object, np.ndarray] = {}
+
+    def atoms(self, key: object, n: int) -> np.ndarray:
+        """(n,) atoms; the same key gives the same ones: a layer that runs twice writes one set."""
+        if key not in self._named:
+            self._named[key] = np.arange(self.count, self.count + n)
+            self.count += n
+        return self._named[key]
+
+    def unite(self, a: np.ndarray, b: np.ndarray) -> None:
+        """a[i] and b[i] live and die together."""
+        a, b = np.broadcast_arrays(a, b)
+        self._pairs.append(np.stack([a.ravel(), b.ravel()]))
+
+    def fix(self, atoms: np.ndarray, reason: str) -> None:
+        """These atoms can never be removed; the first reason given is the one shown."""
+        self.reasons.append((np.unique(atoms), reason))
+
+    def see(self, tensor: str, axis: int, role: str, atoms: np.ndarray) -> None:
+        """Axis `axis` of `tensor` carries `atoms`."""
+        if (tensor, axis) in self.sites:
+            self.unite(self.sites[tensor, axis].atoms, atoms)
+        else:
+            self.sites[tensor, axis] = Site(tensor, axis, role, np.asarray(atoms))
+
+    def groups(self) -> Groups:
+        """The prunable groups, and for the rest the reasons."""
+        channel = self._channels()
+        fixed = {}
+        for atoms, reason in self.reasons:
+            for c in np.unique(channel[atoms]):
+                fixed.setdefault(int(c), reason)
+        sites = [Site(s.tensor, s.axis, s.role, channel[s.atoms]) for s in self.sites.values()]
+        kind = _kinds(sites, channel.max(initial=-1) + 1)
+        kind[list(fixed)] = -1
+        groups, ragged = _assemble(sites, kind)
+        outs = [s for s in sites if s.role == OUT]
+        shown: dict[str, str] = {}
+        for site in outs:
+            for c in np.unique(site.atoms):
+                reason = fixed.get(int(c)) or ragged.get(int(kind[c]))
+                if reason:
+                    shown.setdefault(site.layer, reason)
+        # A fixed stream is named once, by the layer that writes it first.
+        shown = {k: v for k, v in shown.items() if k in self._leaders(outs)}
+        added = np.unique(channel[np.concatenate(self.added)]) if self.added else []
+        writers = {s.layer for s in outs if np.isin(s.atoms, added).any()}
+        names = {g.name for g in groups}
+        return Groups(
+            groups,
+            {k: v for k, v in shown.items() if k not in names},
+            writers,
+            writers & _shares_input(sites),
+        )
+
+    def _channels(self) -> np.ndarray:
+        """(count,) the connected component of each atom."""
+        if not self._pairs:
+            return np.arange(self.count)
+        a, b = np.concatenate(self._pairs, axis=1)
+        graph = coo_array((np.ones(len(a), bool), (a, b)), shape=(self.count, self.count))
+        return connected_components(graph, directed=False)[1].astype(np.int64)
+
+    @staticmethod
+    def _leaders(outs: list[Site]) -> set[str]:
+        first: dict[int, str] = {}
+        for site in outs:
+            for c in np.unique(site.atoms):
+                first.setdefault(int(c), site.layer)
+        return set(first.values())
+
+
+def _kinds(sites: list[Site], channels: int) -> np.ndarray:
+    """(channels,) an id per channel: equal ids were seen equally often at the same sites.
+
+    Each site adds a random 64-bit number per sighting; equal sums mean equal sightings.
+    """
+    rng = np.random.default_rng(0)
+    weight = rng.integers(1, 2**63, size=len(sites), dtype=np.uint64)
+    total = np.zeros(channels, np.uint64)
+    for site, w in zip(sites, weight):
+        np.add.at(total, site.atoms, w)
+    return np.unique(total, return_inverse=True)[1].reshape(-1)
+
+
+def _assemble(sites: list[Site], kind: np.ndarray) -> tuple[list[Group], dict[int, str]]:
+    """Groups of the free kinds, and kind -> reason for those that cannot be written as slices."""
+    order = np.full(len(kind), -1)
+    size: dict[int, int] = {}
+    name: dict[int, str] = {}
+    for site in sorted(sites, key=lambda s: s.role != OUT):
+        found, first = np.unique(site.atoms, return_index=True)
+        for c in found[np.argsort(first)]:
+            k = int(kind[c])
+            if k >= 0 and order[c] < 0:
+                order[c] = size.get(k, 0)
+                size[k] = size.get(k, 0) + 1
+                name.setdefault(k, site.layer)
+    slices: dict[int, list[Slice]] = {k: [] for k in size}
+    ragged: dict[int, str] = {k: "it is a single unit" for k, n in size.items() if n < 2}
+    for site in sites:
+        for k, start, run in _runs(kind[site.atoms], order[site.atoms]):
+            repeat = len(run) // size[k]
+            if np.array_equal(run, np.repeat(np.arange(size[k]), repeat)):
+                slices[k].append(Slice(site.tensor, site.axis, repeat, start, site.role))
+            else:
+                ragged[k] = f"its channels are interleaved with others in `{site.tensor}`"
+    for k, found in slices.items():
+        if not any(s.role == OUT for s in found):
+            ragged.setdefault(k, "no layer writes it")
+    taken: set[str] = set()
+    groups = []
+    for k in size:
+        if k in ragged:
+            continue
+        label = name[k]
+        if label in taken:  # two groups written by one layer: halves of a chunk
+            label = f"{label}[{slices[k][0].offset}:]"
+        taken.add(label)
+        groups.append(Group(label, size[k], tuple(slices[k])))
+    return groups, ragged
+
+
+def _runs(kinds: np.ndarray, order: np.ndarray) -> list[tuple[int, int, np.ndarray]]:
+    """Maximal runs of one kind whose order never falls: (kind, start, order by position)."""
+    cuts = np.flatnonzero((np.diff(kinds) != 0) | (np.diff(order) < 0)) + 1
+    edges = [0, *cuts.tolist(), len(kinds)]
+    spans = [(a, b) for a, b in zip(edges, edges[1:]) if b > a and kinds[a] >= 0]
+    return [(int(kinds[a]), a, order[a:b]) for a, b in spans]
+
+
+def _shares_input(sites: list[Site]) -> set[str]:
+    """Layers that read a channel which another layer reads too."""
+    readers: dict[int, set[str]] = {}
+    reads = [(s.layer, np.unique(s.atoms)) for s in sites if s.role == IN]
+    for layer, channels in reads:
+        for c in channels:
+            readers.setdefault(int(c), set()).add(layer)
+    return {layer for layer, channels in reads if any(len(readers[int(c)]) > 1 for c in channels)}

@@ -1,0 +1,166 @@
+"""Slice, Group, Groups: the channels that live and die together, as data that prints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+
+OUT, IN, THROUGH = "out", "in", "through"
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One axis of one tensor that carries the channels of a group.
+
+    Channel `i` of the group sits at positions `offset + i * repeat` to
+    `offset + (i + 1) * repeat - 1` of axis `axis` of the parameter or buffer `tensor`.
+
+    Attributes:
+        tensor: name in the network's state dict.
+        axis: axis of that tensor.
+        repeat: positions per channel: pixels after a flatten, channels of one convolution group.
+        offset: first position: after a concatenation, the sum of what stands before.
+        role: "out" (a filter writes the channel), "in" (a layer reads it) or "through" (batch
+            norm, depthwise convolution and the like: one entry per channel on the way).
+    """
+
+    tensor: str
+    axis: int
+    repeat: int = 1
+    offset: int = 0
+    role: str = THROUGH
+
+    @property
+    def layer(self) -> str:
+        """Name of the module that owns the tensor."""
+        return self.tensor.rpartition(".")[0] or self.tensor
+
+
+@dataclass(frozen=True)
+class Group:
+    """Channels that can only be removed together, and every place they appear in.
+
+    Attributes:
+        name: the layer that writes the channels first, e.g. "layer1.0.conv1".
+        size: number of channels (of units, where a grouped convolution ties several channels).
+        slices: all tensor axes that carry them.
+    """
+
+    name: str
+    size: int
+    slices: tuple[Slice, ...]
+
+    @property
+    def producers(self) -> tuple[str, ...]:
+        """Layers whose filters write these channels, in order of execution."""
+        return _unique(s.layer for s in self.slices if s.role == OUT)
+
+    @property
+    def consumers(self) -> tuple[str, ...]:
+        """Layers that read these channels, in order of execution."""
+        return _unique(s.layer for s in self.slices if s.role == IN)
+
+    def __str__(self) -> str:
+        width = max(len(s.tensor) for s in self.slices)
+        head = f"{self.name}: {self.size} channels, {len(self.slices)} slices"
+        lines = [
+            f"  {s.tensor:<{width}}  axis {s.axis}  repeat {s.repeat:<3}"
+            f" offset {s.offset:<5} {s.role}"
+            for s in self.slices
+        ]
+        return "\n".join([head, *lines])
+
+
+class Groups(Mapping[str, Group]):
+    """The prunable groups of one network, by name, in order of execution.
+
+    Attributes:
+        fixed: layer name -> why its output channels are not offered for pruning.
+        writers: layers whose output is added to another activation (they write to a stream).
+        shortcuts: writers that read what another layer reads too: the projections.
+    """
+
+    def __init__(
+        self,
+        groups: Iterable[Group],
+        fixed: Mapping[str, str] | None = None,
+        writers: Iterable[str] = (),
+        shortcuts: Iterable[str] = (),
+    ):
+        self._groups = {group.name: group for group in groups}
+        self.fixed = dict(fixed or {})
+        self.writers = frozenset(writers)
+        self.shortcuts = frozenset(shortcuts)
+
+    def __getitem__(self, name: str) -> Group:
+        if name not in self._groups:
+            raise ValueError(f"groups: {self._unknown(name)}")
+        return self._groups[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._groups)
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._groups
+
+    def _unknown(self, name: str) -> str:
+        if name in self.fixed:
+            return f"`{name}` cannot be pruned: {self.fixed[name]}"
+        return f"no group `{name}`; groups are {', '.join(self._groups) or 'none'}"
+
+    def select(self, names: Iterable[str]) -> Groups:
+        """Only the groups named, in order of execution. ValueError on a name that is no group."""
+        chosen = {self[name].name for name in names}
+        kept = [group for name, group in self.items() if name in chosen]
+        return Groups(kept, self.fixed, self.writers, self.shortcuts)
+
+    def first_convolutions(self) -> Groups:
+        """Groups inside residual blocks whose reader writes to the stream.
+
+        In a basic block that is the first convolution, the one PFEC prunes in its A and B models;
+        the stream itself stays untouched.
+
+        Source: PFEC, section 3.4.
+        """
+        return self.select(
+            name
+            for name, group in self.items()
+            if not self.writers & set(group.producers) and self.writers & set(group.consumers)
+        )
+
+    def __str__(self) -> str:
+        parts = [str(group) for group in self.values()]
+        if self.fixed:
+            parts.append("fixed:\n" + "\n".join(f"  {k}: {v}" for k, v in self.fixed.items()))
+        return "\n".join(parts)
+
+    __repr__ = __str__
+
+    def to_json(self) -> str:
+        """The groups as JSON text."""
+        return json.dumps(
+            {
+                "groups": [asdict(group) for group in self.values()],
+                "fixed": self.fixed,
+                "writers": sorted(self.writers),
+                "shortcuts": sorted(self.shortcuts),
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Groups:
+        """The inverse of `to_json`."""
+        raw = json.loads(text)
+        groups = [
+            Group(g["name"], g["size"], tuple(Slice(**s) for s in g["slices"]))
+            for g in raw["groups"]
+        ]
+        return cls(groups, raw["fixed"], raw["writers"], raw["shortcuts"])
+
+
+def _unique(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))

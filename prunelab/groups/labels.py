@@ -1,0 +1,141 @@
+"""Activations while a network is followed: shape, and the atom at each position."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, fx, nn
+from torch.utils import _pytree as pytree
+
+from prunelab.groups.evidence import Evidence
+
+
+@dataclass
+class Tracked:
+    """An activation: its shape (a meta tensor) and the atom at each position."""
+
+    meta: Tensor
+    labels: Tensor
+
+
+@dataclass
+class Parameter:
+    """A parameter or buffer that the network's own code uses directly."""
+
+    meta: Tensor
+    name: str
+
+
+class Names:
+    """Canonical names of a network's tensors (a shared tensor has one name)."""
+
+    def __init__(self, net: nn.Module):
+        self._names = {}
+        for name, t in [*net.named_parameters(), *net.named_buffers()]:
+            self._names.setdefault(id(t), name)
+
+    def of(self, tensor: Tensor, default: str) -> str:
+        return self._names.get(id(tensor), default)
+
+    def __contains__(self, tensor: Tensor) -> bool:
+        return id(tensor) in self._names
+
+
+@dataclass
+class Op:
+    """One operation while it is followed: where it stands, its inputs, its output."""
+
+    node: fx.Node
+    name: str
+    module: nn.Module | None
+    args: tuple
+    kwargs: dict
+    out: object  # meta tensor, or a tuple of them
+    names: Names
+    evidence: Evidence
+
+    @property
+    def tracked(self) -> list[Tracked]:
+        leaves = pytree.tree_leaves((self.args, self.kwargs))
+        return [a for a in leaves if isinstance(a, Tracked)]
+
+    @property
+    def x(self) -> Tracked:
+        return self.tracked[0]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The module's own parameters and buffers, by canonical name."""
+        own = [*self.module.named_parameters(recurse=False)]
+        own += [*self.module.named_buffers(recurse=False)]
+        return {self.names.of(t, f"{self.name}.{k}"): t for k, t in own}
+
+
+def metas(tree: object) -> object:
+    """The same arguments with shapes in place of activations."""
+    return pytree.tree_map(lambda a: a.meta if isinstance(a, Tracked | Parameter) else a, tree)
+
+
+def labels_of(tree: object) -> object:
+    """The same arguments with labels in place of activations."""
+    return pytree.tree_map(lambda a: a.labels if isinstance(a, Tracked) else a, tree)
+
+
+def method(name: str) -> Callable:
+    """The tensor method `name` as a function."""
+    return lambda x, *args, **kwargs: getattr(x, name)(*args, **kwargs)
+
+
+def spread(atoms: np.ndarray | Tensor, axis: int, shape: torch.Size) -> Tensor:
+    """Labels of `shape` that carry `atoms` along `axis`; no memory beyond the atoms."""
+    view = [1] * len(shape)
+    view[axis] = -1
+    return torch.as_tensor(atoms).reshape(view).expand(shape)
+
+
+def varying(labels: Tensor) -> list[int]:
+    """Axes along which the labels differ."""
+    return [
+        d
+        for d, (n, stride) in enumerate(zip(labels.shape, labels.stride()))
+        if n > 1 and stride != 0 and bool((labels != labels.narrow(d, 0, 1)).any())
+    ]
+
+
+def along(labels: Tensor, axis: int) -> np.ndarray | None:
+    """(n,) atoms along `axis`, or None where the labels differ along another axis."""
+    if set(varying(labels)) - {axis % labels.ndim}:
+        return None
+    index = [0] * labels.ndim
+    index[axis] = slice(None)
+    return labels[tuple(index)].numpy()
+
+
+def blank(op: Op, shape: torch.Size, why: str) -> Tensor:
+    """Labels of one atom that can never be removed."""
+    atom = op.evidence.atoms((op.node.name, why), 1)
+    op.evidence.fix(atom, why)
+    return torch.as_tensor(atom).reshape([1] * len(shape)).expand(shape)
+
+
+def fix(op: Op, why: str) -> object:
+    """Fix every channel that enters; what comes out carries none."""
+    for x in op.tracked:
+        op.evidence.fix(x.labels.numpy(), why)
+    return pytree.tree_map(lambda o: blank(op, o.shape, why), op.out)
+
+
+def network_input(evidence: Evidence, x: Tensor) -> Tracked:
+    """The input's channels: never pruned."""
+    atoms = evidence.atoms("input", x.shape[1])
+    evidence.fix(atoms, "it is the network's input")
+    return Tracked(x, spread(atoms, 1, x.shape))
+
+
+def network_output(evidence: Evidence, outputs: list) -> None:
+    """The output's channels: never pruned."""
+    for out in outputs:
+        if isinstance(out, Tracked):
+            evidence.fix(out.labels.numpy(), "it is the network's output")

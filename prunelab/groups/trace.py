@@ -1,0 +1,117 @@
+"""trace(net, example): follow a network with torch.fx and find its groups of coupled channels.
+
+Beside every activation travels a *label tensor* of the same shape: at each position the atom (see
+`evidence`) of the channel that stands there. Layers that write channels make new atoms; operations
+that move data (flatten, permute, concatenate, ...) are run on the labels themselves, so their
+effect is exact; additions unite atoms; what mixes channels fixes them, with a reason.
+Activations live on the meta device: no arithmetic is done and no memory is used for them.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, fx, nn
+from torch.utils import _pytree as pytree
+
+from prunelab import meta
+from prunelab.groups import labels, table
+from prunelab.groups.evidence import Evidence
+from prunelab.groups.group import Groups
+
+
+def trace(net: nn.Module, example: Tensor) -> Groups:
+    """Find the groups of channels of `net` that can be pruned.
+
+    The network is followed as in evaluation; parts that only run in training (auxiliary
+    classifiers) are followed too, so that they fit the pruned network. `net` is not changed.
+
+    Args:
+        net: any module torch.fx can trace.
+        example: an input batch (N, ...); only its shape and dtype matter.
+
+    Returns:
+        The prunable groups in order of execution; `.fixed` says why other layers are not offered.
+
+    Raises:
+        TypeError: `example` is not a tensor, or `net` is no module.
+        ValueError: torch.fx cannot follow `net`, or `example` does not fit it.
+    """
+    if not isinstance(net, nn.Module):
+        raise TypeError(f"trace: `net` must be a torch.nn.Module, got {type(net).__name__}")
+    if not isinstance(example, Tensor):
+        raise TypeError(f"trace: `example` must be a tensor, got {type(example).__name__}")
+    if example.ndim < 2:
+        raise ValueError(
+            f"trace: `example` must be a batch (N, ...), got shape {tuple(example.shape)}"
+        )
+    twin = meta.twin(net)
+    evidence = Evidence()
+    x = torch.empty(2, *example.shape[1:], dtype=example.dtype, device="meta")
+    used = follow(twin.eval(), x, evidence)
+    if any(name not in used for name, _ in twin.named_parameters()):  # auxiliary classifiers
+        follow(twin.train(), x, evidence)
+    return evidence.groups()
+
+
+class _Tracer(fx.Tracer):
+    def is_leaf_module(self, m: nn.Module, qualified_name: str) -> bool:
+        return type(m) in table.MODULES or super().is_leaf_module(m, qualified_name)
+
+
+def _graph(net: nn.Module) -> tuple[fx.Graph, dict[str, nn.Module]]:
+    try:
+        graph = _Tracer().trace(net)
+    except Exception as error:  # fx raises whatever the network's own code raises on a proxy
+        raise ValueError(
+            f"trace: torch.fx cannot follow `net` ({type(net).__name__}): {_line(error)}"
+        ) from error
+    modules = {n.target: net.get_submodule(n.target) for n in graph.nodes if n.op == "call_module"}
+    return graph, modules
+
+
+def follow(net: nn.Module, x: Tensor, evidence: Evidence) -> set[str]:
+    """Run the graph of `net` on meta tensors with labels; returns the parameters it used."""
+    graph, modules = _graph(net)
+    names = labels.Names(net)
+    env: dict[fx.Node, object] = {}
+    inputs = 0
+    for node in graph.nodes:
+        if node.op == "placeholder":
+            inputs += 1
+            if inputs > 1 and not node.args:
+                raise ValueError(
+                    f"trace: `net` ({type(net).__name__}) takes {inputs} inputs or more;"
+                    " one input tensor is supported"
+                )
+            env[node] = labels.network_input(evidence, x) if inputs == 1 else node.args[0]
+        elif node.op == "get_attr":
+            env[node] = _attribute(net, node.target, names)
+        elif node.op == "output":
+            labels.network_output(evidence, pytree.tree_leaves(_load(node.args, env)))
+        else:
+            args, kwargs = _load(node.args, env), _load(node.kwargs, env)
+            try:
+                env[node] = table.apply(node, args, kwargs, modules, names, evidence)
+            except Exception as error:
+                shape = ", ".join(map(str, x.shape[1:]))
+                raise ValueError(
+                    f"trace: `example` of shape (N, {shape}) does not fit `net`"
+                    f" ({type(net).__name__}) at `{node.target}`: {_line(error)}"
+                ) from error
+    owned = {f"{path}.{k}" for path, m in modules.items() for k, _ in m.named_parameters()}
+    return owned | {n.target for n in graph.nodes if n.op == "get_attr"}
+
+
+def _attribute(net: nn.Module, target: str, names: dict[int, str]) -> object:
+    value = net
+    for part in target.split("."):
+        value = getattr(value, part)
+    return labels.Parameter(value, names.of(value, target)) if isinstance(value, Tensor) else value
+
+
+def _load(args: object, env: dict[fx.Node, object]) -> object:
+    return fx.node.map_arg(args, lambda n: env[n])
+
+
+def _line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0] or type(error).__name__

@@ -1,0 +1,90 @@
+"""Keep: what a pruning method decides. Which channels of a group, or which single weights, stay."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+
+from prunelab.groups import Groups
+
+
+class Keep(Mapping[str, Tensor]):
+    """Group or parameter name -> bool tensor; True = kept. Read-only.
+
+    A group's entry is 1-D, one value per channel. A parameter's entry has the parameter's shape.
+
+    Raises:
+        TypeError: an entry is no bool tensor.
+    """
+
+    def __init__(self, entries: Mapping[str, Tensor] = MappingProxyType({}), /):
+        for name, keep in entries.items():
+            if not isinstance(keep, Tensor) or keep.dtype != torch.bool:
+                kind = keep.dtype if isinstance(keep, Tensor) else type(keep).__name__
+                raise TypeError(f"Keep: `{name}` must be a bool tensor, got {kind}")
+        self._entries = {name: keep.detach().cpu().clone() for name, keep in entries.items()}
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Keep) or set(self) != set(other):
+            return NotImplemented if not isinstance(other, Keep) else False
+        return all(torch.equal(self[name], other[name]) for name in self)
+
+    __hash__ = None
+
+    def __repr__(self) -> str:
+        kept = (f"{name} {int(k.sum())}/{k.numel()}" for name, k in self.items())
+        return f"Keep({', '.join(kept)})"
+
+    def widths(self) -> dict[str, int]:
+        """Number of kept channels (or weights) by name."""
+        return {name: int(keep.sum()) for name, keep in self.items()}
+
+    def check(self, groups: Groups) -> Keep:
+        """Itself, if it fits `groups`.
+
+        Raises:
+            ValueError: unknown group, wrong length, or nothing left of a group.
+        """
+        for name, keep in self.items():
+            group = groups[name]
+            if keep.shape != (group.size,):
+                raise ValueError(
+                    f"Keep: `{name}` must have {group.size} entries, got shape {tuple(keep.shape)}"
+                )
+            if not keep.any():
+                raise ValueError(
+                    f"Keep: all {group.size} channels of `{name}` would be removed; keep at least 1"
+                )
+        return self
+
+    def to_json(self) -> str:
+        """JSON text: the shape and the kept positions of each entry."""
+        return json.dumps(
+            {
+                name: {"shape": list(keep.shape), "kept": keep.flatten().nonzero()[:, 0].tolist()}
+                for name, keep in self.items()
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Keep:
+        """The inverse of `to_json`."""
+        entries = {}
+        for name, entry in json.loads(text).items():
+            keep = torch.zeros(entry["shape"], dtype=torch.bool)
+            keep.view(-1)[entry["kept"]] = True
+            entries[name] = keep
+        return cls(entries)

@@ -1,0 +1,55 @@
+"""The papers' networks as plain modules: `build` makes one by name, freshly initialised."""
+
+from collections.abc import Callable
+from functools import partial
+
+from torch import nn
+
+from prunelab.models import alexnet, imagenet, lenet, resnet, vgg
+
+_MAKERS: dict[str, Callable[[int, int], nn.Module]] = {
+    "lenet-300-100": lenet.LeNet300100,
+    "lenet-5": lenet.LeNet5,
+    "vgg-16": vgg.vgg16,
+    "vgg-19": vgg.vgg19,
+    "resnet-20": partial(resnet.ResNet, 3),
+    "resnet-56": partial(resnet.ResNet, 9),
+    "resnet-110": partial(resnet.ResNet, 18),
+    "preresnet-56": partial(resnet.PreResNet, 9),
+    "alexnet": alexnet.AlexNet,
+    "vgg-16-imagenet": imagenet.vgg16,
+    "resnet-18": partial(imagenet.resnet, "resnet18"),
+    "resnet-34": partial(imagenet.resnet, "resnet34"),
+    "resnet-50": partial(imagenet.resnet, "resnet50"),
+}
+
+NAMES = tuple(_MAKERS)
+
+
+def build(name: str, num_classes: int = 10, in_channels: int | None = None) -> nn.Module:
+    """Make a network of the papers with fresh weights, drawn from torch's global generator.
+
+    Args:
+        name: one of `NAMES`.
+        num_classes: outputs of the last layer, >= 1.
+        in_channels: channels of the input image; by default 1 for the LeNets and 3 for the others.
+
+    Returns:
+        A float32 module in training mode on the CPU. Inputs are (N, in_channels, H, W): the LeNets
+        take 28x28, the other CIFAR networks up to 32x32, the last five 224x224 (AlexNet also 227).
+
+    Raises:
+        ValueError: unknown `name`, `num_classes` or `in_channels` not a positive integer.
+    """
+    if name not in _MAKERS:
+        raise ValueError(f"build: `name` must be one of {', '.join(NAMES)}; got {name!r}")
+    if in_channels is None:
+        in_channels = 1 if name.startswith("lenet") else 3
+    _positive("num_classes", num_classes)
+    _positive("in_channels", in_channels)
+    return _MAKERS[name](num_classes, in_channels)
+
+
+def _positive(argument: str, value: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"build: `{argument}` must be an integer >= 1; got {value!r}")

@@ -1,0 +1,113 @@
+"""scores: what a channel is worth, and how many of a group stay at a ratio.
+
+A score is larger for a more important channel. Scores are compared inside a group only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from prunelab.groups import Group, Groups
+
+NORMS = {"l1": 1, "l2": 2}
+
+
+def filter_norm(weight: Tensor, p: int = 1, axis: int = 0) -> Tensor:
+    r"""Importance of each filter: the p-norm of its weights.
+
+    .. math:: s_j = \\Big(\\sum_{l,k} |w_{j,l,k}|^p\\Big)^{1/p}
+
+    Args:
+        weight: (O, I, ...) of a convolution or linear layer.
+        p: order of the norm, 1 or 2.
+        axis: the axis of the filters (1 for a transposed convolution).
+
+    Returns:
+        (O,) scores >= 0.
+
+    Raises:
+        ValueError: `p` is neither 1 nor 2, or `weight` has fewer than 2 axes.
+
+    Source: PFEC, section 3.1 (l1) and section 4.4 (l2).
+    """
+    if p not in (1, 2):
+        raise ValueError(f"filter_norm: `p` must be 1 or 2, got {p}")
+    if weight.ndim < 2:
+        raise ValueError(f"filter_norm: `weight` must be (O, I, ...), got {tuple(weight.shape)}")
+    return torch.linalg.vector_norm(weight.detach().movedim(axis, 0).flatten(1), p, dim=1)
+
+
+def group_norm(
+    group: Group, tensors: Mapping[str, Tensor], p: int = 1, layers: frozenset[str] = frozenset()
+) -> Tensor:
+    """(size,) sum of the filter norms over all layers that write the group.
+
+    Args:
+        group: from `prunelab.groups.trace`.
+        tensors: the network's state dict.
+        p: order of the norm.
+        layers: sum over these layers only, where any of them writes the group.
+
+    Differs: the paper ranks one layer at a time. A group with several writers (a residual stream) is
+        ranked by their sum, or, with `layers`, by its shortcut as in section 3.4.
+    """
+    outs = [s for s in group.slices if s.role == "out" and tensors[s.tensor].ndim > 1]
+    chosen = [s for s in outs if s.layer in layers] or outs
+    total = 0
+    for s in chosen:
+        norm = filter_norm(tensors[s.tensor], p, s.axis)
+        norm = norm[s.offset : s.offset + s.repeat * group.size]
+        total = total + norm.view(group.size, s.repeat).sum(1)
+    return total
+
+
+def norms(net: nn.Module, groups: Groups, norm: str = "l1") -> dict[str, Tensor]:
+    """Group name -> (size,) `group_norm` scores. ValueError if `norm` is not l1 or l2."""
+    if norm not in NORMS:
+        raise ValueError(f"norms: `norm` must be one of {', '.join(NORMS)}; got {norm!r}")
+    tensors = net.state_dict()
+    return {name: group_norm(group, tensors, NORMS[norm]) for name, group in groups.items()}
+
+
+def kept(size: int, ratio: float) -> int:
+    """How many of `size` channels stay when the fraction `ratio` is removed; at least 1.
+
+    .. math:: \\max(1, \\lfloor (1 - ratio) size \\rfloor)
+
+    Raises:
+        ValueError: `ratio` is outside [0, 1).
+
+    Source: PFEC, Table 1: only this rounding gives its printed percentages. The small constant
+        guards against floating-point error ((1 - 0.9) * 10 is just below 1).
+    """
+    check_ratio("kept", ratio)
+    return max(1, math.floor(size * (1 - ratio) + 1e-9))
+
+
+def check_ratio(function: str, ratio: float) -> float:
+    """`ratio` itself if it is a number in [0, 1); else a ValueError that names `function`."""
+    if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 <= ratio < 1:
+        raise ValueError(
+            f"{function}: `ratio` is the fraction removed and must be in [0, 1), got {ratio!r}"
+        )
+    return float(ratio)
+
+
+def best(score: Tensor, count: int) -> Tensor:
+    """(C,) bool: the `count` channels of largest score; of equal scores the first ones go.
+
+    Raises:
+        ValueError: a score is not finite.
+    """
+    if not torch.isfinite(score).all():
+        raise ValueError(
+            f"best: scores must be finite, got {int((~score.isfinite()).sum())} others"
+        )
+    keep = torch.ones(len(score), dtype=torch.bool)
+    order = torch.argsort(score.detach().cpu(), stable=True)
+    keep[order[: len(score) - count]] = False
+    return keep

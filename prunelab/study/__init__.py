@@ -1,0 +1,1 @@
+"""What turns the core into a reproduction; the core never imports it."""

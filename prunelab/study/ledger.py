@@ -1,0 +1,206 @@
+"""The ledger: rows of measured values, one JSON object a line, found by the key of their recipe.
+
+Rows are appended as they come and never edited. A reader takes the last row of a key. A line that a
+kill cut off is ignored, and removed by the next append.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from prunelab import data as datasets
+from prunelab import models, surgery, train
+from prunelab.masks import Keep
+from prunelab.study import tasks
+from prunelab.study.recipes import Recipe, plain
+
+PROJECT = Path(__file__).resolve().parents[2]
+COMMITTED = PROJECT / "data" / "ledger"
+REFRESH = (False, "missing", True)
+
+
+def folder() -> Path:
+    """Where new rows go: the run's own ledger, or, while writing the project's outputs, its own."""
+    if os.environ.get("PRUNELAB_WRITE") == "1":
+        return COMMITTED
+    return _runs() / "ledger"
+
+
+def _runs() -> Path:
+    return Path(os.environ.get("PRUNELAB_RUNS", "runs"))
+
+
+def _folders() -> list[Path]:
+    """Where rows are looked for: a run sees only what it measured itself."""
+    own = "PRUNELAB_RUNS" in os.environ or os.environ.get("PRUNELAB_WRITE") == "1"
+    return [folder()] if own else [COMMITTED, folder()]
+
+
+def rows(stem: str) -> list[dict]:
+    """All rows of a paper, oldest first; of equal keys the last one measured stands."""
+    found: dict[str, dict] = {}
+    for place in _folders():
+        for row in read(place / f"{stem}.jsonl"):
+            found[row["key"]] = row
+    return list(found.values())
+
+
+def read(path: Path) -> list[dict]:
+    """The rows of one ledger file. Errors: ValueError names a line that is no row."""
+    if not path.is_file():
+        return []
+    *lines, tail = path.read_text().split("\n")  # what follows the last newline was cut off
+    out = []
+    for number, line in enumerate(lines, 1):
+        try:
+            row = json.loads(line)
+            row["key"], row["values"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"ledger: line {number} of `{path}` is not a row") from error
+        out.append(row)
+    return out
+
+
+def append(row: dict) -> None:
+    """Add one row to the ledger of its paper, whole or not at all."""
+    path = folder() / f"{row['stem']}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "ab+") as file:
+        end = file.seek(0, os.SEEK_END)
+        if end:
+            file.seek(0)
+            whole = file.read().rfind(b"\n") + 1
+            file.truncate(whole)
+        file.write(json.dumps(row, sort_keys=True).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def run(
+    recipes: Recipe | Iterable[Recipe], refresh: bool | str = False, progress: bool = True
+) -> list[dict]:
+    """The rows of some recipes: looked up, or measured when told to.
+
+    Args:
+        recipes: one or several.
+        refresh: False = only look up; "missing" = measure what no row exists for; True = measure all.
+        progress: show bars while measuring.
+
+    Returns:
+        The rows found or measured, in the order of the recipes; those not measured are left out.
+
+    Raises:
+        ValueError: `refresh` is none of the three.
+    """
+    if refresh not in REFRESH:
+        raise ValueError(f"ledger.run: `refresh` must be False, 'missing' or True; got {refresh!r}")
+    recipes = [recipes] if isinstance(recipes, Recipe) else list(recipes)
+    known = {row["key"]: row for stem in {r.stem for r in recipes} for row in rows(stem)}
+    out = []
+    for recipe in recipes:
+        row = known.get(recipe.key)
+        if refresh is True or (row is None and refresh == "missing"):
+            row = measure(recipe, progress=progress)
+            append(row)
+            known[recipe.key] = row
+        if row is not None:
+            out.append(row)
+    return out
+
+
+def measure(recipe: Recipe, progress: bool = True) -> dict:
+    """Measure one recipe: train (or take the trained network of this run), do the task."""
+    device = os.environ.get("PRUNELAB_DEVICE", "cpu")
+    start = time.perf_counter()
+    data, net, extra = None, None, {}
+    if recipe.data is None:
+        torch.manual_seed(recipe.seed)
+        net = models.build(recipe.model, recipe.task.classes)
+    else:
+        data = datasets.load(recipe.data, device=device)
+        net, extra = trained(recipe, data, progress)
+    values = recipe.task.run(net, data, recipe.seed, progress)
+    if isinstance(recipe.task, tasks.Baseline):
+        values |= extra
+    return {
+        "key": recipe.key,
+        "stem": recipe.stem,
+        "preset": recipe.preset,
+        "label": recipe.label,
+        "seed": recipe.seed,
+        "recipe": plain(recipe),
+        "values": values,
+        "seconds": round(time.perf_counter() - start, 2),
+        "data_checksum": data.checksum if data else None,
+        **_circumstances(device),
+    }
+
+
+def trained(recipe: Recipe, data: datasets.Dataset, progress: bool) -> tuple[nn.Module, dict]:
+    """The recipe's network, trained; and its history. A run trains each network once."""
+    place = _runs() / "checkpoints"
+    done, partial = place / f"{recipe.trained_key}.safetensors", place / f"{recipe.trained_key}.fit"
+    torch.manual_seed(recipe.seed)
+    channels = data.example.shape[1]
+    net = models.build(recipe.model, data.num_classes, channels).to(data.example.device)
+    notes = done.with_suffix(".json")
+    if done.is_file() and notes.is_file():
+        return surgery.load(net, done), json.loads(notes.read_text())
+    place.mkdir(parents=True, exist_ok=True)
+    start = time.perf_counter()
+    history = train.fit(
+        net, data, recipe.budget, seed=recipe.seed, progress=progress, checkpoint=partial
+    )
+    extra = {
+        "best_accuracy": history.best["test_accuracy"],
+        "history": history.rows,
+        "training_seconds": round(time.perf_counter() - start, 2),
+    }
+    surgery.save(net, Keep(), done)
+    notes.with_suffix(".part").write_text(json.dumps(extra))
+    os.replace(notes.with_suffix(".part"), notes)
+    partial.unlink(missing_ok=True)
+    return net, extra
+
+
+def _circumstances(device: str) -> dict:
+    """Who measured, when, on what."""
+    name = torch.cuda.get_device_name() if device.startswith("cuda") else platform.machine()
+    return {
+        "device": device,
+        "device_name": name,
+        "threads": torch.get_num_threads(),
+        "versions": {
+            "python": platform.python_version(),
+            **{package: version(package) for package in ("torch", "torchvision", "prunelab")},
+        },
+        "commit": _commit(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _commit() -> str:
+    """The commit measured, with a plus when the working tree differs; "unknown" outside git."""
+    try:
+        out = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return out.stdout.strip()

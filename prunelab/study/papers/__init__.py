@@ -1,0 +1,1 @@
+"""One module per paper: the recipes behind each printed table and figure."""

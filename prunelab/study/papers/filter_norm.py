@@ -1,0 +1,244 @@
+"""PFEC: the recipes behind its tables and figures.
+
+Li, Kadav, Durdanovic, Samet, Graf. Pruning Filters for Efficient ConvNets. ICLR 2017.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from prunelab.methods import FilterNorm
+from prunelab.methods.activation_statistic import STATISTICS
+from prunelab.study.recipes import Recipe, check_preset
+from prunelab.study.tasks import Baseline, Count, Norms, Prune, Scan, Scratch
+from prunelab.train import Budget
+
+STEM = "filter_norm"
+TITLE = "Pruning filters by norm"
+CITATION = (
+    "Hao Li, Asim Kadav, Igor Durdanovic, Hanan Samet, Hans Peter Graf. "
+    "Pruning Filters for Efficient ConvNets. ICLR 2017."
+)
+DEVIATIONS = [
+    "MACs are counted as the paper counts its FLOP: one multiply-accumulate is one; convolutions and "
+    "linear layers only. For ResNet-34 its totals leave the three projection shortcuts out; so do ours.",
+    "ResNet-34-C prints 7.5% fewer FLOP; its own rule gives 7.41%. Every other printed figure follows "
+    "from the rule that keeps floor((1 - ratio) n) filters.",
+    "Some printed digits are cut off, not rounded (ResNet-34-A's parameters: 19,962,560 printed as "
+    "1.99e7); these cells say so.",
+    "Sensitivity is scanned on a validation split cut from the training images; by its captions the "
+    "paper scans on the test set.",
+    "Errors are those of the last epoch of retraining; the paper reports the best epoch on the test "
+    "set, which flatters. The best epoch stands beside it.",
+    "The paper does not say whether its Table 1 uses independent or greedy selection; we use "
+    "independent. They can differ in VGG-16-pruned-A only.",
+    "Momentum, weight decay, batch and augmentation of retraining are not stated; we take the "
+    "baseline's. Normalisation and warm-up are not stated either.",
+    "standard trains for a few epochs, so its errors are far above the paper's; what compares there "
+    "is the change by pruning, not the error itself.",
+    "The appendix of the paper (wall-clock times, l1 against l2) was not at hand: Figure 10 is drawn "
+    "as its text describes it, and no printed wall-clock time is shown.",
+]
+
+
+def stages(blocks: int, ratios: tuple[float, float, float], skip: Iterable[int]) -> dict:
+    """Group name -> ratio for the first convolutions of a three-stage CIFAR ResNet.
+
+    The paper numbers weight layers from 1, so the first convolution of block b (from 0) is 2 + 2 b.
+
+    Source: PFEC, section 4.2 and Table 1; numbering as in pfec.md 4.2.
+    """
+    return {
+        f"layer{stage + 1}.{block}.conv1": ratio
+        for stage, ratio in enumerate(ratios)
+        for block in range(blocks)
+        if 2 + 2 * (stage * blocks + block) not in set(skip) and ratio > 0
+    }
+
+
+def _resnet34(ratios: tuple[float, ...]) -> dict:
+    """First convolutions of ResNet-34 but 2, 8, 14, 16, 26, 28, 30, 32. Source: PFEC, section 4.3."""
+    skip, layer, out = {2, 8, 14, 16, 26, 28, 30, 32}, 2, {}
+    for stage, (blocks, ratio) in enumerate(zip((3, 4, 6, 3), ratios)):
+        for block in range(blocks):
+            if layer not in skip and ratio > 0:
+                out[f"layer{stage + 1}.{block}.conv1"] = ratio
+            layer += 2
+    return out
+
+
+VGG_A = FilterNorm({f"features.conv{i}": 0.5 for i in (1, *range(8, 14))})
+RESNET_56_A = FilterNorm(stages(9, (0.1, 0.1, 0.1), (16, 20, 38, 54)), residual="first")
+RESNET_56_B = FilterNorm(stages(9, (0.6, 0.3, 0.1), (16, 18, 20, 34, 38, 54)), residual="first")
+RESNET_110_A = FilterNorm(stages(18, (0.5, 0, 0), (36,)), residual="first")
+RESNET_110_B = FilterNorm(stages(18, (0.5, 0.4, 0.3), (36, 38, 74)), residual="first")
+# Table 1 by printed row: network and pruning rule. Source: PFEC, sections 4.1 to 4.3.
+TABLE_1: dict[str, tuple[str, FilterNorm | None]] = {
+    "VGG-16": ("vgg-16", None),
+    "VGG-16-pruned-A": ("vgg-16", VGG_A),
+    "ResNet-56": ("resnet-56", None),
+    "ResNet-56-pruned-A": ("resnet-56", RESNET_56_A),
+    "ResNet-56-pruned-B": ("resnet-56", RESNET_56_B),
+    "ResNet-110": ("resnet-110", None),
+    "ResNet-110-pruned-A": ("resnet-110", RESNET_110_A),
+    "ResNet-110-pruned-B": ("resnet-110", RESNET_110_B),
+    "ResNet-34": ("resnet-34", None),
+    "ResNet-34-pruned-A": (
+        "resnet-34",
+        FilterNorm(_resnet34((0.3, 0.3, 0.3, 0)), residual="first"),
+    ),
+    "ResNet-34-pruned-B": (
+        "resnet-34",
+        FilterNorm(_resnet34((0.5, 0.6, 0.4, 0)), residual="first"),
+    ),
+    "ResNet-34-pruned-C": ("resnet-34", FilterNorm({"layer3.0.conv2": 0.2}, residual="shortcut")),
+}
+# The same rules on ResNet-20: its layers next to a change of width are 8, 14 and 18.
+RESNET_20_A = FilterNorm(stages(3, (0.1, 0.1, 0.1), (8, 14, 18)), residual="first")
+RESNET_20_B = FilterNorm(stages(3, (0.6, 0.3, 0.1), (8, 14, 18)), residual="first")
+LENET_A = FilterNorm({"conv1": 0.5, "fc1": 0.5})
+GRID = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a preset runs: a plain and a residual network, and how long.
+
+    Attributes:
+        models: plain and residual network.
+        data: data set of each.
+        budgets: training of each.
+        retrain: retraining of each after pruning.
+        pruned: rows of the accuracy table: network, label, rule.
+        scratch: the rules that also get scratch-E and scratch-B controls, for this many seeds.
+        ratios: grid of the first scans.
+        coarse: grid of the scans that compare criteria.
+        images: validation images a scan looks at; four times as many training images give the
+            activation statistics. None = all.
+        layers: groups of the plain network's figures; None = all.
+        touch_up: retraining of one pruned layer (Figure 2(c)), and its ratios.
+    """
+
+    models: tuple[str, str]
+    data: tuple[str, str]
+    budgets: tuple[Budget, Budget]
+    retrain: tuple[Budget, Budget]
+    pruned: tuple[tuple[str, str, FilterNorm], ...]
+    scratch: int
+    ratios: tuple[float, ...]
+    coarse: tuple[float, ...]
+    images: int | None
+    layers: tuple[str, ...] | None
+    touch_up: tuple[Budget, tuple[float, ...]]
+
+
+_SMALL = (("lenet-5", "lenet-5 A", LENET_A), ("resnet-20", "resnet-20 A", RESNET_20_A),
+          ("resnet-20", "resnet-20 B", RESNET_20_B))  # fmt: skip
+_CONVS = tuple(f"features.conv{i}" for i in range(1, 14))
+_DIGITS = Budget(epochs=10, lr=0.05, batch=64, weight_decay=5e-4, schedule="onecycle")
+_CIFAR = Budget(epochs=6, lr=0.2, batch=128, weight_decay=5e-4, nesterov=True, schedule="onecycle",
+                augment="crop-flip", channels_last=True)  # fmt: skip
+_CIFAR_RETRAIN = Budget(epochs=1.5, lr=0.002, batch=128, weight_decay=5e-4, augment="crop-flip",
+                        channels_last=True)  # fmt: skip
+_VGG = replace(_CIFAR, epochs=3, lr=0.05, precision="bfloat16")
+_VGG_RETRAIN = replace(_CIFAR_RETRAIN, epochs=0.75, precision="bfloat16")
+# He et al. 2016 for training, PFEC section 4 for retraining (its epochs, its constant rate).
+_PAPER = Budget(epochs=160, lr=0.1, batch=128, weight_decay=1e-4, schedule="step",
+                milestones=(0.5, 0.75), augment="crop-flip", channels_last=True)  # fmt: skip
+_PAPER_RETRAIN = Budget(epochs=40, lr=0.001, batch=128, weight_decay=1e-4, augment="crop-flip",
+                        channels_last=True)  # fmt: skip
+
+
+def _digits(epochs: float, ratios: tuple[float, ...], images: int | None) -> Setting:
+    """Digits at a fraction of the full length."""
+    plain, residual = _DIGITS.scaled(epochs), _DIGITS.scaled(0.6 * epochs)
+    retrain = Budget(epochs=2 * epochs, lr=0.005, batch=64, weight_decay=5e-4)
+    return Setting(
+        models=("lenet-5", "resnet-20"), data=("digits", "digits"), budgets=(plain, residual),
+        retrain=(retrain, retrain), pruned=_SMALL, scratch=1, ratios=ratios, coarse=ratios, images=images,
+        layers=None, touch_up=(retrain.scaled(0.5), ratios[1::3] or ratios),
+    )  # fmt: skip
+
+
+SETTINGS = {
+    "smoke": _digits(0.02, (0.5, 0.9), 60),
+    "quick": _digits(1, GRID, None),
+    "standard": Setting(
+        models=("vgg-16", "resnet-20"), data=("cifar10", "cifar10"), budgets=(_VGG, _CIFAR),
+        retrain=(_VGG_RETRAIN, _CIFAR_RETRAIN),
+        pruned=(("vgg-16", "vgg-16 A", VGG_A), *_SMALL[1:]), scratch=1, ratios=GRID,
+        coarse=(0.2, 0.4, 0.6, 0.8, 0.9), images=500, layers=_CONVS,
+        touch_up=(replace(_VGG_RETRAIN, epochs=0.05), (0.5, 0.9)),
+    ),
+    "paper": Setting(
+        models=("vgg-16", "resnet-56"), data=("cifar10", "cifar10"), budgets=(_PAPER, _PAPER),
+        retrain=(_PAPER_RETRAIN, _PAPER_RETRAIN),
+        pruned=(
+            ("vgg-16", "VGG-16-pruned-A", VGG_A),
+            ("resnet-56", "ResNet-56-pruned-A", RESNET_56_A),
+            ("resnet-56", "ResNet-56-pruned-B", RESNET_56_B),
+        ), scratch=3, ratios=GRID, coarse=GRID, images=None, layers=_CONVS,
+        touch_up=(_PAPER_RETRAIN.scaled(0.5), GRID),
+    ),
+}  # fmt: skip
+
+
+def recipes(preset: str, seeds: Iterable[int]) -> dict[str, list[Recipe]]:
+    """All recipes of a preset, by what they are for: counts, accuracy, norms, scans, ...
+
+    Raises:
+        ValueError: an unknown preset.
+    """
+    setting = SETTINGS[check_preset(preset)]
+    seeds = list(seeds)
+
+    def recipe(which: int, label: str, task: object, seed: int = seeds[0]) -> Recipe:
+        model, data = setting.models[which], setting.data[which]
+        return Recipe(STEM, preset, label, task, model, data, setting.budgets[which], seed)
+
+    out: dict[str, list[Recipe]] = {"counts": _counts(preset), "accuracy": []}
+    for which in (0, 1):
+        model, single = setting.models[which], preset == "standard" and which == 0
+        for number, seed in enumerate(seeds[:1] if single else seeds):
+            out["accuracy"].append(recipe(which, model, Baseline(), seed))
+            for name, label, rule in setting.pruned:
+                if name != model:
+                    continue
+                retrained = Prune(rule, setting.retrain[which])
+                out["accuracy"].append(recipe(which, label, retrained, seed))
+                if number < setting.scratch and label.endswith("B"):
+                    out["accuracy"] += [
+                        recipe(which, f"{label} scratch-{r}",
+                               Scratch(rule, setting.budgets[which], r), seed)
+                        for r in "EB"
+                    ]  # fmt: skip
+
+    def scan(which: int, criterion: str = "l1", **more: object) -> Recipe:
+        groups = "first" if which else setting.layers
+        fields = {"ratios": setting.ratios, "images": setting.images, "groups": groups} | more
+        return recipe(which, setting.models[which], Scan(criterion=criterion, **fields))
+
+    def scans(*criteria: str) -> list[Recipe]:
+        return [scan(0, c, ratios=setting.coarse) for c in criteria]
+
+    out["norms"] = [recipe(0, setting.models[0], Norms(groups=setting.layers))]
+    out["scan"] = [scan(0)]
+    out["residual"] = [scan(1)]
+    out["orders"] = scans("l1", "random", "largest")
+    out["criteria"] = scans("l1", *STATISTICS)
+    out["norm order"] = scans("l1", "l2")
+    budget, ratios = setting.touch_up
+    out["retrained"] = [scan(0, ratios=ratios, retrain=budget)]
+    return out
+
+
+def _counts(preset: str) -> list[Recipe]:
+    return [
+        Recipe(STEM, preset, label, Count(rule, *_sizes(model)), model)
+        for label, (model, rule) in TABLE_1.items()
+    ]
+
+
+def _sizes(model: str) -> tuple[tuple[int, int, int], int]:
+    return ((3, 224, 224), 1000) if model == "resnet-34" else ((3, 32, 32), 10)

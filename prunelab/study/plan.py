@@ -1,0 +1,171 @@
+"""What to run and how, with everything checked before the first kernel starts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import prunelab
+from prunelab.study.notebook import Notebook, notebooks, project_root, select
+
+LIMITS = {"smoke": 600, "quick": 1800, "standard": 12 * 3600, "paper": 7 * 24 * 3600}  # seconds
+PRESETS = tuple(LIMITS)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked order: nothing in it can be wrong any more. Made by `plan`."""
+
+    notebooks: tuple[Notebook, ...]
+    root: Path
+    out: Path
+    preset: str
+    device: str
+    parameters: Mapping[str, Any]
+    limit: float
+    workers: int = 1
+    refresh: bool = False
+    write: bool = False
+    data_root: Path | None = None
+    sources: str = field(default_factory=lambda: _hash(*_sources()))
+
+    def key(self, notebook: Notebook) -> str:
+        """Same key, same run: what was finished under it need not run again."""
+        asked = {k: v for k, v in self.parameters.items() if k != "REFRESH"}
+        parts = (notebook.identity(), asked, self.device, self.write, self.sources)
+        return _hash(json.dumps(parts, sort_keys=True).encode())
+
+    def environment(self, gpu: str | None) -> dict[str, str]:
+        """The kernel's environment: where to write, where data is, which device."""
+        env = {**os.environ, "PRUNELAB_RUNS": str(self.out), "PRUNELAB_DEVICE": self.device}
+        # Absolute, since the kernel works in notebooks/.
+        data = self.data_root or env.get("PRUNELAB_DATA") or self.root / "data" / "cache"
+        env["PRUNELAB_DATA"] = str(Path(data).expanduser().resolve())
+        env.pop("PRUNELAB_WRITE", None)
+        if self.write:
+            env["PRUNELAB_WRITE"] = "1"
+        if gpu is not None:
+            env["CUDA_VISIBLE_DEVICES"] = gpu
+        if self.workers > 1:  # workers that each take every core slow one another down
+            env.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // self.workers)))
+        return env
+
+
+def plan(
+    numbers: Iterable[str] = (),
+    preset: str = "quick",
+    *,
+    device: str | None = None,
+    data_root: str | Path | None = None,
+    out: str | Path | None = None,
+    workers: int = 1,
+    refresh: bool = False,
+    write: bool = False,
+    parameters: Mapping[str, Any] | None = None,
+    limit: float | None = None,
+    root: Path | None = None,
+) -> Plan:
+    """Check everything that can be checked before a kernel starts.
+
+    Args:
+        numbers: notebooks, see `select`.
+        preset: smoke, quick, standard or paper.
+        device: cpu or cuda; without it, cuda where there is one.
+        data_root: folder with data sets.
+        out: where everything is written; `runs/<preset>` in the project by default.
+        workers: how many notebooks run at once.
+        refresh: run all notebooks and measure all rows again.
+        write: also write the executed notebooks to `notebooks/`.
+        parameters: further parameters, name -> value; every selected notebook must know them.
+        limit: wall-clock seconds for one notebook; by preset by default.
+        root: the project, found by itself otherwise.
+
+    Raises:
+        ValueError: a wrong name or value. FileNotFoundError: no such folder. OSError: `out`.
+    """
+    if preset not in PRESETS:
+        raise ValueError(f"run: `preset` must be one of {', '.join(PRESETS)}; got {preset!r}")
+    if workers < 1:
+        raise ValueError(f"run: `workers` must be at least 1; got {workers}")
+    if limit is not None and not limit > 0:
+        raise ValueError(f"run: `limit` must be above 0 seconds; got {limit}")
+    if data_root is not None and not Path(data_root).is_dir():
+        raise FileNotFoundError(f"run: `data_root` must be a folder; got {str(data_root)!r}")
+    root = root or project_root()
+    chosen = select(numbers, notebooks(root))
+    asked = {"PRESET": preset, "SEEDS": _seeds(preset), "REFRESH": refresh or "missing"}
+    asked |= parameters or {}
+    for book in chosen:
+        _check_parameters(book, asked, write)
+    device = _device(device)
+    out = _writable(Path(out) if out else root / "runs" / preset)
+    options = {"workers": workers, "refresh": refresh, "write": write}
+    data_root = Path(data_root).resolve() if data_root else None
+    limit = limit or LIMITS[preset]
+    return Plan(chosen, root, out, preset, device, asked, limit, data_root=data_root, **options)
+
+
+def _seeds(preset: str) -> list[int]:
+    from prunelab.study import recipes
+
+    return list(recipes.SEEDS[preset])  # a list: papermill would inject a tuple as a string
+
+
+def _check_parameters(book: Notebook, asked: Mapping[str, Any], write: bool) -> None:
+    known = book.parameters()
+    for name in asked:
+        if name not in known:
+            has = ", ".join(known) or "nothing"
+            raise ValueError(
+                f"run: {book.name} has no parameter {name!r}; its parameters cell has {has}"
+            )
+    if write and known["PRESET"] != asked["PRESET"]:
+        raise ValueError(  # else the committed outputs would not be what the source gives
+            f"run: --write needs the preset in the notebook's parameters cell; "
+            f"{book.name} has {known['PRESET']!r}, given {asked['PRESET']!r}"
+        )
+
+
+def _device(device: str | None) -> str:
+    if device not in (None, "cpu", "cuda"):
+        raise ValueError(f"run: `device` must be cpu or cuda; got {device!r}")
+    if device == "cpu":
+        return device
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("run: `device` is 'cuda' but torch sees none; available: cpu")
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _writable(out: Path) -> Path:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+        (out / "notebooks").mkdir(exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise OSError(
+            f"run: `out` must be a folder that can be written; got {str(out)!r} ({reason})"
+        ) from None
+    return out.resolve()
+
+
+def _sources() -> list[bytes]:
+    folder = Path(prunelab.__file__).resolve().parent
+    files = [*folder.rglob("*.py"), *folder.parent.glob("data/papers/**/*.csv")]
+    return [part for path in sorted(files) for part in (path.name.encode(), path.read_bytes())]
+
+
+def _hash(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()[:16]

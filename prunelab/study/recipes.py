@@ -1,0 +1,85 @@
+"""Recipe: everything that decides a measured number, as plain data with a key."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from prunelab.train import Budget
+
+PRESETS = ("smoke", "quick", "standard", "paper")
+# Which seeds a preset measures: enough for a spread where numbers are compared.
+SEEDS = {"smoke": (0,), "quick": (0,), "standard": (0, 1, 2), "paper": (0, 1, 2)}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One measurement: a task on a network trained on data under a budget with a seed.
+
+    Attributes:
+        stem: the paper it belongs to; names the ledger file.
+        preset: smoke, quick, standard or paper; part of the key, so that a smoke number can never
+            pass for a result.
+        label: what tables call it; not part of the key.
+        task: what is measured, from `prunelab.study.tasks`.
+        model: a name of `prunelab.models.build`.
+        data: a name of `prunelab.data.load`, or None if the task only counts.
+        budget: how the network is trained before the task, or None if it is not.
+        seed: of initialisation, training and method.
+        version: raised when the meaning of a field changes.
+
+    Raises:
+        ValueError: an unknown preset.
+    """
+
+    stem: str
+    preset: str
+    label: str
+    task: Any
+    model: str
+    data: str | None = None
+    budget: Budget | None = None
+    seed: int = 0
+    version: int = 1
+
+    def __post_init__(self) -> None:
+        check_preset(self.preset)
+
+    @property
+    def key(self) -> str:
+        """12 hex digits over all fields but the label."""
+        return digest(replace(self, label=""))
+
+    @property
+    def trained_key(self) -> str:
+        """12 hex digits over what decides the trained network, shared by all its tasks."""
+        return digest([self.model, self.data, self.budget, self.seed, self.version])
+
+
+def check_preset(preset: str) -> str:
+    """`preset` itself, or a ValueError with the names."""
+    if preset not in PRESETS:
+        raise ValueError(f"recipe: `preset` must be one of {', '.join(PRESETS)}; got {preset!r}")
+    return preset
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses, mappings and tuples as JSON data; a dataclass says its class."""
+    if dataclasses.is_dataclass(value):
+        fields = {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {"type": type(value).__name__, **fields}
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    return value
+
+
+def digest(value: Any) -> str:
+    """12 hex digits of the SHA-256 of the canonical JSON of `value`."""
+    text = json.dumps(plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

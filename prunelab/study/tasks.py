@@ -1,0 +1,232 @@
+"""Tasks: what can be measured on a trained network. Each is plain data with one verb, `run`.
+
+`run(net, data, seed, progress)` returns a dict of plain values, the `values` of a ledger row.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from prunelab import cost, scores, sensitivity, surgery, train
+from prunelab.data import Dataset, Split
+from prunelab.groups import Groups, trace
+from prunelab.methods.activation_statistic import STATISTICS, statistics
+from prunelab.methods.base import Method, check_option
+
+
+def price(net: nn.Module, example: Tensor) -> dict:
+    """Parameters, weights and MACs; without projection shortcuts too, as PFEC counts ResNet-34."""
+    table, total = cost.layers(net, example), cost.measure(net, example)
+    plain = table[~table.layer.str.contains("downsample")]
+    return {
+        "params": total.params,
+        "weights": total.weights,
+        "macs": total.macs,
+        "weights_without_shortcuts": int(plain.weights.sum()),
+        "macs_without_shortcuts": int(plain.macs.sum()),
+    }
+
+
+@dataclass(frozen=True)
+class Count:
+    """Shrink an untrained network and count: nothing that is counted depends on training.
+
+    Attributes:
+        method: the pruning method, or None for the whole network.
+        shape: (C, H, W) of the input.
+        classes: number of classes.
+    """
+
+    method: Method | None
+    shape: tuple[int, int, int] = (3, 32, 32)
+    classes: int = 10
+
+    def run(self, net: nn.Module, data: None, seed: int, progress: bool) -> dict:
+        """Values: counts, and the layers as rows."""
+        example = torch.zeros(1, *self.shape)
+        if self.method is not None:
+            groups = trace(net, example)
+            net = surgery.shrink(net, groups, self.method.prune(net, example, seed=seed))
+        layers = cost.layers(net, example)
+        layers["out"] = layers.out.map(list)
+        return price(net, example) | {"layers": layers.to_dict("records")}
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The trained network itself."""
+
+    def run(self, net: nn.Module, data: Dataset, seed: int, progress: bool) -> dict:
+        """Values: test accuracy and counts. The ledger adds the training history."""
+        return {"accuracy": train.evaluate(net, data.test).accuracy} | price(net, data.example)
+
+
+@dataclass(frozen=True)
+class Prune:
+    """Prune, shrink, retrain: the rows of Table 1.
+
+    Attributes:
+        method: decides what stays.
+        retrain: the fine-tuning budget, or None.
+    """
+
+    method: Method
+    retrain: train.Budget | None = None
+
+    def run(self, net: nn.Module, data: Dataset, seed: int, progress: bool) -> dict:
+        """Values: accuracy before, last and best of retraining; counts; widths."""
+        groups = trace(net, data.example)
+        keep = self.method.prune(net, data, seed=seed, progress=progress)
+        small = surgery.shrink(net, groups, keep)
+        before = train.evaluate(small, data.test).accuracy
+        values = {"accuracy_before_retraining": before, "widths": keep.widths()}
+        return values | _retrained(small, data, self.retrain, seed, progress)
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """The pruned shape, trained from new random weights: the control of PFEC and of Liu et al.
+
+    Attributes:
+        method: decides the shape.
+        budget: as the baseline's.
+        rule: "E", the same epochs; "B", the same compute: epochs times MACs full / MACs pruned.
+
+    Source: Liu et al. 2019, Rethinking the Value of Network Pruning, section 4 (scratch-E, scratch-B).
+    """
+
+    method: Method
+    budget: train.Budget
+    rule: str = "E"
+
+    def __post_init__(self) -> None:
+        check_option(self, "rule", ("E", "B"))
+
+    def run(self, net: nn.Module, data: Dataset, seed: int, progress: bool) -> dict:
+        """Values as `Prune`'s, with the epochs used."""
+        groups = trace(net, data.example)
+        keep = self.method.prune(net, data, seed=seed, progress=progress)
+        small = surgery.shrink(net, groups, keep)
+        full, cut = (cost.measure(n, data.example).macs for n in (net, small))
+        budget = self.budget.scaled(full / cut if self.rule == "B" else 1)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed + 1)
+            small.apply(_fresh)
+        values = {"epochs": budget.epochs, "widths": keep.widths()}
+        return values | _retrained(small, data, budget, seed, progress)
+
+
+def _fresh(module: nn.Module) -> None:
+    """New He-normal weights (fan out), zero biases, neutral batch norm."""
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
+        module.reset_parameters()
+
+
+def _retrained(
+    net: nn.Module, data: Dataset, budget: train.Budget | None, seed: int, progress: bool
+) -> dict:
+    if budget is None:
+        accuracy = train.evaluate(net, data.test).accuracy
+        return {"accuracy": accuracy} | price(net, data.example)
+    history = train.fit(net, data, budget, seed=seed, progress=progress)
+    return {
+        "accuracy": history.last["test_accuracy"],
+        "best_accuracy": history.best["test_accuracy"],
+        "history": history.rows,
+    } | price(net, data.example)
+
+
+@dataclass(frozen=True)
+class Norms:
+    """Sorted filter norms of every group, relative to the largest: PFEC's Figure 2(a).
+
+    Attributes:
+        norm: "l1" or "l2".
+        groups: names, or None for all.
+    """
+
+    norm: str = "l1"
+    groups: tuple[str, ...] | None = None
+
+    def run(self, net: nn.Module, data: Dataset, seed: int, progress: bool) -> dict:
+        """Values: `points` of group, rank (0 to 1), norm (0 to 1), falling."""
+        groups = _view(trace(net, data.example), self.groups)
+        points = []
+        for name, score in scores.norms(net, groups, self.norm).items():
+            falling = (score / score.max()).sort(descending=True).values.tolist()
+            points += [
+                {"group": name, "rank": round(i / (len(falling) - 1), 4), "norm": round(s, 4)}
+                for i, s in enumerate(falling)
+            ]
+        return {"points": points}
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Each group alone at growing ratios: PFEC's Figures 2(b), 2(c), 6, 8, 9, 10.
+
+    Attributes:
+        ratios: fractions removed.
+        criterion: one of `sensitivity.scan`'s, or of `ActivationStatistic`'s.
+        groups: names, "first" (first convolutions of residual blocks), or None for all.
+        images: how many validation images are looked at; activation statistics take four times
+            as many training images. None = all.
+        retrain: train every pruned network on this budget before it is evaluated (Figure 2(c)).
+    """
+
+    ratios: tuple[float, ...]
+    criterion: str = "l1"
+    groups: tuple[str, ...] | str | None = None
+    images: int | None = None
+    retrain: train.Budget | None = None
+
+    def run(self, net: nn.Module, data: Dataset, seed: int, progress: bool) -> dict:
+        """Values: `points`, one per group and ratio, and the accuracy of the whole network."""
+        groups = _view(trace(net, data.example), self.groups)
+        split = data.val[: self.images]
+        criterion = self._criterion(net, groups, data, progress)
+        whole = train.evaluate(net, split)
+        table = sensitivity.scan(
+            net, split, ratios=self.ratios, groups=groups, criterion=criterion, progress=progress
+        )
+        if self.retrain is not None:
+            table = self._retrain(table, net, groups, data, split, seed, progress)
+        points = table.round(6).to_dict("records")
+        return {"accuracy": whole.accuracy, "images": len(split), "points": points}
+
+    def _criterion(self, net: nn.Module, groups: Groups, data: Dataset, progress: bool):
+        if self.criterion not in STATISTICS:
+            return self.criterion
+        images = data.train[: self.images and 4 * self.images]
+        return statistics(net, groups, images.batches(250), [self.criterion])[self.criterion]
+
+    def _retrain(self, table, net, groups, data, split: Split, seed: int, progress: bool):
+        """The same table with accuracy and loss after retraining each pruned network."""
+        order = scores.norms(net, groups)
+        for row in table.index:
+            name, count = table.loc[row, "group"], int(table.loc[row, "kept"])
+            keep: Mapping = {name: scores.best(order[name], count)}
+            small = surgery.shrink(copy.deepcopy(net), groups, keep)
+            train.fit(small, data, self.retrain, seed=seed, progress=False)
+            after = train.evaluate(small, split)
+            table.loc[row, ["accuracy", "loss"]] = after.accuracy, after.loss
+            table.loc[row, "correct"] = int(after.correct.sum())
+            before = train.evaluate(net, split).correct
+            low, high = sensitivity.paired_interval(before, after.correct)
+            table.loc[row, ["low", "high"]] = low, high
+        return table
+
+
+def _view(groups: Groups, wanted: tuple[str, ...] | str | None) -> Groups:
+    if wanted == "first":
+        return groups.first_convolutions()
+    return groups if wanted is None else groups.select(wanted)

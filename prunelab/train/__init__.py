@@ -1,0 +1,7 @@
+"""The only training loop of the project: `fit` under a `Budget`, and `evaluate`."""
+
+from prunelab.train.budget import Budget
+from prunelab.train.evaluation import Evaluation, evaluate
+from prunelab.train.loop import History, fit
+
+__all__ = ["Budget", "Evaluation", "History", "evaluate", "fit"]

@@ -1,0 +1,92 @@
+"""Evaluate: accuracy, loss and the right answers of a network on a split."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from prunelab.data import Split
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a network does on a split.
+
+    Args:
+        accuracy: fraction of right answers, in [0, 1].
+        loss: mean cross-entropy, nats.
+        correct: (N,) bool on the split's device, True where the top class is the label.
+    """
+
+    accuracy: float
+    loss: float
+    correct: Tensor = field(repr=False, compare=False)
+
+
+def evaluate(net: nn.Module, split: Split, *, batch: int = 1000) -> Evaluation:
+    """Classify every image of `split` in evaluation mode; leave the training flags as they were.
+
+    Args:
+        net: (n, C, H, W) float32 -> (n, classes) logits.
+        split: at least one image, on the network's device.
+        batch: images a forward pass; changes memory and time, and results only by rounding.
+
+    Raises:
+        ValueError: an empty split, another device, or a label that is no output of `net`.
+    """
+    if not len(split):
+        raise ValueError("evaluate: `split` must hold at least one image; got 0")
+    check_device("evaluate", net, split)
+    flags = {module: module.training for module in net.modules()}
+    net.eval()
+    try:
+        with torch.inference_mode():
+            parts = list(_judge(net, split, batch))
+    finally:
+        restore(flags)
+    correct = torch.cat([right for right, _ in parts])
+    loss = torch.stack([loss for _, loss in parts]).sum().item() / len(split)
+    return Evaluation(correct.sum().item() / len(split), loss, correct)
+
+
+def restore(flags: dict[nn.Module, bool]) -> None:
+    """Give each module its own training flag back; `Module.train` would also set the children."""
+    for module, flag in flags.items():
+        module.training = flag
+
+
+def check_device(caller: str, net: nn.Module, split: Split) -> None:
+    """Refuse a network whose parameters are not where the images are."""
+    for name, parameter in net.named_parameters():
+        if parameter.device != split.device:
+            raise ValueError(
+                f"{caller}: `net` must be on the data's device {split.device}; "
+                f"got `{name}` on {parameter.device}"
+            )
+
+
+def check_logits(caller: str, logits: Tensor, images: int, labels: Tensor) -> None:
+    """Refuse logits that are not (images, classes), and labels that are not among the classes."""
+    if logits.dim() != 2 or len(logits) != images:
+        raise ValueError(
+            f"{caller}: `net` must return ({images}, classes) logits for {images} images; "
+            f"got {tuple(logits.shape)}"
+        )
+    low, high = labels.aminmax()
+    if low < 0 or high >= logits.shape[1]:
+        raise ValueError(
+            f"{caller}: labels must be in 0..{logits.shape[1] - 1}, the outputs of `net`; "
+            f"got {low.item()}..{high.item()}"
+        )
+
+
+def _judge(net: nn.Module, split: Split, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """For each batch (n,) bool of right answers, and the summed cross-entropy in float64."""
+    for number, (x, y) in enumerate(split.batches(batch)):
+        logits = net(x)
+        if number == 0:
+            check_logits("evaluate", logits, len(y), split.labels)
+        loss = cross_entropy(logits.float(), y, reduction="sum").double()
+        yield logits.argmax(1) == y, loss

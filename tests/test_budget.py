@@ -1,0 +1,93 @@
+import json
+import math
+from dataclasses import asdict, replace
+
+import pytest
+import torch
+from torch import nn
+
+from prunelab.train import Budget
+
+
+def rates(budget, steps):
+    return [budget.rate(step, steps) for step in range(steps)]
+
+
+def torch_rates(make, steps):
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1, momentum=0.9)
+    schedule, out = make(optimizer), []
+    for _ in range(steps):
+        out.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    return out
+
+
+def test_step_schedule_equals_torchs_multi_step():
+    make = lambda o: torch.optim.lr_scheduler.MultiStepLR(o, [50, 75])  # noqa: E731
+    assert rates(Budget(1, schedule="step"), 100) == pytest.approx(torch_rates(make, 100))
+
+
+def test_cosine_schedule_equals_torchs_cosine():
+    make = lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 40)  # noqa: E731
+    assert rates(Budget(1, schedule="cosine"), 40) == pytest.approx(torch_rates(make, 40))
+
+
+def test_onecycle_schedule_follows_torchs_one_cycle():
+    make = lambda o: torch.optim.lr_scheduler.OneCycleLR(o, 0.1, 1000)  # noqa: E731
+    ours, theirs = rates(Budget(1, schedule="onecycle"), 1000), torch_rates(make, 1000)
+    # torch reaches its ends one step earlier, so the curves are shifted by less than one step.
+    assert ours == pytest.approx(theirs, abs=0.001)
+    assert max(ours) == pytest.approx(0.1)
+
+
+def test_warmup_grows_linearly_and_ends():
+    assert rates(Budget(1, lr=1.0, warmup=0.4), 10) == pytest.approx([0.25, 0.5, 0.75] + [1] * 7)
+
+
+def test_scaled_multiplies_only_the_epochs():
+    budget = Budget(epochs=8, schedule="cosine")
+    assert budget.scaled(0.25) == replace(budget, epochs=2)
+
+
+def test_budget_survives_json():
+    budget = Budget(epochs=1.5, schedule="step", milestones=(0.3, 0.6))
+    assert Budget(**json.loads(json.dumps(asdict(budget)))) == budget
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "allowed"),
+    [
+        ("epochs", 0, "> 0"),
+        ("epochs", math.nan, "> 0"),
+        ("lr", -0.1, "> 0"),
+        ("lr", "0.1", "> 0"),
+        ("batch", 1, "an integer >= 2"),
+        ("batch", 2.5, "an integer >= 2"),
+        ("optimizer", "lion", "one of sgd, adam"),
+        ("momentum", 1.0, r"in \[0, 1\)"),
+        ("weight_decay", -1, ">= 0"),
+        ("schedule", "poly", "one of constant, step, cosine, onecycle"),
+        ("milestones", (0.7, 0.5), r"ascending fractions of the run in \(0, 1\)"),
+        ("gamma", 2, r"in \(0, 1\]"),
+        ("warmup", 1, r"in \[0, 1\)"),
+        ("augment", "mixup", "one of none, crop-flip"),
+        ("precision", "float16", "one of float32, bfloat16"),
+    ],
+)
+def test_bad_budget_is_named_in_one_line(field, value, allowed):
+    with pytest.raises(ValueError, match=rf"^Budget: `{field}` must be {allowed}; got .*$"):
+        Budget(**({"epochs": 1} | {field: value}))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"nesterov": True, "momentum": 0},
+        {"nesterov": True, "optimizer": "adam"},
+        {"warmup": 0.1, "schedule": "onecycle"},
+    ],
+)
+def test_budget_refuses_fields_that_contradict_each_other(fields):
+    with pytest.raises(ValueError, match=r"^Budget: `(nesterov|warmup)` must be "):
+        Budget(1, **fields)
