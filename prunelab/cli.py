@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -120,7 +119,7 @@ def _list(options: argparse.Namespace) -> int:
     width = max((len(book.name) for book in books), default=0)
     for book in books:
         print(f"{book.name:<{width}}  {book.title}")
-        costs = [f"{preset} {cost}" for preset, cost in book.costs.items()]
+        costs = [f"{p} {book.costs[p]}" for p in plan.PRESETS if p in book.costs]
         if costs:
             print(f"{'':<{width}}  takes: {', '.join(costs)}")
     if not books:
@@ -154,8 +153,8 @@ def _data(options: argparse.Namespace) -> int:
             print(f"{name:<14}  {_whereabouts(name, options.data_root)}")
         return 0
     found = data.load(options.name, root=options.data_root)
-    sizes = {split: len(getattr(found, split)) for split in ("train", "val", "test")}
-    print(f"{options.name}: verified, checksum {found.checksum}, {json.dumps(sizes)} images")
+    sizes = ", ".join(f"{len(getattr(found, s))} {s}" for s in ("train", "val", "test"))
+    print(f"{options.name}: verified, checksum {found.checksum}, images: {sizes}")
     return 0
 
 

@@ -142,6 +142,15 @@ def test_an_epoch_shows_each_image_once_whatever_the_chunk(chunk, monkeypatch):
     torch.testing.assert_close(torch.cat([x for x, _ in batches]), data.batch(order)[0])
 
 
+def test_each_epoch_has_its_own_order():
+    seen = []
+    net, data = linear(), dataset(16)
+    net.register_forward_pre_hook(lambda _, x: seen.append(x[0].clone()) if net.training else None)
+    quiet(net, data, replace(PLAIN, batch=16, epochs=2))
+    assert not torch.equal(*seen)
+    assert torch.equal(*(x.sum((1, 2, 3)).sort().values for x in seen))
+
+
 def test_channels_last_changes_results_only_by_rounding():
     nets = [network(), network()]
     for net, last in zip(nets, (False, True)):

@@ -23,19 +23,30 @@ class Tracked:
 
 @dataclass
 class Parameter:
-    """A parameter or buffer that the network's own code uses directly."""
+    """A parameter, buffer or constant that the network's own code uses directly."""
 
     meta: Tensor
     name: str
+
+
+@dataclass
+class Count:
+    """A number computed from a width (`x.shape[1]`): it would change with pruning."""
+
+    meta: int | float
 
 
 class Names:
     """Canonical names of a network's tensors (a shared tensor has one name)."""
 
     def __init__(self, net: nn.Module):
-        self._names = {}
-        for name, t in [*net.named_parameters(), *net.named_buffers()]:
-            self._names.setdefault(id(t), name)
+        self.tensors = dict([*net.named_parameters(), *net.named_buffers()])
+        self._names = {id(t): name for name, t in self.tensors.items()}
+        self._net = net
+
+    def owner(self, name: str) -> nn.Module:
+        """The module whose tensor `name` is."""
+        return self._net.get_submodule(name.rpartition(".")[0])
 
     def of(self, tensor: Tensor, default: str) -> str:
         return self._names.get(id(tensor), default)
@@ -75,12 +86,18 @@ class Op:
 
 def metas(tree: object) -> object:
     """The same arguments with shapes in place of activations."""
-    return pytree.tree_map(lambda a: a.meta if isinstance(a, Tracked | Parameter) else a, tree)
+    return pytree.tree_map(
+        lambda a: a.meta if isinstance(a, Tracked | Parameter | Count) else a, tree
+    )
 
 
 def labels_of(tree: object) -> object:
     """The same arguments with labels in place of activations."""
-    return pytree.tree_map(lambda a: a.labels if isinstance(a, Tracked) else a, tree)
+    return pytree.tree_map(
+        lambda a: a.labels if isinstance(a, Tracked) else metas(a),
+        tree,
+        is_leaf=lambda a: isinstance(a, Tracked),
+    )
 
 
 def method(name: str) -> Callable:
@@ -95,12 +112,21 @@ def spread(atoms: np.ndarray | Tensor, axis: int, shape: torch.Size) -> Tensor:
     return torch.as_tensor(atoms).reshape(view).expand(shape)
 
 
+def thin(labels: Tensor, spare: tuple[int, ...] = ()) -> Tensor:
+    """Labels with every axis cut to length 1 along which they are one entry seen many times."""
+    for d, stride in enumerate(labels.stride()):
+        if stride == 0 and d not in spare:
+            labels = labels.narrow(d, 0, 1)
+    return labels
+
+
 def varying(labels: Tensor) -> list[int]:
     """Axes along which the labels differ."""
+    few = thin(labels)
     return [
         d
-        for d, (n, stride) in enumerate(zip(labels.shape, labels.stride()))
-        if n > 1 and stride != 0 and bool((labels != labels.narrow(d, 0, 1)).any())
+        for d, n in enumerate(few.shape)
+        if n > 1 and bool((few != few.narrow(d, 0, 1)).any())
     ]
 
 
@@ -120,10 +146,18 @@ def blank(op: Op, shape: torch.Size, why: str) -> Tensor:
     return torch.as_tensor(atom).reshape([1] * len(shape)).expand(shape)
 
 
+def unite(evidence: Evidence, a: Tensor, b: Tensor) -> None:
+    """The channels that stand at the same positions of `a` and `b` live and die together."""
+    for d in range(a.ndim):  # a stride of 0 in both means the same pair again and again
+        if a.stride(d) == 0 and b.stride(d) == 0:
+            a, b = a.narrow(d, 0, 1), b.narrow(d, 0, 1)
+    evidence.unite(a.numpy(), b.numpy())
+
+
 def fix(op: Op, why: str) -> object:
     """Fix every channel that enters; what comes out carries none."""
     for x in op.tracked:
-        op.evidence.fix(x.labels.numpy(), why)
+        op.evidence.fix(thin(x.labels).numpy(), why)
     return pytree.tree_map(lambda o: blank(op, o.shape, why), op.out)
 
 
@@ -138,4 +172,4 @@ def network_output(evidence: Evidence, outputs: list) -> None:
     """The output's channels: never pruned."""
     for out in outputs:
         if isinstance(out, Tracked):
-            evidence.fix(out.labels.numpy(), "it is the network's output")
+            evidence.fix(thin(out.labels).numpy(), "it is the network's output")

@@ -114,8 +114,10 @@ def select(numbers: Iterable[str], series: list[Notebook]) -> tuple[Notebook, ..
         series: what there is.
 
     Raises:
-        ValueError: one names nothing.
+        ValueError: one names nothing, or there is nothing.
     """
+    if not series:
+        raise ValueError("run: there is no notebook NN-*.ipynb in notebooks/")
     names = {}
     for book in series:
         for alias in (book.number, str(int(book.number)), book.name, book.name[3:], book.stem):
@@ -123,7 +125,7 @@ def select(numbers: Iterable[str], series: list[Notebook]) -> tuple[Notebook, ..
     wanted = [str(number).removesuffix(".ipynb") for number in numbers]
     for number in wanted:
         if number not in names:
-            there = ", ".join(book.name for book in series) or "none"
+            there = ", ".join(book.name for book in series)
             raise ValueError(f"run: no notebook {number!r}; there are: {there}")
     chosen = {names[number] for number in wanted} or set(series)
     return tuple(book for book in series if book in chosen)

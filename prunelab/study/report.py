@@ -109,6 +109,7 @@ def build(
     presets = [entry["preset"] for entry in state.values() if "preset" in entry]
     books = notebook.notebooks(root)
     sections = [_section(book, papers.get(book.stem), out, root, presets) for book in books]
+    sections = [section for section in sections if section.paper or section.figures]
     covered = {book.stem for book in books}
     for stem in sorted(set(papers) - covered):
         section = Section(stem, getattr(papers[stem], "TITLE", stem), paper=papers[stem])
@@ -197,7 +198,7 @@ def _rows(stem: str, out: Path, root: Path) -> list[dict]:
 
 
 def table(title: str, frame: pd.DataFrame) -> Table:
-    """A formatted DataFrame as cells; empty ones say "not measured"."""
+    """A formatted DataFrame as cells; an empty one is a dash, an empty verdict "not measured"."""
     if not isinstance(frame.index, pd.RangeIndex):
         frame = frame.reset_index()
     head = [" · ".join(map(str, c)) if isinstance(c, tuple) else str(c) for c in frame.columns]
@@ -209,8 +210,9 @@ def table(title: str, frame: pd.DataFrame) -> Table:
 
 
 def _cell(column: str, value: Any) -> Cell:
-    text = MISSING if value is None or pd.isna(value) else str(value)
-    if "verdict" in column.lower():
+    verdict = "verdict" in column.lower()
+    text = str(value) if not pd.isna(value) else MISSING if verdict else "–"
+    if verdict:
         return _verdict(text)
     if MISSING in text:
         return Cell(text, "none")
@@ -234,8 +236,16 @@ def _figures(name: str, captions: Mapping[str, str], out: Path, root: Path) -> l
         view = stem.partition("--")[2]
         caption = captions.get(view) or captions.get(stem) or view.replace("-", " ").capitalize()
         origin = "this run" if out in path.parents else "committed"
-        figures.append({"picture": inline(path), "caption": caption, "origin": origin})
+        picture = inline(path)
+        entry = {"picture": picture, "wide": _is_wide(picture), "origin": origin}
+        figures.append({**entry, "caption": caption})
     return figures
+
+
+def _is_wide(picture: str) -> bool:
+    """Whether a figure needs the page's whole width: panels side by side would be too small."""
+    box = re.search(r'viewBox="\S+ \S+ ([\d.]+) ([\d.]+)"', picture[:2000])
+    return bool(box) and float(box.group(1)) > 1.7 * float(box.group(2))
 
 
 def inline(path: Path) -> Markup:
@@ -248,11 +258,12 @@ def inline(path: Path) -> Markup:
         return Markup('<img alt="" src="data:image/png;base64,{}">').format(code)
     text = path.read_text(encoding="utf-8")
     text = text[max(text.find("<svg"), 0) :]
-    text = re.sub(r"<(metadata|script)\b.*?(</\1\s*>|/>)", "", text, flags=re.DOTALL)
+    text = re.sub(r"<(?:metadata|script)\b[^>]*/>", "", text)
+    text = re.sub(r"<(metadata|script)\b.*?</\1\s*>", "", text, flags=re.DOTALL)
     text = re.sub(r"""\sxmlns(:\w+)?=("[^"]*"|'[^']*')""", "", text)
     prefix = re.sub(r"\W", "_", path.stem) + "__"
     text = re.sub(r"""\bxlink:href=""", "href=", text)
-    text = re.sub(r"""(\bid=["'])""", rf"\1{prefix}", text)
-    text = re.sub(r"""(\bhref=["']#)""", rf"\1{prefix}", text)
-    text = re.sub(r"""(url\(["']?#)""", rf"\1{prefix}", text)
+    text = re.sub(r"""(\bid=["'])""", rf"\g<1>{prefix}", text)
+    text = re.sub(r"""(\bhref=["']#)""", rf"\g<1>{prefix}", text)
+    text = re.sub(r"""(url\(["']?#)""", rf"\g<1>{prefix}", text)
     return Markup(text)

@@ -71,7 +71,7 @@ def number(value: float | None, places: int | None = None) -> str:
         return "–"
     if places is not None:
         return f"{value:.{places}f}"
-    if abs(value) < 1e4:
+    if abs(value) < 1e3:
         return f"{value:g}"
     exponent = math.floor(math.log10(abs(value)))
     return f"{value / 10**exponent:.{digits(value) - 1}f}e{exponent}"

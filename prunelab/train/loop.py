@@ -159,7 +159,7 @@ class _Run:
             check_logits("fit", logits, len(y), self.data.train.labels)
         loss = cross_entropy(logits.float(), y)
         if self.penalty is not None:
-            self.penalty()
+            loss = loss + self.penalty()
         losses.add(step, rate, loss)
         self.optimizer.zero_grad()
         loss.backward()

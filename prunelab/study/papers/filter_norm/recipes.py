@@ -15,31 +15,6 @@ from prunelab.study.tasks import Baseline, Count, Norms, Prune, Scan, Scratch
 from prunelab.train import Budget
 
 STEM = "filter_norm"
-TITLE = "Pruning filters by norm"
-CITATION = (
-    "Hao Li, Asim Kadav, Igor Durdanovic, Hanan Samet, Hans Peter Graf. "
-    "Pruning Filters for Efficient ConvNets. ICLR 2017."
-)
-DEVIATIONS = [
-    "MACs are counted as the paper counts its FLOP: one multiply-accumulate is one; convolutions and "
-    "linear layers only. For ResNet-34 its totals leave the three projection shortcuts out; so do ours.",
-    "ResNet-34-C prints 7.5% fewer FLOP; its own rule gives 7.41%. Every other printed figure follows "
-    "from the rule that keeps floor((1 - ratio) n) filters.",
-    "Some printed digits are cut off, not rounded (ResNet-34-A's parameters: 19,962,560 printed as "
-    "1.99e7); these cells say so.",
-    "Sensitivity is scanned on a validation split cut from the training images; by its captions the "
-    "paper scans on the test set.",
-    "Errors are those of the last epoch of retraining; the paper reports the best epoch on the test "
-    "set, which flatters. The best epoch stands beside it.",
-    "The paper does not say whether its Table 1 uses independent or greedy selection; we use "
-    "independent. They can differ in VGG-16-pruned-A only.",
-    "Momentum, weight decay, batch and augmentation of retraining are not stated; we take the "
-    "baseline's. Normalisation and warm-up are not stated either.",
-    "standard trains for a few epochs, so its errors are far above the paper's; what compares there "
-    "is the change by pruning, not the error itself.",
-    "The appendix of the paper (wall-clock times, l1 against l2) was not at hand: Figure 10 is drawn "
-    "as its text describes it, and no printed wall-clock time is shown.",
-]
 
 
 def stages(blocks: int, ratios: tuple[float, float, float], skip: Iterable[int]) -> dict:
@@ -106,29 +81,26 @@ class Setting:
     """What a preset runs: a plain and a residual network, and how long.
 
     Attributes:
-        models: plain and residual network.
+        models: a plain network, a residual one, and any more whose errors are measured.
         data: data set of each.
         budgets: training of each.
         retrain: retraining of each after pruning.
         pruned: rows of the accuracy table: network, label, rule.
-        scratch: the rules that also get scratch-E and scratch-B controls, for this many seeds.
-        ratios: grid of the first scans.
-        coarse: grid of the scans that compare criteria.
-        images: validation images a scan looks at; four times as many training images give the
-            activation statistics. None = all.
+        scratch: labels that also get scratch-E and scratch-B controls, and for how many seeds.
+        ratios: grid of the scans.
+        images: validation images that the scans of the first two networks look at; None = all.
         layers: groups of the plain network's figures; None = all.
         touch_up: retraining of one pruned layer (Figure 2(c)), and its ratios.
     """
 
-    models: tuple[str, str]
-    data: tuple[str, str]
-    budgets: tuple[Budget, Budget]
-    retrain: tuple[Budget, Budget]
+    models: tuple[str, ...]
+    data: tuple[str, ...]
+    budgets: tuple[Budget, ...]
+    retrain: tuple[Budget, ...]
     pruned: tuple[tuple[str, str, FilterNorm], ...]
-    scratch: int
+    scratch: tuple[tuple[str, ...], int]
     ratios: tuple[float, ...]
-    coarse: tuple[float, ...]
-    images: int | None
+    images: tuple[int | None, int | None]
     layers: tuple[str, ...] | None
     touch_up: tuple[Budget, tuple[float, ...]]
 
@@ -141,8 +113,8 @@ _CIFAR = Budget(epochs=6, lr=0.2, batch=128, weight_decay=5e-4, nesterov=True, s
                 augment="crop-flip", channels_last=True)  # fmt: skip
 _CIFAR_RETRAIN = Budget(epochs=1.5, lr=0.002, batch=128, weight_decay=5e-4, augment="crop-flip",
                         channels_last=True)  # fmt: skip
-_VGG = replace(_CIFAR, epochs=3, lr=0.05, precision="bfloat16")
-_VGG_RETRAIN = replace(_CIFAR_RETRAIN, epochs=0.75, precision="bfloat16")
+_MNIST = Budget(epochs=5, lr=0.05, batch=64, weight_decay=5e-4, schedule="onecycle")
+_MNIST_RETRAIN = Budget(epochs=1.25, lr=0.002, batch=64, weight_decay=5e-4)
 # He et al. 2016 for training, PFEC section 4 for retraining (its epochs, its constant rate).
 _PAPER = Budget(epochs=160, lr=0.1, batch=128, weight_decay=1e-4, schedule="step",
                 milestones=(0.5, 0.75), augment="crop-flip", channels_last=True)  # fmt: skip
@@ -156,7 +128,7 @@ def _digits(epochs: float, ratios: tuple[float, ...], images: int | None) -> Set
     retrain = Budget(epochs=2 * epochs, lr=0.005, batch=64, weight_decay=5e-4)
     return Setting(
         models=("lenet-5", "resnet-20"), data=("digits", "digits"), budgets=(plain, residual),
-        retrain=(retrain, retrain), pruned=_SMALL, scratch=1, ratios=ratios, coarse=ratios, images=images,
+        retrain=(retrain, retrain), pruned=_SMALL, scratch=(("resnet-20 B",), 1), ratios=ratios, images=(images, images),
         layers=None, touch_up=(retrain.scaled(0.5), ratios[1::3] or ratios),
     )  # fmt: skip
 
@@ -165,21 +137,21 @@ SETTINGS = {
     "smoke": _digits(0.02, (0.5, 0.9), 60),
     "quick": _digits(1, GRID, None),
     "standard": Setting(
-        models=("vgg-16", "resnet-20"), data=("cifar10", "cifar10"), budgets=(_VGG, _CIFAR),
-        retrain=(_VGG_RETRAIN, _CIFAR_RETRAIN),
-        pruned=(("vgg-16", "vgg-16 A", VGG_A), *_SMALL[1:]), scratch=1, ratios=GRID,
-        coarse=(0.2, 0.4, 0.6, 0.8, 0.9), images=500, layers=_CONVS,
-        touch_up=(replace(_VGG_RETRAIN, epochs=0.05), (0.5, 0.9)),
+        models=("lenet-5", "resnet-20"), data=("mnist", "cifar10"), budgets=(_MNIST, _CIFAR),
+        retrain=(_MNIST_RETRAIN, _CIFAR_RETRAIN), pruned=_SMALL,
+        scratch=(("lenet-5 A", "resnet-20 B"), 1), ratios=GRID, images=(None, 2000),
+        layers=None, touch_up=(replace(_MNIST_RETRAIN, epochs=0.25), GRID),
     ),
     "paper": Setting(
-        models=("vgg-16", "resnet-56"), data=("cifar10", "cifar10"), budgets=(_PAPER, _PAPER),
-        retrain=(_PAPER_RETRAIN, _PAPER_RETRAIN),
-        pruned=(
-            ("vgg-16", "VGG-16-pruned-A", VGG_A),
-            ("resnet-56", "ResNet-56-pruned-A", RESNET_56_A),
-            ("resnet-56", "ResNet-56-pruned-B", RESNET_56_B),
-        ), scratch=3, ratios=GRID, coarse=GRID, images=None, layers=_CONVS,
-        touch_up=(_PAPER_RETRAIN.scaled(0.5), GRID),
+        models=("vgg-16", "resnet-56", "resnet-110"), data=("cifar10",) * 3,
+        budgets=(_PAPER, _PAPER, replace(_PAPER, warmup=0.005)), retrain=(_PAPER_RETRAIN,) * 3,
+        pruned=tuple(
+            (model, label, rule) for label, (model, rule) in TABLE_1.items()
+            if rule is not None and model != "resnet-34"
+        ),
+        scratch=(("VGG-16-pruned-A", "ResNet-56-pruned-B", "ResNet-110-pruned-B"), 3),
+        ratios=GRID, images=(None, None), layers=_CONVS,
+        touch_up=(replace(_PAPER_RETRAIN, epochs=20), GRID),
     ),
 }  # fmt: skip
 
@@ -198,29 +170,32 @@ def recipes(preset: str, seeds: Iterable[int]) -> dict[str, list[Recipe]]:
         return Recipe(STEM, preset, label, task, model, data, setting.budgets[which], seed)
 
     out: dict[str, list[Recipe]] = {"counts": _counts(preset), "accuracy": []}
-    for which in (0, 1):
-        model, single = setting.models[which], preset == "standard" and which == 0
-        for number, seed in enumerate(seeds[:1] if single else seeds):
+    labels, controls = setting.scratch
+    for which, model in enumerate(setting.models):
+        for number, seed in enumerate(seeds):
             out["accuracy"].append(recipe(which, model, Baseline(), seed))
             for name, label, rule in setting.pruned:
                 if name != model:
                     continue
                 retrained = Prune(rule, setting.retrain[which])
                 out["accuracy"].append(recipe(which, label, retrained, seed))
-                if number < setting.scratch and label.endswith("B"):
-                    out["accuracy"] += [
-                        recipe(which, f"{label} scratch-{r}",
-                               Scratch(rule, setting.budgets[which], r), seed)
-                        for r in "EB"
-                    ]  # fmt: skip
+                for letter in "EB" if label in labels and number < controls else "":
+                    control = Scratch(rule, setting.budgets[which], letter)
+                    out["accuracy"].append(
+                        recipe(which, f"{label} scratch-{letter}", control, seed)
+                    )
 
     def scan(which: int, criterion: str = "l1", **more: object) -> Recipe:
         groups = "first" if which else setting.layers
-        fields = {"ratios": setting.ratios, "images": setting.images, "groups": groups} | more
+        fields = {
+            "ratios": setting.ratios,
+            "images": setting.images[which],
+            "groups": groups,
+        } | more
         return recipe(which, setting.models[which], Scan(criterion=criterion, **fields))
 
     def scans(*criteria: str) -> list[Recipe]:
-        return [scan(0, c, ratios=setting.coarse) for c in criteria]
+        return [scan(0, c) for c in criteria]
 
     out["norms"] = [recipe(0, setting.models[0], Norms(groups=setting.layers))]
     out["scan"] = [scan(0)]

@@ -1,0 +1,295 @@
+"""Figures from DataFrames: pure functions, no files, no state, no torch. `save` is the only writer.
+
+Colours are safe for colour-blind readers: layers in order take a perceptual map from dark (near the
+input) to light (near the output); other things take the palette of Okabe and Ito.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+STYLE = Path(__file__).with_name("style.mplstyle")
+FIGURES = Path(__file__).resolve().parents[1] / "figures"
+ORANGE, BLUE, GREY = "#D55E00", "#0072B2", "#8c8c8c"
+MARKERS = "osD^v<>Ph*Xpd"
+
+
+def save(fig: Figure, name: str) -> Figure:
+    """Write `figures/<name>.svg` of the run (or, while writing, of the project); else do nothing.
+
+    The same figure gives the same bytes: no date, fixed ids.
+
+    Args:
+        fig: the figure, returned so that a cell can end with it.
+        name: "NN-stem--view".
+    """
+    folder = FIGURES if os.environ.get("PRUNELAB_WRITE") == "1" else None
+    if folder is None and "PRUNELAB_RUNS" in os.environ:
+        folder = Path(os.environ["PRUNELAB_RUNS"]) / "figures"
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = folder / f".{name}.{os.getpid()}.part"
+        with mpl.style.context(STYLE):
+            fig.savefig(partial, format="svg", metadata={"Date": None})
+        os.replace(partial, folder / f"{name}.svg")
+    return fig
+
+
+def norm_curves(points: pd.DataFrame, title: str = "") -> Figure:
+    """Sorted filter norms of each layer, relative to its largest.
+
+    Args:
+        points: columns group, rank (0 to 1), norm (0 to 1).
+        title: says which network.
+
+    Source: PFEC, Figure 2(a).
+    """
+    if points.empty:
+        return not_measured(title)
+    with mpl.style.context(STYLE):
+        fig, ax = plt.subplots(figsize=(7.6, 4.2))
+        for i, (name, color) in enumerate(_colours(points.group).items()):
+            curve = points[points.group == name]
+            every = max(1, len(curve) // 8)
+            ax.plot(
+                100 * curve["rank"],
+                curve.norm,
+                color=color,
+                label=name,
+                marker=MARKERS[i % len(MARKERS)],
+                markevery=every,
+            )
+        ax.set(
+            xlabel="rank of the filter / number of filters (%)",
+            xlim=(0, 100),
+            ylim=(0, 1.02),
+            ylabel="norm / largest norm of the layer",
+            title=title,
+        )
+        _legend(ax, "layer")
+        return _done(fig)
+
+
+def sensitivity(points: pd.DataFrame, title: str = "", whole: float | None = None) -> Figure:
+    """Accuracy of the network with one layer pruned, against the ratio; one curve a layer.
+
+    Args:
+        points: columns group, ratio, accuracy (fractions); low and high (interval of the change) give
+            a band.
+        title: says which network and what was done.
+        whole: accuracy of the unpruned network, drawn at ratio 0 and as a line.
+
+    Source: PFEC, Figure 2(b) and, after retraining, 2(c).
+    """
+    if points.empty:
+        return not_measured(title)
+    with mpl.style.context(STYLE):
+        fig, ax = plt.subplots(figsize=(7.6, 4.2))
+        _curves(ax, points, whole, band=True)
+        ax.set(title=title)
+        _legend(ax, "layer")
+        return _done(fig)
+
+
+def panels(
+    points: pd.DataFrame, by: str, titles: Mapping[str, str] | None = None, columns: int = 3
+) -> Figure:
+    """The same curves in one panel per value of `by`, on shared axes.
+
+    Args:
+        points: as `sensitivity`'s, with columns `by` and whole.
+        by: column that names the panel, in order of appearance.
+        titles: value of `by` -> title of the panel.
+        columns: panels in a row.
+
+    Source: PFEC, Figure 6 (by stage), 8, 9 and 10 (by criterion).
+    """
+    if points.empty:
+        return not_measured(f"panels by {by}")
+    values = list(dict.fromkeys(points[by]))
+    columns = min(columns, len(values))
+    rows = -(-len(values) // columns)
+    with mpl.style.context(STYLE):
+        fig, axes = plt.subplots(
+            rows,
+            columns,
+            figsize=(1.2 + 3.1 * columns, 0.7 + 2.9 * rows),
+            sharex=True,
+            sharey=True,
+            squeeze=False,
+        )
+        shared = _colours(points.group)
+        for ax, value in zip(axes.flat, values):
+            part = points[points[by] == value]
+            own = shared if by == "criterion" else None
+            _curves(ax, part, float(part.whole.iloc[0]), colours=own)
+            ax.set_title((titles or {}).get(value, str(value)))
+            if own is None:
+                ax.legend(loc="lower left")
+        for ax in axes.flat[len(values) :]:
+            ax.set_visible(False)
+        for ax in axes.flat:
+            last = ax.get_subplotspec().rowspan.stop == rows
+            ax.set_xlabel(ax.get_xlabel() if last else "")
+            ax.set_ylabel(ax.get_ylabel() if ax.get_subplotspec().is_first_col() else "")
+        if by == "criterion":
+            handles, labels = axes[0, 0].get_legend_handles_labels()
+            fig.legend(handles, labels, loc="outside right center", title="layer")
+        return _done(fig)
+
+
+def one_layer(points: pd.DataFrame, group: str, ratio: float) -> Figure:
+    """All layers of a scan in grey, one in colour, one point marked."""
+    with mpl.style.context(STYLE):
+        fig, ax = plt.subplots(figsize=(6.6, 3.4))
+        whole = float(points.whole.iloc[0])
+        _curves(ax, points, whole, colours=dict.fromkeys(dict.fromkeys(points.group), "#dddddd"))
+        mine = points[points.group == group]
+        _curves(ax, mine, whole, band=True, colours={group: BLUE})
+        at = mine[mine.ratio == ratio].iloc[0]
+        ax.plot(100 * ratio, 100 * at.accuracy, "o", ms=11, mfc="none", mec=ORANGE, mew=2.5)
+        ax.set(title=group)
+        return _done(fig)
+
+
+def not_measured(title: str) -> Figure:
+    """An empty frame that says that its rows are missing."""
+    with mpl.style.context(STYLE):
+        fig, ax = plt.subplots(figsize=(7.6, 1.4))
+        ax.text(0.5, 0.5, f"{title}: not measured yet", ha="center", va="center", color=GREY)
+        ax.axis("off")
+        return _done(fig)
+
+
+def accuracies(table: pd.DataFrame, title: str = "") -> Figure:
+    """Test error of each network, one dot a seed and a bar for the mean.
+
+    Args:
+        table: columns label, error (fraction), in the order to draw, top first.
+        title: says which setting.
+    """
+    if table.empty:
+        return not_measured(title)
+    with mpl.style.context(STYLE):
+        labels = list(dict.fromkeys(table.label))
+        fig, ax = plt.subplots(figsize=(7.2, 0.9 + 0.42 * len(labels)))
+        shown = table.assign(percent=100 * table.error)
+        sns.stripplot(shown, x="percent", y="label", ax=ax, color=BLUE, size=6, jitter=False)
+        for place, label in enumerate(labels):
+            mean = shown[shown.label == label].percent.mean()
+            ax.plot(
+                [mean, mean],
+                [place - 0.28, place + 0.28],
+                color=ORANGE,
+                lw=2.4,
+                label="mean of seeds" if place == 0 else None,
+            )
+        ax.set(xlabel="test error (%)", ylabel="", title=title, xlim=(0, None))
+        ax.legend(loc="lower right")
+        return _done(fig)
+
+
+def group_picture(slices: Sequence[Mapping], channel: int, size: int, title: str = "") -> Figure:
+    """What goes when one channel goes: each tensor of a group with the entries of that channel marked.
+
+    Args:
+        slices: dicts with tensor, axis, shape, role, offset, repeat, in order of execution.
+        channel: the channel marked.
+        size: channels of the group.
+        title: says which group.
+    """
+    with mpl.style.context({**mpl.rcParams, "axes.grid": False}), mpl.style.context(STYLE):
+        fig, ax = plt.subplots(figsize=(10, 3.4))
+        x = 0.0
+        for s in slices:
+            x += _tensor(ax, x, s, channel) + 1.7
+        handles = [Rectangle((0, 0), 1, 1, color=c) for c in (ORANGE, "#dbe7f1")]
+        ax.legend(
+            handles,
+            [f"entries of channel {channel} (of {size}): removed together", "kept"],
+            loc="upper left",
+            ncols=2,
+            bbox_to_anchor=(0, 1.0),
+        )
+        ax.set(xlim=(-1, x), ylim=(-3.6, 5.2), aspect="equal", title=title)
+        ax.axis("off")
+        return _done(fig)
+
+
+def _tensor(ax: Axes, x: float, s: Mapping, channel: int) -> float:
+    """One tensor as a grid: filters down, inputs across; returns its width."""
+    rows, columns = s["shape"][0], s["shape"][1] if len(s["shape"]) > 1 else 1
+    height, width = 4.0, 4.0 * min(1.0, columns / rows) if columns > 1 else 0.5
+    ax.add_patch(Rectangle((x, -2), width, height, color="#dbe7f1", ec="white"))
+    length = s["shape"][s["axis"]]
+    first, share = (s["offset"] + channel * s["repeat"]) / length, s["repeat"] / length
+    if s["axis"] == 0:
+        ax.add_patch(
+            Rectangle((x, 2 - height * (first + share)), width, height * share, color=ORANGE)
+        )
+    else:
+        ax.add_patch(Rectangle((x + width * first, -2), width * share, height, color=ORANGE))
+    kind = {"out": "filter", "in": "input kernels", "through": "entry"}[s["role"]]
+    text = s["tensor"].replace(".", ".\n", 1) if width < 2 else s["tensor"]
+    ax.text(x + width / 2, -2.2, text, ha="center", va="top", fontsize=9)
+    ax.text(x + width / 2, 2.15, kind, ha="center", va="bottom", fontsize=9, color=ORANGE)
+    return width
+
+
+def _curves(
+    ax: Axes,
+    points: pd.DataFrame,
+    whole: float | None = None,
+    band: bool = False,
+    colours: Mapping[str, tuple] | None = None,
+) -> None:
+    colours = colours or _colours(points.group)
+    for i, name in enumerate(colours):
+        curve = points[points.group == name].sort_values("ratio")
+        if curve.empty:
+            continue
+        x, y = [100 * r for r in curve.ratio], [100 * a for a in curve.accuracy]
+        start = [] if whole is None else [100 * whole]
+        ax.plot(
+            [0] * len(start) + x,
+            start + y,
+            color=colours[name],
+            label=name,
+            marker=MARKERS[i % len(MARKERS)],
+        )
+        if band and whole is not None and "low" in curve:
+            ax.fill_between(
+                x,
+                100 * (whole + curve.low),
+                100 * (whole + curve.high),
+                color=colours[name],
+                alpha=0.12,
+                lw=0,
+            )
+    if whole is not None:
+        ax.axhline(100 * whole, color=GREY, lw=1, ls="--")
+    ax.set(xlabel="filters removed from that layer (%)", ylabel="accuracy (%)", xlim=(0, 100))
+
+
+def _colours(groups: Iterable[str]) -> dict[str, tuple]:
+    names = list(dict.fromkeys(groups))
+    return dict(zip(names, sns.color_palette("viridis", len(names) + 1)))
+
+
+def _legend(ax: Axes, title: str) -> None:
+    ax.legend(title=title, loc="upper left", bbox_to_anchor=(1.01, 1.0))
+
+
+def _done(fig: Figure) -> Figure:
+    plt.close(fig)  # the notebook shows what a cell returns; nothing is left open
+    return fig

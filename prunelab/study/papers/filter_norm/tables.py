@@ -1,0 +1,201 @@
+"""PFEC's tables, printed beside measured. Made from rows alone."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from prunelab.study import tables as t
+
+STEM = "filter_norm"
+NEAR = 0.3  # points of error; the spread of the paper's networks over seeds is about 0.2
+MISPRINTS = {"ResNet-34-pruned-C": "a misprint: the paper's own rule gives 7.41"}
+LABELS = {"VGG-16": "vgg-16", "ResNet-56": "resnet-56", "ResNet-110": "resnet-110"}
+
+
+def tables(rows: list[dict]) -> dict[str, pd.DataFrame]:
+    """Title -> table, from ledger rows of any preset."""
+    out = {
+        "Table 1, cost: MACs and weights of really shrunk networks": cost(rows),
+        "Table 2: VGG-16 and VGG-16-pruned-A, layer by layer": layers(rows),
+        "Table 1, test error: the paper's networks and recipe (preset paper)": error(rows),
+    }
+    for preset in ("standard", "quick", "smoke"):
+        found = [r for r in rows if r["preset"] == preset]
+        if t.of_kind(found, "Baseline"):
+            out[f"The same rules at the scale of preset {preset}"] = scale(found)
+    out["What others measured (from their public pages)"] = others()
+    return out
+
+
+def _counts(rows: list[dict]) -> dict[str, dict]:
+    return {row["label"]: row["values"] for row in t.of_kind(rows, "Count")}
+
+
+def cost(rows: list[dict]) -> pd.DataFrame:
+    """Table 1's FLOP and parameter columns. Weights only, as the paper's percentages need."""
+    counts = _counts(rows)
+    out = []
+    for printed in t.printed(STEM, "table1_overall").dropna(subset="flop").itertuples():
+        values = counts.get(printed.model)
+        if values is None:
+            out.append({"model": printed.model, "verdict": t.NOT_MEASURED})
+            continue
+        short = "_without_shortcuts" if "ResNet-34" in printed.model else ""
+        full = counts[printed.model.split("-pruned")[0]]
+        row, verdicts = {"model": printed.model}, []
+        for name, key, shown, cut in (
+            ("MACs", "macs", printed.flop, printed.flop_pruned_pct),
+            ("weights", "weights", printed.params, printed.params_pruned_pct),
+        ):
+            ours = values[key + short]
+            removed = 100 * (1 - ours / full[key + short])
+            row |= {f"{name} printed": t.number(shown), f"{name} ours": f"{ours:,}"}
+            row |= {f"{name} removed % printed": t.number(cut)}
+            row |= {f"{name} removed % ours": "–" if pd.isna(cut) else f"{removed:.2f}"}
+            verdicts.append((name, t.agrees(ours, shown)))
+            if not pd.isna(cut):
+                verdicts.append((f"{name} removed", t.agrees(removed, cut, 1)))
+        verdict = _verdict(verdicts)
+        if "differs" in verdict and printed.model in MISPRINTS:
+            verdict = f"{verdict} ({MISPRINTS[printed.model]})"
+        out.append(row | {"verdict": verdict})
+    return pd.DataFrame(out).fillna("–")
+
+
+def _verdict(parts: list[tuple[str, str]]) -> str:
+    """One word for a row: all digits equal, or which cells are not."""
+    wrong = [name for name, verdict in parts if verdict == "differs"]
+    if wrong:
+        return f"differs: {', '.join(wrong)}"
+    cut = [name for name, verdict in parts if "truncated" in verdict]
+    return f"equal ({', '.join(cut)} truncated in print)" if cut else "equal"
+
+
+def layers(rows: list[dict]) -> pd.DataFrame:
+    """Table 2."""
+    counts = _counts(rows)
+    if not {"VGG-16", "VGG-16-pruned-A"} <= set(counts):
+        return pd.DataFrame([{"layer": "all", "verdict": t.NOT_MEASURED}])
+    full, pruned = counts["VGG-16"]["layers"], counts["VGG-16-pruned-A"]["layers"]
+    printed = t.printed(STEM, "table2_vgg16_layers")
+    out = []
+    for row, before, after in zip(printed.itertuples(), full, pruned):
+        cut = 100 * (1 - after["macs"] / before["macs"])
+        flop, params = float(row.paper_flop), float(row.paper_params)
+        parts = [
+            ("MACs", t.agrees(before["macs"], flop, 1 - _exponent(flop))),
+            ("weights", t.agrees(before["weights"], params, 1 - _exponent(params))),
+            ("maps after", "equal" if after["out"][0] == row.maps_after else "differs"),
+            ("removed", t.agrees(cut, row.paper_flop_pruned_pct, 0)),
+        ]
+        out.append({
+            "layer": row.layer.replace("_", " "), "map": row.out_hw, "maps": int(row.maps),
+            "MACs printed": t.number(flop), "MACs ours": f"{before['macs']:,}",
+            "weights printed": t.number(params), "weights ours": f"{before['weights']:,}",
+            "maps after, printed": int(row.maps_after), "maps after, ours": after["out"][0],
+            "MACs removed % printed": row.paper_flop_pruned_pct,
+            "MACs removed % ours": f"{cut:.1f}", "verdict": _verdict(parts),
+        })  # fmt: skip
+    return pd.DataFrame(out)
+
+
+def _exponent(value: float) -> int:
+    return int(f"{value:e}".split("e")[1])
+
+
+def error(rows: list[dict]) -> pd.DataFrame:
+    """Table 1's error column."""
+    out = []
+    for printed in t.printed(STEM, "table1_overall").itertuples():
+        label = LABELS.get(printed.model, printed.model).replace("scratch-train", "scratch-E")
+        found = [r for r in rows if r["preset"] == "paper" and r["label"] == label]
+        found = [
+            r for r in found if r["recipe"]["task"]["type"] in ("Baseline", "Prune", "Scratch")
+        ]
+        last = t.errors(found)
+        out.append({
+            "data": printed.dataset, "model": printed.model,
+            "error % printed (best epoch)": t.number(printed.error_pct, 2),
+            "error % ours (last epoch)": t.spread(last),
+            "error % ours (best epoch)": t.spread(t.errors(found, "best_accuracy")),
+            "seeds": len(last), "device": t.where(found), "verdict": _near(found, printed.error_pct),
+        })  # fmt: skip
+    return pd.DataFrame(out)
+
+
+def _near(rows: list[dict], printed: float) -> str:
+    best = t.errors(rows, "best_accuracy")
+    if not best:
+        return t.NOT_MEASURED
+    gap = 100 * sum(best) / len(best) - printed
+    if abs(gap) <= NEAR:
+        return f"within {NEAR} points ({gap:+.2f})"
+    return f"{abs(gap):.2f} points {'above' if gap > 0 else 'below'}"
+
+
+def scale(rows: list[dict]) -> pd.DataFrame:
+    """Baseline, pruned and scratch-trained networks of a smaller setting, and the change by pruning."""
+    kinds = ("Baseline", "Prune", "Scratch")
+    found = [r for r in rows if r["recipe"]["task"]["type"] in kinds]
+    order = {label: i for i, label in enumerate(dict.fromkeys(_sorted(found)))}
+    base = {r["recipe"]["model"]: [] for r in found}
+    for r in t.of_kind(found, "Baseline"):
+        base[r["recipe"]["model"]].append(r)
+    out = []
+    for label in order:
+        mine = [r for r in found if r["label"] == label]
+        recipe = mine[0]["recipe"]
+        whole = base[recipe["model"]][0]["values"]
+        first = mine[0]["values"]
+        out.append({
+            "network": label, "data": recipe["data"],
+            "error % before retraining": t.spread(t.errors(mine, "accuracy_before_retraining"))
+            if recipe["task"]["type"] == "Prune" else "–",
+            "error % (last epoch)": t.spread(t.errors(mine)),
+            "error % (best epoch)": t.spread(t.errors(mine, "best_accuracy")),
+            "change by pruning, points": _change(mine, base[recipe["model"]]),
+            "paper's change for this rule": _printed_change(label),
+            "MACs removed %": f"{100 * (1 - first['macs'] / whole['macs']):.1f}",
+            "weights removed %": f"{100 * (1 - first['weights'] / whole['weights']):.1f}",
+            "seeds": len(mine), "device": t.where(mine),
+        })  # fmt: skip
+    return pd.DataFrame(out)
+
+
+def _sorted(rows: list[dict]) -> list[str]:
+    """Labels, network by network, the unpruned one first."""
+    models = list(dict.fromkeys(r["recipe"]["model"] for r in rows))
+    return sorted(
+        (r["label"] for r in rows),
+        key=lambda label: (next(i for i, m in enumerate(models) if label.startswith(m)), label),
+    )
+
+
+def _change(rows: list[dict], base: list[dict]) -> str:
+    """Mean and spread of the change of error, seed by seed."""
+    if rows[0]["recipe"]["task"]["type"] == "Baseline":
+        return "–"
+    start = {r["seed"]: r["values"]["accuracy"] for r in base}
+    gaps = [start[r["seed"]] - r["values"]["accuracy"] for r in rows if r["seed"] in start]
+    return t.spread(gaps)
+
+
+def _printed_change(label: str) -> str:
+    """The change that the paper prints for the same rule on its own network."""
+    twin = {"vgg-16 A": "VGG-16-pruned-A", "lenet-5 A": "VGG-16-pruned-A",
+            "resnet-20 A": "ResNet-56-pruned-A", "resnet-20 B": "ResNet-56-pruned-B",
+            "resnet-20 B scratch-E": "ResNet-56-pruned-B scratch-train"}.get(label)  # fmt: skip
+    if twin is None:
+        return "–"
+    errors = t.printed(STEM, "table1_overall").set_index("model").error_pct
+    return f"{errors[twin] - errors[twin.split('-pruned')[0]]:+.2f} ({twin})"
+
+
+def others() -> pd.DataFrame:
+    """Public reproductions, read at their source."""
+    table = t.printed(STEM, "reproductions")
+    return (
+        table[["source", "setting", "metric", "baseline_acc_or_err", "pruned_value", "note"]]
+        .rename(columns={"baseline_acc_or_err": "baseline", "pruned_value": "pruned"})
+        .fillna("–")
+    )

@@ -1,0 +1,81 @@
+"""Widgets: controls that call plots. Built from `observe`, `Image` and `HTML` only.
+
+`interact` and `Output` swallow exceptions and hang under papermill, so they are not used. An error in a
+handler is shown in the widget's text.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+from collections.abc import Callable
+
+import ipywidgets as w
+import pandas as pd
+from matplotlib.figure import Figure
+
+from prunelab import plots
+
+
+def png(fig: Figure) -> bytes:
+    """The figure as PNG bytes."""
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", dpi=100)
+    return buffer.getvalue()
+
+
+def recorded_scan(points: pd.DataFrame) -> w.VBox:
+    """Pick a layer and a ratio; see the recorded accuracy of the really shrunk network.
+
+    Args:
+        points: rows of a scan: group, ratio, kept, accuracy, whole, params, macs, low, high.
+
+    Returns:
+        A box whose `layer`, `ratio`, `text` and `picture` are its parts.
+
+    Raises:
+        ValueError: `points` is empty.
+    """
+    if points.empty:
+        raise ValueError("recorded_scan: `points` is empty; measure a scan first")
+    layer = w.Dropdown(options=list(dict.fromkeys(points.group)), description="layer")
+    ratios = sorted(points.ratio.unique())
+    ratio = w.SelectionSlider(
+        options=[(f"{100 * r:.0f}%", r) for r in ratios],
+        value=ratios[len(ratios) // 2], description="remove",
+    )  # fmt: skip
+    text, picture = w.HTML(), w.Image(format="png")
+
+    def draw(*_: object) -> None:
+        row = points[(points.group == layer.value) & (points.ratio == ratio.value)].iloc[0]
+        text.value = _sentence(row)
+        picture.value = png(plots.one_layer(points, layer.value, ratio.value))
+
+    for control in (layer, ratio):
+        control.observe(_shown(draw, text), "value")
+    draw()
+    box = w.VBox([w.HBox([layer, ratio]), text, picture])
+    box.layer, box.ratio, box.text, box.picture = layer, ratio, text, picture
+    return box
+
+
+def _sentence(row: pd.Series) -> str:
+    low, high = 100 * row.low, 100 * row.high
+    return (
+        f"<b>{html.escape(row.group)}</b>: {int(row.kept)} filters stay. Accuracy "
+        f"<b>{100 * row.accuracy:.1f}%</b> (whole network {100 * row.whole:.1f}%; 95% interval of the "
+        f"change {low:+.1f} to {high:+.1f} points). {int(row.params):,} parameters, "
+        f"{int(row.macs):,} MACs."
+    )
+
+
+def _shown(handler: Callable, text: w.HTML) -> Callable:
+    """The handler, with any error in the widget's text instead of nowhere."""
+
+    def run(change: object) -> None:
+        try:
+            handler(change)
+        except Exception as error:
+            text.value = f"<b style='color:#D55E00'>error</b>: {html.escape(str(error))}"
+
+    return run
