@@ -1,28 +1,32 @@
 # Two commands are enough: `make study` and `make test`. Both set up .venv first if it is missing.
 PYTHON ?= python3
 BIN := .venv/bin
-STAMP := .venv/.installed
+READY := .venv/.ready
 
-.PHONY: study test lint bench clean
+.PHONY: study test test-all lint bench clean
 
-study: $(STAMP)
+study: $(READY)
 	$(BIN)/prunelab run --preset quick
 
-test: $(STAMP)
-	$(BIN)/python -m pytest tests
+# The notebooks are compared with what the code makes of the ledger now (nbval; not under xdist).
+test: $(READY)
+	$(BIN)/python -m pytest tests notebooks --nbval
 
-lint: $(STAMP)
+test-all: $(READY)
+	$(BIN)/python -m pytest tests notebooks --nbval -m "slow or not slow"
+
+lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-bench: $(STAMP)
+bench: $(READY)
 	$(BIN)/python benchmarks/run.py
 
-$(STAMP): pyproject.toml
+$(READY): pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable . --group dev
-	touch $(STAMP)
+	touch $(READY)
 
 clean:
 	rm -rf .venv runs build *.egg-info

@@ -96,7 +96,7 @@ def compare(name: str, data: Dataset, mnist: MNIST | None, steps: int, repeats: 
             ratio = statistics.median(a / b for a, b in zip(speeds["fit"], speeds[other]))
             best = max(speeds["fit"]) / max(speeds[other])
             print(
-                f"{name:14} fit / {other} = {ratio:.2f}, fastest rounds {best:.2f} (target >= {target})"
+                f"{name:14} fit / {other} = {ratio:.2f} (target >= {target}; best rounds {best:.2f})"
             )
 
 

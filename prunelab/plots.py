@@ -208,7 +208,7 @@ def group_picture(slices: Sequence[Mapping], channel: int, size: int, title: str
         size: channels of the group.
         title: says which group.
     """
-    with mpl.style.context({**mpl.rcParams, "axes.grid": False}), mpl.style.context(STYLE):
+    with mpl.style.context([STYLE, {"axes.grid": False}]):
         fig, ax = plt.subplots(figsize=(10, 3.4))
         x = 0.0
         for s in slices:

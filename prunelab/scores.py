@@ -19,7 +19,7 @@ NORMS = {"l1": 1, "l2": 2}
 def filter_norm(weight: Tensor, p: int = 1, axis: int = 0) -> Tensor:
     r"""Importance of each filter: the p-norm of its weights.
 
-    .. math:: s_j = \\Big(\\sum_{l,k} |w_{j,l,k}|^p\\Big)^{1/p}
+    .. math:: s_j = \Big(\sum_{l,k} |w_{j,l,k}|^p\Big)^{1/p}
 
     Args:
         weight: (O, I, ...) of a convolution or linear layer.
@@ -74,9 +74,9 @@ def norms(net: nn.Module, groups: Groups, norm: str = "l1") -> dict[str, Tensor]
 
 
 def kept(size: int, ratio: float) -> int:
-    """How many of `size` channels stay when the fraction `ratio` is removed; at least 1.
+    r"""How many of `size` channels stay when the fraction `ratio` is removed; at least 1.
 
-    .. math:: \\max(1, \\lfloor (1 - ratio) size \\rfloor)
+    .. math:: \max(1, \lfloor (1 - ratio) size \rfloor)
 
     Raises:
         ValueError: `ratio` is outside [0, 1).

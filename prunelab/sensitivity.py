@@ -13,7 +13,7 @@ from tqdm import tqdm
 from prunelab import cost, scores, surgery
 from prunelab.data import Split
 from prunelab.groups import Group, Groups, trace
-from prunelab.train import evaluate
+from prunelab.train import Evaluation, evaluate
 
 COLUMNS = "group ratio kept correct accuracy low high loss params macs".split()
 Z95 = 1.959963984540054  # the 97.5% quantile of the normal distribution
@@ -52,40 +52,31 @@ def scan(
 
     Source: PFEC, section 3.2 and Figure 2(b).
     """
+    ratios = list(ratios)
     _check_ratios(ratios)
     if len(split) == 0:
         raise ValueError("scan: `split` has no images")
     example, _ = split.batch(slice(0, 1))
     groups = _groups(net, example, groups)
-    order = {name: _scores(net, group, criterion) for name, group in groups.items()}
+    order = ranking(net, groups, criterion)
     base = evaluate(net, split)
+    points = [(name, ratio) for name in groups for ratio in ratios]
     rows = []
-    bar = tqdm(total=len(groups) * len(ratios), desc="scan", leave=False, disable=not progress)
-    for name, group in groups.items():
-        for ratio in ratios:
-            count = scores.kept(group.size, ratio)
-            small = surgery.shrink(net, groups, {name: scores.best(order[name], count)})
-            point = evaluate(small.to(memory_format=torch.channels_last), split)
-            low, high = paired_interval(base.correct, point.correct)
-            price = cost.measure(small, example)
-            correct = int(point.correct.sum())
-            rows.append(
-                [
-                    name,
-                    ratio,
-                    count,
-                    correct,
-                    point.accuracy,
-                    low,
-                    high,
-                    point.loss,
-                    price.params,
-                    price.macs,
-                ]
-            )
-            bar.update()
-    bar.close()
+    for name, ratio in tqdm(points, desc="scan", leave=False, disable=not progress):
+        count = scores.kept(groups[name].size, ratio)
+        small = surgery.shrink(net, groups, {name: scores.best(order[name], count)})
+        price = cost.measure(small, example)
+        point = evaluate(small.to(memory_format=torch.channels_last), split)
+        seen = outcome(base, point)
+        rows.append({"group": name, "ratio": ratio, "kept": count, **seen, **vars(price)})
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def outcome(before: Evaluation, after: Evaluation) -> dict[str, float]:
+    """The columns correct, accuracy, low, high and loss of one point of a scan."""
+    low, high = paired_interval(before.correct, after.correct)
+    correct = int(after.correct.sum())
+    return dict(correct=correct, accuracy=after.accuracy, low=low, high=high, loss=after.loss)
 
 
 def paired_interval(before: Tensor, after: Tensor) -> tuple[float, float]:
@@ -115,17 +106,30 @@ def _groups(net: nn.Module, example: Tensor, groups: Groups | Iterable[str] | No
     return found if groups is None else found.select(groups)
 
 
+def ranking(net: nn.Module, groups: Groups, criterion: Criterion) -> dict[str, Tensor]:
+    """Group name -> (size,) scores, as `scan` uses them. Arguments and errors as `scan`."""
+    return {name: _scores(net, group, criterion) for name, group in groups.items()}
+
+
 def _scores(net: nn.Module, group: Group, criterion: Criterion) -> Tensor:
     if isinstance(criterion, str):
         score = _named(net, group, criterion)
     elif isinstance(criterion, Mapping):
+        if group.name not in criterion:
+            raise ValueError(f"scan: `criterion` has no scores for group `{group.name}`")
         score = criterion[group.name]
-    else:
+    elif callable(criterion):
         score = criterion(group)
-    if score.shape != (group.size,):
+    else:
+        raise TypeError(
+            "scan: `criterion` must be a name, scores by group or a function,"
+            f" got {type(criterion).__name__}"
+        )
+    score = torch.as_tensor(score)
+    if score.shape != (group.size,) or not score.isfinite().all():
         raise ValueError(
-            f"scan: `criterion` must give {group.size} scores for `{group.name}`,"
-            f" got shape {tuple(score.shape)}"
+            f"scan: `criterion` must give {group.size} finite scores for `{group.name}`,"
+            f" got shape {tuple(score.shape)} with {int((~score.isfinite()).sum())} not finite"
         )
     return score
 

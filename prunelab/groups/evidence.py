@@ -39,6 +39,7 @@ class Evidence:
         self.count = 0
         self.sites: dict[tuple[str, int], Site] = {}
         self.reasons: list[tuple[np.ndarray, str]] = []
+        self.refused: dict[str, str] = {}
         self.added: list[np.ndarray] = []
         self._pairs: list[np.ndarray] = []
         self._named: dict[object, np.ndarray] = {}
@@ -58,6 +59,10 @@ class Evidence:
     def fix(self, atoms: np.ndarray, reason: str) -> None:
         """These atoms can never be removed; the first reason given is the one shown."""
         self.reasons.append((np.unique(atoms), reason))
+
+    def refuse(self, layer: str, reason: str) -> None:
+        """`layer` writes channels that nothing is known of."""
+        self.refused.setdefault(layer, reason)
 
     def see(self, tensor: str, axis: int, role: str, atoms: np.ndarray) -> None:
         """Axis `axis` of `tensor` carries `atoms`."""
@@ -79,19 +84,20 @@ class Evidence:
         groups, ragged = _assemble(sites, kind)
         outs = [s for s in sites if s.role == OUT]
         shown: dict[str, str] = {}
+        named: set[int] = set()  # a fixed stream is named once, by the layer that writes it first
         for site in outs:
-            for c in np.unique(site.atoms):
-                reason = fixed.get(int(c)) or ragged.get(int(kind[c]))
+            fresh = set(site.atoms.tolist()) - named
+            named |= fresh
+            for c in fresh:
+                reason = fixed.get(c) or ragged.get(int(kind[c]))
                 if reason:
                     shown.setdefault(site.layer, reason)
-        # A fixed stream is named once, by the layer that writes it first.
-        shown = {k: v for k, v in shown.items() if k in self._leaders(outs)}
         added = np.unique(channel[np.concatenate(self.added)]) if self.added else []
         writers = {s.layer for s in outs if np.isin(s.atoms, added).any()}
         names = {g.name for g in groups}
         return Groups(
             groups,
-            {k: v for k, v in shown.items() if k not in names},
+            {k: v for k, v in (shown | self.refused).items() if k not in names},
             writers,
             writers & _shares_input(sites),
         )
@@ -103,14 +109,6 @@ class Evidence:
         a, b = np.concatenate(self._pairs, axis=1)
         graph = coo_array((np.ones(len(a), bool), (a, b)), shape=(self.count, self.count))
         return connected_components(graph, directed=False)[1].astype(np.int64)
-
-    @staticmethod
-    def _leaders(outs: list[Site]) -> set[str]:
-        first: dict[int, str] = {}
-        for site in outs:
-            for c in np.unique(site.atoms):
-                first.setdefault(int(c), site.layer)
-        return set(first.values())
 
 
 def _kinds(sites: list[Site], channels: int) -> np.ndarray:
@@ -174,9 +172,9 @@ def _runs(kinds: np.ndarray, order: np.ndarray) -> list[tuple[int, int, np.ndarr
 
 def _shares_input(sites: list[Site]) -> set[str]:
     """Layers that read a channel which another layer reads too."""
-    readers: dict[int, set[str]] = {}
-    reads = [(s.layer, np.unique(s.atoms)) for s in sites if s.role == IN]
-    for layer, channels in reads:
-        for c in channels:
-            readers.setdefault(int(c), set()).add(layer)
-    return {layer for layer, channels in reads if any(len(readers[int(c)]) > 1 for c in channels)}
+    reads: dict[str, np.ndarray] = {}
+    for s in sites:
+        if s.role == IN:
+            reads[s.layer] = np.union1d(reads.get(s.layer, []), s.atoms).astype(np.int64)
+    counts = np.bincount(np.concatenate(list(reads.values()) or [np.zeros(0, np.int64)]))
+    return {layer for layer, channels in reads.items() if (counts[channels] > 1).any()}

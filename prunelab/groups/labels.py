@@ -124,9 +124,7 @@ def varying(labels: Tensor) -> list[int]:
     """Axes along which the labels differ."""
     few = thin(labels)
     return [
-        d
-        for d, n in enumerate(few.shape)
-        if n > 1 and bool((few != few.narrow(d, 0, 1)).any())
+        d for d, n in enumerate(few.shape) if n > 1 and bool((few != few.narrow(d, 0, 1)).any())
     ]
 
 

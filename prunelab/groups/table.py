@@ -4,63 +4,70 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 from torchvision import ops
 
 from prunelab.groups.evidence import Evidence
-from prunelab.groups.labels import Names, Op, Parameter, Tracked, metas, method
+from prunelab.groups.labels import Count, Names, Op, Parameter, Tracked, metas, method, varying
+from prunelab.groups.meeting import concatenate, elementwise, move_parameter
+from prunelab.groups.movement import chunk, move, pad, reshape, select, squeeze
 from prunelab.groups.rules import (
     across,
-    chunk,
-    concatenate,
     conv,
     conv_transpose,
-    elementwise,
     functional,
+    glu,
     keep,
     linear,
-    move,
-    pad,
     per_channel,
+    pool,
     reduce,
-    reshape,
-    select,
     unknown,
 )
 
 _KEEP = """
-    relu relu_ relu6 leaky_relu elu selu celu gelu silu mish hardswish hardsigmoid
-    hardtanh sigmoid tanh softplus clamp clamp_ dropout dropout2d dropout3d
-    feature_dropout stochastic_depth max_pool1d max_pool2d max_pool3d avg_pool1d
-    avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d
-    adaptive_max_pool2d interpolate contiguous clone detach float double half to type_as
-    neg abs exp log sqrt rsqrt square reciprocal identity
+    relu relu_ relu6 leaky_relu leaky_relu_ elu elu_ selu celu gelu silu mish hardswish
+    hardsigmoid hardtanh sigmoid sigmoid_ tanh tanh_ softplus softsign threshold clamp clamp_
+    dropout dropout1d dropout2d dropout3d alpha_dropout feature_dropout stochastic_depth contiguous
+    clone detach float double half to type_as neg abs exp sqrt square identity zeros_like ones_like
+""".split()
+_POOL = """
+    max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d
+    adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d lp_pool2d
+    interpolate
 """.split()
 _ELEMENTWISE = """
-    add iadd add_ sub isub mul imul mul_ truediv div pow maximum minimum where __add__
-    __mul__ __sub__
+    add iadd add_ sub isub mul imul mul_ truediv itruediv div div_ pow maximum minimum where
+    __add__ __mul__ __sub__
 """.split()
 _ACROSS = """
-    softmax log_softmax layer_norm group_norm local_response_norm normalize cumsum
+    softmax log_softmax layer_norm group_norm local_response_norm normalize cumsum rms_norm
 """.split()
 FUNCTIONS: dict[str, Callable[[Op], object]] = {
     **dict.fromkeys(_KEEP, keep),
+    **dict.fromkeys(_POOL, pool),
     **dict.fromkeys(_ELEMENTWISE, elementwise),
     **dict.fromkeys(_ACROSS, across),
-    **dict.fromkeys(["flatten", "permute", "transpose", "squeeze", "unsqueeze", "movedim"], move),
-    **dict.fromkeys(["view", "reshape"], reshape),
+    **dict.fromkeys(["flatten", "permute", "transpose", "unsqueeze", "movedim"], move),
+    **dict.fromkeys(["view", "reshape", "expand", "expand_as"], reshape),
     **dict.fromkeys(["getitem", "split", "narrow", "select", "unbind"], select),
     **dict.fromkeys(["cat", "concat", "concatenate"], concatenate),
     **dict.fromkeys(["mean", "sum", "amax", "amin", "var", "std", "norm"], reduce),
     **dict.fromkeys(["conv1d", "conv2d", "conv3d", "linear"], functional),
+    **dict.fromkeys(["batch_norm", "instance_norm", "prelu"], per_channel),
+    **dict.fromkeys(["pad", "_pad"], pad),
+    "squeeze": squeeze,
     "chunk": chunk,
-    "pad": pad,
-    "_pad": pad,
+    "glu": glu,
 }
 _PLAIN = """
     ReLU ReLU6 LeakyReLU ELU SELU CELU GELU SiLU Mish Hardswish Hardsigmoid Hardtanh
-    Sigmoid Tanh Softplus Dropout Dropout1d Dropout2d Dropout3d AlphaDropout Identity
+    Sigmoid Tanh Softplus Softsign Threshold Dropout Dropout1d Dropout2d Dropout3d AlphaDropout
+    Identity
+""".split()
+_POOLS = """
     MaxPool1d MaxPool2d MaxPool3d AvgPool1d AvgPool2d AvgPool3d AdaptiveAvgPool1d
     AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d LPPool2d
     Upsample UpsamplingNearest2d UpsamplingBilinear2d ZeroPad2d ReflectionPad2d
@@ -74,12 +81,14 @@ _MIXING = """
 """.split()
 MODULES: dict[type, Callable[[Op], object]] = {
     **{getattr(nn, n): keep for n in _PLAIN},
+    **{getattr(nn, n): pool for n in _POOLS},
     **{getattr(nn, n): per_channel for n in _NORMS},
     **{getattr(nn, n): across for n in _MIXING},
     **dict.fromkeys([nn.Conv1d, nn.Conv2d, nn.Conv3d], conv),
     **dict.fromkeys([nn.ConvTranspose1d, nn.ConvTranspose2d], conv_transpose),
     nn.Linear: linear,
     nn.Flatten: move,
+    nn.GLU: glu,
     ops.StochasticDepth: keep,
     ops.FrozenBatchNorm2d: per_channel,
 }
@@ -91,20 +100,47 @@ def apply(
     """Run one node on meta tensors and give its output labels by rule."""
     module = modules.get(node.target) if node.op == "call_module" else None
     name = node.target if isinstance(node.target, str) else _name(node.target)
-    call = module or (node.target if node.op == "call_function" else method(node.target))
+    call = module
+    if call is None:
+        call = node.target if node.op == "call_function" else method(node.target)
     if isinstance(call, type) and issubclass(call, tuple):  # a named tuple of outputs
         return args
-    if not any(isinstance(a, Tracked | Parameter) for a in pytree.tree_leaves((args, kwargs))):
-        return call(*args, **kwargs)
+    if name == "getitem" and isinstance(args[0], tuple | list):
+        return args[0][metas(args[1])]
     out = call(*metas(args), **metas(kwargs))
-    if not any(isinstance(o, Tensor) for o in pytree.tree_leaves(out)):
-        return out
     op = Op(node, name, module, args, kwargs, out, names, evidence)
-    if not op.tracked:  # arithmetic on parameters only
-        return Parameter(out, name) if isinstance(out, Tensor) else out
-    rule = MODULES.get(type(module), unknown) if module else FUNCTIONS.get(name, unknown)
-    labels = rule(op)
-    return pytree.tree_map(Tracked, out, labels)
+    if not any(isinstance(o, Tensor) for o in pytree.tree_leaves(out)):
+        return _counted(op)
+    if not op.tracked:
+        return _untracked(op)
+    rule = (
+        MODULES.get(type(module), unknown) if module is not None else FUNCTIONS.get(name, unknown)
+    )
+    return pytree.tree_map(Tracked, out, rule(op))
+
+
+def _counted(op: Op) -> object:
+    """Sizes and arithmetic on them: numbers that depend on a width are marked as `Count`."""
+    out = op.out
+    if op.tracked and isinstance(out, torch.Size):
+        axes = varying(op.x.labels)
+        return tuple(Count(n) if d in axes else n for d, n in enumerate(out))
+    if op.tracked and op.name == "size":
+        dim = op.args[1] if len(op.args) > 1 else op.kwargs["dim"]
+        return Count(out) if dim % op.x.meta.ndim in varying(op.x.labels) else out
+    counts = any(isinstance(a, Count) for a in pytree.tree_leaves((op.args, op.kwargs)))
+    counts = counts or op.name == "numel"
+    return Count(out) if counts and isinstance(out, int | float) else out
+
+
+def _untracked(op: Op) -> object:
+    """Constants, and arithmetic on parameters."""
+    if not isinstance(op.out, Tensor):
+        return op.out
+    op.out = op.out.to("meta")
+    if any(isinstance(a, Parameter) for a in pytree.tree_leaves((op.args, op.kwargs))):
+        return move_parameter(op)
+    return Parameter(op.out, op.node.name)
 
 
 def _name(function: Callable) -> str:

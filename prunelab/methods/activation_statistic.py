@@ -22,8 +22,18 @@ from tqdm import tqdm
 from prunelab import scores
 from prunelab.groups import Groups, trace
 from prunelab.masks import Keep
-from prunelab.methods.base import Method, Ratios, check_option, check_ratios, choose, example_of
+from prunelab.methods.base import (
+    Method,
+    Ratios,
+    check_dataset,
+    check_option,
+    check_ratios,
+    choose,
+    example_of,
+)
 
+# What stands between a layer and its ReLU without mixing maps; of a residual sum, the sum's ReLU.
+TRANSPARENT = ("norm", "add", "pool", "dropout", "identity")
 STATISTICS = ("mean-mean", "mean-std", "mean-l1", "mean-l2", "var-l2", "apoz")
 
 
@@ -40,8 +50,10 @@ class ActivationStatistic(Method):
     Cost: one forward pass over the images; a few numbers per channel.
 
     Source: PFEC, section 4.5; APoZ of Hu et al. 2016.
-    Differs: std and var are the biased ones (the paper does not say; the order is the same). Groups
-        with several writers sum over them.
+    Differs: std and var are the biased ones (the paper does not say; the order is the same). A group
+        with several writers (a residual stream) is ranked by the sum over them, as its norms are.
+        A map of a linear layer is one number, so mean-std is 0 there and cannot rank its units.
+        Without a ReLU before the next layer (LeNet-5's convolutions) APoZ looks at the layer's output.
     """
 
     ratios: Ratios
@@ -57,6 +69,7 @@ class ActivationStatistic(Method):
 
     def prune(self, net: nn.Module, data: object, *, seed: int = 0, progress: bool = True) -> Keep:
         """See `Method.prune`; looks at `data.train`. Nothing is random: `seed` is not used."""
+        check_dataset(self, data)
         groups = trace(net, example_of(data))
         ratios = choose(groups, self.ratios)
         batches = data.train[: self.images].batches(self.batch)
@@ -86,19 +99,16 @@ def statistics(
         statistic -> group name -> (size,) scores, larger = more important (APoZ with its sign turned).
 
     Raises:
-        ValueError: there are no images.
+        ValueError: there are no images, or a layer's output cannot be watched.
     """
     modes = {module: module.training for module in net.modules()}
-    sums: dict[tuple[str, str], Tensor] = {}
     seen = 0
     try:
         watch = _Watch(net.eval(), {layer for g in groups.values() for layer in g.producers})
         with torch.inference_mode():
             for x, _ in batches:
                 seen += len(x)
-                for layer, (raw, active) in watch(x).items():
-                    for key, value in _sums(raw.double(), active).items():
-                        sums[layer, key] = sums.get((layer, key), 0) + value
+                watch.run(x)
     finally:
         for module, mode in modes.items():
             module.training = mode
@@ -106,16 +116,21 @@ def statistics(
         raise ValueError("statistics: there are no images to look at")
     return {
         name: {
-            g.name: _of_group(g, lambda layer, s=name: _final(sums, layer, s, seen))
+            g.name: _of_group(g, lambda layer, s=name: _final(watch.sums, layer, s, seen))
             for g in groups.values()
         }
         for name in wanted
     }
 
 
-def _sums(raw: Tensor, active: Tensor) -> dict[str, Tensor]:
+def _maps(x: Tensor) -> Tensor:
+    """(N, C, ...) -> (N, C, pixels); a linear layer's maps have one pixel."""
+    return x.flatten(2) if x.ndim > 2 else x.unsqueeze(2)
+
+
+def _sums(raw: Tensor) -> dict[str, Tensor]:
     """(C,) sums over the images of one batch."""
-    raw, active = (t.flatten(2) if t.ndim > 2 else t.unsqueeze(2) for t in (raw, active))
+    raw = _maps(raw)
     l2 = raw.norm(dim=2)
     return {
         "mean-mean": raw.mean(2).sum(0),
@@ -123,7 +138,6 @@ def _sums(raw: Tensor, active: Tensor) -> dict[str, Tensor]:
         "mean-l1": raw.abs().sum(2).sum(0),
         "mean-l2": l2.sum(0),
         "squares": l2.square().sum(0),
-        "nonzero": (active != 0).double().mean(2).sum(0),
     }
 
 
@@ -144,26 +158,35 @@ def _of_group(group: object, score: Callable[[str], Tensor]) -> Tensor:
 
 
 class _Watch(fx.Interpreter):
-    """Runs the network and hands out, per layer, its output and the output of the ReLU after it."""
+    """Runs the network and adds up, per layer, the sums over its output and over the ReLU after it.
+
+    Sums are taken where a map appears: an in-place ReLU may overwrite it right after.
+    """
 
     def __init__(self, net: nn.Module, layers: set[str]):
         super().__init__(fx.symbolic_trace(net))
-        nodes = {n: n.target for n in self.module.graph.nodes if n.target in layers}
-        self.raw = dict(nodes)
+        self.sums: dict[tuple[str, str], Tensor] = {}
+        self.raw = {n: n.target for n in self.module.graph.nodes if n.target in layers}
+        missing = layers - set(self.raw.values())
+        if missing:
+            raise ValueError(
+                f"statistics: `{min(missing)}` is not a module that the network calls;"
+                " its maps cannot be watched"
+            )
         self.active: dict[fx.Node, list[str]] = {}
-        for node, layer in nodes.items():
+        for node, layer in self.raw.items():
             self.active.setdefault(self._activation(node), []).append(layer)
 
     def _activation(self, node: fx.Node) -> fx.Node:
-        """The first ReLU downstream, through normalisation and additions; the node itself if none."""
+        """The ReLU that follows, before any other layer reads the maps; the node itself if none."""
         here = node
-        for _ in range(4):
-            users = list(here.users)
-            if len(users) != 1:
-                return node
-            here = users[0]
-            if "relu" in self._kind(here):
+        while len(here.users) == 1:
+            here = next(iter(here.users))
+            kind = self._kind(here)
+            if "relu" in kind:
                 return here
+            if not any(word in kind for word in TRANSPARENT):
+                break
         return node
 
     def _kind(self, node: fx.Node) -> str:
@@ -171,15 +194,14 @@ class _Watch(fx.Interpreter):
             return type(self.module.get_submodule(node.target)).__name__.lower()
         return str(getattr(node.target, "__name__", node.target)).lower()
 
-    def __call__(self, x: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
-        self.found: dict[str, list[Tensor]] = {}
-        self.run(x)
-        return {layer: tuple(pair) for layer, pair in self.found.items()}
-
     def run_node(self, n: fx.Node) -> object:
         out = super().run_node(n)
         if n in self.raw:
-            self.found[self.raw[n]] = [out.clone(), out]  # an in-place ReLU may follow
+            self._add(self.raw[n], _sums(out.double()))
         for layer in self.active.get(n, ()):
-            self.found[layer][1] = out
+            self._add(layer, {"nonzero": _maps(out != 0).double().mean(2).sum(0)})
         return out
+
+    def _add(self, layer: str, values: dict[str, Tensor]) -> None:
+        for key, value in values.items():
+            self.sums[layer, key] = self.sums.get((layer, key), 0) + value

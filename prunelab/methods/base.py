@@ -47,6 +47,15 @@ def example_of(data: object) -> Tensor:
     return example
 
 
+def check_dataset(method: object, data: object) -> None:
+    """TypeError unless `data` has training images."""
+    if not hasattr(data, "train"):
+        raise TypeError(
+            f"{type(method).__name__}: `data` must be a Dataset, as it looks at training images;"
+            f" got {type(data).__name__}"
+        )
+
+
 def check_option(method: object, field: str, allowed: tuple[str, ...]) -> None:
     """ValueError unless the field of the method is one of the allowed words."""
     value = getattr(method, field)

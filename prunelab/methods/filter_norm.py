@@ -20,6 +20,7 @@ from prunelab.methods.base import (
     RESIDUAL,
     Method,
     Ratios,
+    check_dataset,
     check_option,
     check_ratios,
     choose,
@@ -76,20 +77,29 @@ class FilterNorm(Method):
         """See `Method.prune`; `data` may be an example batch unless it retrains."""
         groups = trace(net, example_of(data))
         ratios = choose(groups, self.ratios, self.residual)
+        if self.rounds > 1:
+            check_dataset(self, data)
+        keep = Keep()
         for done in range(1, self.rounds):
             part = {name: ratio * done / self.rounds for name, ratio in ratios.items()}
-            zero = surgery.masker(net, groups, self._keep(net, groups, part, seed))
+            keep = self._keep(net, groups, part, seed, keep)
+            zero = surgery.masker(net, groups, keep)
             zero()
             train.fit(net, data, self.retrain, after_step=zero, seed=seed + done, progress=progress)
-        return self._keep(net, groups, ratios, seed)
+        return self._keep(net, groups, ratios, seed, keep)
 
-    def _keep(self, net: nn.Module, groups: Groups, ratios: dict[str, float], seed: int) -> Keep:
+    def _keep(
+        self, net: nn.Module, groups: Groups, ratios: dict[str, float], seed: int, before: Keep
+    ) -> Keep:
+        """The choice at these ratios; what `before` has removed stays removed."""
         tensors = {k: v.detach().clone() for k, v in net.state_dict().items()}
         rng = torch.Generator().manual_seed(seed)
         keep = {}
         for name, ratio in ratios.items():
             group = groups[name]
             score = self._order(self._score(group, tensors, groups.shortcuts), rng)
+            if name in before:  # removed filters are zero: the first to go, even for "largest"
+                score = score.where(before[name].to(score.device), score.min() - 1)
             keep[name] = scores.best(score, scores.kept(group.size, ratio))
             if self.strategy == "greedy":
                 _forget(group, keep[name], tensors)

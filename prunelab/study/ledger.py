@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
+from filelock import FileLock
 from torch import nn
 
 from prunelab import data as datasets
@@ -28,6 +29,7 @@ from prunelab.study.recipes import Recipe, plain
 PROJECT = Path(__file__).resolve().parents[2]
 COMMITTED = PROJECT / "data" / "ledger"
 REFRESH = (False, "missing", True)
+STARTED = time.time()
 
 
 def folder() -> Path:
@@ -39,6 +41,12 @@ def folder() -> Path:
 
 def _runs() -> Path:
     return Path(os.environ.get("PRUNELAB_RUNS", "runs"))
+
+
+def _locks() -> Path:
+    place = _runs() / "locks"
+    place.mkdir(parents=True, exist_ok=True)
+    return place
 
 
 def _folders() -> list[Path]:
@@ -76,7 +84,8 @@ def append(row: dict) -> None:
     """Add one row to the ledger of its paper, whole or not at all."""
     path = folder() / f"{row['stem']}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "ab+") as file:
+    # Two notebooks may append at once; a line half written by one must not be cut off by the other.
+    with FileLock(_locks() / f"{row['stem']}.lock"), open(path, "ab+") as file:
         end = file.seek(0, os.SEEK_END)
         if end:
             file.seek(0)
@@ -111,7 +120,7 @@ def run(
     for recipe in recipes:
         row = known.get(recipe.key)
         if refresh is True or (row is None and refresh == "missing"):
-            row = measure(recipe, progress=progress)
+            row = measure(recipe, progress, since=STARTED if refresh is True else 0.0)
             append(row)
             known[recipe.key] = row
         if row is not None:
@@ -119,8 +128,17 @@ def run(
     return out
 
 
-def measure(recipe: Recipe, progress: bool = True) -> dict:
-    """Measure one recipe: train (or take the trained network of this run), do the task."""
+def measure(recipe: Recipe, progress: bool = True, since: float = 0.0) -> dict:
+    """Measure one recipe: train (or take the trained network of this run), do the task.
+
+    Args:
+        recipe: what to measure.
+        progress: show bars.
+        since: a network trained before this time (seconds since 1970) is trained again.
+
+    Returns:
+        The row; it is not appended.
+    """
     device = os.environ.get("PRUNELAB_DEVICE", "cpu")
     start = time.perf_counter()
     data, net, extra = None, None, {}
@@ -129,7 +147,7 @@ def measure(recipe: Recipe, progress: bool = True) -> dict:
         net = models.build(recipe.model, recipe.task.classes)
     else:
         data = datasets.load(recipe.data, device=device)
-        net, extra = trained(recipe, data, progress)
+        net, extra = trained(recipe, data, progress, since)
     values = recipe.task.run(net, data, recipe.seed, progress)
     if isinstance(recipe.task, tasks.Baseline):
         values |= extra
@@ -147,31 +165,43 @@ def measure(recipe: Recipe, progress: bool = True) -> dict:
     }
 
 
-def trained(recipe: Recipe, data: datasets.Dataset, progress: bool) -> tuple[nn.Module, dict]:
+def trained(
+    recipe: Recipe, data: datasets.Dataset, progress: bool, since: float = 0.0
+) -> tuple[nn.Module, dict]:
     """The recipe's network, trained; and its history. A run trains each network once."""
     place = _runs() / "checkpoints"
-    done, partial = place / f"{recipe.trained_key}.safetensors", place / f"{recipe.trained_key}.fit"
+    done = place / f"{recipe.trained_key}.safetensors"
+    notes, partial = done.with_suffix(".json"), done.with_suffix(".fit")
     torch.manual_seed(recipe.seed)
     channels = data.example.shape[1]
     net = models.build(recipe.model, data.num_classes, channels).to(data.example.device)
-    notes = done.with_suffix(".json")
-    if done.is_file() and notes.is_file():
-        return surgery.load(net, done), json.loads(notes.read_text())
-    place.mkdir(parents=True, exist_ok=True)
+    with FileLock(_locks() / f"{recipe.trained_key}.lock"):  # two notebooks may want it at once
+        for file in (done, notes, partial):
+            if file.is_file() and file.stat().st_mtime < since:
+                file.unlink()
+        if done.is_file() and notes.is_file():
+            return surgery.load(net, done), json.loads(notes.read_text())
+        place.mkdir(parents=True, exist_ok=True)
+        extra = _train(net, recipe, data, progress, partial)
+        surgery.save(net, Keep(), done)
+        notes.with_suffix(".part").write_text(json.dumps(extra))
+        os.replace(notes.with_suffix(".part"), notes)
+        partial.unlink(missing_ok=True)
+    return net, extra
+
+
+def _train(
+    net: nn.Module, recipe: Recipe, data: datasets.Dataset, progress: bool, partial: Path
+) -> dict:
     start = time.perf_counter()
     history = train.fit(
         net, data, recipe.budget, seed=recipe.seed, progress=progress, checkpoint=partial
     )
-    extra = {
+    return {
         "best_accuracy": history.best["test_accuracy"],
         "history": history.rows,
         "training_seconds": round(time.perf_counter() - start, 2),
     }
-    surgery.save(net, Keep(), done)
-    notes.with_suffix(".part").write_text(json.dumps(extra))
-    os.replace(notes.with_suffix(".part"), notes)
-    partial.unlink(missing_ok=True)
-    return net, extra
 
 
 def _circumstances(device: str) -> dict:

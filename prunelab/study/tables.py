@@ -28,8 +28,8 @@ def printed(stem: str, table: str) -> pd.DataFrame:
 
 def digits(value: float) -> int:
     """Significant digits of a printed number: 313000000.0 has 3, 34.2 has 3, 15000000.0 has 2."""
-    text = f"{value:.10g}".replace(".", "").lstrip("0").rstrip("0")
-    return max(1, len(text))
+    mantissa = f"{abs(value):.9e}".split("e")[0]
+    return max(1, len(mantissa.replace(".", "").rstrip("0")))
 
 
 def agrees(measured: float, shown: float, places: int | None = None) -> str:
@@ -38,17 +38,19 @@ def agrees(measured: float, shown: float, places: int | None = None) -> str:
     Args:
         measured: the exact value.
         shown: the printed one.
-        places: digits after the point; None = as many significant digits as `shown` has.
+        places: digits after the point; None = as many significant digits as `shown` has (for a
+            printed 0, none after the point).
 
     Returns:
         "equal", "equal (truncated)" where the paper cut digits off instead of rounding, or "differs".
     """
     if places is None:
-        places = digits(shown) - 1 - math.floor(math.log10(abs(shown)))
+        places = digits(shown) - 1 - math.floor(math.log10(abs(shown))) if shown else 0
     unit = 10.0**-places
-    if abs(round(measured, places) - shown) < unit / 1e6:
+    if abs(measured - shown) <= unit * (0.5 + 1e-9):  # a tie may have been rounded either way
         return "equal"
-    if abs(math.floor(measured / unit + 1e-9) * unit - shown) < unit / 1e6:
+    cut = math.trunc(measured / unit * (1 + 1e-12))  # guards 0.3 / 0.1 = 2.9999999999999996
+    if abs(cut * unit - shown) < unit / 1e6:
         return "equal (truncated)"
     return "differs"
 

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping
 from dataclasses import dataclass
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from prunelab import cost, scores, sensitivity, surgery, train
 from prunelab.data import Dataset, Split
@@ -193,37 +193,35 @@ class Scan:
         """Values: `points`, one per group and ratio, and the accuracy of the whole network."""
         groups = _view(trace(net, data.example), self.groups)
         split = data.val[: self.images]
-        criterion = self._criterion(net, groups, data, progress)
+        criterion = self._criterion(net, groups, data)
+        order = sensitivity.ranking(net, groups, criterion)
         whole = train.evaluate(net, split)
         table = sensitivity.scan(
-            net, split, ratios=self.ratios, groups=groups, criterion=criterion, progress=progress
+            net, split, ratios=self.ratios, groups=groups, criterion=order, progress=progress
         )
         if self.retrain is not None:
-            table = self._retrain(table, net, groups, data, split, seed, progress)
+            table = self._retrain(table, net, groups, order, data, split, seed, progress)
         points = table.round(6).to_dict("records")
         return {"accuracy": whole.accuracy, "images": len(split), "points": points}
 
-    def _criterion(self, net: nn.Module, groups: Groups, data: Dataset, progress: bool):
+    def _criterion(self, net: nn.Module, groups: Groups, data: Dataset) -> sensitivity.Criterion:
         if self.criterion not in STATISTICS:
             return self.criterion
         images = data.train[: self.images and 4 * self.images]
         return statistics(net, groups, images.batches(250), [self.criterion])[self.criterion]
 
-    def _retrain(self, table, net, groups, data, split: Split, seed: int, progress: bool):
-        """The same table with accuracy and loss after retraining each pruned network."""
-        order = scores.norms(net, groups)
-        for row in table.index:
-            name, count = table.loc[row, "group"], int(table.loc[row, "kept"])
-            keep: Mapping = {name: scores.best(order[name], count)}
-            small = surgery.shrink(copy.deepcopy(net), groups, keep)
+    def _retrain(
+        self, table, net, groups, order, data, split: Split, seed: int, progress: bool
+    ) -> pd.DataFrame:
+        """The same table with what is measured after retraining each pruned network."""
+        whole = train.evaluate(net, split)
+        points = table.to_dict("records")
+        for point in tqdm(points, desc="retrain", leave=False, disable=not progress):
+            keep = {point["group"]: scores.best(order[point["group"]], point["kept"])}
+            small = surgery.shrink(net, groups, keep)
             train.fit(small, data, self.retrain, seed=seed, progress=False)
-            after = train.evaluate(small, split)
-            table.loc[row, ["accuracy", "loss"]] = after.accuracy, after.loss
-            table.loc[row, "correct"] = int(after.correct.sum())
-            before = train.evaluate(net, split).correct
-            low, high = sensitivity.paired_interval(before, after.correct)
-            table.loc[row, ["low", "high"]] = low, high
-        return table
+            point |= sensitivity.outcome(whole, train.evaluate(small, split))
+        return pd.DataFrame(points, columns=table.columns)
 
 
 def _view(groups: Groups, wanted: tuple[str, ...] | str | None) -> Groups:

@@ -113,7 +113,7 @@ _CIFAR = Budget(epochs=6, lr=0.2, batch=128, weight_decay=5e-4, nesterov=True, s
                 augment="crop-flip", channels_last=True)  # fmt: skip
 _CIFAR_RETRAIN = Budget(epochs=1.5, lr=0.002, batch=128, weight_decay=5e-4, augment="crop-flip",
                         channels_last=True)  # fmt: skip
-_MNIST = Budget(epochs=5, lr=0.05, batch=64, weight_decay=5e-4, schedule="onecycle")
+_MNIST = Budget(epochs=5, lr=0.02, batch=64, weight_decay=5e-4, schedule="onecycle")
 _MNIST_RETRAIN = Budget(epochs=1.25, lr=0.002, batch=64, weight_decay=5e-4)
 # He et al. 2016 for training, PFEC section 4 for retraining (its epochs, its constant rate).
 _PAPER = Budget(epochs=160, lr=0.1, batch=128, weight_decay=1e-4, schedule="step",

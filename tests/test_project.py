@@ -1,0 +1,76 @@
+"""The project as a whole: pins agree, nothing of one machine is tracked."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parents[1]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+REGISTRIES = (
+    "pypi" + ".org",
+    "python" + "hosted.org",
+    "registry.npm" + "js.org",
+    "deb.deb" + "ian.org",
+)
+
+
+def tracked() -> list[Path]:
+    try:
+        out = subprocess.run(
+            ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in out.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+def test_environment_yml_has_the_packages_and_pins_of_pyproject():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    (pip,) = (entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
+    named = [Requirement(line) for line in pip if not line.startswith("-")]
+    assert sorted(map(str, named)) == sorted(
+        str(Requirement(line)) for line in PYPROJECT["project"]["dependencies"]
+    )
+    assert "--editable ." in pip
+
+
+def test_environment_yml_allows_the_pythons_of_pyproject():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    assert f"python {PYPROJECT['project']['requires-python']}" in environment["dependencies"]
+
+
+def test_torch_and_torchvision_pins_are_the_promised_ones():
+    pins = PYPROJECT["project"]["dependencies"]
+    assert "torch>=2.11" in pins
+    assert "torchvision>=0.26" in pins
+
+
+def test_no_tracked_file_names_a_registry_host_or_a_path_of_a_machine():
+    home = re.compile(r"/(home|Users|root|work)/\w+")
+    for path in tracked():
+        if path.suffix in {".png", ".safetensors"}:
+            continue
+        text = path.read_text(errors="replace")
+        assert not [host for host in REGISTRIES if host in text], path
+        assert not home.findall(text), path
+
+
+def test_no_lock_file_is_tracked():
+    assert not [p for p in tracked() if p.name in {"uv.lock", "package-lock.json"}]
+
+
+def test_every_command_of_the_readme_exists():
+    readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    named = set(re.findall(r"make ([a-z-]+)", readme))
+    assert {"study", "test"} <= named <= targets
+
+
+def test_shipped_checkpoints_fit_in_20_megabytes():
+    shipped = (ROOT / "data" / "checkpoints").glob("*")
+    assert sum(p.stat().st_size for p in shipped) <= 20e6
