@@ -95,9 +95,7 @@ def compare(name: str, data: Dataset, mnist: MNIST | None, steps: int, repeats: 
             # Paired: the two loops of one round ran side by side on an equally busy machine.
             ratio = statistics.median(a / b for a, b in zip(speeds["fit"], speeds[other]))
             best = max(speeds["fit"]) / max(speeds[other])
-            print(
-                f"{name:14} fit / {other} = {ratio:.2f} (target >= {target}; best rounds {best:.2f})"
-            )
+            print(f"{name:14} fit / {other} = {ratio:.2f} (target >= {target}; best {best:.2f})")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
 """prunelab: an interactive, notebook-driven study of neural-network pruning.
 
-data -> train -> method.prune(net, data) -> Keep -> shrink -> fine-tune -> ledger row -> table, figure
+data -> train -> method.prune(net, data) -> Keep -> shrink -> fine-tune -> row -> table, figure
 """

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pandas as pd
@@ -14,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from prunelab import meta
 
 LAYERS = (nn.Linear, nn.modules.conv._ConvNd)
+COLUMNS = ("layer", "kind", "out", "macs", "weights")
 
 
 @dataclass(frozen=True)
@@ -82,20 +85,21 @@ def layers(net: nn.Module, example: Tensor) -> pd.DataFrame:
 
     def record(name: str, module: nn.Module, inputs: tuple, out: Tensor) -> None:
         shape = tuple(out.shape[1:])
-        moves = inputs[0].shape[1:] if getattr(module, "transposed", False) else shape
-        macs = _numel(moves) * module.weight[0].numel()
+        moves = inputs[0] if getattr(module, "transposed", False) else out
+        macs = moves.numel() * module.weight[0].numel()
         if name in rows:
             rows[name]["macs"] += macs
         else:
             kind = type(module).__name__
             weights = module.weight.numel()
-            rows[name] = dict(layer=name, kind=kind, out=shape, macs=macs, weights=weights)
+            values = (name, kind, shape, macs, weights)
+            rows[name] = dict(zip(COLUMNS, values))
 
     for name, module in twin.named_modules():
         if isinstance(module, LAYERS):
             module.register_forward_hook(lambda m, i, o, name=name: record(name, m, i, o))
     _forward(twin, example)
-    return pd.DataFrame(list(rows.values()), columns=["layer", "kind", "out", "macs", "weights"])
+    return pd.DataFrame(list(rows.values()), columns=list(COLUMNS))
 
 
 def latency(net: nn.Module, example: Tensor, *, calls: int = 20, warmup: int = 3) -> Latency:
@@ -106,6 +110,9 @@ def latency(net: nn.Module, example: Tensor, *, calls: int = 20, warmup: int = 3
         example: (N, ...) the batch to time.
         calls: timed calls.
         warmup: calls before the first timed one.
+
+    Raises:
+        ValueError: `calls` is below 1, or `example` does not fit `net`.
     """
     if calls < 1:
         raise ValueError(f"latency: `calls` must be at least 1, got {calls}")
@@ -123,7 +130,8 @@ def latency(net: nn.Module, example: Tensor, *, calls: int = 20, warmup: int = 3
 
 def _timed(net: nn.Module, example: Tensor) -> float:
     start = time.perf_counter()
-    net(example)
+    with _fitting(net, example):
+        net(example)
     if example.is_cuda:
         torch.cuda.synchronize(example.device)
     return time.perf_counter() - start
@@ -131,14 +139,20 @@ def _timed(net: nn.Module, example: Tensor) -> float:
 
 def _forward(twin: nn.Module, example: Tensor) -> None:
     x = torch.empty(1, *example.shape[1:], dtype=example.dtype, device="meta")
+    with torch.no_grad(), _fitting(twin, example):
+        twin.eval()(x)
+
+
+@contextmanager
+def _fitting(net: nn.Module, example: Tensor) -> Iterator[None]:
+    """One line for whatever a network raises on an input that does not fit."""
     try:
-        with torch.no_grad():
-            twin.eval()(x)
-    except RuntimeError as error:
+        yield
+    except (RuntimeError, ValueError, LookupError, TypeError) as error:
         line = str(error).strip().split("\n")[0]
         raise ValueError(
             f"cost: `example` of shape {tuple(example.shape)} does not fit `net`"
-            f" ({type(twin).__name__}): {line}"
+            f" ({type(net).__name__}): {line}"
         ) from error
 
 

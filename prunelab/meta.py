@@ -5,13 +5,25 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 def twin(net: nn.Module) -> nn.Module:
-    """A copy of `net` on the meta device: every tensor has its shape, none has memory."""
+    """A copy of `net` on the meta device: every tensor has its shape, none has memory.
+
+    The copy has no hooks: what they record or change is no part of the architecture.
+    """
     memo: dict[int, object] = {}
-    for t in [*net.parameters(), *net.buffers()]:
-        empty = torch.empty_like(t, device="meta")
+    for t in [*net.parameters(), *net.buffers(), *computed(net)]:
+        empty = torch.empty_like(t, device="meta", requires_grad=False)
         memo[id(t)] = nn.Parameter(empty, t.requires_grad) if isinstance(t, nn.Parameter) else empty
+    for module in net.modules():
+        for name, value in vars(module).items():
+            if name.endswith("_hooks") and isinstance(value, dict):
+                memo[id(value)] = type(value)()
     return copy.deepcopy(net, memo)
+
+
+def computed(net: nn.Module) -> list[Tensor]:
+    """Tensors that modules hold as plain attributes; deepcopy refuses those with a gradient."""
+    return [v for m in net.modules() for v in vars(m).values() if isinstance(v, Tensor)]

@@ -52,8 +52,8 @@ def group_norm(
         p: order of the norm.
         layers: sum over these layers only, where any of them writes the group.
 
-    Differs: the paper ranks one layer at a time. A group with several writers (a residual stream) is
-        ranked by their sum, or, with `layers`, by its shortcut as in section 3.4.
+    Differs: the paper ranks one layer at a time. A group with several writers (a residual stream)
+        is ranked by their sum, or, with `layers`, by its shortcut as in section 3.4.
     """
     outs = [s for s in group.slices if s.role == "out" and tensors[s.tensor].ndim > 1]
     chosen = [s for s in outs if s.layer in layers] or outs

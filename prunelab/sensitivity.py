@@ -42,13 +42,14 @@ def scan(
         progress: show a bar.
 
     Returns:
-        One row per (group, ratio): group, ratio, kept (channels), correct (images), accuracy, low and
-        high (95% interval of the accuracy's change against the unpruned network, paired on the same
-        images), loss, params, macs (of the shrunk network).
+        One row per (group, ratio): group, ratio, kept (channels), correct (images), accuracy, low
+        and high (95% interval of the accuracy's change against the unpruned network, paired on the
+        same images), loss, params, macs (of the shrunk network).
 
     Raises:
-        ValueError: ratios not rising or outside [0, 1), an unknown group or criterion, scores of the
-            wrong length or not finite, an empty split.
+        ValueError: ratios not rising or outside [0, 1), an unknown group or criterion, scores that
+            are missing, of the wrong length or not finite, an empty split.
+        TypeError: `criterion` is none of these kinds.
 
     Source: PFEC, section 3.2 and Figure 2(b).
     """
@@ -75,8 +76,13 @@ def scan(
 def outcome(before: Evaluation, after: Evaluation) -> dict[str, float]:
     """The columns correct, accuracy, low, high and loss of one point of a scan."""
     low, high = paired_interval(before.correct, after.correct)
-    correct = int(after.correct.sum())
-    return dict(correct=correct, accuracy=after.accuracy, low=low, high=high, loss=after.loss)
+    return {
+        "correct": int(after.correct.sum()),
+        "accuracy": after.accuracy,
+        "low": low,
+        "high": high,
+        "loss": after.loss,
+    }
 
 
 def paired_interval(before: Tensor, after: Tensor) -> tuple[float, float]:

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from prunelab import meta
 from prunelab.groups import Groups
 from prunelab.masks import Keep
 
@@ -50,7 +51,7 @@ def masked(net: nn.Module, groups: Groups, keep: Mapping[str, Tensor]) -> nn.Mod
     Gives the same outputs as `shrink` (the property that guards the groups).
     Arguments and errors as `shrink`.
     """
-    copied = copy.deepcopy(net)
+    copied = _rebuild(net, lambda _, tensor: tensor)
     masker(copied, groups, keep)()
     return copied
 
@@ -61,7 +62,7 @@ def masker(net: nn.Module, groups: Groups, keep: Mapping[str, Tensor]) -> Callab
     Its arguments are ignored, so that it can serve as `after_step` of `train.fit`.
     Arguments and errors as `shrink`.
     """
-    tensors = net.state_dict(keep_vars=True)
+    tensors = _tensors(net)
     zeros = [
         (tensors[name], axis, (~kept).nonzero()[:, 0].to(tensors[name].device))
         for name, axes in _cuts(net, groups, keep).items()
@@ -81,7 +82,7 @@ def _cuts(
 ) -> dict[str, dict[int, Tensor]]:
     """Tensor name -> axis -> (length,) bool, True = kept."""
     keep = Keep(keep).check(groups)
-    tensors = net.state_dict(keep_vars=True)
+    tensors = _tensors(net)
     cuts: dict[str, dict[int, Tensor]] = {}
     for name, kept in keep.items():
         for s in groups[name].slices:
@@ -100,6 +101,11 @@ def _cuts(
     return cuts
 
 
+def _tensors(net: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers, persistent or not, a shared tensor once."""
+    return dict([*net.named_parameters(), *net.named_buffers()])
+
+
 def _rebuild(net: nn.Module, change: Callable[[str, Tensor], Tensor]) -> nn.Module:
     """A copy of `net` whose tensors went through `change`; layer attributes follow the shapes.
 
@@ -107,7 +113,9 @@ def _rebuild(net: nn.Module, change: Callable[[str, Tensor], Tensor]) -> nn.Modu
     stay shared and nothing large is copied twice.
     """
     memo: dict[int, object] = {}
-    for name, tensor in [*net.named_parameters(), *net.named_buffers()]:
+    for tensor in meta.computed(net):  # of a weight norm and the like, computed anew when it runs
+        memo[id(tensor)] = tensor.detach().clone()
+    for name, tensor in _tensors(net).items():
         new = change(name, tensor.detach())
         new = new.clone() if new.data_ptr() == tensor.data_ptr() else new
         if isinstance(tensor, nn.Parameter):
@@ -148,7 +156,7 @@ def save(small: nn.Module, keep: Mapping[str, Tensor], path: str | Path) -> None
         OSError: the folder cannot be written to.
     """
     path = Path(path)
-    tensors = {k: v.detach().cpu().contiguous() for k, v in _unshared(small).items()}
+    tensors = {k: v.detach().cpu().contiguous() for k, v in _tensors(small).items()}
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         save_file(tensors, partial, {"format": FORMAT, "keep": Keep(keep).to_json()})
@@ -156,14 +164,8 @@ def save(small: nn.Module, keep: Mapping[str, Tensor], path: str | Path) -> None
     except (OSError, safetensors.SafetensorError) as error:
         raise OSError(f"save: cannot write `{path}`: {error}") from error
     finally:
-        partial.unlink(missing_ok=True)
-
-
-def _unshared(net: nn.Module) -> dict[str, Tensor]:
-    """Parameters and persistent buffers, a shared tensor once."""
-    seen: dict[int, str] = {}
-    state = net.state_dict(keep_vars=True)
-    return {k: v for k, v in state.items() if seen.setdefault(id(v), k) == k}
+        if partial.exists():
+            partial.unlink()
 
 
 def load(net: nn.Module, path: str | Path) -> nn.Module:
@@ -181,16 +183,19 @@ def load(net: nn.Module, path: str | Path) -> nn.Module:
         ValueError: not a file of `save` (a pickle, a truncated file), or of another architecture.
     """
     tensors, _ = read(path)
-    own = _unshared(net)
-    wrong = sorted(set(own) ^ set(tensors)) or [
-        k for k in own if own[k].ndim != tensors[k].ndim or own[k].dtype != tensors[k].dtype
-    ]
+    own = _tensors(net)
+    wrong = sorted(set(own) ^ set(tensors)) or [k for k in own if not _fits(tensors[k], own[k])]
     if wrong:
         raise ValueError(
             f"load: `{path}` does not hold a pruned {type(net).__name__}: `{wrong[0]}` differs"
         )
-    by_name = {name: tensors[name] for name in own}
-    return _rebuild(net, lambda name, t: by_name.get(name, t).to(t.device))
+    return _rebuild(net, lambda name, t: tensors[name].to(t.device))
+
+
+def _fits(small: Tensor, full: Tensor) -> bool:
+    """Channels can be fewer; pixels, axes and type cannot differ."""
+    same = small.dtype == full.dtype and small.shape[2:] == full.shape[2:]
+    return same and small.ndim == full.ndim and all(a <= b for a, b in zip(small.shape, full.shape))
 
 
 def read(path: str | Path) -> tuple[dict[str, Tensor], Keep]:
@@ -204,9 +209,10 @@ def read(path: str | Path) -> tuple[dict[str, Tensor], Keep]:
         if metadata.get("format") != FORMAT:
             raise ValueError(f"format {metadata.get('format')!r}, not {FORMAT!r}")
         return load_file(path), Keep.from_json(metadata["keep"])
-    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+    except (safetensors.SafetensorError, ValueError, LookupError, TypeError) as error:
+        line = str(error).split("\n")[0]
         raise ValueError(
-            f"load: `{path}` is not a safetensors file written by prunelab ({error})"
+            f"load: `{path}` is not a safetensors file written by prunelab ({line})"
         ) from error
 
 

@@ -1,7 +1,7 @@
 """Widgets: controls that call plots. Built from `observe`, `Image` and `HTML` only.
 
-`interact` and `Output` swallow exceptions and hang under papermill, so they are not used. An error in a
-handler is shown in the widget's text.
+`interact` and `Output` swallow exceptions and hang under papermill, so they are not used. An error
+in a handler is shown in the widget's text.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def _sentence(row: pd.Series) -> str:
     low, high = 100 * row.low, 100 * row.high
     return (
         f"<b>{html.escape(row.group)}</b>: {int(row.kept)} filters stay. Accuracy "
-        f"<b>{100 * row.accuracy:.1f}%</b> (whole network {100 * row.whole:.1f}%; 95% interval of the "
-        f"change {low:+.1f} to {high:+.1f} points). {int(row.params):,} parameters, "
+        f"<b>{100 * row.accuracy:.1f}%</b> (whole network {100 * row.whole:.1f}%; 95% interval of "
+        f"the change {low:+.1f} to {high:+.1f} points). {int(row.params):,} parameters, "
         f"{int(row.macs):,} MACs."
     )
 

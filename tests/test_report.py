@@ -196,7 +196,14 @@ def test_a_named_index_becomes_columns_and_numbers_stand_right():
     made = report.table("t", frame)
     assert made.kinds == ["", "number"]
     assert [cell.text for cell in made.rows[0]] == ["r", "1.5 ± 0.1"]
-    assert not made.incomplete
+
+
+def test_a_table_that_names_a_preset_asks_for_that_one():
+    missing = pd.DataFrame({"ours": [report.MISSING]})
+    run = "prunelab run 01"
+    assert report.table("Errors (preset paper)", missing).command(run, "quick").endswith(" paper")
+    assert report.table("Counts", missing).command(run, "quick") == "prunelab run 01 --preset quick"
+    assert report.table("Counts", pd.DataFrame({"ours": ["1"]})).command(run, "quick") == ""
 
 
 def test_a_broken_state_is_refused_in_one_line(project):

@@ -158,9 +158,8 @@ def test_a_cell_over_its_limit_is_named(project):
         worker.stdin.write(json.dumps({**job, "cell_limit": 4}) + "\n")
         worker.stdin.flush()
         answers = [json.loads(line) for line in worker.stdout]
-    cells = [answer["cell"] for answer in answers[:-1]]
-    assert cells == [1, 2, 3][: len(cells)]  # a busy machine may be slow at cell 2 already
-    assert answers[-1]["error"] == f"cell {cells[-1]}: CellTimeoutError: more than 4 s in one cell"
+    assert [answer["cell"] for answer in answers[:-1]] == [1, 2, 3]
+    assert answers[-1] == {"error": "cell 3: CellTimeoutError: more than 4 s in one cell"}
     assert (project / "out.failed.ipynb").exists() and not (project / "out.ipynb").exists()
 
 

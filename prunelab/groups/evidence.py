@@ -14,7 +14,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from prunelab.groups.group import IN, OUT, Group, Groups, Slice
+from prunelab.groups.group import IN, OUT, THROUGH, Group, Groups, Slice
 
 
 @dataclass
@@ -84,14 +84,16 @@ class Evidence:
         groups, ragged = _assemble(sites, kind)
         outs = [s for s in sites if s.role == OUT]
         shown: dict[str, str] = {}
-        named: set[int] = set()  # a fixed stream is named once, by the layer that writes it first
-        for site in outs:
-            fresh = set(site.atoms.tolist()) - named
-            named |= fresh
-            for c in fresh:
-                reason = fixed.get(c) or ragged.get(int(kind[c]))
+        written = np.unique(np.concatenate([s.atoms for s in outs])) if outs else []
+        for site in sites:  # by name every layer that writes; others only where no layer writes
+            channels = np.unique(site.atoms)
+            if site.role != OUT:
+                channels = channels[~np.isin(channels, written)] if site.role == THROUGH else []
+            for c in channels:
+                reason = fixed.get(int(c)) or ragged.get(int(kind[c]))
                 if reason:
                     shown.setdefault(site.layer, reason)
+                    break
         added = np.unique(channel[np.concatenate(self.added)]) if self.added else []
         writers = {s.layer for s in outs if np.isin(s.atoms, added).any()}
         names = {g.name for g in groups}

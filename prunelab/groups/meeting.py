@@ -92,8 +92,7 @@ def move_parameter(op: Op) -> Parameter:
     constant = op.name in {"view", "reshape"} and any(
         isinstance(n, int) and n > 1 for n in pytree.tree_leaves(op.node.args[1:])
     )
-    same = source.meta.ndim == 1 and isinstance(op.out, Tensor)
-    same = same and math.prod(op.out.shape) == source.meta.numel()
+    same = max(source.meta.shape, default=1) == math.prod(op.out.shape) == source.meta.numel()
     return Parameter(op.out, source.name if plain and same and not constant else op.node.name)
 
 

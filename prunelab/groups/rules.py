@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 from torch.utils import _pytree as pytree
 
 from prunelab.groups.group import IN, OUT, THROUGH
@@ -19,6 +20,8 @@ def unknown(op: Op) -> object:
     """No rule: be honest."""
     kind = type(op.module).__name__ if op.module is not None else op.name
     why = f"`{kind}` at `{op.node.name}` is not an operation that prunelab knows"
+    if op.module is not None and is_parametrized(op.module):
+        why = f"a tensor of `{op.name}` is computed (a parametrisation)"
     if op.module is not None and any(True for _ in op.module.parameters()):
         op.evidence.refuse(op.name, why)
     return fix(op, why)
@@ -69,7 +72,7 @@ def across(op: Op) -> object:
 def layer(op: Op, weight: Tensor, bias: Tensor | None, axis: int, groups: int = 1) -> Tensor:
     """A linear map from the channels along `axis`: convolution or linear layer."""
     if weight not in op.names or (bias is not None and bias not in op.names):
-        why = f"the weight or bias of `{op.name}` is computed (a parametrisation)"
+        why = f"a tensor of `{op.name}` is computed (a parametrisation)"
         op.evidence.refuse(op.name, why)
         return fix(op, why)
     see, name = op.evidence.see, op.names.of(weight, op.name)

@@ -102,11 +102,14 @@ def follow(net: nn.Module, x: Tensor, evidence: Evidence) -> set[str]:
     return owned | {n.target for n in graph.nodes if n.op == "get_attr"}
 
 
-def _attribute(net: nn.Module, target: str, names: dict[int, str]) -> object:
+def _attribute(net: nn.Module, target: str, names: labels.Names) -> object:
     value = net
     for part in target.split("."):
         value = getattr(value, part)
-    return labels.Parameter(value, names.of(value, target)) if isinstance(value, Tensor) else value
+    if not isinstance(value, Tensor):
+        return value
+    name = names.of(value, target)  # a constant made in `forward` is no tensor of the network
+    return labels.Parameter(value if value in names else value.to("meta"), name)
 
 
 def _load(args: object, env: dict[fx.Node, object]) -> object:

@@ -1,4 +1,4 @@
-"""Feature-map pruning by activation statistics: the criteria that PFEC compares itself with, and APoZ.
+"""Feature-map pruning by activation statistics: the criteria PFEC compares itself with, and APoZ.
 
 Over N training images, with x_j^n the map of channel j after the convolution, before batch norm:
 
@@ -44,16 +44,16 @@ class ActivationStatistic(Method):
     Attributes:
         ratios: fraction of the maps to remove, one for all groups or by group name.
         statistic: one of mean-mean (signed, as written), mean-std, mean-l1, mean-l2, var-l2, apoz.
-        images: how many training images to look at, from the first on; None = all, as the paper does.
+        images: how many training images to look at, from the first on; None = all, as in the paper.
         batch: images per forward pass.
 
     Cost: one forward pass over the images; a few numbers per channel.
 
     Source: PFEC, section 4.5; APoZ of Hu et al. 2016.
-    Differs: std and var are the biased ones (the paper does not say; the order is the same). A group
-        with several writers (a residual stream) is ranked by the sum over them, as its norms are.
-        A map of a linear layer is one number, so mean-std is 0 there and cannot rank its units.
-        Without a ReLU before the next layer (LeNet-5's convolutions) APoZ looks at the layer's output.
+    Differs: std and var are the biased ones (the paper does not say; the order is the same). A
+        group with several writers (a residual stream) is ranked by the sum over them, as its norms
+        are. A map of a linear layer is one number: mean-std is 0 there and cannot rank its units.
+        Without a ReLU before the next layer (LeNet-5's convolutions) APoZ looks at the output.
     """
 
     ratios: Ratios
@@ -96,7 +96,8 @@ def statistics(
         wanted: names from `STATISTICS`.
 
     Returns:
-        statistic -> group name -> (size,) scores, larger = more important (APoZ with its sign turned).
+        statistic -> group name -> (size,) scores, larger = more important (for APoZ the fraction
+        of values that are not zero).
 
     Raises:
         ValueError: there are no images, or a layer's output cannot be watched.
@@ -166,7 +167,8 @@ class _Watch(fx.Interpreter):
     def __init__(self, net: nn.Module, layers: set[str]):
         super().__init__(fx.symbolic_trace(net))
         self.sums: dict[tuple[str, str], Tensor] = {}
-        self.raw = {n: n.target for n in self.module.graph.nodes if n.target in layers}
+        calls = [n for n in self.module.graph.nodes if n.op == "call_module"]
+        self.raw = {n: n.target for n in calls if n.target in layers}
         missing = layers - set(self.raw.values())
         if missing:
             raise ValueError(

@@ -41,15 +41,16 @@ class FilterNorm(Method):
         residual: "coupled" prunes whole residual streams, ranked by the sum over all layers that
             write them; "first" prunes only the first convolutions of residual blocks; "shortcut"
             lets the projection shortcut rank its stream.
-        rounds: 1 = one-shot. More: in round r remove the fraction r / rounds of `ratios`, then retrain
-            with `retrain`; `net` is trained in place, removed filters held at zero.
+        rounds: 1 = one-shot. More: in round r remove the fraction r / rounds of `ratios`, then
+            retrain with `retrain` (not after the last); `net` is trained in place, removed filters
+            are held at zero and stay removed.
         retrain: training between rounds; needed when `rounds` > 1.
 
     Cost: one pass over the weights a round, no data unless it retrains.
 
     Source: PFEC, sections 3.1 to 3.4; ratios of the paper in `prunelab.study.papers.filter_norm`.
-    Differs: ties fall to the lower index (the paper does not say). Rounds shrink all layers together;
-        the paper also names layer by layer and filter by filter, without numbers.
+    Differs: ties fall to the lower index (the paper does not say). Rounds shrink all layers
+        together; the paper also names layer by layer and filter by filter, without numbers.
     """
 
     ratios: Ratios

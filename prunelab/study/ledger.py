@@ -68,7 +68,7 @@ def read(path: Path) -> list[dict]:
     """The rows of one ledger file. Errors: ValueError names a line that is no row."""
     if not path.is_file():
         return []
-    *lines, tail = path.read_text().split("\n")  # what follows the last newline was cut off
+    *lines, _ = path.read_text().split("\n")  # what follows the last newline was cut off
     out = []
     for number, line in enumerate(lines, 1):
         try:
@@ -103,7 +103,8 @@ def run(
 
     Args:
         recipes: one or several.
-        refresh: False = only look up; "missing" = measure what no row exists for; True = measure all.
+        refresh: False = only look up; "missing" = measure what has no row; True = measure all, and
+            train again what was trained before this process.
         progress: show bars while measuring.
 
     Returns:

@@ -25,6 +25,7 @@ from markupsafe import Markup
 
 from prunelab.study import notebook
 from prunelab.study.notebook import Notebook
+from prunelab.study.plan import PRESETS
 from prunelab.study.worker import write_atomically
 
 PACKAGES = ("prunelab", "torch", "torchvision", "numpy", "pandas", "matplotlib")
@@ -60,10 +61,17 @@ class Table:
         columns = zip(*self.rows) if self.rows else [[]] * len(self.head)
         return ["number" if any(c.kind == "number" for c in column) else "" for column in columns]
 
-    @property
-    def incomplete(self) -> bool:
-        """Whether a row still has to be measured."""
-        return any(MISSING in cell.text for row in self.rows for cell in row)
+    def command(self, run: str, preset: str) -> str:
+        """What measures the rows that are missing, or nothing.
+
+        Args:
+            run: the command but for its preset.
+            preset: the run's; a table whose title says "preset paper" needs that one.
+        """
+        if not any(MISSING in cell.text for row in self.rows for cell in row):
+            return ""
+        named = re.search(rf"preset ({'|'.join(PRESETS)})\b", self.title)
+        return f"{run} --preset {named.group(1) if named else preset}"
 
 
 @dataclass
@@ -72,7 +80,8 @@ class Section:
 
     name: str
     title: str
-    command: str = ""
+    run: str = ""
+    preset: str = "standard"
     paper: ModuleType | None = None
     tables: list[Table] = field(default_factory=list)
     figures: list[dict[str, Any]] = field(default_factory=list)
@@ -173,8 +182,7 @@ def _section(
     book: Notebook, paper: ModuleType | None, out: Path, root: Path, presets: Sequence[str]
 ) -> Section:
     preset = presets[0] if presets else "standard"
-    command = f"prunelab run {book.number} --preset {preset}"
-    section = Section(book.name, book.title, command, paper)
+    section = Section(book.name, book.title, f"prunelab run {book.number}", preset, paper)
     section.figures = _figures(book.name, section.stated("CAPTIONS", {}), out, root)
     return _measured(section, book.stem, out, root) if paper else section
 
@@ -231,8 +239,10 @@ def _figures(name: str, captions: Mapping[str, str], out: Path, root: Path) -> l
     for folder in (root / "figures", out / "figures"):  # this run's replace the committed ones
         for kind in ("png", "svg"):
             files |= {path.stem: path for path in sorted(folder.glob(f"{name}--*.{kind}"))}
-    figures = []
-    for stem, path in sorted(files.items()):
+    figures, order = [], list(captions)
+    views = {stem: stem.partition("--")[2] for stem in files}
+    ranks = {s: order.index(v) if v in order else len(order) for s, v in views.items()}
+    for stem, path in sorted(files.items(), key=lambda item: (ranks[item[0]], item[0])):
         view = stem.partition("--")[2]
         caption = captions.get(view) or captions.get(stem) or view.replace("-", " ").capitalize()
         origin = "this run" if out in path.parents else "committed"

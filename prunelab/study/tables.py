@@ -1,7 +1,7 @@
 """Tables: printed beside measured. Made from rows alone; never imports torch.
 
-A printed number is shown only if its confidence mark says that it was read or computed; a number that
-is merely remembered never appears. A missing row says "not measured".
+A printed number is shown only if its confidence mark says that it was read or computed; a number
+that is merely remembered never appears. A missing row says "not measured".
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ NOT_MEASURED = "not measured"
 
 
 def printed(stem: str, table: str) -> pd.DataFrame:
-    """The printed rows of a table that may be shown. FileNotFoundError if there is no such table."""
+    """The printed rows of a table that may be shown. FileNotFoundError: there is no such table."""
     path = PAPERS / stem / f"{table}.csv"
     if not path.is_file():
         raise FileNotFoundError(f"printed: no table `{table}` of `{stem}` ({path.name} is missing)")
@@ -42,7 +42,7 @@ def agrees(measured: float, shown: float, places: int | None = None) -> str:
             printed 0, none after the point).
 
     Returns:
-        "equal", "equal (truncated)" where the paper cut digits off instead of rounding, or "differs".
+        "equal", "equal (truncated)" where the paper cut digits off instead of rounding, "differs".
     """
     if places is None:
         places = digits(shown) - 1 - math.floor(math.log10(abs(shown))) if shown else 0

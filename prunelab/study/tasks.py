@@ -97,7 +97,7 @@ class Scratch:
         budget: as the baseline's.
         rule: "E", the same epochs; "B", the same compute: epochs times MACs full / MACs pruned.
 
-    Source: Liu et al. 2019, Rethinking the Value of Network Pruning, section 4 (scratch-E, scratch-B).
+    Source: Liu et al. 2019, Rethinking the Value of Network Pruning, section 4.
     """
 
     method: Method

@@ -82,8 +82,10 @@ def _source_cells(job: Job) -> list[int]:
     """Cell numbers in the source, one per executed cell: papermill puts a cell of its own in."""
     tags = [c["metadata"].get("tags", []) for c in _read(job.source)["cells"]]
     numbers = list(range(1, len(tags) + 1))
-    at = next((i for i, names in enumerate(tags) if "parameters" in names), None)
-    return numbers if at is None else [*numbers[: at + 1], at + 1, *numbers[at + 1 :]]
+    if not job.parameters:
+        return numbers
+    at = next((i for i, names in enumerate(tags, 1) if "parameters" in names), 0)
+    return [*numbers[:at], at, *numbers[at:]]
 
 
 def _reason(error: Exception, job: Job) -> str:

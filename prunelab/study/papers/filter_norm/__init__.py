@@ -10,6 +10,7 @@ __all__ = [
     "CAPTIONS",
     "CITATION",
     "DEVIATIONS",
+    "README",
     "SETTINGS",
     "STEM",
     "TABLE_1",
@@ -19,34 +20,36 @@ __all__ = [
 ]
 
 TITLE = "Pruning filters by norm"
+README = ("Table 1, cost", "The same rules at the scale of preset standard")
 CITATION = (
     "Hao Li, Asim Kadav, Igor Durdanovic, Hanan Samet, Hans Peter Graf. "
     "Pruning Filters for Efficient ConvNets. ICLR 2017."
 )
 DEVIATIONS = [
-    "MACs are counted as the paper counts its FLOP: one multiply-accumulate is one; convolutions and "
-    "linear layers only. For ResNet-34 its totals leave the three projection shortcuts out; so do ours.",
-    "ResNet-34-C prints 7.5% fewer FLOP; its own rule gives 7.41%. Every other printed figure follows "
-    "from the rule that keeps floor((1 - ratio) n) filters.",
-    "Some printed digits are cut off, not rounded (ResNet-34-A's parameters: 19,962,560 printed as "
-    "1.99e7); these cells say so.",
-    "Sensitivity is scanned on a validation split cut from the training images; by its captions the "
-    "paper scans on the test set.",
-    "Errors are those of the last epoch of retraining; the paper reports the best epoch on the test "
-    "set, which flatters. The best epoch stands beside it.",
+    "MACs are counted as the paper counts its FLOP: one multiply-accumulate is one; "
+    "convolutions and linear layers only. For ResNet-34 its totals leave the three projection "
+    "shortcuts out; so do ours.",
+    "ResNet-34-C prints 7.5% fewer FLOP; its own rule gives 7.41%. Every other printed figure "
+    "follows from the rule that keeps floor((1 - ratio) n) filters.",
+    "Some printed digits are cut off, not rounded (ResNet-34-A's parameters: 19,962,560 printed "
+    "as 1.99e7); these cells say so.",
+    "Sensitivity is scanned on a validation split cut from the training images; by its captions "
+    "the paper scans on the test set.",
+    "Errors are those of the last epoch of retraining; the paper reports the best epoch on the "
+    "test set, which flatters. The best epoch stands beside it.",
     "The paper does not say whether its Table 1 uses independent or greedy selection; we use "
     "independent. They can differ in VGG-16-pruned-A only.",
     "Momentum, weight decay, batch and augmentation of retraining are not stated; we take the "
     "baseline's. Normalisation and warm-up are not stated either.",
-    "standard trains for a few epochs, so its errors are far above the paper's; what compares there "
-    "is the change by pruning, not the error itself.",
-    "The appendix of the paper (wall-clock times, l1 against l2) was not at hand: Figure 10 is drawn "
-    "as its text describes it, and no printed wall-clock time is shown.",
+    "standard trains for a few epochs, so its errors are far above the paper's; what compares "
+    "there is the change by pruning, not the error itself.",
+    "The appendix of the paper (wall-clock times, l1 against l2) was not at hand: Figure 10 is "
+    "drawn as its text describes it, and no printed wall-clock time is shown.",
 ]
 CAPTIONS = {
     "norms": "Figure 2(a): filters of each layer, sorted by norm.",
-    "sensitivity": "Figure 2(b): one layer pruned alone, no retraining. Bands: 95% intervals of the "
-    "change on the same images.",
+    "sensitivity": "Figure 2(b): one layer pruned alone, no retraining. Bands: 95% intervals of "
+    "the change on the same images.",
     "retrained": "Figure 2(c): one layer pruned alone, then retrained.",
     "residual": "Figure 6: first convolutions of the residual blocks, by stage.",
     "orders": "Figure 8: the smallest, random or the largest filters removed.",

@@ -33,7 +33,7 @@ def stages(blocks: int, ratios: tuple[float, float, float], skip: Iterable[int])
 
 
 def _resnet34(ratios: tuple[float, ...]) -> dict:
-    """First convolutions of ResNet-34 but 2, 8, 14, 16, 26, 28, 30, 32. Source: PFEC, section 4.3."""
+    """First convolutions of ResNet-34, but 2, 8, 14, 16, 26, 28, 30, 32: PFEC, section 4.3."""
     skip, layer, out = {2, 8, 14, 16, 26, 28, 30, 32}, 2, {}
     for stage, (blocks, ratio) in enumerate(zip((3, 4, 6, 3), ratios)):
         for block in range(blocks):
@@ -108,7 +108,7 @@ class Setting:
 _SMALL = (("lenet-5", "lenet-5 A", LENET_A), ("resnet-20", "resnet-20 A", RESNET_20_A),
           ("resnet-20", "resnet-20 B", RESNET_20_B))  # fmt: skip
 _CONVS = tuple(f"features.conv{i}" for i in range(1, 14))
-_DIGITS = Budget(epochs=10, lr=0.05, batch=64, weight_decay=5e-4, schedule="onecycle")
+_DIGITS = Budget(epochs=10, lr=0.02, batch=64, weight_decay=5e-4, schedule="onecycle")
 _CIFAR = Budget(epochs=6, lr=0.2, batch=128, weight_decay=5e-4, nesterov=True, schedule="onecycle",
                 augment="crop-flip", channels_last=True)  # fmt: skip
 _CIFAR_RETRAIN = Budget(epochs=1.5, lr=0.002, batch=128, weight_decay=5e-4, augment="crop-flip",
@@ -128,8 +128,8 @@ def _digits(epochs: float, ratios: tuple[float, ...], images: int | None) -> Set
     retrain = Budget(epochs=2 * epochs, lr=0.005, batch=64, weight_decay=5e-4)
     return Setting(
         models=("lenet-5", "resnet-20"), data=("digits", "digits"), budgets=(plain, residual),
-        retrain=(retrain, retrain), pruned=_SMALL, scratch=(("resnet-20 B",), 1), ratios=ratios, images=(images, images),
-        layers=None, touch_up=(retrain.scaled(0.5), ratios[1::3] or ratios),
+        retrain=(retrain, retrain), pruned=_SMALL, scratch=(("resnet-20 B",), 1), ratios=ratios,
+        images=(images, images), layers=None, touch_up=(retrain.scaled(0.5), ratios[1::3] or ratios),
     )  # fmt: skip
 
 

@@ -59,7 +59,7 @@ def cost(rows: list[dict]) -> pd.DataFrame:
         if "differs" in verdict and printed.model in MISPRINTS:
             verdict = f"{verdict} ({MISPRINTS[printed.model]})"
         out.append(row | {"verdict": verdict})
-    return pd.DataFrame(out).fillna("–")
+    return _verdict_second(pd.DataFrame(out).astype(object).fillna("–"))
 
 
 def _verdict(parts: list[tuple[str, str]]) -> str:
@@ -96,7 +96,13 @@ def layers(rows: list[dict]) -> pd.DataFrame:
             "MACs removed % printed": row.paper_flop_pruned_pct,
             "MACs removed % ours": f"{cut:.1f}", "verdict": _verdict(parts),
         })  # fmt: skip
-    return pd.DataFrame(out)
+    return _verdict_second(pd.DataFrame(out))
+
+
+def _verdict_second(table: pd.DataFrame) -> pd.DataFrame:
+    """The verdict beside the name: on a narrow page the first columns are what is seen."""
+    table.insert(1, "verdict", table.pop("verdict"))
+    return table
 
 
 def _exponent(value: float) -> int:
@@ -118,7 +124,8 @@ def error(rows: list[dict]) -> pd.DataFrame:
             "error % printed (best epoch)": t.number(printed.error_pct, 2),
             "error % ours (last epoch)": t.spread(last),
             "error % ours (best epoch)": t.spread(t.errors(found, "best_accuracy")),
-            "seeds": len(last), "device": t.where(found), "verdict": _near(found, printed.error_pct),
+            "seeds": len(last), "device": t.where(found),
+            "verdict": _near(found, printed.error_pct),
         })  # fmt: skip
     return pd.DataFrame(out)
 
@@ -134,7 +141,7 @@ def _near(rows: list[dict], printed: float) -> str:
 
 
 def scale(rows: list[dict]) -> pd.DataFrame:
-    """Baseline, pruned and scratch-trained networks of a smaller setting, and the change by pruning."""
+    """Baseline, pruned and scratch-trained networks of a smaller setting."""
     kinds = ("Baseline", "Prune", "Scratch")
     found = [r for r in rows if r["recipe"]["task"]["type"] in kinds]
     order = {label: i for i, label in enumerate(dict.fromkeys(_sorted(found)))}
@@ -197,5 +204,5 @@ def others() -> pd.DataFrame:
     return (
         table[["source", "setting", "metric", "baseline_acc_or_err", "pruned_value", "note"]]
         .rename(columns={"baseline_acc_or_err": "baseline", "pruned_value": "pruned"})
-        .fillna("–")
+        .astype(object).fillna("–")
     )

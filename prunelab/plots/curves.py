@@ -1,14 +1,8 @@
-"""Figures from DataFrames: pure functions, no files, no state, no torch. `save` is the only writer.
-
-Colours are safe for colour-blind readers: layers in order take a perceptual map from dark (near the
-input) to light (near the output); other things take the palette of Okabe and Ito.
-"""
+"""Curves and dots: sensitivity, norms, errors."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -16,33 +10,18 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
-STYLE = Path(__file__).with_name("style.mplstyle")
-FIGURES = Path(__file__).resolve().parents[1] / "figures"
-ORANGE, BLUE, GREY = "#D55E00", "#0072B2", "#8c8c8c"
-MARKERS = "osD^v<>Ph*Xpd"
-
-
-def save(fig: Figure, name: str) -> Figure:
-    """Write `figures/<name>.svg` of the run (or, while writing, of the project); else do nothing.
-
-    The same figure gives the same bytes: no date, fixed ids.
-
-    Args:
-        fig: the figure, returned so that a cell can end with it.
-        name: "NN-stem--view".
-    """
-    folder = FIGURES if os.environ.get("PRUNELAB_WRITE") == "1" else None
-    if folder is None and "PRUNELAB_RUNS" in os.environ:
-        folder = Path(os.environ["PRUNELAB_RUNS"]) / "figures"
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / f".{name}.{os.getpid()}.part"
-        with mpl.style.context(STYLE):
-            fig.savefig(partial, format="svg", metadata={"Date": None})
-        os.replace(partial, folder / f"{name}.svg")
-    return fig
+from prunelab.plots.frame import (
+    BLUE,
+    GREY,
+    MARKERS,
+    ORANGE,
+    STYLE,
+    colours_of,
+    done,
+    legend,
+    not_measured,
+)
 
 
 def norm_curves(points: pd.DataFrame, title: str = "") -> Figure:
@@ -58,7 +37,7 @@ def norm_curves(points: pd.DataFrame, title: str = "") -> Figure:
         return not_measured(title)
     with mpl.style.context(STYLE):
         fig, ax = plt.subplots(figsize=(7.6, 4.2))
-        for i, (name, color) in enumerate(_colours(points.group).items()):
+        for i, (name, color) in enumerate(colours_of(points.group).items()):
             curve = points[points.group == name]
             every = max(1, len(curve) // 8)
             ax.plot(
@@ -76,16 +55,16 @@ def norm_curves(points: pd.DataFrame, title: str = "") -> Figure:
             ylabel="norm / largest norm of the layer",
             title=title,
         )
-        _legend(ax, "layer")
-        return _done(fig)
+        legend(ax, "layer")
+        return done(fig)
 
 
 def sensitivity(points: pd.DataFrame, title: str = "", whole: float | None = None) -> Figure:
     """Accuracy of the network with one layer pruned, against the ratio; one curve a layer.
 
     Args:
-        points: columns group, ratio, accuracy (fractions); low and high (interval of the change) give
-            a band.
+        points: columns group, ratio, accuracy (fractions); low and high (interval of the change)
+            give a band.
         title: says which network and what was done.
         whole: accuracy of the unpruned network, drawn at ratio 0 and as a line.
 
@@ -97,8 +76,8 @@ def sensitivity(points: pd.DataFrame, title: str = "", whole: float | None = Non
         fig, ax = plt.subplots(figsize=(7.6, 4.2))
         _curves(ax, points, whole, band=True)
         ax.set(title=title)
-        _legend(ax, "layer")
-        return _done(fig)
+        legend(ax, "layer")
+        return done(fig)
 
 
 def panels(
@@ -128,7 +107,7 @@ def panels(
             sharey=True,
             squeeze=False,
         )
-        shared = _colours(points.group)
+        shared = colours_of(points.group)
         for ax, value in zip(axes.flat, values):
             part = points[points[by] == value]
             own = shared if by == "criterion" else None
@@ -145,7 +124,7 @@ def panels(
         if by == "criterion":
             handles, labels = axes[0, 0].get_legend_handles_labels()
             fig.legend(handles, labels, loc="outside right center", title="layer")
-        return _done(fig)
+        return done(fig)
 
 
 def one_layer(points: pd.DataFrame, group: str, ratio: float) -> Figure:
@@ -159,16 +138,7 @@ def one_layer(points: pd.DataFrame, group: str, ratio: float) -> Figure:
         at = mine[mine.ratio == ratio].iloc[0]
         ax.plot(100 * ratio, 100 * at.accuracy, "o", ms=11, mfc="none", mec=ORANGE, mew=2.5)
         ax.set(title=group)
-        return _done(fig)
-
-
-def not_measured(title: str) -> Figure:
-    """An empty frame that says that its rows are missing."""
-    with mpl.style.context(STYLE):
-        fig, ax = plt.subplots(figsize=(7.6, 1.4))
-        ax.text(0.5, 0.5, f"{title}: not measured yet", ha="center", va="center", color=GREY)
-        ax.axis("off")
-        return _done(fig)
+        return done(fig)
 
 
 def accuracies(table: pd.DataFrame, title: str = "") -> Figure:
@@ -196,54 +166,7 @@ def accuracies(table: pd.DataFrame, title: str = "") -> Figure:
             )
         ax.set(xlabel="test error (%)", ylabel="", title=title, xlim=(0, None))
         ax.legend(loc="lower right")
-        return _done(fig)
-
-
-def group_picture(slices: Sequence[Mapping], channel: int, size: int, title: str = "") -> Figure:
-    """What goes when one channel goes: each tensor of a group with the entries of that channel marked.
-
-    Args:
-        slices: dicts with tensor, axis, shape, role, offset, repeat, in order of execution.
-        channel: the channel marked.
-        size: channels of the group.
-        title: says which group.
-    """
-    with mpl.style.context([STYLE, {"axes.grid": False}]):
-        fig, ax = plt.subplots(figsize=(10, 3.4))
-        x = 0.0
-        for s in slices:
-            x += _tensor(ax, x, s, channel) + 1.7
-        handles = [Rectangle((0, 0), 1, 1, color=c) for c in (ORANGE, "#dbe7f1")]
-        ax.legend(
-            handles,
-            [f"entries of channel {channel} (of {size}): removed together", "kept"],
-            loc="upper left",
-            ncols=2,
-            bbox_to_anchor=(0, 1.0),
-        )
-        ax.set(xlim=(-1, x), ylim=(-3.6, 5.2), aspect="equal", title=title)
-        ax.axis("off")
-        return _done(fig)
-
-
-def _tensor(ax: Axes, x: float, s: Mapping, channel: int) -> float:
-    """One tensor as a grid: filters down, inputs across; returns its width."""
-    rows, columns = s["shape"][0], s["shape"][1] if len(s["shape"]) > 1 else 1
-    height, width = 4.0, 4.0 * min(1.0, columns / rows) if columns > 1 else 0.5
-    ax.add_patch(Rectangle((x, -2), width, height, color="#dbe7f1", ec="white"))
-    length = s["shape"][s["axis"]]
-    first, share = (s["offset"] + channel * s["repeat"]) / length, s["repeat"] / length
-    if s["axis"] == 0:
-        ax.add_patch(
-            Rectangle((x, 2 - height * (first + share)), width, height * share, color=ORANGE)
-        )
-    else:
-        ax.add_patch(Rectangle((x + width * first, -2), width * share, height, color=ORANGE))
-    kind = {"out": "filter", "in": "input kernels", "through": "entry"}[s["role"]]
-    text = s["tensor"].replace(".", ".\n", 1) if width < 2 else s["tensor"]
-    ax.text(x + width / 2, -2.2, text, ha="center", va="top", fontsize=9)
-    ax.text(x + width / 2, 2.15, kind, ha="center", va="bottom", fontsize=9, color=ORANGE)
-    return width
+        return done(fig)
 
 
 def _curves(
@@ -253,7 +176,7 @@ def _curves(
     band: bool = False,
     colours: Mapping[str, tuple] | None = None,
 ) -> None:
-    colours = colours or _colours(points.group)
+    colours = colours or colours_of(points.group)
     for i, name in enumerate(colours):
         curve = points[points.group == name].sort_values("ratio")
         if curve.empty:
@@ -279,17 +202,3 @@ def _curves(
     if whole is not None:
         ax.axhline(100 * whole, color=GREY, lw=1, ls="--")
     ax.set(xlabel="filters removed from that layer (%)", ylabel="accuracy (%)", xlim=(0, 100))
-
-
-def _colours(groups: Iterable[str]) -> dict[str, tuple]:
-    names = list(dict.fromkeys(groups))
-    return dict(zip(names, sns.color_palette("viridis", len(names) + 1)))
-
-
-def _legend(ax: Axes, title: str) -> None:
-    ax.legend(title=title, loc="upper left", bbox_to_anchor=(1.01, 1.0))
-
-
-def _done(fig: Figure) -> Figure:
-    plt.close(fig)  # the notebook shows what a cell returns; nothing is left open
-    return fig

@@ -1,0 +1,21 @@
+"""Figures from DataFrames: pure functions, no state, no torch. `save` is the only writer.
+
+Colours are safe for colour-blind readers: layers in order take a perceptual map from dark (near the
+input) to light (near the output); other things take the palette of Okabe and Ito.
+"""
+
+from prunelab.plots.curves import accuracies, norm_curves, one_layer, panels, sensitivity
+from prunelab.plots.frame import FIGURES, not_measured, save
+from prunelab.plots.picture import group_picture
+
+__all__ = [
+    "FIGURES",
+    "accuracies",
+    "group_picture",
+    "norm_curves",
+    "not_measured",
+    "one_layer",
+    "panels",
+    "save",
+    "sensitivity",
+]

@@ -1,0 +1,65 @@
+"""What all figures share: the look, the only writer of files, the colours, the empty frame."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+STYLE = Path(__file__).with_name("style.mplstyle")
+FIGURES = Path(__file__).resolve().parents[2] / "figures"
+ORANGE, BLUE, GREY = "#D55E00", "#0072B2", "#8c8c8c"
+MARKERS = "osD^v<>Ph*Xpd"
+
+
+def save(fig: Figure, name: str) -> Figure:
+    """Write `figures/<name>.svg` of the run (or, while writing, of the project); else do nothing.
+
+    The same figure gives the same bytes: no date, fixed ids.
+
+    Args:
+        fig: the figure, returned so that a cell can end with it.
+        name: "NN-stem--view".
+    """
+    folder = FIGURES if os.environ.get("PRUNELAB_WRITE") == "1" else None
+    if folder is None and "PRUNELAB_RUNS" in os.environ:
+        folder = Path(os.environ["PRUNELAB_RUNS"]) / "figures"
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = folder / f".{name}.{os.getpid()}.part"
+        with mpl.style.context(STYLE):
+            fig.savefig(partial, format="svg", metadata={"Date": None})
+        os.replace(partial, folder / f"{name}.svg")
+    return fig
+
+
+def not_measured(title: str) -> Figure:
+    """An empty frame that says that its rows are missing."""
+    with mpl.style.context(STYLE):
+        fig, ax = plt.subplots(figsize=(7.6, 1.4))
+        ax.text(0.5, 0.5, f"{title}: not measured yet", ha="center", va="center", color=GREY)
+        ax.axis("off")
+        return done(fig)
+
+
+def colours_of(groups: Iterable[str]) -> dict[str, tuple]:
+    """Layer -> colour, dark near the input, light near the output."""
+    names = list(dict.fromkeys(groups))
+    return dict(zip(names, sns.color_palette("viridis", len(names) + 1)))
+
+
+def legend(ax: Axes, title: str) -> None:
+    """A titled legend right of the axes."""
+    ax.legend(title=title, loc="upper left", bbox_to_anchor=(1.01, 1.0))
+
+
+def done(fig: Figure) -> Figure:
+    """The finished figure, closed: a notebook shows what a cell returns, nothing is left open."""
+    plt.close(fig)
+    return fig

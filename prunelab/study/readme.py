@@ -1,0 +1,42 @@
+"""The results in README.md, made from the committed ledger: `python -m prunelab.study.readme`."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from prunelab.study.ledger import COMMITTED, PROJECT, read
+
+README = PROJECT / "README.md"
+BLOCK = re.compile(r"(<!-- results (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def filled(text: str) -> str:
+    """The text with every block from `<!-- results STEM -->` to `<!-- end -->` made anew."""
+    return BLOCK.sub(lambda m: m[1] + results(m[2]) + m[3], text)
+
+
+def results(stem: str) -> str:
+    """The tables of a paper that a README has room for, as Markdown."""
+    paper = importlib.import_module(f"prunelab.study.papers.{stem}")
+    made = paper.tables(read(COMMITTED / f"{stem}.jsonl"))
+    shown = {title: table for title, table in made.items() if title.startswith(paper.README)}
+    return "\n".join(f"**{title}**\n\n{markdown(table)}\n" for title, table in shown.items())
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A table in Markdown."""
+    lines = [list(table.columns), ["---"] * table.shape[1], *table.astype(str).values.tolist()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def main(path: Path = README) -> None:
+    """Rewrite README.md in place."""
+    path.write_text(filled(path.read_text()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+import pytest
+import torch
+
+from prunelab.groups import Group, Groups, Slice
+from prunelab.masks import Keep
+
+GROUPS = Groups([Group("a", 4, (Slice("a.weight", 0, role="out"),))], {"z": "it is the output"})
+
+
+def bools(*values):
+    return torch.tensor(values, dtype=torch.bool)
+
+
+def test_a_keep_does_not_follow_later_changes_of_its_source():
+    source = bools(1, 0, 1, 1)
+    keep = Keep({"a": source})
+    source[:] = False
+    assert keep["a"].tolist() == [True, False, True, True]
+
+
+def test_widths_count_what_stays():
+    keep = Keep({"a": bools(1, 0, 1, 1), "w": torch.ones(2, 3, dtype=torch.bool)})
+    assert keep.widths() == {"a": 3, "w": 6}
+    assert repr(keep) == "Keep(a 3/4, w 6/6)"
+
+
+def test_keeps_are_equal_when_their_entries_are():
+    assert Keep({"a": bools(1, 0)}) == Keep({"a": bools(1, 0)})
+    assert Keep({"a": bools(1, 0)}) != Keep({"a": bools(0, 1)})
+    assert Keep({"a": bools(1, 0)}) != Keep({"b": bools(1, 0)})
+    assert Keep() != {}
+
+
+@pytest.mark.parametrize("shape", [(5,), (2, 3), (2, 1, 3, 3)])
+def test_json_gives_the_same_keep_back(shape):
+    keep = Keep({"x.weight": torch.rand(shape) < 0.5, "none": torch.zeros(shape) > 1})
+    assert Keep.from_json(keep.to_json()) == keep
+
+
+@pytest.mark.parametrize("entry", [[True, False], torch.ones(4), torch.arange(4)])
+def test_an_entry_that_is_no_bool_tensor_is_refused(entry):
+    with pytest.raises(TypeError, match="Keep: `a` must be a bool tensor, got "):
+        Keep({"a": entry})
+
+
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [
+        ({"a": bools(1, 0)}, r"`a` must have 4 entries, got shape \(2,\)"),
+        ({"a": torch.ones(4, 1, dtype=torch.bool)}, r"got shape \(4, 1\)"),
+        ({"a": bools(0, 0, 0, 0)}, "all 4 channels of `a` would be removed; keep at least 1"),
+        ({"b": bools(1, 0, 1, 1)}, "no group `b`; groups are a"),
+        ({"z": bools(1, 0, 1, 1)}, "`z` cannot be pruned: it is the output"),
+    ],
+)
+def test_check_refuses_what_does_not_fit_and_says_why(entries, words):
+    with pytest.raises(ValueError, match=words):
+        Keep(entries).check(GROUPS)
+
+
+def test_check_returns_a_keep_that_fits():
+    keep = Keep({"a": bools(1, 0, 1, 1)})
+    assert keep.check(GROUPS) is keep

@@ -1,0 +1,159 @@
+import math
+
+import pandas as pd
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from prunelab.study import tables as t
+
+
+@pytest.mark.parametrize(
+    ("value", "count"),
+    [
+        (313000000.0, 3),
+        (15000000.0, 2),
+        (34.2, 3),
+        (90900000.0, 3),
+        (0.05, 1),
+        (1.2e-5, 2),
+        (7, 1),
+        (-3.4, 2),
+        (0, 1),
+    ],
+)
+def test_significant_digits(value, count):
+    assert t.digits(value) == count
+
+
+@pytest.mark.parametrize(
+    ("measured", "shown", "places", "verdict"),
+    [
+        (313_463_808, 3.13e8, None, "equal"),
+        (206_279_680, 2.06e8, None, "equal"),
+        (14_977_728, 1.5e7, None, "equal"),
+        (19_962_560, 1.99e7, None, "equal (truncated)"),  # 1.996e7 rounds to 2.00e7
+        (20_100_000, 1.99e7, None, "differs"),
+        (34.19, 34.2, 1, "equal"),
+        (13.77, 13.7, 1, "equal (truncated)"),
+        (7.41, 7.5, 1, "differs"),
+        (9.36, 9.4, 1, "equal"),
+        (74.95, 75, 0, "equal"),
+        (0.25, 0.2, 1, "equal"),  # a tie: some round to 0.2, some to 0.3
+        (0.25, 0.3, 1, "equal"),
+        (0.04, 0, 1, "equal"),
+        (0.4, 0, None, "equal"),
+        (0.6, 0, None, "equal (truncated)"),
+        (1.0, 0, None, "differs"),
+        (-2.37, -2.4, 1, "equal"),
+        (-2.37, -2.3, 1, "equal (truncated)"),
+        (-2.37, 2.4, 1, "differs"),
+    ],
+)
+def test_agreement_to_the_printed_digits(measured, shown, places, verdict):
+    assert t.agrees(measured, shown, places) == verdict
+
+
+@given(st.floats(1e-3, 1e12), st.integers(1, 6))
+def test_a_number_agrees_with_itself_printed_at_any_length(value, significant):
+    shown = float(f"{value:.{significant - 1}e}")
+    places = significant - 1 - math.floor(math.log10(value))
+    assert t.agrees(value, shown, places) == "equal"
+
+
+@given(st.floats(1.0, 1e12), st.integers(1, 6))
+def test_one_unit_away_in_the_last_digit_never_counts_as_rounded(value, significant):
+    exponent = math.floor(math.log10(value))
+    places = significant - 1 - exponent
+    unit = 10.0**-places
+    shown = float(f"{value:.{significant - 1}e}") + unit
+    assume(abs(value - shown) > 0.51 * unit)
+    assert t.agrees(value, shown, places) == "differs"
+
+
+@pytest.mark.parametrize(
+    ("value", "places", "text"),
+    [
+        (313000000.0, None, "3.13e8"),
+        (15000000.0, None, "1.5e7"),
+        (1.99e7, None, "1.99e7"),
+        (34.2, None, "34.2"),
+        (6.6, 2, "6.60"),
+        (1728, None, "1.728e3"),
+        (0, None, "0"),
+        (None, None, "–"),
+        (float("nan"), 2, "–"),
+    ],
+)
+def test_how_a_printed_number_is_shown(value, places, text):
+    assert t.number(value, places) == text
+
+
+def test_spread_is_the_mean_and_the_sample_standard_deviation():
+    # 6, 7, 8 percent: mean 7, deviations -1, 0, 1: sqrt(2 / 2) = 1.
+    assert t.spread([0.06, 0.07, 0.08]) == "7.00 ± 1.00"
+    assert t.spread([0.0675]) == "6.75"
+    assert t.spread([]) == "not measured"
+    assert t.spread([1, 3], scale=1, places=1) == "2.0 ± 1.4"  # sqrt((1 + 1) / 1)
+    assert t.spread(iter([0.5, 0.5])) == "50.00 ± 0.00"
+
+
+def test_a_remembered_number_is_never_shown(tmp_path, monkeypatch):
+    (tmp_path / "toy").mkdir()
+    marks = ["source", "recalled", "computed", "unknown", "seed", "inferred", None]
+    frame = pd.DataFrame({"value": range(len(marks)), "confidence": marks})
+    frame.to_csv(tmp_path / "toy" / "table9.csv", index=False)
+    monkeypatch.setattr(t, "PAPERS", tmp_path)
+    assert t.printed("toy", "table9").confidence.tolist() == ["source", "computed", "seed"]
+
+
+def test_no_committed_table_shows_a_remembered_number():
+    files = sorted(t.PAPERS.glob("*/*.csv"))
+    assert files
+    for path in files:
+        whole, shown = pd.read_csv(path), t.printed(path.parent.name, path.stem)
+        hidden = whole[whole.confidence.isin(["recalled", "unknown"])]
+        assert not shown.confidence.isin(["recalled", "unknown"]).any()
+        assert len(shown) + len(hidden) <= len(whole)
+
+
+def test_a_missing_table_is_named():
+    with pytest.raises(FileNotFoundError, match="printed: no table `table7` of `filter_norm`"):
+        t.printed("filter_norm", "table7")
+
+
+def row(kind, label="a", preset="quick", device="cpu", seed=0, budget=None, **values):
+    task = {"type": kind, "criterion": "l1"}
+    recipe = {"task": task, "budget": budget}
+    return {"recipe": recipe, "label": label, "preset": preset, "seed": seed, "device": device,
+            "values": values}  # fmt: skip
+
+
+def test_rows_are_found_by_kind_label_and_preset():
+    rows = [row("Prune"), row("Prune", "b"), row("Scan"), row("Prune", preset="paper")]
+    assert t.of_kind(rows, "Prune") == [rows[0], rows[1], rows[3]]
+    assert t.of_kind(rows, "Prune", "a") == [rows[0], rows[3]]
+    assert t.of_kind(rows, "Prune", "a", "paper") == [rows[3]]
+    assert t.of_kind(rows, "Count") == []
+
+
+def test_errors_are_what_accuracies_leave():
+    rows = [row("Prune", accuracy=0.75), row("Prune", accuracy=0.5), row("Count", macs=1)]
+    assert t.errors(rows) == [0.25, 0.5]
+    assert t.errors(rows, "best_accuracy") == []
+
+
+def test_where_names_each_device_and_precision_once():
+    budget = {"precision": "bfloat16"}
+    rows = [row("Count"), row("Prune", budget=budget), row("Prune", "b", budget=budget)]
+    assert t.where(rows) == "cpu, bfloat16; cpu, counted"
+    assert t.where([]) == "–"
+
+
+def test_points_of_scans_carry_label_criterion_seed_and_the_whole_networks_accuracy():
+    points = [{"group": "conv1", "ratio": 0.5, "accuracy": 0.5}]
+    frame = t.points([row("Scan", seed=2, accuracy=0.9, points=points)])
+    assert frame.to_dict("records") == [
+        {**points[0], "label": "a", "seed": 2, "criterion": "l1", "whole": 0.9}
+    ]
+    assert t.points([]).empty
