@@ -81,10 +81,18 @@ class Keep(Mapping[str, Tensor]):
 
     @classmethod
     def from_json(cls, text: str) -> Keep:
-        """The inverse of `to_json`."""
+        """The inverse of `to_json`.
+
+        Raises:
+            ValueError: `text` is not what `to_json` writes.
+        """
         entries = {}
-        for name, entry in json.loads(text).items():
-            keep = torch.zeros(entry["shape"], dtype=torch.bool)
-            keep.view(-1)[entry["kept"]] = True
-            entries[name] = keep
+        try:
+            for name, entry in json.loads(text).items():
+                keep = torch.zeros(entry["shape"], dtype=torch.bool)
+                keep.view(-1)[entry["kept"]] = True
+                entries[name] = keep
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            shown = text if len(text) < 60 else f"{text[:60]}..."
+            raise ValueError(f"Keep: `text` must be written by to_json, got {shown!r}") from error
         return cls(entries)

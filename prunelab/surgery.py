@@ -189,7 +189,7 @@ def load(net: nn.Module, path: str | Path) -> nn.Module:
         raise ValueError(
             f"load: `{path}` does not hold a pruned {type(net).__name__}: `{wrong[0]}` differs"
         )
-    return _rebuild(net, lambda name, t: tensors[name].to(t.device))
+    return _rebuild(net, lambda name, t: tensors[name].to(t.device, copy=True))
 
 
 def _fits(small: Tensor, full: Tensor) -> bool:

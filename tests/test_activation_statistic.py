@@ -1,7 +1,7 @@
 import pytest
 import torch
-from toy import dataset, split
 from torch import nn
+from toy import dataset, split
 
 from prunelab.groups import trace
 from prunelab.methods import ActivationStatistic
@@ -13,7 +13,11 @@ def conv_bn_relu():
     """Batch norm shifts the maps, so that statistics before and after it differ."""
     torch.manual_seed(0)
     net = nn.Sequential(
-        nn.Conv2d(1, 6, 3), nn.BatchNorm2d(6), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(216, 3)
+        nn.Conv2d(1, 6, 3),
+        nn.BatchNorm2d(6),
+        nn.ReLU(inplace=True),
+        nn.Flatten(),
+        nn.Linear(216, 3),
     )
     nn.init.uniform_(net[1].weight, 0.5, 2)
     nn.init.normal_(net[1].bias)
@@ -102,7 +106,9 @@ def test_a_relu_behind_a_pooling_belongs_to_the_convolution_before_it():
 def test_a_stream_is_ranked_by_the_sum_over_its_writers():
     torch.manual_seed(0)
     net, images = build("resnet-20", 3, 1), split(6)
-    (writers,) = (g.producers for n, g in trace(net, torch.zeros(1, 1, 8, 8)).items() if n == "conv1")
+    (writers,) = (
+        g.producers for n, g in trace(net, torch.zeros(1, 1, 8, 8)).items() if n == "conv1"
+    )
     x, _ = images.batch(slice(None))
     found = scores_of(net, images, "conv1")["mean-l1"]
     # Zero padding doubles the widths of the later stages; the stream's 16 channels sit inside.
@@ -172,7 +178,7 @@ class Functional(nn.Module):
 
 def test_bad_input_is_refused():
     data = dataset()
-    with pytest.raises(ValueError, match="`statistic` must be one of mean-mean, .*; got 'median'"):
+    with pytest.raises(ValueError, match=r"`statistic` must be one of mean-mean, .*; got 'median'"):
         ActivationStatistic(0.5, "median")
     with pytest.raises(ValueError, match="`images` must be positive, got 0"):
         ActivationStatistic(0.5, images=0)

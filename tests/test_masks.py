@@ -61,3 +61,9 @@ def test_check_refuses_what_does_not_fit_and_says_why(entries, words):
 def test_check_returns_a_keep_that_fits():
     keep = Keep({"a": bools(1, 0, 1, 1)})
     assert keep.check(GROUPS) is keep
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"a": 1}', '{"a": {"shape": [2], "kept": [5]}}'])
+def test_text_that_to_json_did_not_write_is_refused(text):
+    with pytest.raises(ValueError, match="Keep: `text` must be written by to_json, got "):
+        Keep.from_json(text)

@@ -1,7 +1,7 @@
 from dataclasses import fields, replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prunelab.methods import ActivationStatistic, FilterNorm
@@ -62,6 +62,7 @@ def test_every_field_has_such_a_case():
     assert len(keys) == 3
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_the_label_is_not_part_of_the_key(label):
     assert replace(RECIPE, label=label).key == RECIPE.key

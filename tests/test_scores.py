@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -35,17 +35,20 @@ def test_kept_rounds_as_the_paper_does(size, ratio, stay):
     assert scores.kept(size, ratio) == stay
 
 
+@settings(deadline=None)
 @given(SIZES, RATIOS)
 def test_kept_leaves_at_least_one_and_at_most_all(size, ratio):
     assert 1 <= scores.kept(size, ratio) <= size
 
 
+@settings(deadline=None)
 @given(SIZES, RATIOS, RATIOS)
 def test_a_larger_ratio_never_keeps_more(size, a, b):
     low, high = sorted((a, b))
     assert scores.kept(size, low) >= scores.kept(size, high)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 500), st.integers(0, 499))
 def test_a_ratio_that_means_whole_channels_removes_exactly_these(size, removed):
     removed = min(removed, size - 1)

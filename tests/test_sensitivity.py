@@ -2,8 +2,8 @@ import math
 
 import pytest
 import torch
-from toy import dataset, network, split
 from torch import nn
+from toy import dataset, network, split
 
 from prunelab import cost, scores, surgery
 from prunelab.groups import trace
@@ -150,7 +150,11 @@ def test_ratios_may_be_an_array():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"ratios": [0.5, 0.1]}, ValueError, r"`ratios` must rise and not repeat, got \[0.5, 0.1\]"),
+        (
+            {"ratios": [0.5, 0.1]},
+            ValueError,
+            r"`ratios` must rise and not repeat, got \[0.5, 0.1\]",
+        ),
         ({"ratios": [0.1, 0.1]}, ValueError, "must rise and not repeat"),
         ({"ratios": []}, ValueError, r"must rise and not repeat, got \[\]"),
         ({"ratios": [0.5, 1.0]}, ValueError, r"must be in \[0, 1\), got 1.0"),

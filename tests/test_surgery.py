@@ -197,7 +197,7 @@ def test_a_file_of_another_architecture_is_refused(other, tmp_path):
 def test_a_file_with_other_types_or_more_channels_is_refused(change, tmp_path):
     net, _, keep, _ = pruned()
     surgery.save(net, keep, tmp_path / "x.safetensors")
-    with pytest.raises(ValueError, match="`conv1.weight` differs"):
+    with pytest.raises(ValueError, match=r"`conv1\.weight` differs"):
         surgery.load(change(build("lenet-5").double()), tmp_path / "x.safetensors")
 
 

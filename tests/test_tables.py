@@ -2,7 +2,7 @@ import math
 
 import pandas as pd
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from prunelab.study import tables as t
@@ -54,6 +54,7 @@ def test_agreement_to_the_printed_digits(measured, shown, places, verdict):
     assert t.agrees(measured, shown, places) == verdict
 
 
+@settings(deadline=None)
 @given(st.floats(1e-3, 1e12), st.integers(1, 6))
 def test_a_number_agrees_with_itself_printed_at_any_length(value, significant):
     shown = float(f"{value:.{significant - 1}e}")
@@ -61,6 +62,7 @@ def test_a_number_agrees_with_itself_printed_at_any_length(value, significant):
     assert t.agrees(value, shown, places) == "equal"
 
 
+@settings(deadline=None)
 @given(st.floats(1.0, 1e12), st.integers(1, 6))
 def test_one_unit_away_in_the_last_digit_never_counts_as_rounded(value, significant):
     exponent = math.floor(math.log10(value))

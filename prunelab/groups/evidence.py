@@ -8,6 +8,7 @@ components of atoms are channels, and channels seen at the same sites form a gro
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,17 +84,7 @@ class Evidence:
         kind[list(fixed)] = -1
         groups, ragged = _assemble(sites, kind)
         outs = [s for s in sites if s.role == OUT]
-        shown: dict[str, str] = {}
-        written = np.unique(np.concatenate([s.atoms for s in outs])) if outs else []
-        for site in sites:  # by name every layer that writes; others only where no layer writes
-            channels = np.unique(site.atoms)
-            if site.role != OUT:
-                channels = channels[~np.isin(channels, written)] if site.role == THROUGH else []
-            for c in channels:
-                reason = fixed.get(int(c)) or ragged.get(int(kind[c]))
-                if reason:
-                    shown.setdefault(site.layer, reason)
-                    break
+        shown = _reasons(sites, lambda c: fixed.get(c) or ragged.get(int(kind[c])))
         added = np.unique(channel[np.concatenate(self.added)]) if self.added else []
         writers = {s.layer for s in outs if np.isin(s.atoms, added).any()}
         names = {g.name for g in groups}
@@ -111,6 +102,19 @@ class Evidence:
         a, b = np.concatenate(self._pairs, axis=1)
         graph = coo_array((np.ones(len(a), bool), (a, b)), shape=(self.count, self.count))
         return connected_components(graph, directed=False)[1].astype(np.int64)
+
+
+def _reasons(sites: list[Site], why: Callable[[int], str | None]) -> dict[str, str]:
+    """Layer -> why it is not offered: every layer that writes; others only where none writes."""
+    written = {c for s in sites if s.role == OUT for c in s.atoms.tolist()}
+    shown: dict[str, str] = {}
+    for site in sites:
+        if site.role != IN and site.layer not in shown:
+            channels = dict.fromkeys(site.atoms.tolist())
+            own = (c for c in channels if site.role == OUT or c not in written)
+            if reason := next(filter(None, map(why, own)), None):
+                shown[site.layer] = reason
+    return shown
 
 
 def _kinds(sites: list[Site], channels: int) -> np.ndarray:
@@ -133,12 +137,14 @@ def _assemble(sites: list[Site], kind: np.ndarray) -> tuple[list[Group], dict[in
     name: dict[int, str] = {}
     for site in sorted(sites, key=lambda s: s.role != OUT):
         found, first = np.unique(site.atoms, return_index=True)
-        for c in found[np.argsort(first)]:
-            k = int(kind[c])
-            if k >= 0 and order[c] < 0:
-                order[c] = size.get(k, 0)
-                size[k] = size.get(k, 0) + 1
-                name.setdefault(k, site.layer)
+        fresh = found[np.argsort(first)]
+        fresh = fresh[(kind[fresh] >= 0) & (order[fresh] < 0)]
+        for k in dict.fromkeys(kind[fresh].tolist()):
+            members = fresh[kind[fresh] == k]
+            start = size.get(k, 0)
+            size[k] = start + len(members)
+            order[members] = np.arange(start, size[k])
+            name.setdefault(k, site.layer)
     slices: dict[int, list[Slice]] = {k: [] for k in size}
     ragged: dict[int, str] = {k: "it is a single unit" for k, n in size.items() if n < 2}
     for site in sites:

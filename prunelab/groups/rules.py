@@ -48,6 +48,9 @@ def per_channel(op: Op) -> Tensor:
     atoms = along(op.x.labels, 1)
     if atoms is None:
         return fix(op, f"`{op.name}` reads a mixture of channels and positions")
+    width = getattr(op.module, "num_features", len(atoms))
+    if width != len(atoms):
+        raise ValueError(f"expected {width} channels, got {len(atoms)}")
     own = op.tensors() if op.module is not None else _direct(op)
     for name, tensor in own.items():
         if tensor.ndim == 1 and len(tensor) == len(atoms):

@@ -13,9 +13,9 @@ from typing import Any
 
 import prunelab
 from prunelab.study.notebook import Notebook, notebooks, project_root, select
+from prunelab.study.recipes import PRESETS, SEEDS
 
-LIMITS = {"smoke": 600, "quick": 1800, "standard": 12 * 3600, "paper": 7 * 24 * 3600}  # seconds
-PRESETS = tuple(LIMITS)
+LIMITS = dict(zip(PRESETS, (600, 1800, 12 * 3600, 7 * 24 * 3600)))  # seconds for one notebook
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,8 @@ def plan(
         raise FileNotFoundError(f"run: `data_root` must be a folder; got {str(data_root)!r}")
     root = root or project_root()
     chosen = select(numbers, notebooks(root))
-    asked = {"PRESET": preset, "SEEDS": _seeds(preset), "REFRESH": refresh or "missing"}
+    # SEEDS as a list: papermill would inject a tuple as a string.
+    asked = {"PRESET": preset, "SEEDS": list(SEEDS[preset]), "REFRESH": refresh or "missing"}
     asked |= parameters or {}
     for book in chosen:
         _check_parameters(book, asked, write)
@@ -109,12 +110,6 @@ def plan(
     data_root = Path(data_root).resolve() if data_root else None
     limit = limit or LIMITS[preset]
     return Plan(chosen, root, out, preset, device, asked, limit, data_root=data_root, **options)
-
-
-def _seeds(preset: str) -> list[int]:
-    from prunelab.study import recipes
-
-    return list(recipes.SEEDS[preset])  # a list: papermill would inject a tuple as a string
 
 
 def _check_parameters(book: Notebook, asked: Mapping[str, Any], write: bool) -> None:

@@ -7,9 +7,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from prunelab.train import Budget
+if TYPE_CHECKING:  # the command line reads the presets without waiting for torch
+    from prunelab.train import Budget
 
 PRESETS = ("smoke", "quick", "standard", "paper")
 # Which seeds a preset measures: enough for a spread where numbers are compared.

@@ -97,6 +97,8 @@ class Scratch:
         budget: as the baseline's.
         rule: "E", the same epochs; "B", the same compute: epochs times MACs full / MACs pruned.
 
+    Differs: new weights are drawn by each layer's default, not by the baseline's initialiser.
+
     Source: Liu et al. 2019, Rethinking the Value of Network Pruning, section 4.
     """
 
@@ -122,12 +124,8 @@ class Scratch:
 
 
 def _fresh(module: nn.Module) -> None:
-    """New He-normal weights (fan out), zero biases, neutral batch norm."""
-    if isinstance(module, nn.Conv2d | nn.Linear):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
-    elif isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
+    """New weights at the layer's own default, which follows its pruned shape."""
+    if hasattr(module, "reset_parameters"):
         module.reset_parameters()
 
 

@@ -144,10 +144,11 @@ def scale(rows: list[dict]) -> pd.DataFrame:
     """Baseline, pruned and scratch-trained networks of a smaller setting."""
     kinds = ("Baseline", "Prune", "Scratch")
     found = [r for r in rows if r["recipe"]["task"]["type"] in kinds]
-    order = {label: i for i, label in enumerate(dict.fromkeys(_sorted(found)))}
-    base = {r["recipe"]["model"]: [] for r in found}
+    base: dict[str, list[dict]] = {}
     for r in t.of_kind(found, "Baseline"):
-        base[r["recipe"]["model"]].append(r)
+        base.setdefault(r["recipe"]["model"], []).append(r)
+    found = [r for r in found if r["recipe"]["model"] in base]  # else nothing to compare with
+    order = {label: i for i, label in enumerate(dict.fromkeys(_sorted(found)))}
     out = []
     for label in order:
         mine = [r for r in found if r["label"] == label]
@@ -204,5 +205,6 @@ def others() -> pd.DataFrame:
     return (
         table[["source", "setting", "metric", "baseline_acc_or_err", "pruned_value", "note"]]
         .rename(columns={"baseline_acc_or_err": "baseline", "pruned_value": "pruned"})
-        .astype(object).fillna("–")
+        .astype(object)
+        .fillna("–")
     )

@@ -1,0 +1,146 @@
+"""Every printed count of PFEC, from really shrunk networks: nothing counted depends on training."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from prunelab.models import build
+from prunelab.study import tables
+from prunelab.study.papers import filter_norm
+from prunelab.study.papers.filter_norm import TABLE_1
+from prunelab.study.tasks import Count
+
+COMPUTED = pd.read_csv(tables.PAPERS / "filter_norm" / "configs_computed.csv")
+PRINTED = tables.printed("filter_norm", "table1_overall").dropna(subset="flop").set_index("model")
+
+
+@pytest.fixture(scope="module")
+def counts():
+    found, whole = {}, {}
+    for label, (model, rule) in TABLE_1.items():
+        size, classes = (224, 1000) if model == "resnet-34" else (32, 10)
+        if model not in whole:
+            whole[model] = build(model, classes)
+        task = Count(rule, (3, size, size), classes)
+        found[label] = task.run(whole[model], None, 0, False)
+    return found
+
+
+def test_table_1_has_twelve_networks():
+    assert set(PRINTED.index) == set(TABLE_1)
+    assert len(PRINTED) == 12
+
+
+@pytest.mark.parametrize("label", TABLE_1)
+def test_table_1_counts_equal_the_printed_digits(counts, label):
+    row, short = PRINTED.loc[label], "_without_shortcuts" if "34" in label else ""
+    full = counts[label.split("-pruned")[0]]
+    for key, printed, percent in (
+        ("macs", row.flop, row.flop_pruned_pct),
+        ("weights", row.params, row.params_pruned_pct),
+    ):
+        ours = counts[label][key + short]
+        assert tables.agrees(ours, printed).startswith("equal")
+        if "pruned" in label:
+            removed = 100 * (1 - ours / full[key + short])
+            verdict = tables.agrees(removed, percent, 1)
+            if (label, key) == ("ResNet-34-pruned-C", "macs"):  # the one known misprint
+                assert (round(removed, 2), percent, verdict) == (7.41, 7.5, "differs")
+            else:
+                assert verdict.startswith("equal")
+
+
+def test_table_2_counts_equal_the_printed_digits_layer_by_layer(counts):
+    printed = tables.printed("filter_norm", "table2_vgg16_layers")
+    full, pruned = (counts[label]["layers"] for label in ("VGG-16", "VGG-16-pruned-A"))
+    rows = list(printed[printed.layer != "Total"].itertuples())
+    assert len(rows) == len(full) == len(pruned) == 15
+    for row, before, after in zip(rows, full, pruned):
+        for ours, shown in (
+            (before["macs"], row.paper_flop),
+            (before["weights"], row.paper_params),
+        ):
+            assert f"{ours:.1E}" == f"{float(shown):.1E}"
+        assert (before["out"][0], after["out"][0]) == (row.maps, row.maps_after)
+        assert round(100 * (1 - after["macs"] / before["macs"])) == row.paper_flop_pruned_pct
+        exact = (row.computed_flop, row.computed_params)
+        assert (before["macs"], before["weights"]) == exact
+        exact = (row.computed_flop_after, row.computed_params_after)
+        assert (after["macs"], after["weights"]) == exact
+
+
+def test_table_2_total_line_equals_the_sums(counts):
+    printed = tables.printed("filter_norm", "table2_vgg16_layers")
+    total = printed[printed.layer == "Total"].iloc[0]
+    full, pruned = counts["VGG-16"], counts["VGG-16-pruned-A"]
+    assert f"{full['macs']:.1E}" == "3.1E+08" == f"{float(total.paper_flop):.1E}"
+    assert f"{full['weights']:.1E}" == "1.5E+07" == f"{float(total.paper_params):.1E}"
+    assert round(100 * (1 - pruned["macs"] / full["macs"])) == int(total.paper_flop_pruned_pct)
+
+
+@pytest.mark.parametrize("row", list(COMPUTED.itertuples()), ids=list(COMPUTED.model))
+def test_counts_and_widths_equal_the_arithmetic_of_the_papers_rules(counts, row):
+    values, short = counts[row.model], "_without_shortcuts" if "34" in row.model else ""
+    widths = [r["out"][0] for r in values["layers"] if ".conv1" in r["layer"]]
+    assert values["macs" + short] == row.flop_mac_conv_fc
+    assert values["weights" + short] == row.params_weights_only
+    assert values["params"] == row.params_all_trainable
+    assert widths == [int(w) for w in row.first_layer_width_per_block.split()]
+
+
+def test_vgg_a_keeps_32_and_256_filters(counts):
+    widths = [r["out"][0] for r in counts["VGG-16-pruned-A"]["layers"]]
+    assert widths == [32, 64, 128, 128, 256, 256, 256] + [256] * 6 + [512, 10]
+    assert counts["VGG-16-pruned-A"]["macs"] == 206_279_680
+    assert counts["VGG-16-pruned-A"]["weights"] == 5_390_176
+
+
+def test_resnet_34_c_narrows_the_stream_of_stage_3(counts):
+    layers = {r["layer"]: r["out"][0] for r in counts["ResNet-34-pruned-C"]["layers"]}
+    stream = [layers[f"layer3.{b}.conv2"] for b in range(6)] + [layers["layer3.0.downsample.0"]]
+    assert stream == [204] * 7
+    assert layers["layer3.0.conv1"] == 256
+
+
+def test_the_values_of_a_count_are_plain_json(counts):
+    for values in counts.values():
+        assert json.loads(json.dumps(values)) == values
+
+
+def as_rows(counts):
+    recipe = {"task": {"type": "Count"}, "budget": None}
+    return [
+        {"label": label, "values": values, "recipe": recipe, "preset": "quick", "device": "cpu"}
+        for label, values in counts.items()
+    ]
+
+
+def test_the_tables_say_equal_in_every_row_but_the_misprint(counts):
+    cost, layers = list(filter_norm.tables(as_rows(counts)).values())[:2]
+    assert list(cost.model) == list(PRINTED.index)
+    wrong = cost[~cost.verdict.str.startswith("equal")]
+    assert list(wrong.model) == ["ResNet-34-pruned-C"]
+    assert wrong.verdict.iloc[0].startswith("differs: MACs removed (a misprint")
+    assert layers.verdict.eq("equal").all()
+    assert len(layers) == 15
+
+
+def test_without_rows_everything_printed_is_there_and_not_measured():
+    cost, layers, error, others = filter_norm.tables([]).values()
+    assert cost.verdict.eq("not measured").all() and len(cost) == 12
+    assert layers.verdict.eq("not measured").all()
+    assert error.verdict.eq("not measured").all() and len(error) == 15
+    assert not others.source.str.contains("Liu et al").any()  # these are remembered only
+
+
+def test_a_pruned_network_without_its_baseline_is_left_out_of_the_comparison():
+    def row(kind, model, label):
+        values = {"accuracy": 0.9, "best_accuracy": 0.9, "macs": 10, "weights": 5}
+        recipe = {"task": {"type": kind}, "model": model, "data": "digits", "budget": None}
+        return {"label": label, "values": values, "recipe": recipe, "seed": 0, "preset": "quick",
+                "device": "cpu"}  # fmt: skip
+
+    rows = [row("Baseline", "resnet-20", "resnet-20"), row("Prune", "lenet-5", "lenet-5 A")]
+    table = filter_norm.tables(rows)["The same rules at the scale of preset quick"]
+    assert list(table.network) == ["resnet-20"]
