@@ -9,6 +9,7 @@ import nbformat
 import pandas as pd
 import pytest
 
+from prunelab.study import page as page_parts
 from prunelab.study import report
 
 VOID = {"meta", "link", "img", "br", "hr", "input", "path", "use", "rect"}
@@ -46,7 +47,7 @@ class Page(HTMLParser):
 
 
 def tables(rows):
-    measured = [f"{row['values']['error']:.2f}" for row in rows] or [report.MISSING]
+    measured = [f"{row['values']['error']:.2f}" for row in rows] or [page_parts.MISSING]
     frame = pd.DataFrame({"row": ["VGG <16>"] * len(measured), "ours": measured})
     return {"Table 1: overall": frame.assign(printed="6.60", verdict="differs")}
 
@@ -169,7 +170,9 @@ def test_scripts_and_metadata_of_an_svg_are_left_out(tmp_path):
         '<!DOCTYPE svg><svg xmlns="http://a"><metadata>http://b</metadata>'
         "<script>alert(1)</script><g id='a' clip-path=\"url(#c)\"/></svg>"
     )
-    assert report.inline(path) == "<svg><g id='01_x__y__a' clip-path=\"url(#01_x__y__c)\"/></svg>"
+    assert (
+        page_parts.inline(path) == "<svg><g id='01_x__y__a' clip-path=\"url(#01_x__y__c)\"/></svg>"
+    )
 
 
 @pytest.mark.parametrize(
@@ -186,24 +189,29 @@ def test_scripts_and_metadata_of_an_svg_are_left_out(tmp_path):
     ],
 )
 def test_a_verdict_is_a_word_with_a_sign(text, kind):
-    [[cell]] = report.table("t", pd.DataFrame({"Verdict": [text]})).rows
-    assert cell.kind == f"chip {kind}" and cell.text == (text or report.MISSING)
+    [[cell]] = page_parts.table("t", pd.DataFrame({"Verdict": [text]})).rows
+    assert cell.kind == f"chip {kind}" and cell.text == (text or page_parts.MISSING)
     assert bool(cell.sign) == (kind != "other")
 
 
 def test_a_named_index_becomes_columns_and_numbers_stand_right():
     frame = pd.DataFrame({("a", "b"): ["1.5 ± 0.1", "x"]}, index=pd.Index(["r", "s"], name="row"))
-    made = report.table("t", frame)
+    made = page_parts.table("t", frame)
     assert made.kinds == ["", "number"]
     assert [cell.text for cell in made.rows[0]] == ["r", "1.5 ± 0.1"]
 
 
 def test_a_table_that_names_a_preset_asks_for_that_one():
-    missing = pd.DataFrame({"ours": [report.MISSING]})
+    missing = pd.DataFrame({"ours": [page_parts.MISSING]})
     run = "prunelab run 01"
-    assert report.table("Errors (preset paper)", missing).command(run, "quick").endswith(" paper")
-    assert report.table("Counts", missing).command(run, "quick") == "prunelab run 01 --preset quick"
-    assert report.table("Counts", pd.DataFrame({"ours": ["1"]})).command(run, "quick") == ""
+    assert (
+        page_parts.table("Errors (preset paper)", missing).command(run, "quick").endswith(" paper")
+    )
+    assert (
+        page_parts.table("Counts", missing).command(run, "quick")
+        == "prunelab run 01 --preset quick"
+    )
+    assert page_parts.table("Counts", pd.DataFrame({"ours": ["1"]})).command(run, "quick") == ""
 
 
 def test_a_broken_state_is_refused_in_one_line(project):

@@ -14,7 +14,7 @@ import pytest
 
 from prunelab.study import notebook, recipes, series
 from prunelab.study.committed import committed
-from prunelab.study.plan import PRESETS, plan
+from prunelab.study.plan import PRESETS, gpus, plan
 from prunelab.study.worker import DROPPED_TAGS, incomplete, tags_of
 
 PARAMETERS = 'PRESET = "quick"\nSEEDS = (0,)\nREFRESH = False'
@@ -347,8 +347,8 @@ def test_workers_on_cuda_take_the_devices_in_turn(project, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
     three = plan(root=project, workers=3)
-    assert series._gpus(three) == ["4", "6", "4"]
-    assert series._gpus(plan(root=project)) == [None]
+    assert gpus(three) == ["4", "6", "4"]
+    assert gpus(plan(root=project)) == [None]
 
 
 def test_presets_are_those_of_the_recipes():

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from prunelab.groups.group import IN, OUT, THROUGH, Group, Groups, Slice
+from prunelab.groups.group import IN, OUT, Group, Groups, Slice
 
 
 @dataclass

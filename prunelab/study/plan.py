@@ -164,3 +164,14 @@ def _hash(*parts: bytes) -> str:
     for part in parts:
         digest.update(len(part).to_bytes(8, "big") + part)
     return digest.hexdigest()[:16]
+
+
+def gpus(plan: Plan) -> list[str | None]:
+    """One entry a worker: the CUDA devices in turn, or None to leave the environment alone."""
+    if plan.device != "cuda" or plan.workers == 1:
+        return [None] * plan.workers
+    import torch
+
+    given = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    names = given.split(",") if given else [str(i) for i in range(torch.cuda.device_count())]
+    return [names[i % len(names)] for i in range(plan.workers)]

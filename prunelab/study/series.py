@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
-import os
 import queue
 import subprocess
 import sys
@@ -25,7 +24,7 @@ from tqdm import tqdm
 
 from prunelab.study.committed import committed
 from prunelab.study.notebook import Notebook
-from prunelab.study.plan import Plan, plan
+from prunelab.study.plan import Plan, gpus, plan
 from prunelab.study.worker import kill_tree, one_line, write_atomically
 
 DIED = "the worker died"
@@ -81,7 +80,7 @@ class _Runner:
         self.workers: set[int] = set()  # process ids
         self.state = State(plan.out / "state.json")
         self.gpus: queue.SimpleQueue = queue.SimpleQueue()
-        for gpu in _gpus(plan):
+        for gpu in gpus(plan):
             self.gpus.put(gpu)
         cells = sum(len(book.content["cells"]) for book in plan.notebooks)
         # A file that collects the output gets a bar now and then, a terminal a live one.
@@ -235,17 +234,6 @@ def _answers(worker: subprocess.Popen, job: dict) -> Iterator[dict]:
         worker.stdin.write(json.dumps(job).encode() + b"\n")
         worker.stdin.flush()
     yield from map(json.loads, worker.stdout)
-
-
-def _gpus(plan: Plan) -> list[str | None]:
-    """One entry a worker: the CUDA devices in turn, or None to leave the environment alone."""
-    if plan.device != "cuda" or plan.workers == 1:
-        return [None] * plan.workers
-    import torch
-
-    given = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    names = given.split(",") if given else [str(i) for i in range(torch.cuda.device_count())]
-    return [names[i % len(names)] for i in range(plan.workers)]
 
 
 def _last_line(log: Path) -> str:

@@ -129,7 +129,8 @@ def _digits(epochs: float, ratios: tuple[float, ...], images: int | None) -> Set
     return Setting(
         models=("lenet-5", "resnet-20"), data=("digits", "digits"), budgets=(plain, residual),
         retrain=(retrain, retrain), pruned=_SMALL, scratch=(("resnet-20 B",), 1), ratios=ratios,
-        images=(images, images), layers=None, touch_up=(retrain.scaled(0.5), ratios[1::3] or ratios),
+        images=(images, images), layers=None,
+        touch_up=(retrain.scaled(0.5), ratios[1::3] or ratios),
     )  # fmt: skip
 
 
