@@ -8,12 +8,15 @@ READY := .venv/.ready
 study: $(READY)
 	$(BIN)/prunelab run --preset quick
 
-# The notebooks are compared with what the code makes of the ledger now (nbval; not under xdist).
+# The tests share the cores by file, one thread each. Then nbval (not under xdist) runs the committed
+# notebooks again and compares them with what the code makes of the ledger now.
 test: $(READY)
-	$(BIN)/python -m pytest tests notebooks --nbval
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n 2 --dist loadfile
+	$(BIN)/python -m pytest --nbval notebooks
 
 test-all: $(READY)
-	$(BIN)/python -m pytest tests notebooks --nbval -m "slow or not slow"
+	$(BIN)/python -m pytest tests -m "slow or not slow"
+	$(BIN)/python -m pytest --nbval notebooks
 
 lint: $(READY)
 	$(BIN)/ruff check .

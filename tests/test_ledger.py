@@ -235,3 +235,11 @@ def test_a_measurement_killed_in_the_middle_ends_with_the_same_values(
     (unbroken,) = measured(TRAINED)
     assert resumed["key"] == unbroken["key"]
     assert values(resumed) == values(unbroken)
+
+
+def test_a_run_trains_its_own_network_and_a_reader_takes_the_shipped_one(monkeypatch):
+    done = ledger.CHECKPOINTS / "0123456789ab.safetensors"
+    monkeypatch.setenv("PRUNELAB_RUNS", "somewhere")
+    assert ledger._shipped(done) == []
+    monkeypatch.delenv("PRUNELAB_RUNS")
+    assert ledger._shipped(done) == [done]

@@ -69,12 +69,16 @@ def test_one_layer_marks_the_chosen_point(scan):
     assert (mark.get_xdata()[0], mark.get_ydata()[0]) == (50, pytest.approx(55))
 
 
-def test_accuracies_draw_every_seed_and_the_mean():
-    table = pd.DataFrame({"label": ["a", "a", "b"], "error": [0.1, 0.2, 0.3]})
-    (ax,) = plots.accuracies(table).axes
-    dots = [tuple(xy) for c in ax.collections for xy in c.get_offsets()]
-    assert sorted(round(float(x)) for x, _ in dots) == [10, 20, 30]
-    assert ax.lines[0].get_xdata()[0] == pytest.approx(15)
+def test_accuracies_draw_every_seed_and_the_mean_in_a_panel_a_data_set():
+    table = pd.DataFrame(
+        {"data": ["x", "x", "y"], "label": ["a", "a", "b"], "error": [0.1, 0.2, 0.3]}
+    )
+    first, second = plots.accuracies(table, "t").axes
+    dots, mean = first.lines
+    assert list(dots.get_xdata()) == pytest.approx([10, 20])
+    assert mean.get_xdata()[0] == pytest.approx(15)
+    assert list(second.lines[0].get_xdata()) == pytest.approx([30])
+    assert second.get_title(loc="left") == "t: y"
 
 
 def test_group_picture_names_every_tensor():

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -142,31 +141,40 @@ def one_layer(points: pd.DataFrame, group: str, ratio: float) -> Figure:
 
 
 def accuracies(table: pd.DataFrame, title: str = "") -> Figure:
-    """Test error of each network, one dot a seed and a bar for the mean.
+    """Test error of each network, one dot a seed and a bar for the mean; one panel a data set.
 
     Args:
-        table: columns label, error (fraction), in the order to draw, top first.
+        table: columns data, label, error (fraction), in the order to draw, top first.
         title: says which setting.
     """
     if table.empty:
         return not_measured(title)
+    parts = [(name, table[table.data == name]) for name in dict.fromkeys(table.data)]
+    rows = [part.label.nunique() for _, part in parts]
     with mpl.style.context(STYLE):
-        labels = list(dict.fromkeys(table.label))
-        fig, ax = plt.subplots(figsize=(7.2, 0.9 + 0.42 * len(labels)))
-        shown = table.assign(percent=100 * table.error)
-        sns.stripplot(shown, x="percent", y="label", ax=ax, color=BLUE, size=6, jitter=False)
-        for place, label in enumerate(labels):
-            mean = shown[shown.label == label].percent.mean()
-            ax.plot(
-                [mean, mean],
-                [place - 0.28, place + 0.28],
-                color=ORANGE,
-                lw=2.4,
-                label="mean of seeds" if place == 0 else None,
-            )
-        ax.set(xlabel="test error (%)", ylabel="", title=title, xlim=(0, None))
-        ax.legend(loc="lower right")
+        fig, axes = plt.subplots(
+            len(parts), 1, figsize=(7.6, 0.9 * len(parts) + 0.42 * sum(rows)), squeeze=False,
+            height_ratios=rows,
+        )  # fmt: skip
+        for ax, (name, part) in zip(axes.flat, parts):
+            _dots(ax, part)
+            ax.set(xlabel="test error (%)", ylabel="", title=f"{title}: {name}")
+        axes[0, 0].legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))
         return done(fig)
+
+
+def _dots(ax: Axes, part: pd.DataFrame) -> None:
+    labels = list(dict.fromkeys(part.label))
+    ax.plot(
+        100 * part.error, [labels.index(x) for x in part.label], "o", color=BLUE, label="a seed"
+    )
+    for place, label in enumerate(labels):
+        mean = 100 * part[part.label == label].error.mean()
+        ax.plot([mean, mean], [place - 0.3, place + 0.3], color=ORANGE, lw=2.4,
+                label="" if place else "mean of seeds")  # fmt: skip
+    ax.set_yticks(range(len(labels)), labels)
+    ax.set_ylim(len(labels) - 0.5, -0.5)
+    ax.margins(x=0.15)
 
 
 def _curves(

@@ -28,6 +28,7 @@ from prunelab.study.recipes import Recipe, plain
 
 PROJECT = Path(__file__).resolve().parents[2]
 COMMITTED = PROJECT / "data" / "ledger"
+CHECKPOINTS = PROJECT / "data" / "checkpoints"
 REFRESH = (False, "missing", True)
 STARTED = time.time()
 
@@ -180,8 +181,9 @@ def trained(
         for file in (done, notes, partial):
             if file.is_file() and file.stat().st_mtime < since:
                 file.unlink()
-        if done.is_file() and notes.is_file():
-            return surgery.load(net, done), json.loads(notes.read_text())
+        for found in (done, *_shipped(done)):
+            if found.is_file() and found.with_suffix(".json").is_file():
+                return surgery.load(net, found), json.loads(found.with_suffix(".json").read_text())
         place.mkdir(parents=True, exist_ok=True)
         extra = _train(net, recipe, data, progress, partial)
         surgery.save(net, Keep(), done)
@@ -189,6 +191,11 @@ def trained(
         os.replace(notes.with_suffix(".part"), notes)
         partial.unlink(missing_ok=True)
     return net, extra
+
+
+def _shipped(done: Path) -> list[Path]:
+    """The project's own copy of a trained network; a run of the series trains its own."""
+    return [] if "PRUNELAB_RUNS" in os.environ else [CHECKPOINTS / done.name]
 
 
 def _train(
