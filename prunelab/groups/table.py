@@ -7,7 +7,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
-from torchvision import ops
 
 from prunelab.groups.evidence import Evidence
 from prunelab.groups.labels import Count, Names, Op, Parameter, Tracked, metas, method, varying
@@ -89,10 +88,17 @@ MODULES: dict[type, Callable[[Op], object]] = {
     nn.Linear: linear,
     nn.Flatten: move,
     nn.GLU: glu,
-    ops.StochasticDepth: keep,
-    ops.FrozenBatchNorm2d: per_channel,
 }
-SAME_SHAPE = frozenset(kind for kind, rule in MODULES.items() if rule in (keep, per_channel))
+# By name, so that networks without torchvision's layers need not wait for its import.
+TORCHVISION = {"StochasticDepth": keep, "FrozenBatchNorm2d": per_channel}
+
+
+def rule_of(module: nn.Module) -> Callable[[Op], object] | None:
+    """The rule that serves a module, or None if the module is followed inside or unknown."""
+    kind = type(module)
+    if kind.__module__.startswith("torchvision.ops"):
+        return TORCHVISION.get(kind.__name__)
+    return MODULES.get(kind)
 
 
 def apply(
@@ -108,7 +114,9 @@ def apply(
         return args
     if name == "getitem" and isinstance(args[0], tuple | list):
         return args[0][metas(args[1])]
-    if type(module) in SAME_SHAPE and len(args) == 1 and isinstance(args[0], Tracked):
+    rule = rule_of(module) if module is not None else FUNCTIONS.get(name)
+    same_shape = module is not None and rule in (keep, per_channel)
+    if same_shape and len(args) == 1 and isinstance(args[0], Tracked):
         out = args[0].meta  # saves a good part of the time: these are half of all layers
     else:
         out = call(*metas(args), **metas(kwargs))
@@ -117,10 +125,7 @@ def apply(
         return _counted(op)
     if not op.tracked:
         return _untracked(op)
-    rule = (
-        MODULES.get(type(module), unknown) if module is not None else FUNCTIONS.get(name, unknown)
-    )
-    return pytree.tree_map(Tracked, out, rule(op))
+    return pytree.tree_map(Tracked, out, (rule or unknown)(op))
 
 
 def _counted(op: Op) -> object:

@@ -55,7 +55,7 @@ def trace(net: nn.Module, example: Tensor) -> Groups:
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, qualified_name: str) -> bool:
-        return type(m) in table.MODULES or super().is_leaf_module(m, qualified_name)
+        return table.rule_of(m) is not None or super().is_leaf_module(m, qualified_name)
 
 
 def _graph(net: nn.Module) -> tuple[fx.Graph, dict[str, nn.Module]]:

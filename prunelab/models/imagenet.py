@@ -1,6 +1,5 @@
 """torchvision's own VGG-16 and ResNets, with fresh weights and any number of input channels."""
 
-import torchvision
 from torch import nn
 
 
@@ -9,7 +8,9 @@ def vgg16(num_classes: int, in_channels: int) -> nn.Module:
 
     Source: Simonyan and Zisserman 2015, configuration D.
     """
-    net = torchvision.models.vgg16(weights=None, num_classes=num_classes)
+    from torchvision import models  # here, because its import takes seconds
+
+    net = models.vgg16(weights=None, num_classes=num_classes)
     if in_channels != 3:
         net.features[0] = _stem(net.features[0], in_channels)
     return net
@@ -21,7 +22,9 @@ def resnet(constructor: str, num_classes: int, in_channels: int) -> nn.Module:
     Source: He et al. 2016, table 1.
     Differs: in "resnet50" torchvision puts the stride on the 3x3 convolution of a block.
     """
-    net = getattr(torchvision.models, constructor)(weights=None, num_classes=num_classes)
+    from torchvision import models
+
+    net = getattr(models, constructor)(weights=None, num_classes=num_classes)
     if in_channels != 3:
         net.conv1 = _stem(net.conv1, in_channels)
     return net
