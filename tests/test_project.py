@@ -74,3 +74,11 @@ def test_every_command_of_the_readme_exists():
 def test_shipped_checkpoints_fit_in_20_megabytes():
     shipped = (ROOT / "data" / "checkpoints").glob("*")
     assert sum(p.stat().st_size for p in shipped) <= 20e6
+
+
+def test_the_results_in_the_readme_are_made_from_the_ledger():
+    from prunelab.study import readme
+
+    text = (ROOT / "README.md").read_text()
+    assert readme.filled(text) == text
+    assert "| VGG-16-pruned-A | equal |" in text

@@ -125,15 +125,19 @@ def error(rows: list[dict]) -> pd.DataFrame:
             "error % ours (last epoch)": t.spread(last),
             "error % ours (best epoch)": t.spread(t.errors(found, "best_accuracy")),
             "seeds": len(last), "device": t.where(found),
-            "verdict": _near(found, printed.error_pct),
+            "verdict": _near(found, printed.error_pct) if found else _how(printed.dataset),
         })  # fmt: skip
     return pd.DataFrame(out)
 
 
+def _how(dataset: str) -> str:
+    if dataset != "CIFAR-10":
+        return f"{t.NOT_MEASURED}: needs ImageNet; only its cost is reproduced"
+    return f"{t.NOT_MEASURED}: prunelab run 01 --preset paper"
+
+
 def _near(rows: list[dict], printed: float) -> str:
     best = t.errors(rows, "best_accuracy")
-    if not best:
-        return t.NOT_MEASURED
     gap = 100 * sum(best) / len(best) - printed
     if abs(gap) <= NEAR:
         return f"within {NEAR} points ({gap:+.2f})"
