@@ -50,7 +50,7 @@ def cost(rows: list[dict]) -> pd.DataFrame:
             ours = values[key + short]
             removed = 100 * (1 - ours / full[key + short])
             row |= {f"{name} printed": t.number(shown), f"{name} ours": f"{ours:,}"}
-            row |= {f"{name} removed % printed": t.number(cut)}
+            row |= {f"{name} removed % printed": t.number(cut, 1)}
             row |= {f"{name} removed % ours": "–" if pd.isna(cut) else f"{removed:.2f}"}
             verdicts.append((name, t.agrees(ours, shown)))
             if not pd.isna(cut):
