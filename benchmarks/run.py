@@ -1,6 +1,6 @@
 """All benchmarks, one after another; each prints ratios measured in one run.
 
-    make bench        or        python benchmarks/surgery_speed.py
+make bench        or        python benchmarks/surgery_speed.py
 """
 
 import runpy
