@@ -15,6 +15,7 @@ from markupsafe import Markup
 from prunelab.study.recipes import PRESETS
 
 MISSING = "not measured"
+NUMBER = re.compile(r"[-+−≈<>±]?\s*\.?\d[\d.,eEx/±\s+−-]*%?")
 # Verdicts are words; a sign and a colour only repeat them. First match wins.
 VERDICTS = (
     ("missing", "–", r"not measured|missing|no row"),
@@ -78,7 +79,7 @@ def _cell(column: str, value: Any) -> Cell:
         return _verdict(text)
     if MISSING in text:
         return Cell(text, "none")
-    return Cell(text, "number" if re.match(r"[-+−≈<>±]?\s*\.?\d", text) else "text")
+    return Cell(text, "number" if NUMBER.fullmatch(text) else "text")
 
 
 def _verdict(text: str) -> Cell:

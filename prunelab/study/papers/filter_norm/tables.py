@@ -120,14 +120,14 @@ def error(rows: list[dict]) -> pd.DataFrame:
         ]
         last = t.errors(found)
         out.append({
-            "data": printed.dataset, "model": printed.model,
+            "model": printed.model, "data": printed.dataset,
             "error % printed (best epoch)": t.number(printed.error_pct, 2),
             "error % ours (last epoch)": t.spread(last),
             "error % ours (best epoch)": t.spread(t.errors(found, "best_accuracy")),
             "seeds": len(last), "device": t.where(found),
             "verdict": _near(found, printed.error_pct) if found else _how(printed.dataset),
         })  # fmt: skip
-    return pd.DataFrame(out)
+    return _verdict_second(pd.DataFrame(out))
 
 
 def _how(dataset: str) -> str:
