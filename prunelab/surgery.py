@@ -17,6 +17,7 @@ from prunelab.groups import Groups
 from prunelab.masks import Keep
 
 FORMAT = "prunelab-1"
+ONNX_LIMIT = 2_000_000_000  # bytes; protobuf's limit is 2^31, and the graph needs some of it
 
 
 def shrink(net: nn.Module, groups: Groups, keep: Mapping[str, Tensor]) -> nn.Module:
@@ -222,8 +223,10 @@ def export_onnx(net: nn.Module, example: Tensor, path: str | Path) -> None:
     Args:
         net: any network, pruned or not; its training mode is restored.
         example: (N, ...) an input batch.
-        path: the file to write.
+        path: the file to write. One ONNX file holds at most 2 GB, so the weights of a larger
+            network go to a second file beside it, `<path>.data`.
     """
+    size = sum(t.numel() * t.element_size() for t in _tensors(net).values())
     training = {module: module.training for module in net.modules()}
     try:
         batch = {0: torch.export.Dim("batch")}
@@ -234,7 +237,7 @@ def export_onnx(net: nn.Module, example: Tensor, path: str | Path) -> None:
             dynamo=True,
             verbose=False,
             dynamic_shapes=(batch,),
-            external_data=False,
+            external_data=size > ONNX_LIMIT,
         )
     finally:
         for module, mode in training.items():

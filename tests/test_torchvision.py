@@ -21,7 +21,6 @@ FIRST = """
     inception_v3 mobilenet_v2 mobilenet_v3_small mnasnet0_5 shufflenet_v2_x0_5 squeezenet1_1
     efficientnet_b0 efficientnet_v2_s regnet_x_400mf regnet_y_400mf convnext_tiny
 """.split()
-ONNX = [n for n in FIRST if n != "resnet50"]
 # Above this many parameters float64 copies (full, masked, shrunk, reloaded) no longer fit a laptop.
 LARGE = 250_000_000
 # The training-only heads of Inception-v3 are followed too, and they need 299 pixels.
@@ -71,8 +70,8 @@ def example(name, dtype=torch.float64):
     return torch.randn(2, 3, size, size, dtype=dtype, generator=torch.Generator().manual_seed(1))
 
 
-def sized(name):
-    return pytest.param(name, marks=[] if name in FIRST else pytest.mark.slow)
+def sized(name, first=FIRST):
+    return pytest.param(name, marks=[] if name in first else pytest.mark.slow)
 
 
 @pytest.mark.parametrize("name", [sized(n) for n in CNNS])
@@ -111,7 +110,7 @@ def test_no_layer_is_lost_silently(name):
     assert layers <= offered | set(groups.fixed)
 
 
-@pytest.mark.parametrize("name", ONNX)
+@pytest.mark.parametrize("name", [sized(n, set(FIRST) - {"resnet50"}) for n in CNNS])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_onnx_gives_the_same_outputs(name, tmp_path):
     net, x = network(name, torch.float32), example(name, torch.float32)

@@ -85,11 +85,14 @@ class Setting:
         data: data set of each.
         budgets: training of each.
         retrain: retraining of each after pruning.
+        seeds: how many seeds of each are measured at most; None = all that are asked for.
         pruned: rows of the accuracy table: network, label, rule.
         scratch: labels that also get scratch-E and scratch-B controls, and for how many seeds.
         ratios: grid of the scans.
-        images: validation images that the scans of the first two networks look at; None = all.
-        layers: groups of the plain network's figures; None = all.
+        images: validation images that the scans of each network look at; None = all.
+        views: groups that the scans of each network look at, as in `Scan`.
+        figure_2: which network's norms and plain scan are drawn; the other figures, with many
+            scans each, use the first.
         touch_up: retraining of one pruned layer (Figure 2(c)), and its ratios.
     """
 
@@ -97,11 +100,13 @@ class Setting:
     data: tuple[str, ...]
     budgets: tuple[Budget, ...]
     retrain: tuple[Budget, ...]
+    seeds: tuple[int | None, ...]
     pruned: tuple[tuple[str, str, FilterNorm], ...]
     scratch: tuple[tuple[str, ...], int]
     ratios: tuple[float, ...]
-    images: tuple[int | None, int | None]
-    layers: tuple[str, ...] | None
+    images: tuple[int | None, ...]
+    views: tuple[tuple[str, ...] | str | None, ...]
+    figure_2: int
     touch_up: tuple[Budget, tuple[float, ...]]
 
 
@@ -128,8 +133,9 @@ def _digits(epochs: float, ratios: tuple[float, ...], images: int | None) -> Set
     retrain = Budget(epochs=2 * epochs, lr=0.005, batch=64, weight_decay=5e-4)
     return Setting(
         models=("lenet-5", "resnet-20"), data=("digits", "digits"), budgets=(plain, residual),
-        retrain=(retrain, retrain), pruned=_SMALL, scratch=(("resnet-20 B",), 1), ratios=ratios,
-        images=(images, images), layers=None,
+        retrain=(retrain, retrain), seeds=(None, None), pruned=_SMALL,
+        scratch=(("resnet-20 B",), 1), ratios=ratios,
+        images=(images, images), views=(None, "first"), figure_2=0,
         touch_up=(retrain.scaled(0.5), ratios[1::3] or ratios),
     )  # fmt: skip
 
@@ -138,20 +144,24 @@ SETTINGS = {
     "smoke": _digits(0.02, (0.5, 0.9), 60),
     "quick": _digits(1, GRID, None),
     "standard": Setting(
-        models=("lenet-5", "resnet-20"), data=("mnist", "cifar10"), budgets=(_MNIST, _CIFAR),
-        retrain=(_MNIST_RETRAIN, _CIFAR_RETRAIN), pruned=_SMALL,
-        scratch=(("lenet-5 A", "resnet-20 B"), 1), ratios=GRID, images=(None, 2000),
-        layers=None, touch_up=(replace(_MNIST_RETRAIN, epochs=0.25), GRID),
+        models=("lenet-5", "resnet-20", "vgg-16"), data=("mnist", "cifar10", "cifar10"),
+        budgets=(_MNIST, _CIFAR, replace(_CIFAR, epochs=4, lr=0.1)),
+        retrain=(_MNIST_RETRAIN, _CIFAR_RETRAIN, replace(_CIFAR_RETRAIN, epochs=1)),
+        seeds=(None, None, 1), pruned=(*_SMALL, ("vgg-16", "vgg-16 A", VGG_A)),
+        scratch=(("lenet-5 A", "resnet-20 B"), 1), ratios=GRID, images=(None, 2000, 1000),
+        views=(None, "first", _CONVS), figure_2=2,
+        touch_up=(replace(_MNIST_RETRAIN, epochs=0.25), GRID),
     ),
     "paper": Setting(
         models=("vgg-16", "resnet-56", "resnet-110"), data=("cifar10",) * 3,
         budgets=(_PAPER, _PAPER, replace(_PAPER, warmup=0.005)), retrain=(_PAPER_RETRAIN,) * 3,
+        seeds=(None,) * 3,
         pruned=tuple(
             (model, label, rule) for label, (model, rule) in TABLE_1.items()
             if rule is not None and model != "resnet-34"
         ),
         scratch=(("VGG-16-pruned-A", "ResNet-56-pruned-B", "ResNet-110-pruned-B"), 3),
-        ratios=GRID, images=(None, None), layers=_CONVS,
+        ratios=GRID, images=(None,) * 3, views=(_CONVS, "first", "first"), figure_2=0,
         touch_up=(replace(_PAPER_RETRAIN, epochs=20), GRID),
     ),
 }  # fmt: skip
@@ -173,7 +183,7 @@ def recipes(preset: str, seeds: Iterable[int]) -> dict[str, list[Recipe]]:
     out: dict[str, list[Recipe]] = {"counts": _counts(preset), "accuracy": []}
     labels, controls = setting.scratch
     for which, model in enumerate(setting.models):
-        for number, seed in enumerate(seeds):
+        for number, seed in enumerate(seeds[: setting.seeds[which]]):
             out["accuracy"].append(recipe(which, model, Baseline(), seed))
             for name, label, rule in setting.pruned:
                 if name != model:
@@ -187,19 +197,19 @@ def recipes(preset: str, seeds: Iterable[int]) -> dict[str, list[Recipe]]:
                     )
 
     def scan(which: int, criterion: str = "l1", **more: object) -> Recipe:
-        groups = "first" if which else setting.layers
         fields = {
             "ratios": setting.ratios,
             "images": setting.images[which],
-            "groups": groups,
+            "groups": setting.views[which],
         } | more
         return recipe(which, setting.models[which], Scan(criterion=criterion, **fields))
 
     def scans(*criteria: str) -> list[Recipe]:
         return [scan(0, c) for c in criteria]
 
-    out["norms"] = [recipe(0, setting.models[0], Norms(groups=setting.layers))]
-    out["scan"] = [scan(0)]
+    shown = setting.figure_2
+    out["norms"] = [recipe(shown, setting.models[shown], Norms(groups=setting.views[shown]))]
+    out["scan"] = [scan(shown)]
     out["residual"] = [scan(1)]
     out["orders"] = scans("l1", "random", "largest")
     out["criteria"] = scans("l1", *STATISTICS)
