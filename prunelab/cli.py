@@ -145,7 +145,8 @@ def _latest(root: Path) -> Path:
 
 
 def _data(options: argparse.Namespace) -> int:
-    from prunelab import data, sources
+    from prunelab import data
+    from prunelab.data import sources
 
     if options.name is None:
         print(f"{'digits':<14}  embedded")
@@ -159,7 +160,7 @@ def _data(options: argparse.Namespace) -> int:
 
 
 def _whereabouts(name: str, root: str | None) -> str:
-    from prunelab import sources
+    from prunelab.data import sources
 
     for place in sources.places(root):
         if all(archive.present(place) for archive in sources.archives(name)):

@@ -9,7 +9,7 @@ import tarfile
 import numpy as np
 from torchvision import datasets
 
-from prunelab import sources
+from prunelab.data import sources
 
 RNG = np.random.default_rng(0)
 COUNTS = {"train": 60, "t10k": 20}

@@ -8,8 +8,7 @@ import torch.nn.functional as F
 from real_data import fails, need, real
 from torchvision import datasets
 
-from prunelab import digits
-from prunelab.data import STATISTICS, Split, load
+from prunelab.data import STATISTICS, Split, digits, load
 
 
 @pytest.fixture

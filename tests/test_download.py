@@ -5,7 +5,7 @@ import hashlib
 import pytest
 from mirror import Mirror
 
-from prunelab import download
+from prunelab.data import download
 
 CONTENT = bytes(range(256)) * 1000
 

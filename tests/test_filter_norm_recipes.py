@@ -12,7 +12,10 @@ from prunelab.study.papers import filter_norm
 from prunelab.study.recipes import PRESETS, SEEDS
 from prunelab.study.tasks import Baseline, Count, Prune, Scratch
 
-SHAPES = {"digits": (1, 28, 28), "mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
+SHAPES = {
+    "digits": (1, 28, 28), "mnist": (1, 28, 28), "cifar10": (3, 32, 32),
+    filter_norm.IMAGENET: (3, 224, 224),
+}  # fmt: skip
 
 
 @cache
@@ -43,9 +46,10 @@ def test_every_group_that_a_recipe_names_is_in_its_network(preset):
 def test_every_preset_has_the_recipes_of_every_figure_and_table(preset):
     parts = filter_norm.recipes(preset, SEEDS[preset])
     assert set(parts) == {
-        "counts", "accuracy", "norms", "scan", "residual", "orders", "criteria", "norm order",
-        "retrained",
+        "counts", "accuracy", "imagenet", "norms", "scan", "residual", "orders", "criteria",
+        "norm order", "retrained",
     }  # fmt: skip
+    assert bool(parts.pop("imagenet")) == (preset == "paper")
     assert all(parts.values())
 
 
@@ -57,17 +61,28 @@ def test_no_two_presets_share_a_key_and_no_two_measurements_do():
     assert all(len(who) == 1 for who in keys.values())
 
 
-def test_the_paper_preset_covers_every_cifar_row_of_table_1():
-    labels = {r.label for r in filter_norm.recipes("paper", (0,))["accuracy"]}
+def test_the_paper_preset_covers_every_row_of_table_1():
+    parts = filter_norm.recipes("paper", (0,))
     for row, (model, rule) in filter_norm.TABLE_1.items():
-        if model != "resnet-34":
-            assert (model if rule is None else row) in labels
+        labels = {r.label for r in parts["imagenet" if model == "resnet-34" else "accuracy"]}
+        assert (model if rule is None else row) in labels
+    labels = {r.label for r in parts["accuracy"]}
     assert {"VGG-16-pruned-A scratch-E", "ResNet-110-pruned-B scratch-B"} <= labels
 
 
-def test_the_paper_preset_trains_and_retrains_as_the_paper_says():
-    for recipe in filter_norm.recipes("paper", (0,))["accuracy"]:
-        assert (recipe.budget.epochs, recipe.budget.lr, recipe.budget.batch) == (160, 0.1, 128)
+@pytest.mark.parametrize(
+    ("part", "trained", "retrained"),
+    [("accuracy", (160, 0.1, 128), (40, 0.001)), ("imagenet", (80, 0.1, 256), (20, 0.001))],
+)
+def test_the_paper_preset_trains_and_retrains_as_the_paper_says(part, trained, retrained):
+    for recipe in filter_norm.recipes("paper", (0,))[part]:
+        assert (recipe.budget.epochs, recipe.budget.lr, recipe.budget.batch) == trained
         if isinstance(recipe.task, Prune):
-            assert (recipe.task.retrain.epochs, recipe.task.retrain.lr) == (40, 0.001)
+            assert (recipe.task.retrain.epochs, recipe.task.retrain.lr) == retrained
             assert recipe.task.retrain.schedule == "constant"
+
+
+def test_the_rates_of_imagenet_fall_every_30_epochs():
+    budget = filter_norm.recipes("paper", (0,))["imagenet"][0].budget
+    rates = [budget.rate(epoch, 80) for epoch in (0, 29, 30, 59, 60, 79)]
+    assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])

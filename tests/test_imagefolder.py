@@ -1,28 +1,15 @@
-import numpy as np
 import pytest
 import torch
-from PIL import Image
+from pictures import folder, picture
 from real_data import fails, need
 from torchvision import datasets, transforms
 
 from prunelab.data import load
 
 
-def picture(path, size, mode="RGB"):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    channels = () if mode == "L" else (3,)
-    pixels = np.random.default_rng(len(str(path))).integers(0, 256, (size[1], size[0], *channels))
-    Image.fromarray(pixels.astype(np.uint8)).save(path)
-
-
 @pytest.fixture
 def photos(tmp_path):
-    for i in range(6):
-        picture(tmp_path / f"train/cat/{i}.png", (300, 260))
-        picture(tmp_path / f"train/dog/{i}.png", (100, 200), "L")
-    picture(tmp_path / "val/cat/a.png", (256, 400))
-    picture(tmp_path / "val/dog/b.png", (224, 224))
-    return tmp_path
+    return folder(tmp_path)
 
 
 def test_an_image_folder_is_resized_to_256_and_cropped_to_224(photos):
@@ -82,9 +69,3 @@ def test_a_class_without_images_is_named(photos):
 def test_a_file_that_is_no_image_is_named(photos):
     (photos / "val/dog/b.png").write_bytes(b"text")
     fails(ValueError, str(photos / "val/dog/b.png"), "not an image", name=f"imagefolder:{photos}")
-
-
-def test_more_images_than_memory_holds_are_refused_before_decoding(photos, monkeypatch):
-    monkeypatch.setattr("prunelab.imagefolder.MOST_IMAGES", 13)
-    monkeypatch.setattr("prunelab.imagefolder._decode", None)
-    fails(ValueError, "14 images", "at most 13", "subset", name=f"imagefolder:{photos}")

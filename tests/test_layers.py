@@ -12,10 +12,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE, TESTS = ROOT / "prunelab", ROOT / "tests"
 # A part imports parts above it in this list only. Parts of one line do not import each other.
 ORDER = """
-    meta digits download models plots
-    groups sources cost
-    imagefolder
-    data
+    meta data models plots
+    groups cost
     masks train
     scores
     surgery
@@ -34,7 +32,7 @@ def name_of(path):
 
 
 def part_of(path):
-    """`train` for prunelab/train/loop.py, `data` for prunelab/data.py."""
+    """`train` for prunelab/train/loop.py, `surgery` for prunelab/surgery.py."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 

@@ -9,8 +9,7 @@ import pytest
 from mirror import Mirror
 from stand_ins import md5, place_packed, place_unpacked, stand_in_cifar100, stand_in_idx
 
-from prunelab import sources
-from prunelab.data import load
+from prunelab.data import load, sources
 
 
 @pytest.fixture

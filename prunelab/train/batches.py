@@ -1,12 +1,16 @@
 """The batches of one epoch: shuffled, augmented and normalised on the data's device."""
 
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
+from PIL.Image import Image
 from torch import Tensor
 from torch.nn.functional import pad
 
 from prunelab.data import Split
+from prunelab.data.photos import SIZE, Change
 from prunelab.train.budget import Budget
 
 MARGIN = 4  # pixels around an image before the random crop
@@ -23,10 +27,23 @@ def shuffled(split: Split, budget: Budget, generator: torch.Generator) -> Iterat
     """
     order = torch.randperm(len(split), generator=generator, device=split.device)
     usable = len(order) - (len(order) % budget.batch == 1)
-    together = max(1, CHUNK // (split.images[0].numel() * budget.batch)) * budget.batch
-    for index in order[:usable].split(together):
-        x, y = _chunk(split, index, budget, generator)
+    values = math.prod(split.images.shape[1:]) * budget.batch
+    together = max(1, CHUNK // values) * budget.batch
+    for images, y in split.draw(order[:usable], together, _change(budget, generator)):
+        if budget.augment == "crop-flip":
+            images = crop_flip(images, generator)
+        x = split.normalise(images)
+        if budget.channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
         yield from zip(x.split(budget.batch), y.split(budget.batch))
+
+
+def _change(budget: Budget, generator: torch.Generator) -> Change | None:
+    """What is done to each image alone, before it joins a batch."""
+    if budget.augment != "resized-crop-flip":
+        return None
+    seed = torch.randint(2**62, (), generator=generator, device=generator.device)
+    return ResizedCropFlip(seed.item())
 
 
 def crop_flip(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -50,10 +67,26 @@ def crop_flip(images: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(mirror[:, None, None, None], crops.flip(3), crops)
 
 
-def _chunk(split: Split, index: Tensor, budget: Budget, generator: torch.Generator):
-    if budget.augment == "crop-flip":
-        y = split.labels.index_select(0, index)
-        x = split.normalise(crop_flip(split.images.index_select(0, index), generator))
-    else:
-        x, y = split.batch(index)
-    return (x.contiguous(memory_format=torch.channels_last) if budget.channels_last else x), y
+@dataclass(frozen=True)
+class ResizedCropFlip:
+    """A random part of 8 to 100% of the area, resized; half of the images are mirrored.
+
+    Args:
+        seed: of the epoch; with an image's position it decides its part, in whatever process.
+
+    Source: Szegedy et al. 2015, section 6, as in torchvision's references for ImageNet.
+    """
+
+    seed: int
+
+    def __call__(self, image: Image | Tensor, position: int) -> Image | Tensor:
+        """A photograph gives 224 x 224 pixels, a (C, H, W) tensor keeps its size."""
+        from torchvision.transforms import RandomResizedCrop, functional
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed + position)
+            part = RandomResizedCrop.get_params(image, (0.08, 1.0), (3 / 4, 4 / 3))
+            mirrored = torch.rand(()) < 0.5
+        size = list(image.shape[1:]) if isinstance(image, Tensor) else [SIZE, SIZE]
+        image = functional.resized_crop(image, *part, size)
+        return functional.hflip(image) if mirrored else image

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 OPTIMIZERS = ("sgd", "adam")
 SCHEDULES = ("constant", "step", "cosine", "onecycle")
-AUGMENTS = ("none", "crop-flip")
+AUGMENTS = ("none", "crop-flip", "resized-crop-flip")
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -26,7 +26,8 @@ class Budget:
         milestones: for "step", fractions of the run, ascending, in (0, 1).
         gamma: factor at a milestone, in (0, 1].
         warmup: fraction of the run, in [0, 1), in which the rate also grows linearly from 0.
-        augment: "none", or "crop-flip": 4 black pixels around, a random crop, a random mirror.
+        augment: "none"; "crop-flip": 4 black pixels around, a random crop, a random mirror (for
+            CIFAR); "resized-crop-flip": a random part resized, a random mirror (for photographs).
         precision: "float32", or "bfloat16": forward under autocast, weights stay float32.
         channels_last: run with channels-last memory, the faster one for convolutions in bfloat16.
 
@@ -51,6 +52,8 @@ class Budget:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "milestones", tuple(self.milestones))  # JSON gives a list
+        if isinstance(self.epochs, float) and self.epochs.is_integer():
+            object.__setattr__(self, "epochs", int(self.epochs))  # 2.0 and 2 are the same recipe
         self._among("optimizer", OPTIMIZERS)
         self._among("schedule", SCHEDULES)
         self._among("augment", AUGMENTS)

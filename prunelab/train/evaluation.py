@@ -1,5 +1,6 @@
 """Evaluate: accuracy, loss and the right answers of a network on a split."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -8,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from prunelab.data import Split
+
+MOST_VALUES = 2**24  # in one batch, 67 MB; the maps of a network on photographs are 20 times that
 
 
 @dataclass(frozen=True)
@@ -25,13 +28,14 @@ class Evaluation:
     correct: Tensor = field(repr=False, compare=False)
 
 
-def evaluate(net: nn.Module, split: Split, *, batch: int = 1000) -> Evaluation:
+def evaluate(net: nn.Module, split: Split, *, batch: int | None = None) -> Evaluation:
     """Classify every image of `split` in evaluation mode; leave the training flags as they were.
 
     Args:
         net: (n, C, H, W) float32 -> (n, classes) logits.
         split: at least one image, on the network's device.
-        batch: images a forward pass; changes memory and time, and results only by rounding.
+        batch: images a forward pass; changes memory and time, and results only by rounding. By
+            default 1000, and fewer (111) for photographs.
 
     Raises:
         ValueError: an empty split, another device, or a label that is no output of `net`.
@@ -39,6 +43,7 @@ def evaluate(net: nn.Module, split: Split, *, batch: int = 1000) -> Evaluation:
     if not len(split):
         raise ValueError("evaluate: `split` must hold at least one image; got 0")
     check_device("evaluate", net, split)
+    batch = batch or min(1000, max(1, MOST_VALUES // math.prod(split.images.shape[1:])))
     flags = {module: module.training for module in net.modules()}
     net.eval()
     try:

@@ -3,13 +3,14 @@
 Li, Kadav, Durdanovic, Samet, Graf. Pruning Filters for Efficient ConvNets. ICLR 2017.
 """
 
-from prunelab.study.papers.filter_norm.recipes import SETTINGS, STEM, TABLE_1, recipes
+from prunelab.study.papers.filter_norm.recipes import IMAGENET, SETTINGS, STEM, TABLE_1, recipes
 from prunelab.study.papers.filter_norm.tables import tables
 
 __all__ = [
     "CAPTIONS",
     "CITATION",
     "DEVIATIONS",
+    "IMAGENET",
     "README",
     "SETTINGS",
     "STEM",

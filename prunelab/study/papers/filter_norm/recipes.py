@@ -15,6 +15,7 @@ from prunelab.study.tasks import Baseline, Count, Norms, Prune, Scan, Scratch
 from prunelab.train import Budget
 
 STEM = "filter_norm"
+IMAGENET = "imagefolder:imagenet"  # the folder `imagenet` of a data root; nothing downloads it
 
 
 def stages(blocks: int, ratios: tuple[float, float, float], skip: Iterable[int]) -> dict:
@@ -125,6 +126,10 @@ _PAPER = Budget(epochs=160, lr=0.1, batch=128, weight_decay=1e-4, schedule="step
                 milestones=(0.5, 0.75), augment="crop-flip", channels_last=True)  # fmt: skip
 _PAPER_RETRAIN = Budget(epochs=40, lr=0.001, batch=128, weight_decay=1e-4, augment="crop-flip",
                         channels_last=True)  # fmt: skip
+_IMAGENET = Budget(epochs=80, lr=0.1, batch=256, weight_decay=1e-4, schedule="step",
+                   milestones=(0.375, 0.75), augment="resized-crop-flip",
+                   channels_last=True)  # fmt: skip
+_IMAGENET_RETRAIN = replace(_IMAGENET, epochs=20, lr=0.001, schedule="constant")
 
 
 def _digits(epochs: float, ratios: tuple[float, ...], images: int | None) -> Setting:
@@ -153,15 +158,13 @@ SETTINGS = {
         touch_up=(replace(_MNIST_RETRAIN, epochs=0.25), GRID),
     ),
     "paper": Setting(
-        models=("vgg-16", "resnet-56", "resnet-110"), data=("cifar10",) * 3,
-        budgets=(_PAPER, _PAPER, replace(_PAPER, warmup=0.005)), retrain=(_PAPER_RETRAIN,) * 3,
-        seeds=(None,) * 3,
-        pruned=tuple(
-            (model, label, rule) for label, (model, rule) in TABLE_1.items()
-            if rule is not None and model != "resnet-34"
-        ),
+        models=("vgg-16", "resnet-56", "resnet-110", "resnet-34"),
+        data=(*["cifar10"] * 3, IMAGENET),
+        budgets=(_PAPER, _PAPER, replace(_PAPER, warmup=0.005), _IMAGENET),
+        retrain=(*[_PAPER_RETRAIN] * 3, _IMAGENET_RETRAIN), seeds=(None, None, None, 1),
+        pruned=tuple((model, row, rule) for row, (model, rule) in TABLE_1.items() if rule),
         scratch=(("VGG-16-pruned-A", "ResNet-56-pruned-B", "ResNet-110-pruned-B"), 3),
-        ratios=GRID, images=(None,) * 3, views=(_CONVS, "first", "first"), figure_2=0,
+        ratios=GRID, images=(None,) * 4, views=(_CONVS, "first", "first", "first"), figure_2=0,
         touch_up=(replace(_PAPER_RETRAIN, epochs=20), GRID),
     ),
 }  # fmt: skip
@@ -169,6 +172,8 @@ SETTINGS = {
 
 def recipes(preset: str, seeds: Iterable[int]) -> dict[str, list[Recipe]]:
     """All recipes of a preset, by what they are for: counts, accuracy, norms, scans, ...
+
+    Those that need ImageNet are apart, under "imagenet": they can run only where it is.
 
     Raises:
         ValueError: an unknown preset.
@@ -180,21 +185,19 @@ def recipes(preset: str, seeds: Iterable[int]) -> dict[str, list[Recipe]]:
         model, data = setting.models[which], setting.data[which]
         return Recipe(STEM, preset, label, task, model, data, setting.budgets[which], seed)
 
-    out: dict[str, list[Recipe]] = {"counts": _counts(preset), "accuracy": []}
+    out: dict[str, list[Recipe]] = {"counts": _counts(preset), "accuracy": [], "imagenet": []}
     labels, controls = setting.scratch
     for which, model in enumerate(setting.models):
+        rows = out["imagenet" if setting.data[which] == IMAGENET else "accuracy"]
         for number, seed in enumerate(seeds[: setting.seeds[which]]):
-            out["accuracy"].append(recipe(which, model, Baseline(), seed))
+            rows.append(recipe(which, model, Baseline(), seed))
             for name, label, rule in setting.pruned:
                 if name != model:
                     continue
-                retrained = Prune(rule, setting.retrain[which])
-                out["accuracy"].append(recipe(which, label, retrained, seed))
+                rows.append(recipe(which, label, Prune(rule, setting.retrain[which]), seed))
                 for letter in "EB" if label in labels and number < controls else "":
                     control = Scratch(rule, setting.budgets[which], letter)
-                    out["accuracy"].append(
-                        recipe(which, f"{label} scratch-{letter}", control, seed)
-                    )
+                    rows.append(recipe(which, f"{label} scratch-{letter}", control, seed))
 
     def scan(which: int, criterion: str = "l1", **more: object) -> Recipe:
         fields = {

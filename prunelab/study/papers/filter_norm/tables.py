@@ -9,7 +9,7 @@ from prunelab.study import tables as t
 STEM = "filter_norm"
 NEAR = 0.3  # points of error; the spread of the paper's networks over seeds is about 0.2
 MISPRINTS = {"ResNet-34-pruned-C": "a misprint: the paper's own rule gives 7.41"}
-LABELS = {"VGG-16": "vgg-16", "ResNet-56": "resnet-56", "ResNet-110": "resnet-110"}
+NETWORKS = ("VGG-16", "ResNet-56", "ResNet-110", "ResNet-34")
 
 
 def tables(rows: list[dict]) -> dict[str, pd.DataFrame]:
@@ -113,7 +113,8 @@ def error(rows: list[dict]) -> pd.DataFrame:
     """Table 1's error column."""
     out = []
     for printed in t.printed(STEM, "table1_overall").itertuples():
-        label = LABELS.get(printed.model, printed.model).replace("scratch-train", "scratch-E")
+        label = printed.model.replace("scratch-train", "scratch-E")
+        label = label.lower() if label in NETWORKS else label  # the unpruned ones go by model name
         found = [r for r in rows if r["preset"] == "paper" and r["label"] == label]
         found = [
             r for r in found if r["recipe"]["task"]["type"] in ("Baseline", "Prune", "Scratch")
@@ -131,9 +132,8 @@ def error(rows: list[dict]) -> pd.DataFrame:
 
 
 def _how(dataset: str) -> str:
-    if dataset != "CIFAR-10":
-        return f"{t.NOT_MEASURED}: needs ImageNet; only its cost is reproduced"
-    return f"{t.NOT_MEASURED}: prunelab run 01 --preset paper"
+    place = "" if dataset == "CIFAR-10" else ", with ImageNet in the folder imagenet of a data root"
+    return f"{t.NOT_MEASURED}: prunelab run 01 --preset paper{place}"
 
 
 def _near(rows: list[dict], printed: float) -> str:

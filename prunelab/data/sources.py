@@ -18,7 +18,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from prunelab.download import fetch, md5_of, size_of
+from prunelab.data.download import fetch, md5_of, size_of
 
 CACHE = Path("data/cache")
 

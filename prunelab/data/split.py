@@ -1,0 +1,162 @@
+"""Split and Dataset: images and labels that live on one device, and how batches come out of them.
+
+A split of MNIST or CIFAR is one uint8 tensor, and a batch is a gather, a cast and a normalisation.
+A split of ImageNet's size stays on disk as `Photos`; everything above here treats both alike.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from prunelab.data.photos import Change, Photos
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Images and labels of one split, on one device.
+
+    Args:
+        images: (N, C, H, W) uint8; a folder of ImageNet's size gives `Photos` in its place.
+        labels: (N,) int64, class indices.
+        mean: per channel, of pixel/255.
+        std: per channel, of pixel/255.
+    """
+
+    images: Tensor | Photos
+    labels: Tensor
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: slice | Tensor) -> "Split":
+        """The split of the images in `index`; a slice shares memory with this one."""
+        if not isinstance(index, slice | Tensor) or (isinstance(index, Tensor) and not index.dim()):
+            raise TypeError(f"Split: an index must be a slice or a 1-D tensor, got {index!r}")
+        return dataclasses.replace(self, images=self.images[index], labels=self.labels[index])
+
+    @property
+    def device(self) -> torch.device:
+        """The device that holds the images and the labels."""
+        return self.images.device
+
+    def to(self, device: str | torch.device) -> "Split":
+        """The same split on `device`."""
+        images, labels = self.images.to(device), self.labels.to(device)
+        return dataclasses.replace(self, images=images, labels=labels)
+
+    def batch(self, index: slice | Tensor) -> tuple[Tensor, Tensor]:
+        """Normalised images and labels.
+
+        Args:
+            index: a slice, or (n,) int64 on the split's device, each in [0, N).
+
+        Returns:
+            (n, C, H, W) float32, (pixel/255 - mean) / std per channel, and (n,) int64 labels.
+        """
+        images, labels = self._pick(index)
+        return self.normalise(images), labels
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """(n, C, H, W) uint8 -> float32, (pixel/255 - mean) / std per channel."""
+        scale, shift = self._affine
+        return images.float().mul_(scale).add_(shift)
+
+    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of `size` in order; the last one may be smaller.
+
+        Raises:
+            ValueError: `size` is below 1.
+        """
+        if size < 1:
+            raise ValueError(f"Split.batches: `size` must be at least 1, got {size}")
+        if isinstance(self.images, Photos):
+            raw = self.draw(torch.arange(len(self), device=self.device), size)
+            return ((self.normalise(images), labels) for images, labels in raw)
+        return (self.batch(slice(i, i + size)) for i in range(0, len(self), size))
+
+    def draw(
+        self, order: Tensor, size: int, change: Change | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Raw batches in a given order.
+
+        Args:
+            order: (n,) int64 on the split's device, each in [0, N).
+            size: images a batch; the last one may be smaller.
+            change: (image, its position in `order`) -> image, applied to each one alone.
+
+        Yields:
+            (size, C, H, W) uint8, not normalised, and (size,) int64 labels.
+        """
+        if isinstance(self.images, Photos):
+            yield from zip(self.images.read(order, size, change), self.labels[order].split(size))
+            return
+        for first, index in zip(range(0, len(order), size), order.split(size)):
+            images, labels = self._pick(index)
+            if change is not None:
+                images = torch.stack([change(x, i) for i, x in enumerate(images, first)])
+            yield images, labels
+
+    def _pick(self, index: slice | Tensor) -> tuple[Tensor, Tensor]:
+        """Raw images and their labels."""
+        if isinstance(self.images, Photos):
+            part = self[index]
+            (images,) = part.images.read(torch.arange(len(part)), len(part))
+            return images, part.labels
+        if isinstance(index, slice):
+            return self.images[index], self.labels[index]
+        # index_select costs a quarter of advanced indexing here
+        return self.images.index_select(0, index), self.labels.index_select(0, index)
+
+    @cached_property
+    def _affine(self) -> tuple[Tensor, Tensor]:
+        """Scale and shift, each (C, 1, 1), with (pixel/255 - mean)/std = pixel*scale + shift."""
+        mean, std = (
+            torch.tensor(v, dtype=torch.float64)[:, None, None] for v in (self.mean, self.std)
+        )
+        return tuple(t.float().to(self.device) for t in (1 / (255 * std), -mean / std))
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Three splits of one data set. `val` is cut from the official training images.
+
+    Args:
+        name: as given to `load`.
+        train: what is trained on.
+        val: what selection may look at.
+        test: the official test split: looked at once, at the end.
+        num_classes: labels are in [0, num_classes).
+        mean: per channel, of pixel/255.
+        std: per channel, of pixel/255.
+        checksum: 16 hex digits over the raw files (digits: over the arrays).
+    """
+
+    name: str
+    train: Split
+    val: Split
+    test: Split
+    num_classes: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    checksum: str
+
+    @property
+    def example(self) -> Tensor:
+        """The first training image, normalised: (1, C, H, W) float32."""
+        return self.train.batch(slice(0, 1))[0]
+
+    @property
+    def device(self) -> torch.device:
+        """The device that holds the splits."""
+        return self.train.device
+
+    def to(self, device: str | torch.device) -> "Dataset":
+        """The same data on `device`."""
+        splits = {part: getattr(self, part).to(device) for part in ("train", "val", "test")}
+        return dataclasses.replace(self, **splits)
