@@ -8,6 +8,7 @@ import torch
 from prunelab import models
 from prunelab.groups import trace
 from prunelab.methods.base import choose
+from prunelab.study import ledger
 from prunelab.study.papers import filter_norm
 from prunelab.study.recipes import PRESETS, SEEDS
 from prunelab.study.tasks import Baseline, Count, Prune, Scratch
@@ -59,6 +60,11 @@ def test_no_two_presets_share_a_key_and_no_two_measurements_do():
         for recipe in of(preset):
             keys.setdefault(recipe.key, set()).add((preset, recipe.label, recipe.seed))
     assert all(len(who) == 1 for who in keys.values())
+
+
+def test_every_recipe_of_standard_has_its_row_in_the_committed_ledger():
+    rows = ledger.read(ledger.COMMITTED / f"{filter_norm.STEM}.jsonl")
+    assert {r.key for r in of("standard")} <= {row["key"] for row in rows}
 
 
 def test_the_paper_preset_covers_every_row_of_table_1():

@@ -152,7 +152,7 @@ SETTINGS = {
         models=("lenet-5", "resnet-20", "vgg-16"), data=("mnist", "cifar10", "cifar10"),
         budgets=(_MNIST, _CIFAR, replace(_CIFAR, epochs=4, lr=0.1)),
         retrain=(_MNIST_RETRAIN, _CIFAR_RETRAIN, replace(_CIFAR_RETRAIN, epochs=1)),
-        seeds=(None, None, 1), pruned=(*_SMALL, ("vgg-16", "vgg-16 A", VGG_A)),
+        seeds=(None, None, None), pruned=(*_SMALL, ("vgg-16", "vgg-16 A", VGG_A)),
         scratch=(("lenet-5 A", "resnet-20 B"), 1), ratios=GRID, images=(None, 2000, 1000),
         views=(None, "first", _CONVS), figure_2=2,
         touch_up=(replace(_MNIST_RETRAIN, epochs=0.25), GRID),
