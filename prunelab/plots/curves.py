@@ -80,7 +80,12 @@ def sensitivity(points: pd.DataFrame, title: str = "", whole: float | None = Non
 
 
 def panels(
-    points: pd.DataFrame, by: str, titles: Mapping[str, str] | None = None, columns: int = 3
+    points: pd.DataFrame,
+    by: str,
+    titles: Mapping[str, str] | None = None,
+    *,
+    title: str = "",
+    columns: int = 3,
 ) -> Figure:
     """The same curves in one panel per value of `by`, on shared axes.
 
@@ -88,12 +93,13 @@ def panels(
         points: as `sensitivity`'s, with columns `by` and whole.
         by: column that names the panel, in order of appearance.
         titles: value of `by` -> title of the panel.
+        title: of the whole; says which network.
         columns: panels in a row.
 
     Source: PFEC, Figure 6 (by stage), 8, 9 and 10 (by criterion).
     """
     if points.empty:
-        return not_measured(f"panels by {by}")
+        return not_measured(title or f"panels by {by}")
     values = list(dict.fromkeys(points[by]))
     columns = min(columns, len(values))
     rows = -(-len(values) // columns)
@@ -123,6 +129,7 @@ def panels(
         if by == "criterion":
             handles, labels = axes[0, 0].get_legend_handles_labels()
             fig.legend(handles, labels, loc="outside right center", title="layer")
+        fig.suptitle(title)
         return done(fig)
 
 

@@ -92,8 +92,8 @@ class Setting:
         ratios: grid of the scans.
         images: validation images that the scans of each network look at; None = all.
         views: groups that the scans of each network look at, as in `Scan`.
-        figure_2: which network's norms and plain scan are drawn; the other figures, with many
-            scans each, use the first.
+        figure_2: whose norms and scans before and after retraining are drawn; the other figures,
+            with many scans each, use the first.
         touch_up: retraining of one pruned layer (Figure 2(c)), and its ratios.
     """
 
@@ -155,7 +155,7 @@ SETTINGS = {
         seeds=(None, None, None), pruned=(*_SMALL, ("vgg-16", "vgg-16 A", VGG_A)),
         scratch=(("lenet-5 A", "resnet-20 B"), 1), ratios=GRID, images=(None, 2000, 1000),
         views=(None, "first", _CONVS), figure_2=2,
-        touch_up=(replace(_MNIST_RETRAIN, epochs=0.25), GRID),
+        touch_up=(replace(_CIFAR_RETRAIN, epochs=0.2), (0.3, 0.6, 0.9)),
     ),
     "paper": Setting(
         models=("vgg-16", "resnet-56", "resnet-110", "resnet-34"),
@@ -218,7 +218,7 @@ def recipes(preset: str, seeds: Iterable[int]) -> dict[str, list[Recipe]]:
     out["criteria"] = scans("l1", *STATISTICS)
     out["norm order"] = scans("l1", "l2")
     budget, ratios = setting.touch_up
-    out["retrained"] = [scan(0, ratios=ratios, retrain=budget)]
+    out["retrained"] = [scan(shown, ratios=ratios, retrain=budget)]
     return out
 
 

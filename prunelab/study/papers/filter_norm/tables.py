@@ -194,7 +194,7 @@ def _change(rows: list[dict], base: list[dict]) -> str:
 
 def _printed_change(label: str) -> str:
     """The change that the paper prints for the same rule on its own network."""
-    twin = {"vgg-16 A": "VGG-16-pruned-A", "lenet-5 A": "VGG-16-pruned-A",
+    twin = {"vgg-16 A": "VGG-16-pruned-A",
             "resnet-20 A": "ResNet-56-pruned-A", "resnet-20 B": "ResNet-56-pruned-B",
             "resnet-20 B scratch-E": "ResNet-56-pruned-B scratch-train"}.get(label)  # fmt: skip
     if twin is None:
