@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import torch
@@ -213,11 +213,12 @@ class Scan:
     ) -> pd.DataFrame:
         """The same table with what is measured after retraining each pruned network."""
         whole = train.evaluate(net, split)
+        unseen = replace(data, val=data.val[:0], test=data.test[:0])  # saves its evaluations
         points = table.to_dict("records")
         for point in tqdm(points, desc="retrain", leave=False, disable=not progress):
             keep = {point["group"]: scores.best(order[point["group"]], point["kept"])}
             small = surgery.shrink(net, groups, keep)
-            train.fit(small, data, self.retrain, seed=seed, progress=False)
+            train.fit(small, unseen, self.retrain, seed=seed, progress=False)
             point |= sensitivity.outcome(whole, train.evaluate(small, split))
         return pd.DataFrame(points, columns=table.columns)
 
