@@ -1,6 +1,7 @@
 """Every printed count of PFEC, from really shrunk networks: nothing counted depends on training."""
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -9,10 +10,13 @@ from prunelab.models import build
 from prunelab.study import tables
 from prunelab.study.papers import filter_norm
 from prunelab.study.papers.filter_norm import TABLE_1
+from prunelab.study.recipes import plain
 from prunelab.study.tasks import Count
 
 COMPUTED = pd.read_csv(tables.PAPERS / "filter_norm" / "configs_computed.csv")
 PRINTED = tables.printed("filter_norm", "table1_overall").dropna(subset="flop").set_index("model")
+
+TABLE_2 = tables.printed("filter_norm", "table2_vgg16_layers")
 
 
 @pytest.fixture(scope="module")
@@ -108,12 +112,17 @@ def test_the_values_of_a_count_are_plain_json(counts):
         assert json.loads(json.dumps(values)) == values
 
 
+def row_of(recipe, values):
+    """As the ledger would write it."""
+    return {
+        "key": recipe.key, "label": recipe.label, "values": values, "recipe": plain(recipe),
+        "seed": recipe.seed, "preset": recipe.preset, "device": "cpu",
+    }  # fmt: skip
+
+
 def as_rows(counts):
-    recipe = {"task": {"type": "Count"}, "budget": None}
-    return [
-        {"label": label, "values": values, "recipe": recipe, "preset": "quick", "device": "cpu"}
-        for label, values in counts.items()
-    ]
+    recipes = {r.label: r for r in filter_norm.recipes("quick", (0,))["counts"]}
+    return [row_of(recipes[label], values) for label, values in counts.items()]
 
 
 def test_the_tables_say_equal_in_every_row_but_the_misprint(counts):
@@ -123,7 +132,7 @@ def test_the_tables_say_equal_in_every_row_but_the_misprint(counts):
     assert list(wrong.model) == ["ResNet-34-pruned-C"]
     assert wrong.verdict.iloc[0].startswith("differs: MACs removed (a misprint")
     assert layers.verdict.eq("equal").all()
-    assert len(layers) == 15
+    assert list(layers.layer) == [name.replace("_", " ") for name in TABLE_2.layer]
 
 
 def test_without_rows_everything_printed_is_there_and_not_measured():
@@ -134,13 +143,41 @@ def test_without_rows_everything_printed_is_there_and_not_measured():
     assert not others.source.str.contains("Liu et al").any()  # these are remembered only
 
 
-def test_a_pruned_network_without_its_baseline_is_left_out_of_the_comparison():
-    def row(kind, model, label):
-        values = {"accuracy": 0.9, "best_accuracy": 0.9, "macs": 10, "weights": 5}
-        recipe = {"task": {"type": kind}, "model": model, "data": "digits", "budget": None}
-        return {"label": label, "values": values, "recipe": recipe, "seed": 0, "preset": "quick",
-                "device": "cpu"}  # fmt: skip
+def measured(label, accuracy, macs=10, **changed):
+    """A row of preset quick, as measured with the recipe of that label."""
+    recipe = next(r for r in filter_norm.recipes("quick", (0,))["accuracy"] if r.label == label)
+    values = {"accuracy": accuracy, "best_accuracy": accuracy, "macs": macs, "weights": macs}
+    return row_of(replace(recipe, **changed), values)
 
-    rows = [row("Baseline", "resnet-20", "resnet-20"), row("Prune", "lenet-5", "lenet-5 A")]
-    table = filter_norm.tables(rows)["The same rules at the scale of preset quick"]
-    assert list(table.network) == ["resnet-20"]
+
+def errors_of(rows):
+    made = filter_norm.tables(rows)["Before and after pruning, preset quick"]
+    return made.set_index("network")
+
+
+def test_a_network_that_is_not_measured_says_so_in_its_row():
+    table = errors_of([measured("resnet-20", 0.9), measured("lenet-5 A", 0.8)])
+    assert list(table.index) == [
+        "lenet-5", "lenet-5 A", "resnet-20", "resnet-20 A", "resnet-20 B",
+        "resnet-20 B scratch-E", "resnet-20 B scratch-B",
+    ]  # fmt: skip
+    last = table["error % (last epoch)"]
+    assert last["resnet-20"] == "10.00" and last["lenet-5 A"] == "20.00"
+    assert last["lenet-5"] == last["resnet-20 B"] == "not measured"
+    # Without its baseline, a pruned network has no change and no share.
+    assert table["change by pruning, points"]["lenet-5 A"] == "not measured"
+    assert table["MACs removed %"]["lenet-5 A"] == "–"
+
+
+def test_change_and_shares_are_against_the_baseline_of_the_same_seed():
+    rows = [measured("resnet-20", 0.9, macs=100), measured("resnet-20", 0.5, macs=100, seed=1)]
+    rows += [measured("resnet-20 B", 0.85, macs=75), measured("resnet-20 B", 0.45, macs=75, seed=1)]
+    row = errors_of(rows).loc["resnet-20 B"]
+    assert row["change by pruning, points"] == "5.00 ± 0.00"
+    assert row["MACs removed %"] == "25.0" and row["seeds"] == 2
+    assert row["paper's change for this rule"] == "-0.02 (ResNet-56-pruned-B)"
+
+
+def test_a_row_of_another_version_of_a_recipe_counts_nowhere():
+    rows = [measured("resnet-20", 0.9), measured("resnet-20", 0.1, version=2)]
+    assert errors_of(rows)["error % (last epoch)"]["resnet-20"] == "10.00"

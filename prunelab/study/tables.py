@@ -7,7 +7,7 @@ that is merely remembered never appears. A missing row says "not measured".
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -93,6 +93,22 @@ def of_kind(rows: Iterable[dict], kind: str, label: str | None = None, preset: s
         and label in (None, row["label"])
         and preset in (None, row["preset"])
     ]
+
+
+def current(
+    rows: Iterable[dict], recipes: Callable[[str, Iterable[int]], Mapping[str, Iterable]]
+) -> list[dict]:
+    """The rows of recipes as they are now: older versions and recipes that are gone stay out.
+
+    Args:
+        rows: of one paper.
+        recipes: the paper's function: (preset, seeds) -> part -> recipes.
+    """
+    rows = list(rows)
+    found = dict.fromkeys((row["preset"], row["seed"]) for row in rows)
+    parts = [part for preset, seed in found for part in recipes(preset, (seed,)).values()]
+    keys = {recipe.key for part in parts for recipe in part}
+    return [row for row in rows if row["key"] in keys]
 
 
 def where(rows: Iterable[dict]) -> str:

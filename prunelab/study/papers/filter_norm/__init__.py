@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 TITLE = "Pruning filters by norm"
-README = ("Table 1, cost", "The same rules at the scale of preset standard")
+README = ("Table 1, cost", "Before and after pruning, preset standard")
 CITATION = (
     "Hao Li, Asim Kadav, Igor Durdanovic, Hanan Samet, Hans Peter Graf. "
     "Pruning Filters for Efficient ConvNets. ICLR 2017."

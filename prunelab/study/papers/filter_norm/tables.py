@@ -5,24 +5,32 @@ from __future__ import annotations
 import pandas as pd
 
 from prunelab.study import tables as t
+from prunelab.study.papers.filter_norm.recipes import STEM, recipes
+from prunelab.study.recipes import SEEDS
 
-STEM = "filter_norm"
 NEAR = 0.3  # points of error; the spread of the paper's networks over seeds is about 0.2
 MISPRINTS = {"ResNet-34-pruned-C": "a misprint: the paper's own rule gives 7.41"}
+# A rule of Table 1 at a smaller scale, by the row that it is taken from.
+TWINS = {
+    "vgg-16 A": "VGG-16-pruned-A",
+    "resnet-20 A": "ResNet-56-pruned-A",
+    "resnet-20 B": "ResNet-56-pruned-B",
+}
 NETWORKS = ("VGG-16", "ResNet-56", "ResNet-110", "ResNet-34")
 
 
 def tables(rows: list[dict]) -> dict[str, pd.DataFrame]:
-    """Title -> table, from ledger rows of any preset."""
+    """Title -> table, from ledger rows of any preset; only of recipes as they are now."""
+    rows = t.current(rows, recipes)
     out = {
         "Table 1, cost: MACs and weights of really shrunk networks": cost(rows),
         "Table 2: VGG-16 and VGG-16-pruned-A, layer by layer": layers(rows),
         "Table 1, test error: the paper's networks and recipe (preset paper)": error(rows),
     }
-    for preset in ("standard", "quick", "smoke"):
+    for preset in ("paper", "standard", "quick", "smoke"):
         found = [r for r in rows if r["preset"] == preset]
         if t.of_kind(found, "Baseline"):
-            out[f"The same rules at the scale of preset {preset}"] = scale(found)
+            out[f"Before and after pruning, preset {preset}"] = scale(found, preset)
     out["What others measured (from their public pages)"] = others()
     return out
 
@@ -79,20 +87,22 @@ def layers(rows: list[dict]) -> pd.DataFrame:
     full, pruned = counts["VGG-16"]["layers"], counts["VGG-16-pruned-A"]["layers"]
     printed = t.printed(STEM, "table2_vgg16_layers")
     out = []
-    for row, before, after in zip(printed.itertuples(), full, pruned):
+    full, pruned = ([*lines, _total(lines)] for lines in (full, pruned))
+    for row, before, after in zip(printed.itertuples(), full, pruned, strict=True):
         cut = 100 * (1 - after["macs"] / before["macs"])
         flop, params = float(row.paper_flop), float(row.paper_params)
         parts = [
             ("MACs", t.agrees(before["macs"], flop, 1 - _exponent(flop))),
             ("weights", t.agrees(before["weights"], params, 1 - _exponent(params))),
-            ("maps after", "equal" if after["out"][0] == row.maps_after else "differs"),
+            ("maps after", "equal" if after["out"][0] == _whole(row.maps_after) else "differs"),
             ("removed", t.agrees(cut, row.paper_flop_pruned_pct, 0)),
         ]
         out.append({
-            "layer": row.layer.replace("_", " "), "map": row.out_hw, "maps": int(row.maps),
+            "layer": row.layer.replace("_", " "), "map": "–" if pd.isna(row.out_hw) else row.out_hw,
+            "maps": _whole(row.maps),
             "MACs printed": t.number(flop), "MACs ours": f"{before['macs']:,}",
             "weights printed": t.number(params), "weights ours": f"{before['weights']:,}",
-            "maps after, printed": int(row.maps_after), "maps after, ours": after["out"][0],
+            "maps after, printed": _whole(row.maps_after), "maps after, ours": after["out"][0],
             "MACs removed % printed": row.paper_flop_pruned_pct,
             "MACs removed % ours": f"{cut:.1f}", "verdict": _verdict(parts),
         })  # fmt: skip
@@ -103,6 +113,15 @@ def _verdict_second(table: pd.DataFrame) -> pd.DataFrame:
     """The verdict beside the name: on a narrow page the first columns are what is seen."""
     table.insert(1, "verdict", table.pop("verdict"))
     return table
+
+
+def _total(lines: list[dict]) -> dict:
+    """The last line of Table 2, which has no maps."""
+    return {key: sum(line[key] for line in lines) for key in ("macs", "weights")} | {"out": ["–"]}
+
+
+def _whole(value: float) -> int | str:
+    return "–" if pd.isna(value) else int(value)
 
 
 def _exponent(value: float) -> int:
@@ -144,49 +163,39 @@ def _near(rows: list[dict], printed: float) -> str:
     return f"{abs(gap):.2f} points {'above' if gap > 0 else 'below'}"
 
 
-def scale(rows: list[dict]) -> pd.DataFrame:
-    """Baseline, pruned and scratch-trained networks of a smaller setting."""
-    kinds = ("Baseline", "Prune", "Scratch")
-    found = [r for r in rows if r["recipe"]["task"]["type"] in kinds]
+def scale(rows: list[dict], preset: str) -> pd.DataFrame:
+    """Every network of a preset: unpruned, pruned, trained from scratch."""
+    asked = recipes(preset, SEEDS[preset])
+    networks = {r.label: r for r in (*asked["accuracy"], *asked["imagenet"])}
     base: dict[str, list[dict]] = {}
-    for r in t.of_kind(found, "Baseline"):
+    for r in t.of_kind(rows, "Baseline"):
         base.setdefault(r["recipe"]["model"], []).append(r)
-    found = [r for r in found if r["recipe"]["model"] in base]  # else nothing to compare with
-    order = {label: i for i, label in enumerate(dict.fromkeys(_sorted(found)))}
     out = []
-    for label in order:
-        mine = [r for r in found if r["label"] == label]
-        recipe = mine[0]["recipe"]
-        whole = base[recipe["model"]][0]["values"]
-        first = mine[0]["values"]
+    for label, recipe in networks.items():
+        kind = type(recipe.task).__name__
+        mine, whole = t.of_kind(rows, kind, label), base.get(recipe.model, [])
+        before = t.spread(t.errors(mine, "accuracy_before_retraining")) if kind == "Prune" else "–"
         out.append({
-            "network": label, "data": recipe["data"],
-            "error % before retraining": t.spread(t.errors(mine, "accuracy_before_retraining"))
-            if recipe["task"]["type"] == "Prune" else "–",
+            "network": label, "data": recipe.data, "error % before retraining": before,
             "error % (last epoch)": t.spread(t.errors(mine)),
             "error % (best epoch)": t.spread(t.errors(mine, "best_accuracy")),
-            "change by pruning, points": _change(mine, base[recipe["model"]]),
+            "change by pruning, points": "–" if kind == "Baseline" else _change(mine, whole),
             "paper's change for this rule": _printed_change(label),
-            "MACs removed %": f"{100 * (1 - first['macs'] / whole['macs']):.1f}",
-            "weights removed %": f"{100 * (1 - first['weights'] / whole['weights']):.1f}",
+            "MACs removed %": _removed(mine, whole, "macs"),
+            "weights removed %": _removed(mine, whole, "weights"),
             "seeds": len(mine), "device": t.where(mine),
         })  # fmt: skip
     return pd.DataFrame(out)
 
 
-def _sorted(rows: list[dict]) -> list[str]:
-    """Labels, network by network, the unpruned one first."""
-    models = list(dict.fromkeys(r["recipe"]["model"] for r in rows))
-    return sorted(
-        (r["label"] for r in rows),
-        key=lambda label: (next(i for i, m in enumerate(models) if label.startswith(m)), label),
-    )
+def _removed(rows: list[dict], base: list[dict], key: str) -> str:
+    if not rows or not base:
+        return "–"
+    return f"{100 * (1 - rows[0]['values'][key] / base[0]['values'][key]):.1f}"
 
 
 def _change(rows: list[dict], base: list[dict]) -> str:
     """Mean and spread of the change of error, seed by seed."""
-    if rows[0]["recipe"]["task"]["type"] == "Baseline":
-        return "–"
     start = {r["seed"]: r["values"]["accuracy"] for r in base}
     gaps = [start[r["seed"]] - r["values"]["accuracy"] for r in rows if r["seed"] in start]
     return t.spread(gaps)
@@ -194,13 +203,14 @@ def _change(rows: list[dict], base: list[dict]) -> str:
 
 def _printed_change(label: str) -> str:
     """The change that the paper prints for the same rule on its own network."""
-    twin = {"vgg-16 A": "VGG-16-pruned-A",
-            "resnet-20 A": "ResNet-56-pruned-A", "resnet-20 B": "ResNet-56-pruned-B",
-            "resnet-20 B scratch-E": "ResNet-56-pruned-B scratch-train"}.get(label)  # fmt: skip
-    if twin is None:
-        return "–"
+    for short, row in TWINS.items():
+        label = label.replace(short, row)
+    label = label.replace("scratch-E", "scratch-train")
     errors = t.printed(STEM, "table1_overall").set_index("model").error_pct
-    return f"{errors[twin] - errors[twin.split('-pruned')[0]]:+.2f} ({twin})"
+    network, cut, _ = label.partition("-pruned")
+    if not cut or label not in errors.index:
+        return "–"
+    return f"{errors[label] - errors[network]:+.2f} ({label})"
 
 
 def others() -> pd.DataFrame:
