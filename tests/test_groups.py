@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+import torchvision
 from networks import Net, conv, head, places, pooled, proven
 from torch import nn
 from torch.nn import functional as F
 
+from prunelab.groups import Groups, trace
 from prunelab.models import build
 
 
@@ -44,6 +46,47 @@ def test_a_residual_stream_is_one_group():
     assert groups["stem"].consumers == ("a", "c", "fc")
     assert groups.writers == {"stem", "b", "d"}
     assert list(groups.first_convolutions()) == ["a", "c"]
+
+
+def bottleneck_blocks(name):
+    """What a reader of torchvision's source would list, and the projections."""
+    net = getattr(torchvision.models, name)(weights=None)
+    firsts, projections = [], []
+    for layer, module in net.named_modules():
+        if type(module).__name__ in ("BasicBlock", "Bottleneck"):
+            firsts.append(f"{layer}.conv1")
+            projections += [f"{layer}.downsample.0"] if module.downsample is not None else []
+    return net, firsts, projections
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "resnext50_32x4d"])
+def test_the_roles_of_residual_layers(name):
+    net, firsts, projections = bottleneck_blocks(name)
+    groups = trace(net, torch.zeros(1, 3, 64, 64))
+    assert list(groups.first_convolutions()) == firsts
+    assert groups.shortcuts == set(projections)
+    again = Groups.from_json(groups.to_json())
+    assert list(again.first_convolutions()) == firsts
+
+
+def test_squeeze_and_excitation_is_no_projection_and_the_head_no_block():
+    groups = trace(torchvision.models.efficientnet_b0(weights=None), torch.zeros(1, 3, 64, 64))
+    assert not groups.shortcuts
+    expanding = [f"features.{s}.{b}.block.0.0" for s, n in ((2, 2), (3, 2), (4, 3), (5, 3),
+                 (6, 4)) for b in range(n)]  # fmt: skip
+    # 2.0 reads what no addition meets, and stage 7 has one block: nothing is added after it.
+    assert list(groups.first_convolutions()) == expanding[1:]
+
+
+def test_a_projection_in_the_first_stage_makes_no_first_convolution_of_the_stem():
+    def forward(m, x):
+        x = m.stem(x)
+        x = m.b(F.relu(m.a(x))) + m.down(x)
+        return m.fc(pooled(x))
+
+    net = Net(forward, stem=conv(3, 8), a=conv(8, 6), b=conv(6, 4), down=conv(8, 4), fc=head(4))
+    groups = proven(net)
+    assert list(groups.first_convolutions()) == ["a"] and groups.shortcuts == {"down"}
 
 
 def test_a_concatenation_gives_offsets():

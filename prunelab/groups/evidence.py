@@ -9,28 +9,13 @@ components of atoms are channels, and channels seen at the same sites form a gro
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from prunelab.groups.group import IN, OUT, Group, Groups, Slice
-
-
-@dataclass
-class Site:
-    """One axis of one tensor, with the atom at each of its positions."""
-
-    tensor: str
-    axis: int
-    role: str
-    atoms: np.ndarray
-
-    @property
-    def layer(self) -> str:
-        """Name of the module that owns the tensor."""
-        return self.tensor.rpartition(".")[0] or self.tensor
+from prunelab.groups.residual import Site, residual_roles
 
 
 class Evidence:
@@ -83,16 +68,13 @@ class Evidence:
         kind = _kinds(sites, channel.max(initial=-1) + 1)
         kind[list(fixed)] = -1
         groups, ragged = _assemble(sites, kind)
-        outs = [s for s in sites if s.role == OUT]
         shown = _reasons(sites, lambda c: fixed.get(c) or ragged.get(int(kind[c])))
-        added = np.unique(channel[np.concatenate(self.added)]) if self.added else []
-        writers = {s.layer for s in outs if np.isin(s.atoms, added).any()}
+        added = set(channel[np.concatenate(self.added)].tolist()) if self.added else set()
         names = {g.name for g in groups}
         return Groups(
             groups,
             {k: v for k, v in (shown | self.refused).items() if k not in names},
-            writers,
-            writers & _shares_input(sites),
+            **(residual_roles(sites, added) if added else {}),
         )
 
     def _channels(self) -> np.ndarray:
@@ -176,13 +158,3 @@ def _runs(kinds: np.ndarray, order: np.ndarray) -> list[tuple[int, int, np.ndarr
     edges = [0, *cuts.tolist(), len(kinds)]
     spans = [(a, b) for a, b in zip(edges, edges[1:]) if b > a and kinds[a] >= 0]
     return [(int(kinds[a]), a, order[a:b]) for a, b in spans]
-
-
-def _shares_input(sites: list[Site]) -> set[str]:
-    """Layers that read a channel which another layer reads too."""
-    reads: dict[str, np.ndarray] = {}
-    for s in sites:
-        if s.role == IN:
-            reads[s.layer] = np.union1d(reads.get(s.layer, []), s.atoms).astype(np.int64)
-    counts = np.bincount(np.concatenate(list(reads.values()) or [np.zeros(0, np.int64)]))
-    return {layer for layer, channels in reads.items() if (counts[channels] > 1).any()}

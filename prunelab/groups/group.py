@@ -78,7 +78,8 @@ class Groups(Mapping[str, Group]):
     Attributes:
         fixed: layer name -> why its output channels are not offered for pruning.
         writers: layers whose output is added to another activation (they write to a stream).
-        shortcuts: writers that read what another layer reads too: the projections.
+        shortcuts: the projections, writers beside which a block leads to the same addition.
+        entries: layers that read a stream and lead to an addition: a block begins with them.
     """
 
     def __init__(
@@ -87,11 +88,13 @@ class Groups(Mapping[str, Group]):
         fixed: Mapping[str, str] | None = None,
         writers: Iterable[str] = (),
         shortcuts: Iterable[str] = (),
+        entries: Iterable[str] = (),
     ):
         self._groups = {group.name: group for group in groups}
         self.fixed = dict(fixed or {})
         self.writers = frozenset(writers)
         self.shortcuts = frozenset(shortcuts)
+        self.entries = frozenset(entries)
 
     def __getitem__(self, name: str) -> Group:
         if name not in self._groups:
@@ -116,20 +119,19 @@ class Groups(Mapping[str, Group]):
         """Only the groups named, in order of execution. ValueError on a name that is no group."""
         chosen = {self[name].name for name in names}
         kept = [group for name, group in self.items() if name in chosen]
-        return Groups(kept, self.fixed, self.writers, self.shortcuts)
+        return Groups(kept, self.fixed, self.writers, self.shortcuts, self.entries)
 
     def first_convolutions(self) -> Groups:
-        """Groups inside residual blocks whose reader writes to the stream.
+        """What the first layers of residual blocks write: PFEC prunes these in its A and B models.
 
-        In a basic block that is the first convolution, the one PFEC prunes in its A and B models;
-        the stream itself stays untouched.
+        The streams stay untouched, and so do the later layers of bottleneck blocks.
 
         Source: PFEC, section 3.4.
         """
         return self.select(
             name
             for name, group in self.items()
-            if not self.writers & set(group.producers) and self.writers & set(group.consumers)
+            if self.entries & set(group.producers) and not self.writers & set(group.producers)
         )
 
     def __str__(self) -> str:
@@ -148,6 +150,7 @@ class Groups(Mapping[str, Group]):
                 "fixed": self.fixed,
                 "writers": sorted(self.writers),
                 "shortcuts": sorted(self.shortcuts),
+                "entries": sorted(self.entries),
             }
         )
 
@@ -159,7 +162,7 @@ class Groups(Mapping[str, Group]):
             Group(g["name"], g["size"], tuple(Slice(**s) for s in g["slices"]))
             for g in raw["groups"]
         ]
-        return cls(groups, raw["fixed"], raw["writers"], raw["shortcuts"])
+        return cls(groups, *(raw[k] for k in ("fixed", "writers", "shortcuts", "entries")))
 
 
 def _unique(names: Iterable[str]) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from prunelab.methods.base import Method, check_option
 def price(net: nn.Module, example: Tensor) -> dict:
     """Parameters, weights and MACs; without projection shortcuts too, as PFEC counts ResNet-34."""
     table, total = cost.layers(net, example), cost.measure(net, example)
-    plain = table[~table.layer.str.contains("downsample")]
+    plain = table[~table.layer.isin(trace(net, example).shortcuts)]
     return {
         "params": total.params,
         "weights": total.weights,
