@@ -12,6 +12,7 @@ from prunelab.study.papers import filter_norm
 from prunelab.study.papers.filter_norm import TABLE_1
 from prunelab.study.recipes import plain
 from prunelab.study.tasks import Count
+from prunelab.study.work import Work
 
 COMPUTED = pd.read_csv(tables.PAPERS / "filter_norm" / "configs_computed.csv")
 PRINTED = tables.printed("filter_norm", "table1_overall").dropna(subset="flop").set_index("model")
@@ -27,7 +28,7 @@ def counts():
         if model not in whole:
             whole[model] = build(model, classes)
         task = Count(rule, (3, size, size), classes)
-        found[label] = task.run(whole[model], None, 0, False)
+        found[label] = task.run(whole[model], None, Work())
     return found
 
 

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-import platform
-import subprocess
 import time
 from collections.abc import Iterable
-from datetime import UTC, datetime
-from importlib.metadata import version
+from datetime import datetime
 from pathlib import Path
 
 import torch
@@ -24,7 +21,9 @@ from prunelab import data as datasets
 from prunelab import models, surgery, train
 from prunelab.masks import Keep
 from prunelab.study import tasks
+from prunelab.study.circumstances import circumstances
 from prunelab.study.recipes import Recipe, plain
+from prunelab.study.work import Work
 
 PROJECT = Path(__file__).resolve().parents[2]
 COMMITTED = PROJECT / "data" / "ledger"
@@ -41,7 +40,7 @@ def folder() -> Path:
 
 
 def _runs() -> Path:
-    return Path(os.environ.get("PRUNELAB_RUNS", "runs"))
+    return Path(os.environ.get("PRUNELAB_RUNS", PROJECT / "runs"))
 
 
 def _locks() -> Path:
@@ -86,7 +85,7 @@ def append(row: dict) -> None:
     path = folder() / f"{row['stem']}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     # Two notebooks may append at once; a line half written by one must not be cut off by the other.
-    with FileLock(_locks() / f"{row['stem']}.lock"), open(path, "ab+") as file:
+    with FileLock(path.with_suffix(".lock")), open(path, "ab+") as file:
         end = file.seek(0, os.SEEK_END)
         if end:
             file.seek(0)
@@ -105,7 +104,8 @@ def run(
     Args:
         recipes: one or several.
         refresh: False = only look up; "missing" = measure what has no row; True = measure all, and
-            train again what was trained before this process.
+            train again what was trained before this process. Under `prunelab run --refresh`, True
+            leaves out what was measured or trained since that refresh began.
         progress: show bars while measuring.
 
     Returns:
@@ -121,13 +121,31 @@ def run(
     out = []
     for recipe in recipes:
         row = known.get(recipe.key)
-        if refresh is True or (row is None and refresh == "missing"):
-            row = measure(recipe, progress, since=STARTED if refresh is True else 0.0)
+        again = refresh is True and not (row and _is_of_this_refresh(row))
+        if again or (row is None and refresh == "missing"):
+            row = measure(recipe, progress, since=_started() if refresh is True else 0.0)
             append(row)
+            _work(recipe).done()
             known[recipe.key] = row
         if row is not None:
             out.append(row)
     return out
+
+
+def _is_of_this_refresh(row: dict) -> bool:
+    """Whether `prunelab run --refresh` measured it; a refresh by hand measures every time."""
+    since = os.environ.get("PRUNELAB_SINCE")
+    return since is not None and row["date"] > since
+
+
+def _started() -> float:
+    """When this refresh began, or else this process, in seconds since 1970."""
+    since = os.environ.get("PRUNELAB_SINCE")
+    return datetime.fromisoformat(since).timestamp() if since else STARTED
+
+
+def _work(recipe: Recipe, progress: bool = False) -> Work:
+    return Work(recipe.seed, progress, _runs() / "partial" / recipe.key)
 
 
 def measure(recipe: Recipe, progress: bool = True, since: float = 0.0) -> dict:
@@ -136,12 +154,12 @@ def measure(recipe: Recipe, progress: bool = True, since: float = 0.0) -> dict:
     Args:
         recipe: what to measure.
         progress: show bars.
-        since: a network trained before this time (seconds since 1970) is trained again.
+        since: what was trained or half measured before this time (seconds since 1970) is not used.
 
     Returns:
         The row; it is not appended.
     """
-    device = os.environ.get("PRUNELAB_DEVICE", "cpu")
+    device = os.environ.get("PRUNELAB_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
     start = time.perf_counter()
     data, net, extra = None, None, {}
     if recipe.data is None:
@@ -150,7 +168,10 @@ def measure(recipe: Recipe, progress: bool = True, since: float = 0.0) -> dict:
     else:
         data = datasets.load(recipe.data, device=device)
         net, extra = trained(recipe, data, progress, since)
-    values = recipe.task.run(net, data, recipe.seed, progress)
+    work = _work(recipe, progress)
+    if work.folder.is_dir() and work.folder.stat().st_mtime < since:
+        work.done()
+    values = recipe.task.run(net, data, work)
     if isinstance(recipe.task, tasks.Baseline):
         values |= extra
     return {
@@ -163,7 +184,7 @@ def measure(recipe: Recipe, progress: bool = True, since: float = 0.0) -> dict:
         "values": values,
         "seconds": round(time.perf_counter() - start, 2),
         "data_checksum": data.checksum if data else None,
-        **_circumstances(device),
+        **circumstances(device, PROJECT),
     }
 
 
@@ -210,35 +231,3 @@ def _train(
         "history": history.rows,
         "training_seconds": round(time.perf_counter() - start, 2),
     }
-
-
-def _circumstances(device: str) -> dict:
-    """Who measured, when, on what."""
-    name = torch.cuda.get_device_name() if device.startswith("cuda") else platform.machine()
-    return {
-        "device": device,
-        "device_name": name,
-        "threads": torch.get_num_threads(),
-        "versions": {
-            "python": platform.python_version(),
-            **{package: version(package) for package in ("torch", "torchvision", "prunelab")},
-        },
-        "commit": _commit(),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
-def _commit() -> str:
-    """The commit measured, with a plus when the working tree differs; "unknown" outside git."""
-    try:
-        out = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
-            cwd=PROJECT,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
-    return out.stdout.strip()

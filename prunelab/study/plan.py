@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,10 @@ LIMITS = dict(zip(PRESETS, (600, 1800, 12 * 3600, 7 * 24 * 3600)))  # seconds fo
 
 @dataclass(frozen=True)
 class Plan:
-    """A checked order: nothing in it can be wrong any more. Made by `plan`."""
+    """A checked order: nothing in it can be wrong any more. Made by `plan`.
+
+    Of its fields, `since` is when a refresh began (ISO 8601, UTC), or "" if nothing is refreshed.
+    """
 
     notebooks: tuple[Notebook, ...]
     root: Path
@@ -30,7 +34,7 @@ class Plan:
     parameters: Mapping[str, Any]
     limit: float
     workers: int = 1
-    refresh: bool = False
+    since: str = ""
     write: bool = False
     data_root: Path | None = None
     sources: str = field(default_factory=lambda: _hash(*_sources()))
@@ -48,8 +52,11 @@ class Plan:
         data = self.data_root or env.get("PRUNELAB_DATA") or self.root / "data" / "cache"
         env["PRUNELAB_DATA"] = str(Path(data).expanduser().resolve())
         env.pop("PRUNELAB_WRITE", None)
+        env.pop("PRUNELAB_SINCE", None)
         if self.write:
             env["PRUNELAB_WRITE"] = "1"
+        if self.since:
+            env["PRUNELAB_SINCE"] = self.since
         if gpu is not None:
             env["CUDA_VISIBLE_DEVICES"] = gpu
         if self.workers > 1:  # workers that each take every core slow one another down
@@ -80,7 +87,7 @@ def plan(
         data_root: folder with data sets.
         out: where everything is written; `runs/<preset>` in the project by default.
         workers: how many notebooks run at once.
-        refresh: run all notebooks and measure all rows again.
+        refresh: run all notebooks and measure all rows again; one that was interrupted goes on.
         write: also write the executed notebooks to `notebooks/`.
         parameters: further parameters, name -> value; every selected notebook must know them.
         limit: wall-clock seconds for one notebook; by preset by default.
@@ -106,7 +113,7 @@ def plan(
         _check_parameters(book, asked, write)
     device = _device(device)
     out = _writable(Path(out) if out else root / "runs" / preset)
-    options = {"workers": workers, "refresh": refresh, "write": write}
+    options = {"workers": workers, "since": _since(out) if refresh else "", "write": write}
     data_root = Path(data_root).resolve() if data_root else None
     limit = limit or LIMITS[preset]
     return Plan(chosen, root, out, preset, device, asked, limit, data_root=data_root, **options)
@@ -151,6 +158,18 @@ def _writable(out: Path) -> Path:
             f"run: `out` must be a folder that can be written; got {str(out)!r} ({reason})"
         ) from None
     return out.resolve()
+
+
+def refreshing(out: Path) -> Path:
+    """The file that holds when a refresh began, until all of it has succeeded."""
+    return out / "refreshing"
+
+
+def _since(out: Path) -> str:
+    mark = refreshing(out)
+    if not mark.is_file():
+        mark.write_text(datetime.now(UTC).isoformat(timespec="seconds"))
+    return mark.read_text()
 
 
 def _sources() -> list[bytes]:

@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from prunelab.study.committed import committed
 from prunelab.study.notebook import Notebook
-from prunelab.study.plan import Plan, gpus, plan
+from prunelab.study.plan import Plan, gpus, plan, refreshing
 from prunelab.study.worker import kill_tree, one_line, write_atomically
 
 DIED = "the worker died"
@@ -104,7 +104,10 @@ class _Runner:
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
             self.bar.close()
-        return [future.result() for future in futures]
+        results = [future.result() for future in futures]
+        if self.plan.since and all(result.status == "ok" for result in results):
+            refreshing(self.plan.out).unlink(missing_ok=True)
+        return results
 
     def _notebook(self, book: Notebook) -> Result:
         result = self._done_before(book)
@@ -122,7 +125,7 @@ class _Runner:
     def _done_before(self, book: Notebook) -> Result | None:
         entry = self.state.entries.get(book.name, {})
         finished = entry.get("status") == "ok" and entry.get("hash") == self.plan.key(book)
-        if self.plan.refresh or not finished or not self._target(book).exists():
+        if not finished or entry["date"] <= self.plan.since or not self._target(book).exists():
             return None
         return Result(book.name, "ok", entry["seconds"], before=True)
 

@@ -17,6 +17,7 @@ from prunelab.data import Dataset, Split
 from prunelab.groups import Groups, trace
 from prunelab.methods.activation_statistic import STATISTICS, statistics
 from prunelab.methods.base import Method, check_option
+from prunelab.study.work import Work
 
 
 def price(net: nn.Module, example: Tensor) -> dict:
@@ -46,12 +47,12 @@ class Count:
     shape: tuple[int, int, int] = (3, 32, 32)
     classes: int = 10
 
-    def run(self, net: nn.Module, data: None, seed: int, progress: bool) -> dict:
+    def run(self, net: nn.Module, data: None, work: Work) -> dict:
         """Values: counts, and the layers as rows."""
         example = torch.zeros(1, *self.shape)
         if self.method is not None:
             groups = trace(net, example)
-            net = surgery.shrink(net, groups, self.method.prune(net, example, seed=seed))
+            net = surgery.shrink(net, groups, self.method.prune(net, example, seed=work.seed))
         layers = cost.layers(net, example)
         layers["out"] = layers.out.map(list)
         return price(net, example) | {"layers": layers.to_dict("records")}
@@ -61,7 +62,7 @@ class Count:
 class Baseline:
     """The trained network itself."""
 
-    def run(self, net: nn.Module, data: Dataset, seed: int, progress: bool) -> dict:
+    def run(self, net: nn.Module, data: Dataset, work: Work) -> dict:
         """Values: test accuracy and counts. The ledger adds the training history."""
         return {"accuracy": train.evaluate(net, data.test).accuracy} | price(net, data.example)
 
@@ -78,14 +79,14 @@ class Prune:
     method: Method
     retrain: train.Budget | None = None
 
-    def run(self, net: nn.Module, data: Dataset, seed: int, progress: bool) -> dict:
+    def run(self, net: nn.Module, data: Dataset, work: Work) -> dict:
         """Values: accuracy before, last and best of retraining; counts; widths."""
         groups = trace(net, data.example)
-        keep = self.method.prune(net, data, seed=seed, progress=progress)
+        keep = self.method.prune(net, data, seed=work.seed, progress=work.progress)
         small = surgery.shrink(net, groups, keep)
         before = train.evaluate(small, data.test).accuracy
         values = {"accuracy_before_retraining": before, "widths": keep.widths()}
-        return values | _retrained(small, data, self.retrain, seed, progress)
+        return values | _retrained(small, data, self.retrain, work)
 
 
 @dataclass(frozen=True)
@@ -109,18 +110,18 @@ class Scratch:
     def __post_init__(self) -> None:
         check_option(self, "rule", ("E", "B"))
 
-    def run(self, net: nn.Module, data: Dataset, seed: int, progress: bool) -> dict:
+    def run(self, net: nn.Module, data: Dataset, work: Work) -> dict:
         """Values as `Prune`'s, with the epochs used."""
         groups = trace(net, data.example)
-        keep = self.method.prune(net, data, seed=seed, progress=progress)
+        keep = self.method.prune(net, data, seed=work.seed, progress=work.progress)
         small = surgery.shrink(net, groups, keep)
         full, cut = (cost.measure(n, data.example).macs for n in (net, small))
         budget = self.budget.scaled(full / cut if self.rule == "B" else 1)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed + 1)
+            torch.manual_seed(work.seed + 1)
             small.apply(_fresh)
         values = {"epochs": budget.epochs, "widths": keep.widths()}
-        return values | _retrained(small, data, budget, seed, progress)
+        return values | _retrained(small, data, budget, work)
 
 
 def _fresh(module: nn.Module) -> None:
@@ -129,13 +130,13 @@ def _fresh(module: nn.Module) -> None:
         module.reset_parameters()
 
 
-def _retrained(
-    net: nn.Module, data: Dataset, budget: train.Budget | None, seed: int, progress: bool
-) -> dict:
+def _retrained(net: nn.Module, data: Dataset, budget: train.Budget | None, work: Work) -> dict:
     if budget is None:
         accuracy = train.evaluate(net, data.test).accuracy
         return {"accuracy": accuracy} | price(net, data.example)
-    history = train.fit(net, data, budget, seed=seed, progress=progress)
+    history = train.fit(
+        net, data, budget, seed=work.seed, progress=work.progress, checkpoint=work.checkpoint()
+    )
     return {
         "accuracy": history.last["test_accuracy"],
         "best_accuracy": history.best["test_accuracy"],
@@ -155,7 +156,7 @@ class Norms:
     norm: str = "l1"
     groups: tuple[str, ...] | None = None
 
-    def run(self, net: nn.Module, data: Dataset, seed: int, progress: bool) -> dict:
+    def run(self, net: nn.Module, data: Dataset, work: Work) -> dict:
         """Values: `points` of group, rank (0 to 1), norm (0 to 1), falling."""
         groups = _view(trace(net, data.example), self.groups)
         points = []
@@ -187,7 +188,7 @@ class Scan:
     images: int | None = None
     retrain: train.Budget | None = None
 
-    def run(self, net: nn.Module, data: Dataset, seed: int, progress: bool) -> dict:
+    def run(self, net: nn.Module, data: Dataset, work: Work) -> dict:
         """Values: `points`, one per group and ratio, and the accuracy of the whole network."""
         groups = _view(trace(net, data.example), self.groups)
         split = data.val[: self.images]
@@ -195,10 +196,10 @@ class Scan:
         order = sensitivity.ranking(net, groups, criterion)
         whole = train.evaluate(net, split)
         table = sensitivity.scan(
-            net, split, ratios=self.ratios, groups=groups, criterion=order, progress=progress
+            net, split, ratios=self.ratios, groups=groups, criterion=order, progress=work.progress
         )
         if self.retrain is not None:
-            table = self._retrain(table, net, groups, order, data, split, seed, progress)
+            table = self._retrain(table, net, groups, order, data, split, work)
         points = table.round(6).to_dict("records")
         return {"accuracy": whole.accuracy, "images": len(split), "points": points}
 
@@ -208,19 +209,22 @@ class Scan:
         images = data.train[: self.images and 4 * self.images]
         return statistics(net, groups, images.batches(250), [self.criterion])[self.criterion]
 
-    def _retrain(
-        self, table, net, groups, order, data, split: Split, seed: int, progress: bool
-    ) -> pd.DataFrame:
+    def _retrain(self, table, net, groups, order, data, split: Split, work: Work) -> pd.DataFrame:
         """The same table with what is measured after retraining each pruned network."""
         whole = train.evaluate(net, split)
         unseen = replace(data, val=data.val[:0], test=data.test[:0])  # saves its evaluations
-        points = table.to_dict("records")
-        for point in tqdm(points, desc="retrain", leave=False, disable=not progress):
+        points, done = table.to_dict("records"), work.points()
+        bar = tqdm(total=len(points), initial=len(done), desc="retrain", leave=False,
+                   disable=not work.progress)  # fmt: skip
+        for point in points[len(done) :]:
             keep = {point["group"]: scores.best(order[point["group"]], point["kept"])}
             small = surgery.shrink(net, groups, keep)
-            train.fit(small, unseen, self.retrain, seed=seed, progress=False)
-            point |= sensitivity.outcome(whole, train.evaluate(small, split))
-        return pd.DataFrame(points, columns=table.columns)
+            train.fit(small, unseen, self.retrain, seed=work.seed, progress=False)
+            done.append(point | sensitivity.outcome(whole, train.evaluate(small, split)))
+            work.keep(done)
+            bar.update()
+        bar.close()
+        return pd.DataFrame(done, columns=table.columns)
 
 
 def _view(groups: Groups, wanted: tuple[str, ...] | str | None) -> Groups:
