@@ -2,3 +2,17 @@
 
 data -> train -> method.prune(net, data) -> Keep -> shrink -> fine-tune -> row -> table, figure
 """
+
+import importlib
+from types import ModuleType
+
+PARTS = """
+    cost data groups masks methods models plots scores sensitivity study surgery train widgets
+""".split()
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Parts are imported when they are asked for: the command line need not wait for torch."""
+    if name in PARTS:
+        return importlib.import_module(f"prunelab.{name}")
+    raise AttributeError(f"module 'prunelab' has no attribute {name!r}")

@@ -26,8 +26,9 @@ class Cost:
     Attributes:
         params: all parameters: weights, biases, normalisation scales and shifts.
         weights: entries of the weight tensors of convolutions and linear layers only.
-        macs: multiply-accumulates of one sample in convolutions and linear layers. Biases,
-            normalisation, activation functions and pooling are not counted.
+        macs: multiply-accumulates of one sample in convolutions, linear layers and any other matrix
+            product (so it can be more than the sum over `layers`). Biases, normalisation,
+            activation functions and pooling are not counted.
         activations: outputs of convolutions and linear layers for one sample.
     """
 

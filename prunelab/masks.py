@@ -29,7 +29,7 @@ class Keep(Mapping[str, Tensor]):
         self._entries = {name: keep.detach().cpu().clone() for name, keep in entries.items()}
 
     def __getitem__(self, name: str) -> Tensor:
-        return self._entries[name]
+        return self._entries[name].clone()  # or a write to it would change the keep
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)

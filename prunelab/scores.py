@@ -32,7 +32,7 @@ def filter_norm(weight: Tensor, p: int = 1, axis: int = 0) -> Tensor:
     Raises:
         ValueError: `p` is neither 1 nor 2, or `weight` has fewer than 2 axes.
 
-    Source: PFEC, section 3.1 (l1) and section 4.4 (l2).
+    Source: PFEC, section 3.1.
     """
     if p not in (1, 2):
         raise ValueError(f"filter_norm: `p` must be 1 or 2, got {p}")

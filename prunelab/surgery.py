@@ -181,11 +181,14 @@ def load(net: nn.Module, path: str | Path) -> nn.Module:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not a file of `save` (a pickle, a truncated file), or of another architecture.
+        ValueError: not a file of `save` (a pickle, a truncated file), or of another architecture,
+            as far as names, types and axes tell; of an unpruned network also by every width.
     """
-    tensors, _ = read(path)
+    tensors, keep = read(path)
     own = _tensors(net)
-    wrong = sorted(set(own) ^ set(tensors)) or [k for k in own if not _fits(tensors[k], own[k])]
+    wrong = sorted(set(own) ^ set(tensors)) or [
+        k for k in own if not _fits(tensors[k], own[k]) or not (keep or _same(tensors[k], own[k]))
+    ]
     if wrong:
         raise ValueError(
             f"load: `{path}` does not hold a pruned {type(net).__name__}: `{wrong[0]}` differs"
@@ -197,6 +200,10 @@ def _fits(small: Tensor, full: Tensor) -> bool:
     """Channels can be fewer; pixels, axes and type cannot differ."""
     same = small.dtype == full.dtype and small.shape[2:] == full.shape[2:]
     return same and small.ndim == full.ndim and all(a <= b for a, b in zip(small.shape, full.shape))
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape
 
 
 def read(path: str | Path) -> tuple[dict[str, Tensor], Keep]:

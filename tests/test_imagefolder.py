@@ -69,3 +69,9 @@ def test_a_class_without_images_is_named(photos):
 def test_a_file_that_is_no_image_is_named(photos):
     (photos / "val/dog/b.png").write_bytes(b"text")
     fails(ValueError, str(photos / "val/dog/b.png"), "not an image", name=f"imagefolder:{photos}")
+
+
+def test_the_first_images_of_a_folder_hold_many_classes():
+    data = load(f"imagefolder:{need('imagenette2-224-subset') / 'imagenette2-224-subset'}")
+    for split in (data.train, data.val, data.test):
+        assert len(split[:60].labels.unique()) == 10

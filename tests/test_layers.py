@@ -136,3 +136,9 @@ def test_the_check_itself_finds_an_idle_test():
     idle, busy = ast.parse("def test_a():\n    run()\n\ndef test_b():\n    assert run()\n").body
     assert not checks(idle)
     assert checks(busy)
+
+
+def test_a_part_is_there_without_an_import_of_its_own_and_torch_is_not():
+    code = "import prunelab, sys; assert 'torch' not in sys.modules; print(prunelab.data.NAMES[0])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout == "digits\n"

@@ -13,7 +13,8 @@ from prunelab.methods import FilterNorm
 from prunelab.study import ledger
 from prunelab.study.recipes import Recipe
 from prunelab.study.tasks import Baseline, Count, Prune, Scan
-from prunelab.train import Budget
+from prunelab.study.work import Work
+from prunelab.train import Budget, checkpoint
 
 COUNT = Recipe("toy", "smoke", "a count", Count(None, (1, 28, 28)), "lenet-5")
 BUDGET = Budget(epochs=3, lr=0.02, batch=256)
@@ -60,6 +61,17 @@ def test_true_measures_again_and_the_last_row_stands(run_folder):
     (second,) = measured(COUNT, refresh=True)
     assert len(lines(run_folder)) == 2
     assert ledger.rows("toy") == [second]
+
+
+def test_a_refresh_of_the_series_measures_each_recipe_once(run_folder, monkeypatch):
+    date = "2025-12-31T00:00:00+00:00"
+    old = {"key": COUNT.key, "values": {}, "stem": "toy", "date": date}
+    put(run_folder / "ledger", old)
+    monkeypatch.setenv("PRUNELAB_SINCE", "2026-01-01T00:00:00+00:00")
+    (new,) = measured(COUNT, True)
+    assert new["values"]["params"] == 431_080
+    assert measured([COUNT, COUNT], True) == [new, new]  # an interrupted one goes on so
+    assert len(lines(run_folder)) == 2
 
 
 @pytest.mark.parametrize("refresh", ["all", None, 2, "True"])
@@ -198,41 +210,68 @@ def test_a_stored_network_gives_the_same_rows_as_a_fresh_one(tmp_path, monkeypat
     assert first == second
 
 
+# name -> recipe, what is written as it goes, and which of these calls is the last one.
+KILLS = {
+    "training": (TRAINED, "checkpoint.write", 2),
+    "retraining": (
+        replace(TRAINED, task=Prune(FilterNorm(0.5), replace(BUDGET, epochs=2))),
+        "checkpoint.write",
+        4,  # the baseline takes 3
+    ),
+    "scan": (
+        replace(TRAINED, task=Scan((0.5, 0.9), images=50, retrain=replace(BUDGET, epochs=0.3))),
+        "Work.keep",
+        3,  # of 4 points
+    ),
+}
 KILLED = """
 import os, signal, sys
-from prunelab.train import checkpoint
 from prunelab.study import ledger
+from prunelab.study.work import Work
+from prunelab.train import checkpoint
 import test_ledger
 
-write, calls = checkpoint.write, []
+recipe, place, last = test_ledger.KILLS[sys.argv[1]]
+owner, name = {"checkpoint": checkpoint, "Work": Work}[place.split(".")[0]], place.split(".")[1]
+write, calls = getattr(owner, name), []
 
 def write_and_die(*arguments):
     write(*arguments)
     calls.append(1)
-    if len(calls) == 2:
+    if len(calls) == last:
         os.kill(os.getpid(), signal.SIGKILL)
 
-checkpoint.write = write_and_die
-test_ledger.measured(test_ledger.TRAINED)
+setattr(owner, name, write_and_die)
+test_ledger.measured(recipe)
 """
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9 on this system")
+@pytest.mark.parametrize("what", KILLS)
 def test_a_measurement_killed_in_the_middle_ends_with_the_same_values(
-    run_folder, tmp_path, monkeypatch
+    what, run_folder, tmp_path, monkeypatch
 ):
+    recipe, place, _ = KILLS[what]
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
-    died = subprocess.run([sys.executable, "-c", KILLED], env=env, capture_output=True, text=True)
+    command = [sys.executable, "-c", KILLED, what]
+    died = subprocess.run(command, env=env, capture_output=True, text=True)
     assert died.returncode == -signal.SIGKILL, died.stderr
-    assert [f.suffix for f in (run_folder / "checkpoints").iterdir()] == [".fit"]
     assert ledger.rows("toy") == []
-    (resumed,) = measured(TRAINED)
+    left = [f.name for f in (run_folder / "partial").rglob("*.*")]
+    assert left == {"training": [], "retraining": ["training.fit"], "scan": ["points.json"]}[what]
+
+    calls, owner = [], checkpoint if place == "checkpoint.write" else Work
+    write = getattr(owner, place.split(".")[1])
+    monkeypatch.setattr(owner, place.split(".")[1], lambda *a: (calls.append(1), write(*a)))
+    (resumed,) = measured(recipe)
+    assert len(calls) == 1  # the one epoch, or the one point, that was missing
+    assert not [*(run_folder / "partial").rglob("*.*")]
     assert sorted(f.suffix for f in (run_folder / "checkpoints").iterdir()) == [
         ".json",
         ".safetensors",
     ]
     monkeypatch.setenv("PRUNELAB_RUNS", str(tmp_path / "unbroken"))
-    (unbroken,) = measured(TRAINED)
+    (unbroken,) = measured(recipe)
     assert resumed["key"] == unbroken["key"]
     assert values(resumed) == values(unbroken)
 

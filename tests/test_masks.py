@@ -67,3 +67,9 @@ def test_check_returns_a_keep_that_fits():
 def test_text_that_to_json_did_not_write_is_refused(text):
     with pytest.raises(ValueError, match="Keep: `text` must be written by to_json, got "):
         Keep.from_json(text)
+
+
+def test_what_a_keep_gives_out_does_not_change_it():
+    keep = Keep({"a": torch.tensor([True, False])})
+    keep["a"][0] = False
+    assert keep["a"].tolist() == [True, False]

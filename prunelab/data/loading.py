@@ -38,7 +38,8 @@ def load(name: str, *, root: str | os.PathLike | None = None, device: str = "cpu
     Returns:
         Splits that are the same on every call and machine: `val` is cut from the official
         training images by a fixed seed (5,000 images, at most a tenth), `test` is the official
-        test split (the val folder of an image folder).
+        test split (the val folder of an image folder). The images of a folder are mixed, so
+        that the first n hold all classes.
 
     Raises:
         ValueError: unknown name, no such device, a damaged file, an unusable image folder.
@@ -115,10 +116,17 @@ def _channels_first(images: np.ndarray | Tensor) -> Tensor:
 
 
 def _image_folder(name: str, root: str | os.PathLike | None) -> Dataset:
-    train, test, classes, checksum = imagefolder.read(
+    *parts, classes, checksum = imagefolder.read(
         name.removeprefix("imagefolder:"), sources.places(root)
     )
-    return _cut(name, train, test, len(classes), STATISTICS["imagefolder"], checksum)
+    return _cut(name, *map(_mixed, parts), len(classes), STATISTICS["imagefolder"], checksum)
+
+
+def _mixed(part: imagefolder.Part) -> imagefolder.Part:
+    """In a fixed random order: on disk one class follows the other, and prefixes are used."""
+    images, labels = part
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(CUT_SEED))
+    return images[order], labels[order]
 
 
 def _cut(
