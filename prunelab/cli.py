@@ -132,7 +132,7 @@ def _report(options: argparse.Namespace) -> int:
 
     root = notebook.project_root()
     out = Path(options.out) if options.out else _latest(root)
-    if options.out and not out.is_dir():
+    if options.out and not any((out / trace).exists() for trace in ("state.json", "ledger")):
         raise FileNotFoundError(f"report: `out` must be the folder of a run; got {options.out!r}")
     print(f"report: {_short(report.build(out, root=root))}")
     return 0
@@ -148,15 +148,23 @@ def _data(options: argparse.Namespace) -> int:
     from prunelab import data
     from prunelab.data import sources
 
+    plan.check_data_root("data", options.data_root)
     if options.name is None:
         print(f"{'digits':<14}  embedded")
         for name in sources.READERS:
             print(f"{name:<14}  {_whereabouts(name, options.data_root)}")
         return 0
     found = data.load(options.name, root=options.data_root)
+    place = f" {_whereabouts(options.name, options.data_root)}" if _is_public(options.name) else ""
     sizes = ", ".join(f"{len(getattr(found, s))} {s}" for s in ("train", "val", "test"))
-    print(f"{options.name}: verified, checksum {found.checksum}, images: {sizes}")
+    print(f"{options.name}: verified{place}, checksum {found.checksum}, images: {sizes}")
     return 0
+
+
+def _is_public(name: str) -> bool:
+    from prunelab.data import sources
+
+    return name in sources.READERS
 
 
 def _whereabouts(name: str, root: str | None) -> str:

@@ -22,6 +22,9 @@ class Keep(Mapping[str, Tensor]):
     """
 
     def __init__(self, entries: Mapping[str, Tensor] = MappingProxyType({}), /):
+        if not isinstance(entries, Mapping):
+            kind = type(entries).__name__
+            raise TypeError(f"Keep: must map names to bool tensors, got {kind}")
         for name, keep in entries.items():
             if not isinstance(keep, Tensor) or keep.dtype != torch.bool:
                 kind = keep.dtype if isinstance(keep, Tensor) else type(keep).__name__

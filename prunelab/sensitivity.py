@@ -49,10 +49,16 @@ def scan(
     Raises:
         ValueError: ratios not rising or outside [0, 1), an unknown group or criterion, scores that
             are missing, of the wrong length or not finite, an empty split.
-        TypeError: `criterion` is none of these kinds.
+        TypeError: an argument is of another kind.
 
     Source: PFEC, section 3.2 and Figure 2(b).
     """
+    if not isinstance(split, Split):
+        raise TypeError(f"scan: `split` must be a Split, as data.val; got {type(split).__name__}")
+    if not isinstance(ratios, Iterable) or isinstance(ratios, str):
+        raise TypeError(f"scan: `ratios` must be several fractions, got {ratios!r}")
+    if isinstance(groups, str):
+        raise TypeError(f"scan: `groups` must be several names, as [{groups!r}]; got {groups!r}")
     ratios = list(ratios)
     _check_ratios(ratios)
     if len(split) == 0:

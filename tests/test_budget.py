@@ -1,5 +1,6 @@
 import json
 import math
+import re
 from dataclasses import asdict, replace
 
 import pytest
@@ -91,3 +92,14 @@ def test_bad_budget_is_named_in_one_line(field, value, allowed):
 def test_budget_refuses_fields_that_contradict_each_other(fields):
     with pytest.raises(ValueError, match=r"^Budget: `(nesterov|warmup)` must be "):
         Budget(1, **fields)
+
+
+@pytest.mark.parametrize(
+    "field", [{"nesterov": "False"}, {"channels_last": "no"}, {"milestones": None},
+              {"milestones": "ab"}, {"milestones": 0.5}, {"milestones": ("a",)}],
+)  # fmt: skip
+def test_a_field_of_another_type_is_named(field):
+    ((name, value),) = field.items()
+    said = re.escape(repr(value))
+    with pytest.raises(ValueError, match=f"Budget: `{name}` must be .*; got {said}"):
+        Budget(epochs=1, lr=0.1, **field)

@@ -43,6 +43,13 @@ BAD = {
     "no command": ([], "COMMAND"),
     "unknown option": (["run", "--fast"], "--fast"),
     "report of nothing": (["report", "--out", "nowhere"], "folder of a run; got 'nowhere'"),
+    "report elsewhere": (["report", "--out", "notebooks"], "folder of a run; got 'notebooks'"),
+    "preset by -p": (["run", "-p", "PRESET=paper"], "PRESET is set by `--preset`, not by `-p`"),
+    "a word as seed": (["run", "-p", "SEEDS=a"], "integers >= 0, as in SEEDS=0,1; got 'a'"),
+    "one seed, no list": (["run", "-p", "SEEDS=-1"], "integers >= 0, as in SEEDS=0,1; got -1"),
+    "no seeds": (["run", "-p", "SEEDS=()"], "SEEDS must be one or more integers"),
+    "empty data root": (["run", "--data-root", ""], "`data_root` must be a folder; got ''"),
+    "data nowhere": (["data", "mnist", "--data-root", "nowhere"], "must be a folder; got 'nowh"),
     "unknown data": (["data", "mnits"], "got 'mnits'"),
 }
 

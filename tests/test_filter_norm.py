@@ -175,7 +175,7 @@ def test_rounds_need_a_budget_and_training_images():
         ({"ratios": 0.5, "select": "best"}, "`select` must be one of smallest, largest, random;"),
         ({"ratios": 0.5, "strategy": "lazy"}, "`strategy` must be one of independent, greedy;"),
         ({"ratios": 0.5, "residual": "C"}, "`residual` must be one of coupled, first, shortcut;"),
-        ({"ratios": 0.5, "rounds": 0}, "`rounds` must be at least 1, got 0"),
+        ({"ratios": 0.5, "rounds": 0}, "`rounds` must be an integer >= 1, got 0"),
     ],
 )
 def test_a_bad_field_is_refused_when_the_method_is_made(options, message):
@@ -204,3 +204,9 @@ def test_greedy_and_independent_give_the_same_shapes_on_vgg_a():
     assert differ and differ <= {f"features.conv{i}" for i in range(9, 14)}
     assert one.widths() == two.widths()
     assert surgery.shrink(net, trace(net, IMAGE), two)(IMAGE.repeat(2, 1, 1, 1)).shape == (2, 10)
+
+
+@pytest.mark.parametrize("rounds", [0, -1, 2.5, "2", True, None])
+def test_rounds_are_a_positive_integer(rounds):
+    with pytest.raises(ValueError, match="`rounds` must be an integer >= 1, got "):
+        FilterNorm(0.5, rounds=rounds)

@@ -73,3 +73,9 @@ def test_what_a_keep_gives_out_does_not_change_it():
     keep = Keep({"a": torch.tensor([True, False])})
     keep["a"][0] = False
     assert keep["a"].tolist() == [True, False]
+
+
+@pytest.mark.parametrize("entries", [None, [True], torch.ones(2).bool(), "conv1"])
+def test_what_is_no_mapping_is_no_keep(entries):
+    with pytest.raises(TypeError, match="Keep: must map names to bool tensors, got "):
+        Keep(entries)

@@ -225,3 +225,10 @@ def test_the_real_papers_make_a_page_from_no_rows(project):
     for module in report._papers().values():
         assert set(module.DEVIATIONS) <= set(page.texts)
         assert module.CITATION in page.texts
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "5", "null", '{"01": {}}', '{"01": null}'])
+def test_a_state_that_is_none_is_named(text, tmp_path):
+    (tmp_path / "state.json").write_text(text)
+    with pytest.raises(ValueError, match=r"state\.json is not the state of a run"):
+        report.build(tmp_path)

@@ -176,3 +176,18 @@ def test_bad_input_is_refused_in_one_line(options, error, message):
 def test_an_empty_split_is_refused():
     with pytest.raises(ValueError, match="scan: `split` has no images"):
         quiet(network(), dataset().val[:0])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"ratios": 0.5}, "`ratios` must be several fractions, got 0.5"),
+        ({"ratios": "0.5"}, "`ratios` must be several fractions"),
+        ({"groups": "conv1"}, r"`groups` must be several names, as \['conv1'\]"),
+        ({"split": "val"}, "`split` must be a Split, as data.val; got str"),
+    ],
+)
+def test_an_argument_of_another_kind_is_named(change, message):
+    arguments = {"split": dataset().val, "ratios": [0.5]} | change
+    with pytest.raises(TypeError, match=f"scan: {message}"):
+        scan(build("lenet-5"), **arguments)

@@ -226,7 +226,7 @@ def test_a_failed_save_keeps_the_old_file(tmp_path, monkeypatch):
     def fail(*_):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(surgery, "save_file", fail)
+    monkeypatch.setattr(surgery.files, "save_file", fail)
     with pytest.raises(OSError, match="no space left"):
         surgery.save(net, keep, path)
     assert path.read_text() == "old"
@@ -240,3 +240,21 @@ def test_the_keep_in_the_file_is_plain_json(tmp_path):
     size = int.from_bytes(header[:8], "little")
     stored = json.loads(json.loads(header[8 : 8 + size])["__metadata__"]["keep"])
     assert stored["conv1"]["shape"] == [20]
+
+
+def test_a_flipped_byte_is_found(tmp_path):
+    net, groups, keep, _ = pruned()
+    path = tmp_path / "x.safetensors"
+    surgery.save(surgery.shrink(net, groups, keep), keep, path)
+    raw = bytearray(path.read_bytes())
+    raw[-3] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(ValueError, match="damaged: its checksum is wrong"):
+        surgery.load(net, path)
+
+
+def test_an_unpruned_file_must_have_every_width(tmp_path):
+    path = tmp_path / "x.safetensors"
+    surgery.save(build("lenet-5", 5), {}, path)
+    with pytest.raises(ValueError, match=r"`fc2\.weight` differs"):
+        surgery.load(build("lenet-5", 10), path)

@@ -127,7 +127,8 @@ def decode(path: str) -> Image.Image:
     try:
         with Image.open(path) as image:
             return image.convert("RGB")
-    except (UnidentifiedImageError, OSError) as error:
+    # A broken PNG gives a SyntaxError, a broken PPM a ValueError, a huge image its own error.
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = "not an image" if isinstance(error, UnidentifiedImageError) else error
         raise ValueError(f"load: cannot read the image '{path}' ({reason})") from error
 

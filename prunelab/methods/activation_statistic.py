@@ -25,6 +25,7 @@ from prunelab.masks import Keep
 from prunelab.methods.base import (
     Method,
     Ratios,
+    check_count,
     check_dataset,
     check_option,
     check_ratios,
@@ -64,8 +65,9 @@ class ActivationStatistic(Method):
     def __post_init__(self) -> None:
         check_ratios(self, self.ratios)
         check_option(self, "statistic", STATISTICS)
-        if self.images is not None and self.images < 1:
-            raise ValueError(f"ActivationStatistic: `images` must be positive, got {self.images}")
+        check_count(self, "batch")
+        if self.images is not None:
+            check_count(self, "images")
 
     def prune(self, net: nn.Module, data: object, *, seed: int = 0, progress: bool = True) -> Keep:
         """See `Method.prune`; looks at `data.train`. Nothing is random: `seed` is not used."""

@@ -65,6 +65,15 @@ def check_option(method: object, field: str, allowed: tuple[str, ...]) -> None:
         )
 
 
+def check_count(method: object, field: str) -> None:
+    """ValueError unless the field of the method is an integer >= 1."""
+    value = getattr(method, field)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(
+            f"{type(method).__name__}: `{field}` must be an integer >= 1, got {value!r}"
+        )
+
+
 def check_ratios(method: object, ratios: Ratios) -> None:
     """ValueError unless every ratio is in [0, 1)."""
     for ratio in ratios.values() if isinstance(ratios, Mapping) else [ratios]:

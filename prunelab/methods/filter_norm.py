@@ -20,6 +20,7 @@ from prunelab.methods.base import (
     RESIDUAL,
     Method,
     Ratios,
+    check_count,
     check_dataset,
     check_option,
     check_ratios,
@@ -67,8 +68,9 @@ class FilterNorm(Method):
         check_option(self, "select", ("smallest", "largest", "random"))
         check_option(self, "strategy", ("independent", "greedy"))
         check_option(self, "residual", RESIDUAL)
-        if self.rounds < 1:
-            raise ValueError(f"FilterNorm: `rounds` must be at least 1, got {self.rounds}")
+        check_count(self, "rounds")
+        if self.retrain is not None and not isinstance(self.retrain, train.Budget):
+            raise TypeError(f"FilterNorm: `retrain` must be a Budget, got {self.retrain!r}")
         if (self.rounds > 1) != (self.retrain is not None):
             raise ValueError(
                 "FilterNorm: `rounds` > 1 and `retrain` go together; give both or none"

@@ -204,7 +204,11 @@ def trained(
                 file.unlink()
         for found in (done, *_shipped(done)):
             if found.is_file() and found.with_suffix(".json").is_file():
-                return surgery.load(net, found), json.loads(found.with_suffix(".json").read_text())
+                try:
+                    net = surgery.load(net, found)
+                except ValueError as error:
+                    raise ValueError(f"{error}; delete it, and it is trained again") from error
+                return net, json.loads(found.with_suffix(".json").read_text())
         place.mkdir(parents=True, exist_ok=True)
         extra = _train(net, recipe, data, progress, partial)
         surgery.save(net, Keep(), done)

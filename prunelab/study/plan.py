@@ -102,13 +102,13 @@ def plan(
         raise ValueError(f"run: `workers` must be at least 1; got {workers}")
     if limit is not None and not limit > 0:
         raise ValueError(f"run: `limit` must be above 0 seconds; got {limit}")
-    if data_root is not None and not Path(data_root).is_dir():
-        raise FileNotFoundError(f"run: `data_root` must be a folder; got {str(data_root)!r}")
+    check_data_root("run", data_root)
+    parameters = _checked(parameters or {})
     root = root or project_root()
     chosen = select(numbers, notebooks(root))
     # SEEDS as a list: papermill would inject a tuple as a string.
     asked = {"PRESET": preset, "SEEDS": list(SEEDS[preset]), "REFRESH": refresh or "missing"}
-    asked |= parameters or {}
+    asked |= parameters
     for book in chosen:
         _check_parameters(book, asked, write)
     device = _device(device)
@@ -117,6 +117,29 @@ def plan(
     data_root = Path(data_root).resolve() if data_root else None
     limit = limit or LIMITS[preset]
     return Plan(chosen, root, out, preset, device, asked, limit, data_root=data_root, **options)
+
+
+def check_data_root(command: str, data_root: str | Path | None) -> None:
+    """FileNotFoundError unless it is None or a folder."""
+    if data_root is not None and not (str(data_root) and Path(data_root).is_dir()):
+        raise FileNotFoundError(f"{command}: `data_root` must be a folder; got {str(data_root)!r}")
+
+
+def _checked(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Further parameters: they cannot say what an option says, and seeds are seeds."""
+    for name, option in (("PRESET", "--preset"), ("REFRESH", "--refresh")):
+        if name in parameters:
+            raise ValueError(f"run: {name} is set by `{option}`, not by `-p`")
+    seeds = parameters.get("SEEDS", [0])
+    if not (isinstance(seeds, list | tuple) and seeds and all(map(_is_seed, seeds))):
+        raise ValueError(
+            f"run: SEEDS must be one or more integers >= 0, as in SEEDS=0,1; got {seeds!r}"
+        )
+    return parameters
+
+
+def _is_seed(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _check_parameters(book: Notebook, asked: Mapping[str, Any], write: bool) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import jinja2
 
 from prunelab.study import notebook
-from prunelab.study.notebook import Notebook
+from prunelab.study.notebook import Notebook, is_state
 from prunelab.study.page import Table, figures, table
 from prunelab.study.worker import write_atomically
 
@@ -100,9 +100,12 @@ def _papers() -> dict[str, ModuleType]:
 def _state(out: Path) -> dict[str, dict]:
     path = out / "state.json"
     try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        state = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except ValueError as error:
         raise ValueError(f"report: {path} is not JSON: {error}") from None
+    if not is_state(state):
+        raise ValueError(f"report: {path} is not the state of a run; delete it and run again")
+    return state
 
 
 def _header(state: Mapping, books: Sequence[Notebook], sections: Sequence[Section]) -> dict:

@@ -23,7 +23,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from prunelab.study.committed import committed
-from prunelab.study.notebook import Notebook
+from prunelab.study.notebook import Notebook, is_state
 from prunelab.study.plan import Plan, gpus, plan, refreshing
 from prunelab.study.worker import kill_tree, one_line, write_atomically
 
@@ -125,7 +125,11 @@ class _Runner:
     def _done_before(self, book: Notebook) -> Result | None:
         entry = self.state.entries.get(book.name, {})
         finished = entry.get("status") == "ok" and entry.get("hash") == self.plan.key(book)
-        if not finished or entry["date"] <= self.plan.since or not self._target(book).exists():
+        if (
+            not finished
+            or entry.get("date", "") <= self.plan.since
+            or not self._target(book).exists()
+        ):
             return None
         return Result(book.name, "ok", entry["seconds"], before=True)
 
@@ -207,7 +211,8 @@ class State:
         self.lock = threading.Lock()
         self.entries: dict[str, dict] = {}
         with contextlib.suppress(FileNotFoundError, ValueError):  # unreadable: all runs again
-            self.entries = dict(json.loads(path.read_text(encoding="utf-8")))
+            found = json.loads(path.read_text(encoding="utf-8"))
+            self.entries = found if is_state(found) else {}
 
     def put(self, result: Result, plan: Plan, key: str) -> None:
         """Record one result; the file is replaced at once."""

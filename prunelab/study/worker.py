@@ -150,10 +150,14 @@ def _read(path: str | Path) -> dict[str, Any]:
 def write_atomically(path: Path, text: str) -> None:
     """Write `text` to `path`: a reader sees the old file or the new one, never half of one."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".part-{path.name}-")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.chmod(name, 0o644)  # mkstemp gives 0600
-    os.replace(name, path)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(name, 0o644)  # mkstemp gives 0600
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
 
 
 def kill_tree(pid: int) -> None:

@@ -51,6 +51,9 @@ class Budget:
     channels_last: bool = False
 
     def __post_init__(self) -> None:
+        listed = isinstance(self.milestones, list | tuple)
+        numbers = listed and all(isinstance(m, int | float) for m in self.milestones)
+        self._need(numbers, "milestones", "ascending fractions of the run in (0, 1)")
         object.__setattr__(self, "milestones", tuple(self.milestones))  # JSON gives a list
         if isinstance(self.epochs, float) and self.epochs.is_integer():
             object.__setattr__(self, "epochs", int(self.epochs))  # 2.0 and 2 are the same recipe
@@ -58,6 +61,8 @@ class Budget:
         self._among("schedule", SCHEDULES)
         self._among("augment", AUGMENTS)
         self._among("precision", PRECISIONS)
+        for flag in ("nesterov", "channels_last"):
+            self._need(isinstance(getattr(self, flag), bool), flag, "True or False")
         self._number("epochs", "> 0", lambda v: v > 0)
         self._number("lr", "> 0", lambda v: v > 0)
         self._number("batch", "an integer >= 2", lambda v: isinstance(v, int) and v >= 2)

@@ -30,7 +30,7 @@ def write(path: Path, net: nn.Module, optimizer, recipe: dict, rows: list[dict])
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, value in tensors.items()
     }
-    head = {"recipe": recipe, "rows": rows, "crc32": _crc32(tensors)}
+    head = {"recipe": recipe, "rows": rows, "crc32": crc32(tensors)}
     part = path.with_name(path.name + ".part")
     try:
         with part.open("wb") as file:
@@ -64,6 +64,8 @@ def read(path: Path, net: nn.Module, optimizer, recipe: dict) -> list[dict]:
 
 
 def _load(path: Path) -> tuple[dict[str, Tensor], dict]:
+    if not path.is_file():
+        raise _bad(path, "is no file")
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
@@ -72,8 +74,12 @@ def _load(path: Path) -> tuple[dict[str, Tensor], dict]:
         raise _bad(path, f"is {_kind(path)} ({error})") from None
     if "fit" not in metadata:
         raise _bad(path, "is a safetensors file that `fit` did not write")
-    head = json.loads(metadata["fit"])
-    if head["crc32"] != _crc32(tensors):
+    try:
+        head = json.loads(metadata["fit"])
+        whole = head["crc32"] == crc32(tensors)
+    except (ValueError, LookupError, TypeError):
+        whole = False
+    if not whole:
         raise _bad(path, "is damaged: its checksum is wrong")
     return tensors, head
 
@@ -105,7 +111,8 @@ def _restore(optimizer, tensors: dict[str, Tensor]) -> None:
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def _crc32(tensors: dict[str, Tensor]) -> int:
+def crc32(tensors: dict[str, Tensor]) -> int:
+    """Over the bytes of all tensors (on the CPU, contiguous), in the order of their names."""
     crc = 0
     for name in sorted(tensors):
         crc = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy(), crc)

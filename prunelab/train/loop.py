@@ -82,11 +82,12 @@ def fit(
         The history. Training flags are as found; gradients are cleared.
 
     Raises:
+        TypeError: `net`, `data` or `budget` is something else.
         ValueError: data, network and budget do not fit together, or a bad `checkpoint`.
         RuntimeError: the loss is not finite; names the first such step.
         OSError: `checkpoint` cannot be written.
     """
-    _check(net, data, seed)
+    _check(net, data, budget, seed)
     path = None if checkpoint is None else Path(checkpoint)
     with _left_as_found(net, data.train.device, budget):
         return _Run(net, data, budget, penalty, after_step, seed, progress, path).go()
@@ -179,7 +180,11 @@ class _Run:
         return evaluate(self.net, split).accuracy if len(split) else math.nan
 
 
-def _check(net: nn.Module, data: Dataset, seed: int) -> None:
+def _check(net: nn.Module, data: Dataset, budget: Budget, seed: int) -> None:
+    for name, value, kind in (("net", net, nn.Module), ("data", data, Dataset),
+                              ("budget", budget, Budget)):  # fmt: skip
+        if not isinstance(value, kind):
+            raise TypeError(f"fit: `{name}` must be a {kind.__name__}; got {type(value).__name__}")
     if len(data.train) < 2:
         raise ValueError(f"fit: `data.train` must hold at least 2 images; got {len(data.train)}")
     if not isinstance(seed, int) or seed < 0:

@@ -48,8 +48,8 @@ DEVIATIONS = [
     "images and with a fifth of an epoch of retraining at three ratios; Figures 8, 9 and 10, which "
     "need a scan for each criterion, from LeNet-5 on MNIST; Figure 6 from ResNet-20.",
     "Where all filters of a layer score the same, Figure 9 removes them in the order of their "
-    "index: in LeNet-5, APoZ after convolutions without ReLU, and mean-std of fc1, whose maps are one "
-    "pixel.",
+    "index: in LeNet-5, APoZ after convolutions without ReLU, and mean-std of fc1, whose maps are "
+    "one pixel.",
     "How the paper trained ResNet-34 on ImageNet is not stated. Our 80 epochs follow from its 20 "
     "epochs of retraining, said to be a quarter; crops, rates and batch are those of He et al. "
     "2016. One seed, a single centre crop.",

@@ -1,0 +1,94 @@
+"""shrink: the physically smaller network; masked: the same with zeros."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from prunelab.groups import Groups
+from prunelab.masks import Keep
+from prunelab.surgery.rebuilding import rebuild, tensors_of
+
+
+def shrink(net: nn.Module, groups: Groups, keep: Mapping[str, Tensor]) -> nn.Module:
+    """The network without the removed channels: plain, dense, smaller. `net` is unchanged.
+
+    Args:
+        net: the network that `groups` was traced from.
+        groups: as `prunelab.groups.trace` gives.
+        keep: group name -> (size,) bool, True = kept; groups not named stay whole.
+
+    Returns:
+        A new module of the same classes; channels keep their order.
+
+    Raises:
+        ValueError: unknown group, entry of the wrong length, or a group that would be emptied.
+
+    Source: PFEC, section 3.1, for one filter; every slice of the group goes with it.
+    """
+    cuts = _cuts(net, groups, keep)
+
+    def cut(name: str, tensor: Tensor) -> Tensor:
+        for axis, kept in cuts.get(name, {}).items():
+            tensor = tensor.index_select(axis, kept.nonzero()[:, 0].to(tensor.device))
+        return tensor
+
+    return rebuild(net, cut)
+
+
+def masked(net: nn.Module, groups: Groups, keep: Mapping[str, Tensor]) -> nn.Module:
+    """A copy in the full shape, with zeros wherever a removed channel stood.
+
+    Gives the same outputs as `shrink` (the property that guards the groups).
+    Arguments and errors as `shrink`.
+    """
+    copied = rebuild(net, lambda _, tensor: tensor)
+    masker(copied, groups, keep)()
+    return copied
+
+
+def masker(net: nn.Module, groups: Groups, keep: Mapping[str, Tensor]) -> Callable[..., None]:
+    """A function that writes those zeros into `net` in place, whenever it is called.
+
+    Its arguments are ignored, so that it can serve as `after_step` of `train.fit`.
+    Arguments and errors as `shrink`.
+    """
+    tensors = tensors_of(net)
+    zeros = [
+        (tensors[name], axis, (~kept).nonzero()[:, 0].to(tensors[name].device))
+        for name, axes in _cuts(net, groups, keep).items()
+        for axis, kept in axes.items()
+    ]
+
+    @torch.no_grad()
+    def zero(*_: object) -> None:
+        for tensor, axis, removed in zeros:
+            tensor.index_fill_(axis, removed, 0)
+
+    return zero
+
+
+def _cuts(
+    net: nn.Module, groups: Groups, keep: Mapping[str, Tensor]
+) -> dict[str, dict[int, Tensor]]:
+    """Tensor name -> axis -> (length,) bool, True = kept."""
+    keep = Keep(keep).check(groups)
+    tensors = tensors_of(net)
+    cuts: dict[str, dict[int, Tensor]] = {}
+    for name, kept in keep.items():
+        for s in groups[name].slices:
+            if s.tensor not in tensors:
+                raise ValueError(f"shrink: `net` has no tensor `{s.tensor}` of group `{name}`")
+            length = tensors[s.tensor].shape[s.axis]
+            end = s.offset + s.repeat * len(kept)
+            if length < end:
+                raise ValueError(
+                    f"shrink: `{s.tensor}` of `net` has {length} entries on axis {s.axis}, `groups`"
+                    f" need {end}: is `net` the network they were traced from?"
+                )
+            axes = cuts.setdefault(s.tensor, {})
+            mask = axes.setdefault(s.axis, torch.ones(length, dtype=torch.bool))
+            mask[s.offset : end] &= kept.repeat_interleave(s.repeat)
+    return cuts

@@ -1,0 +1,98 @@
+"""Save and load: one safetensors file a network, never a pickle."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from prunelab.masks import Keep
+from prunelab.surgery.rebuilding import rebuild, tensors_of
+from prunelab.train.checkpoint import crc32
+
+FORMAT = "prunelab-1"
+
+
+def save(small: nn.Module, keep: Mapping[str, Tensor], path: str | Path) -> None:
+    """Write a pruned network to one safetensors file, with its keep as JSON metadata.
+
+    The file appears whole or not at all.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+    path = Path(path)
+    tensors = {k: v.detach().cpu().contiguous() for k, v in tensors_of(small).items()}
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        head = {"format": FORMAT, "keep": Keep(keep).to_json(), "crc32": str(crc32(tensors))}
+        save_file(tensors, partial, head)
+        os.replace(partial, path)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise OSError(f"save: cannot write `{path}`: {error}") from error
+    finally:
+        if partial.exists():
+            partial.unlink()
+
+
+def load(net: nn.Module, path: str | Path) -> nn.Module:
+    """The pruned network that `save` wrote.
+
+    Args:
+        net: the unpruned architecture; its weights do not matter and it is unchanged.
+        path: a file written by `save`.
+
+    Returns:
+        A new module with the shapes and weights of the file, in `net`'s training mode.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a file of `save` (a pickle), a truncated or damaged one, or of another
+            architecture, as far as names, types and axes tell; of an unpruned network also by every
+            width.
+    """
+    tensors, keep = read(path)
+    own = tensors_of(net)
+    wrong = sorted(set(own) ^ set(tensors)) or [
+        k for k in own if not _fits(tensors[k], own[k]) or not (keep or _same(tensors[k], own[k]))
+    ]
+    if wrong:
+        raise ValueError(
+            f"load: `{path}` does not hold a pruned {type(net).__name__}: `{wrong[0]}` differs"
+        )
+    return rebuild(net, lambda name, t: tensors[name].to(t.device, copy=True))
+
+
+def _fits(small: Tensor, full: Tensor) -> bool:
+    """Channels can be fewer; pixels, axes and type cannot differ."""
+    same = small.dtype == full.dtype and small.shape[2:] == full.shape[2:]
+    return same and small.ndim == full.ndim and all(a <= b for a, b in zip(small.shape, full.shape))
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape
+
+
+def read(path: str | Path) -> tuple[dict[str, Tensor], Keep]:
+    """The tensors and the keep of a file written by `save`. Errors as `load`."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"load: no file `{path}`")
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+        if metadata.get("format") != FORMAT:
+            raise ValueError(f"format {metadata.get('format')!r}, not {FORMAT!r}")
+        tensors, keep = load_file(path), Keep.from_json(metadata["keep"])
+        if metadata["crc32"] != str(crc32(tensors)):
+            raise ValueError("it is damaged: its checksum is wrong")
+        return tensors, keep
+    except (safetensors.SafetensorError, ValueError, LookupError, TypeError, RuntimeError) as error:
+        line = str(error).split("\n")[0]
+        raise ValueError(
+            f"load: `{path}` is not a safetensors file written by prunelab ({line})"
+        ) from error
