@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
+from filelock import FileLock
 
 from prunelab.study import notebook, recipes, series
 from prunelab.study.committed import committed
@@ -354,3 +355,11 @@ def test_workers_on_cuda_take_the_devices_in_turn(project, monkeypatch):
 def test_presets_are_those_of_the_recipes():
     assert PRESETS == recipes.PRESETS
     assert set(recipes.SEEDS) == set(PRESETS)
+
+
+def test_two_runs_do_not_share_a_folder(project):
+    add_notebook(project, "00-first", "1 + 1")
+    out = plan(device="cpu", root=project).out
+    with FileLock(out / "run.lock"), pytest.raises(OSError, match="run: another run writes to '"):
+        run(project)
+    assert [r.status for r in run(project)] == ["ok"]

@@ -135,11 +135,3 @@ def _literal(text: str) -> Any:
     with contextlib.suppress(ValueError, SyntaxError):
         return ast.literal_eval(text)
     return text
-
-
-def is_state(found: object) -> bool:
-    """Whether this is what `state.json` of a run holds: notebook -> how it ended."""
-    needed = {"status", "seconds"}
-    return isinstance(found, dict) and all(
-        isinstance(entry, dict) and needed <= set(entry) for entry in found.values()
-    )

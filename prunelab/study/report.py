@@ -20,8 +20,9 @@ from typing import Any
 import jinja2
 
 from prunelab.study import notebook
-from prunelab.study.notebook import Notebook, is_state
+from prunelab.study.notebook import Notebook
 from prunelab.study.page import Table, figures, table
+from prunelab.study.state import is_state
 from prunelab.study.worker import write_atomically
 
 PACKAGES = ("prunelab", "torch", "torchvision", "numpy", "pandas", "matplotlib")

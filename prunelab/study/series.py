@@ -8,7 +8,6 @@ papermill executes one notebook. What it lacks is around it: names checked befor
 from __future__ import annotations
 
 import contextlib
-import datetime
 import json
 import queue
 import subprocess
@@ -17,14 +16,16 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from prunelab.study.committed import committed
-from prunelab.study.notebook import Notebook, is_state
+from prunelab.study.notebook import Notebook
 from prunelab.study.plan import Plan, gpus, plan, refreshing
+from prunelab.study.state import State
 from prunelab.study.worker import kill_tree, one_line, write_atomically
 
 DIED = "the worker died"
@@ -70,7 +71,13 @@ def run(
 
 def carry_out(plan: Plan, *, progress: bool = True) -> list[Result]:
     """`run` for a `Plan` that is made already."""
-    return _Runner(plan, progress).run()
+    try:
+        with FileLock(plan.out / "run.lock", timeout=0):  # the system frees it after a kill
+            return _Runner(plan, progress).run()
+    except Timeout:
+        raise OSError(
+            f"run: another run writes to '{plan.out}'; wait for it, or give another `out`"
+        ) from None
 
 
 class _Runner:
@@ -201,28 +208,6 @@ class _Runner:
         executed = json.loads(self._target(book).read_text(encoding="utf-8"))
         text = json.dumps(committed(executed, places), indent=1, ensure_ascii=False)
         write_atomically(book.path, text + "\n")
-
-
-class State:
-    """What is finished: `state.json`, notebook -> hash, status, seconds, and how it was run."""
-
-    def __init__(self, path: Path):
-        self.path = path
-        self.lock = threading.Lock()
-        self.entries: dict[str, dict] = {}
-        with contextlib.suppress(FileNotFoundError, ValueError):  # unreadable: all runs again
-            found = json.loads(path.read_text(encoding="utf-8"))
-            self.entries = found if is_state(found) else {}
-
-    def put(self, result: Result, plan: Plan, key: str) -> None:
-        """Record one result; the file is replaced at once."""
-        date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        entry = {**asdict(result), "hash": key, "preset": plan.preset, "device": plan.device}
-        del entry["name"], entry["before"]
-        with self.lock:
-            self.entries[result.name] = {**entry, "date": date}
-            text = json.dumps(self.entries, indent=1, sort_keys=True)
-            write_atomically(self.path, text + "\n")
 
 
 def _start(book: Notebook, environment: dict[str, str], log) -> subprocess.Popen:
