@@ -155,16 +155,11 @@ def _data(options: argparse.Namespace) -> int:
             print(f"{name:<14}  {_whereabouts(name, options.data_root)}")
         return 0
     found = data.load(options.name, root=options.data_root)
-    place = f" {_whereabouts(options.name, options.data_root)}" if _is_public(options.name) else ""
+    public = options.name in sources.READERS
+    place = f" {_whereabouts(options.name, options.data_root)}" if public else ""
     sizes = ", ".join(f"{len(getattr(found, s))} {s}" for s in ("train", "val", "test"))
     print(f"{options.name}: verified{place}, checksum {found.checksum}, images: {sizes}")
     return 0
-
-
-def _is_public(name: str) -> bool:
-    from prunelab.data import sources
-
-    return name in sources.READERS
 
 
 def _whereabouts(name: str, root: str | None) -> str:

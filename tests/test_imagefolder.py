@@ -71,6 +71,21 @@ def test_a_file_that_is_no_image_is_named(photos):
     fails(ValueError, str(photos / "val/dog/b.png"), "not an image", name=f"imagefolder:{photos}")
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda png: png.replace(b"IDAT", b"IDA!"),  # PIL's SyntaxError
+        lambda png: b"P6\n2 x\n255\n",  # PIL's ValueError
+        lambda png: png[: len(png) // 2],  # PIL's OSError
+        lambda png: b"P6\n100000 100000\n255\n",  # PIL's DecompressionBombError
+    ],
+)
+def test_a_damaged_image_is_named(damage, photos):
+    path = photos / "val/dog/b.png"
+    path.write_bytes(damage(path.read_bytes()))
+    fails(ValueError, f"cannot read the image '{path}'", name=f"imagefolder:{photos}")
+
+
 def test_the_first_images_of_a_folder_hold_many_classes():
     data = load(f"imagefolder:{need('imagenette2-224-subset') / 'imagenette2-224-subset'}")
     for split in (data.train, data.val, data.test):

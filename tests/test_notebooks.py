@@ -60,7 +60,7 @@ def test_notebooks_are_committed_as_executed(path):
     assert not [
         c for c in cells for t in c["metadata"].get("tags", []) if t == "injected-parameters"
     ]
-    assert path.stat().st_size <= 1_200_000
+    assert path.stat().st_size <= 800_000
 
 
 @EACH

@@ -1,5 +1,7 @@
 """The runner of the numbered series, on small toy notebooks in projects made for the test."""
 
+import base64
+import io
 import json
 import signal
 import subprocess
@@ -9,9 +11,11 @@ import time
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import psutil
 import pytest
 from filelock import FileLock
+from PIL import Image
 
 from prunelab.study import notebook, recipes, series
 from prunelab.study.committed import committed
@@ -363,3 +367,16 @@ def test_two_runs_do_not_share_a_folder(project):
     with FileLock(out / "run.lock"), pytest.raises(OSError, match="run: another run writes to '"):
         run(project)
     assert [r.status for r in run(project)] == ["ok"]
+
+
+def test_a_committed_picture_is_small_and_looks_the_same():
+    raw, shade = io.BytesIO(), np.linspace(0, 255, 200, dtype=np.uint8)
+    Image.fromarray(np.stack([np.tile(shade, (200, 1))] * 3, 2)).save(raw, "PNG")
+    data = {"image/png": base64.b64encode(raw.getvalue()).decode()}
+    output = nbformat.v4.new_output("display_data", data=data)
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1", outputs=[output])])
+    (clean,) = committed(book, {})["cells"][0]["outputs"]
+    with Image.open(io.BytesIO(base64.b64decode(clean["data"]["image/png"]))) as image:
+        assert image.mode == "P"
+        assert abs(np.asarray(image.convert("L")).astype(int) - shade).max() <= 2
+    assert committed(book, {}) == committed(committed(book, {}), {})

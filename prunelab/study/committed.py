@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 from collections.abc import Mapping
 from typing import Any
+
+from PIL import Image
 
 from prunelab.study.worker import DROPPED_TAGS, tags_of, text_of
 
@@ -15,7 +19,7 @@ def committed(notebook: Mapping[str, Any], places: Mapping[str, str]) -> dict[st
     """The form of an executed notebook that goes into git: outputs kept, traces of the run gone.
 
     papermill's cell and metadata, timings, widget state, progress bars and machine paths go;
-    execution counts become 1..n. The same run therefore gives the same file.
+    execution counts become 1..n; pictures have 256 colours. So the same run gives the same file.
 
     Args:
         notebook: as executed.
@@ -47,7 +51,19 @@ def _committed_output(output: Mapping, count: int, places: Mapping[str, str]) ->
         output["execution_count"] = count
     if "data" in output:
         output["data"].pop(WIDGET_VIEW, None)
+        if "image/png" in output["data"]:
+            output["data"]["image/png"] = _in_256_colours(output["data"]["image/png"])
     return output
+
+
+def _in_256_colours(picture: str) -> str:
+    """A PNG in base64, in a third of its size; to the eye a plot is the same."""
+    small = io.BytesIO()
+    with Image.open(io.BytesIO(base64.b64decode(picture))) as image:
+        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
+            small, "PNG", optimize=True
+        )
+    return base64.b64encode(small.getvalue()).decode()
 
 
 def _replace(value: Any, places: Mapping[str, str]) -> Any:

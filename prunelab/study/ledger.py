@@ -24,6 +24,7 @@ from prunelab.study import tasks
 from prunelab.study.circumstances import circumstances
 from prunelab.study.recipes import Recipe, plain
 from prunelab.study.work import Work
+from prunelab.study.worker import write_atomically
 
 PROJECT = Path(__file__).resolve().parents[2]
 COMMITTED = PROJECT / "data" / "ledger"
@@ -212,8 +213,7 @@ def trained(
         place.mkdir(parents=True, exist_ok=True)
         extra = _train(net, recipe, data, progress, partial)
         surgery.save(net, Keep(), done)
-        notes.with_suffix(".part").write_text(json.dumps(extra))
-        os.replace(notes.with_suffix(".part"), notes)
+        write_atomically(notes, json.dumps(extra))
         partial.unlink(missing_ok=True)
     return net, extra
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+
+from prunelab.study.worker import write_atomically
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,7 @@ class Work:
         if self.folder is None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self._points.with_suffix(".part")
-        partial.write_text(json.dumps(points))
-        os.replace(partial, self._points)
+        write_atomically(self._points, json.dumps(points))
 
     def done(self) -> None:
         """Forget what is half done: the measurement is in the ledger."""

@@ -58,7 +58,7 @@ def load(net: nn.Module, path: str | Path) -> nn.Module:
     tensors, keep = read(path)
     own = tensors_of(net)
     wrong = sorted(set(own) ^ set(tensors)) or [
-        k for k in own if not _fits(tensors[k], own[k]) or not (keep or _same(tensors[k], own[k]))
+        k for k in own if not _fits(tensors[k], own[k], exactly=not keep)
     ]
     if wrong:
         raise ValueError(
@@ -67,14 +67,12 @@ def load(net: nn.Module, path: str | Path) -> nn.Module:
     return rebuild(net, lambda name, t: tensors[name].to(t.device, copy=True))
 
 
-def _fits(small: Tensor, full: Tensor) -> bool:
-    """Channels can be fewer; pixels, axes and type cannot differ."""
+def _fits(small: Tensor, full: Tensor, exactly: bool) -> bool:
+    """Channels can be fewer, unless `exactly`; pixels, axes and type cannot differ."""
     same = small.dtype == full.dtype and small.shape[2:] == full.shape[2:]
+    if exactly:
+        return same and small.shape == full.shape
     return same and small.ndim == full.ndim and all(a <= b for a, b in zip(small.shape, full.shape))
-
-
-def _same(a: Tensor, b: Tensor) -> bool:
-    return a.shape == b.shape
 
 
 def read(path: str | Path) -> tuple[dict[str, Tensor], Keep]:
