@@ -122,8 +122,9 @@ def panels(
                 ax.legend(loc="lower left")
         for ax in axes.flat[len(values) :]:
             ax.set_visible(False)
-        for ax in axes.flat:
-            last = ax.get_subplotspec().rowspan.stop == rows
+        for place, ax in enumerate(axes.flat):
+            last = place + columns >= len(values)  # nothing is drawn below it
+            ax.tick_params(labelbottom=last)
             ax.set_xlabel(ax.get_xlabel() if last else "")
             ax.set_ylabel(ax.get_ylabel() if ax.get_subplotspec().is_first_col() else "")
         if by == "criterion":
