@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from prunelab import widgets
+from prunelab import plots, widgets
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_an_error_appears_in_the_widget(points, monkeypatch):
     def broken(*_):
         raise RuntimeError("no picture today")
 
-    monkeypatch.setattr(widgets.plots, "one_layer", broken)
+    monkeypatch.setattr(plots, "one_layer", broken)
     box.ratio.value = 0.9
     assert "no picture today" in box.text.value
 

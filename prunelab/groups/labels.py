@@ -156,7 +156,9 @@ def fix(op: Op, why: str) -> object:
     """Fix every channel that enters; what comes out carries none."""
     for x in op.tracked:
         op.evidence.fix(thin(x.labels).numpy(), why)
-    return pytree.tree_map(lambda o: blank(op, o.shape, why), op.out)
+    return pytree.tree_map(
+        lambda o: blank(op, o.shape, why) if isinstance(o, Tensor) else None, op.out
+    )
 
 
 def network_input(evidence: Evidence, x: Tensor) -> Tracked:

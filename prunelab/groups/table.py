@@ -125,7 +125,11 @@ def apply(
         return _counted(op)
     if not op.tracked:
         return _untracked(op)
-    return pytree.tree_map(Tracked, out, (rule or unknown)(op))
+    return pytree.tree_map(_tracked, out, (rule or unknown)(op))
+
+
+def _tracked(out: object, labels: Tensor | None) -> object:
+    return Tracked(out, labels) if isinstance(out, Tensor) else out
 
 
 def _counted(op: Op) -> object:

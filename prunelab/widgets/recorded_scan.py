@@ -1,27 +1,14 @@
-"""Widgets: controls that call plots. Built from `observe`, `Image` and `HTML` only.
-
-`interact` and `Output` swallow exceptions and hang under papermill, so they are not used. An error
-in a handler is shown in the widget's text.
-"""
+"""One recorded scan: pick a layer and a ratio, read the accuracy."""
 
 from __future__ import annotations
 
 import html
-import io
-from collections.abc import Callable
 
 import ipywidgets as w
 import pandas as pd
-from matplotlib.figure import Figure
 
 from prunelab import plots
-
-
-def png(fig: Figure) -> bytes:
-    """The figure as PNG bytes."""
-    buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=100)
-    return buffer.getvalue()
+from prunelab.widgets.frame import png, shown
 
 
 def recorded_scan(points: pd.DataFrame) -> w.VBox:
@@ -52,7 +39,7 @@ def recorded_scan(points: pd.DataFrame) -> w.VBox:
         picture.value = png(plots.one_layer(points, layer.value, ratio.value))
 
     for control in (layer, ratio):
-        control.observe(_shown(draw, text), "value")
+        control.observe(shown(draw, text), "value")
     draw()
     box = w.VBox([w.HBox([layer, ratio]), text, picture])
     box.layer, box.ratio, box.text, box.picture = layer, ratio, text, picture
@@ -67,15 +54,3 @@ def _sentence(row: pd.Series) -> str:
         f"the change {low:+.1f} to {high:+.1f} points). {int(row.params):,} parameters, "
         f"{int(row.macs):,} MACs."
     )
-
-
-def _shown(handler: Callable, text: w.HTML) -> Callable:
-    """The handler, with any error in the widget's text instead of nowhere."""
-
-    def run(change: object) -> None:
-        try:
-            handler(change)
-        except Exception as error:
-            text.value = f"<b style='color:#D55E00'>error</b>: {html.escape(str(error))}"
-
-    return run

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 import torch
@@ -12,13 +11,12 @@ from tqdm import tqdm
 
 from prunelab import cost, scores, surgery
 from prunelab.data import Split
-from prunelab.groups import Group, Groups, trace
-from prunelab.train import Evaluation, evaluate
+from prunelab.groups import Groups, trace
+from prunelab.sensitivity.criteria import Criterion, ranking
+from prunelab.sensitivity.points import outcome
+from prunelab.train import evaluate
 
 COLUMNS = "group ratio kept correct accuracy low high loss params macs".split()
-Z95 = 1.959963984540054  # the 97.5% quantile of the normal distribution
-
-Criterion = str | Mapping[str, Tensor] | Callable[[Group], Tensor]
 
 
 def scan(
@@ -79,31 +77,6 @@ def scan(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def outcome(before: Evaluation, after: Evaluation) -> dict[str, float]:
-    """The columns correct, accuracy, low, high and loss of one point of a scan."""
-    low, high = paired_interval(before.correct, after.correct)
-    return {
-        "correct": int(after.correct.sum()),
-        "accuracy": after.accuracy,
-        "low": low,
-        "high": high,
-        "loss": after.loss,
-    }
-
-
-def paired_interval(before: Tensor, after: Tensor) -> tuple[float, float]:
-    """95% interval of the change of accuracy, from (N,) correct-flags on the same images.
-
-    Each image changes by -1, 0 or +1; the interval is the mean plus and minus 1.96 standard errors.
-    Half an image is added on either side, so that no change at all still has a width.
-    """
-    change = after.double() - before.double()
-    n = len(change)
-    spread = Z95 * float(change.std(correction=0)) / math.sqrt(n) + 0.5 / n
-    mean = float(change.mean())
-    return max(-1.0, mean - spread), min(1.0, mean + spread)
-
-
 def _check_ratios(ratios: Sequence[float]) -> None:
     for ratio in ratios:
         scores.check_ratio("scan", ratio)
@@ -116,45 +89,3 @@ def _groups(net: nn.Module, example: Tensor, groups: Groups | Iterable[str] | No
         return groups
     found = trace(net, example)
     return found if groups is None else found.select(groups)
-
-
-def ranking(net: nn.Module, groups: Groups, criterion: Criterion) -> dict[str, Tensor]:
-    """Group name -> (size,) scores, as `scan` uses them. Arguments and errors as `scan`."""
-    return {name: _scores(net, group, criterion) for name, group in groups.items()}
-
-
-def _scores(net: nn.Module, group: Group, criterion: Criterion) -> Tensor:
-    if isinstance(criterion, str):
-        score = _named(net, group, criterion)
-    elif isinstance(criterion, Mapping):
-        if group.name not in criterion:
-            raise ValueError(f"scan: `criterion` has no scores for group `{group.name}`")
-        score = criterion[group.name]
-    elif callable(criterion):
-        score = criterion(group)
-    else:
-        raise TypeError(
-            "scan: `criterion` must be a name, scores by group or a function,"
-            f" got {type(criterion).__name__}"
-        )
-    score = torch.as_tensor(score)
-    if score.shape != (group.size,) or not score.isfinite().all():
-        raise ValueError(
-            f"scan: `criterion` must give {group.size} finite scores for `{group.name}`,"
-            f" got shape {tuple(score.shape)} with {int((~score.isfinite()).sum())} not finite"
-        )
-    return score
-
-
-def _named(net: nn.Module, group: Group, criterion: str) -> Tensor:
-    if criterion in scores.NORMS:
-        return scores.group_norm(group, net.state_dict(), scores.NORMS[criterion])
-    if criterion == "largest":
-        return -scores.group_norm(group, net.state_dict())
-    if criterion == "random":  # one fixed order per group, so that ratios are nested
-        seed = sum(group.name.encode())
-        return torch.rand(group.size, generator=torch.Generator().manual_seed(seed))
-    options = ", ".join([*scores.NORMS, "largest", "random"])
-    raise ValueError(
-        f"scan: `criterion` must be one of {options}, scores or a function; got {criterion!r}"
-    )

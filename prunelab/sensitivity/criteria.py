@@ -1,0 +1,55 @@
+"""Criteria: scores of the channels of a group, by name, by mapping or by function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from prunelab import scores
+from prunelab.groups import Group, Groups
+
+Criterion = str | Mapping[str, Tensor] | Callable[[Group], Tensor]
+
+
+def ranking(net: nn.Module, groups: Groups, criterion: Criterion) -> dict[str, Tensor]:
+    """Group name -> (size,) scores, as `scan` uses them. Arguments and errors as `scan`."""
+    return {name: _scores(net, group, criterion) for name, group in groups.items()}
+
+
+def _scores(net: nn.Module, group: Group, criterion: Criterion) -> Tensor:
+    if isinstance(criterion, str):
+        score = _named(net, group, criterion)
+    elif isinstance(criterion, Mapping):
+        if group.name not in criterion:
+            raise ValueError(f"scan: `criterion` has no scores for group `{group.name}`")
+        score = criterion[group.name]
+    elif callable(criterion):
+        score = criterion(group)
+    else:
+        raise TypeError(
+            "scan: `criterion` must be a name, scores by group or a function,"
+            f" got {type(criterion).__name__}"
+        )
+    score = torch.as_tensor(score)
+    if score.shape != (group.size,) or not score.isfinite().all():
+        raise ValueError(
+            f"scan: `criterion` must give {group.size} finite scores for `{group.name}`,"
+            f" got shape {tuple(score.shape)} with {int((~score.isfinite()).sum())} not finite"
+        )
+    return score
+
+
+def _named(net: nn.Module, group: Group, criterion: str) -> Tensor:
+    if criterion in scores.NORMS:
+        return scores.group_norm(group, net.state_dict(), scores.NORMS[criterion])
+    if criterion == "largest":
+        return -scores.group_norm(group, net.state_dict())
+    if criterion == "random":  # one fixed order per group, so that ratios are nested
+        seed = sum(group.name.encode())
+        return torch.rand(group.size, generator=torch.Generator().manual_seed(seed))
+    options = ", ".join([*scores.NORMS, "largest", "random"])
+    raise ValueError(
+        f"scan: `criterion` must be one of {options}, scores or a function; got {criterion!r}"
+    )

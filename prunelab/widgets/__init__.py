@@ -1,0 +1,10 @@
+"""Widgets: controls that call plots. Built from `observe`, `Image` and `HTML` only.
+
+`interact` and `Output` swallow exceptions and hang under papermill, so they are not used. An error
+in a handler is shown in the widget's text.
+"""
+
+from prunelab.widgets.frame import png, shown
+from prunelab.widgets.recorded_scan import recorded_scan
+
+__all__ = ["png", "recorded_scan", "shown"]
