@@ -1,6 +1,7 @@
 """Which tensor axes carry the same channel: found by tracing, kept as plain data."""
 
+from prunelab.groups.flow import Flow, Place
 from prunelab.groups.group import Group, Groups, Slice
-from prunelab.groups.trace import trace
+from prunelab.groups.trace import flow, trace
 
-__all__ = ["Group", "Groups", "Slice", "trace"]
+__all__ = ["Flow", "Group", "Groups", "Place", "Slice", "flow", "trace"]

@@ -9,6 +9,7 @@ components of atoms are channels, and channels seen at the same sites form a gro
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -16,6 +17,15 @@ from scipy.sparse.csgraph import connected_components
 
 from prunelab.groups.group import IN, OUT, Group, Groups, Slice
 from prunelab.groups.residual import Site, residual_roles
+
+
+@dataclass(frozen=True)
+class Members:
+    """What `groups` decided: the kind of each atom, its channel of that kind, kind -> group."""
+
+    kind: np.ndarray
+    order: np.ndarray
+    names: dict[int, str]
 
 
 class Evidence:
@@ -29,6 +39,7 @@ class Evidence:
         self.added: list[np.ndarray] = []
         self._pairs: list[np.ndarray] = []
         self._named: dict[object, np.ndarray] = {}
+        self._members = Members(*[np.zeros(0, np.int64)] * 2, {})
 
     def atoms(self, key: object, n: int) -> np.ndarray:
         """(n,) atoms; the same key gives the same ones: a layer that runs twice writes one set."""
@@ -67,7 +78,8 @@ class Evidence:
         sites = [Site(s.tensor, s.axis, s.role, channel[s.atoms]) for s in self.sites.values()]
         kind = _kinds(sites, channel.max(initial=-1) + 1)
         kind[list(fixed)] = -1
-        groups, ragged = _assemble(sites, kind)
+        groups, ragged, order, names = _assemble(sites, kind)
+        self._members = Members(kind[channel], order[channel], names)
         shown = _reasons(sites, lambda c: fixed.get(c) or ragged.get(int(kind[c])))
         added = set(channel[np.concatenate(self.added)].tolist()) if self.added else set()
         names = {g.name for g in groups}
@@ -76,6 +88,12 @@ class Evidence:
             {k: v for k, v in (shown | self.refused).items() if k not in names},
             **(residual_roles(sites, added) if added else {}),
         )
+
+    def carried(self, group: str, atoms: np.ndarray) -> np.ndarray:
+        """(n,) the channel of `group` that each atom is, or -1. After `groups`."""
+        of_atom = self._members
+        kinds = [kind for kind, name in of_atom.names.items() if name == group]
+        return np.where(np.isin(of_atom.kind[atoms], kinds), of_atom.order[atoms], -1)
 
     def _channels(self) -> np.ndarray:
         """(count,) the connected component of each atom."""
@@ -112,8 +130,13 @@ def _kinds(sites: list[Site], channels: int) -> np.ndarray:
     return np.unique(total, return_inverse=True)[1].reshape(-1)
 
 
-def _assemble(sites: list[Site], kind: np.ndarray) -> tuple[list[Group], dict[int, str]]:
-    """Groups of the free kinds, and kind -> reason for those that cannot be written as slices."""
+def _assemble(
+    sites: list[Site], kind: np.ndarray
+) -> tuple[list[Group], dict[int, str], np.ndarray, dict[int, str]]:
+    """Groups of the free kinds, and kind -> reason for those that cannot be written as slices.
+
+    Then the place of each channel in its group, and kind -> name of the group.
+    """
     order = np.full(len(kind), -1)
     size: dict[int, int] = {}
     name: dict[int, str] = {}
@@ -140,7 +163,7 @@ def _assemble(sites: list[Site], kind: np.ndarray) -> tuple[list[Group], dict[in
         if not any(s.role == OUT for s in found):
             ragged.setdefault(k, "no layer writes it")
     taken: set[str] = set()
-    groups = []
+    groups, names = [], {}
     for k in size:
         if k in ragged:
             continue
@@ -149,7 +172,8 @@ def _assemble(sites: list[Site], kind: np.ndarray) -> tuple[list[Group], dict[in
             label = f"{label}[{slices[k][0].offset}:]"
         taken.add(label)
         groups.append(Group(label, size[k], tuple(slices[k])))
-    return groups, ragged
+        names[k] = label
+    return groups, ragged, order, names
 
 
 def _runs(kinds: np.ndarray, order: np.ndarray) -> list[tuple[int, int, np.ndarray]]:

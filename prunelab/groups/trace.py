@@ -16,6 +16,7 @@ from torch.utils import _pytree as pytree
 from prunelab import meta
 from prunelab.groups import labels, table
 from prunelab.groups.evidence import Evidence
+from prunelab.groups.flow import Flow
 from prunelab.groups.group import Groups
 
 
@@ -36,6 +37,14 @@ def trace(net: nn.Module, example: Tensor) -> Groups:
         TypeError: `example` is not a tensor, or `net` is no module.
         ValueError: torch.fx cannot follow `net`, or `example` does not fit it.
     """
+    return flow(net, example).groups
+
+
+def flow(net: nn.Module, example: Tensor) -> Flow:
+    """The groups together with the graph in which they were found.
+
+    Arguments and errors as `trace`.
+    """
     if not isinstance(net, nn.Module):
         raise TypeError(f"trace: `net` must be a torch.nn.Module, got {type(net).__name__}")
     if not isinstance(example, Tensor):
@@ -47,10 +56,10 @@ def trace(net: nn.Module, example: Tensor) -> Groups:
     twin = meta.twin(net)
     evidence = Evidence()
     x = torch.empty(2, *example.shape[1:], dtype=example.dtype, device="meta")
-    used = follow(twin.eval(), x, evidence)
+    graph, labelled, used = follow(twin.eval(), x, evidence)
     if any(name not in used for name, _ in twin.named_parameters()):  # auxiliary classifiers
         follow(twin.train(), x, evidence)
-    return evidence.groups()
+    return Flow(graph, twin, evidence.groups(), labelled, evidence)
 
 
 class _Tracer(fx.Tracer):
@@ -69,8 +78,14 @@ def _graph(net: nn.Module) -> tuple[fx.Graph, dict[str, nn.Module]]:
     return graph, modules
 
 
-def follow(net: nn.Module, x: Tensor, evidence: Evidence) -> set[str]:
-    """Run the graph of `net` on meta tensors with labels; returns the parameters it used."""
+def follow(
+    net: nn.Module, x: Tensor, evidence: Evidence
+) -> tuple[fx.Graph, dict[str, object], set[str]]:
+    """Run the graph of `net` on meta tensors with labels.
+
+    Returns:
+        The graph, node name -> what came out of it, and the names of the parameters it used.
+    """
     graph, modules = _graph(net)
     names = labels.Names(net)
     env: dict[fx.Node, object] = {}
@@ -99,7 +114,8 @@ def follow(net: nn.Module, x: Tensor, evidence: Evidence) -> set[str]:
                     f" ({type(net).__name__}) at `{node.target}`: {_line(error)}"
                 ) from error
     owned = {f"{path}.{k}" for path, m in modules.items() for k, _ in m.named_parameters()}
-    return owned | {n.target for n in graph.nodes if n.op == "get_attr"}
+    used = owned | {n.target for n in graph.nodes if n.op == "get_attr"}
+    return graph, {node.name: value for node, value in env.items()}, used
 
 
 def _attribute(net: nn.Module, target: str, names: labels.Names) -> object:

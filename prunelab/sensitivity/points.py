@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from torch import Tensor
 
@@ -29,8 +30,36 @@ def paired_interval(before: Tensor, after: Tensor) -> tuple[float, float]:
     Each image changes by -1, 0 or +1; the interval is the mean plus and minus 1.96 standard errors.
     Half an image is added on either side, so that no change at all still has a width.
     """
-    change = after.double() - before.double()
+    return _interval(after.double() - before.double())
+
+
+def _interval(change: Tensor) -> tuple[float, float]:
     n = len(change)
     spread = Z95 * float(change.std(correction=0)) / math.sqrt(n) + 0.5 / n
     mean = float(change.mean())
     return max(-1.0, mean - spread), min(1.0, mean + spread)
+
+
+def settled(correct: Mapping[str, Tensor], margin: float = 0.005) -> dict:
+    """How sure the ranking of groups is, from least to most sensitive.
+
+    Groups are ranked by their mean accuracy over the ratios. Two neighbours are settled if the 95%
+    interval of their difference, paired on the same images, leaves out zero (they differ) or lies
+    within the margin (they are as good as equal).
+
+    Args:
+        correct: group -> (ratios, N) correct-flags on the same images.
+        margin: difference of accuracy that counts as none.
+
+    Returns:
+        order (group names), sure (share of neighbours that are settled), settled (all are), images.
+    """
+    share = {name: flags.double().mean(0) for name, flags in correct.items()}
+    order = sorted(share, key=lambda name: -float(share[name].mean()))
+    sure = []
+    for a, b in zip(order, order[1:]):
+        low, high = _interval(share[a] - share[b])
+        sure.append(low > 0 or max(-low, high) < margin)
+    images = next(iter(correct.values())).shape[1]
+    found = sum(sure) / len(sure) if sure else 1.0
+    return {"order": order, "sure": found, "settled": all(sure), "images": images}

@@ -1,22 +1,34 @@
-"""Sensitivity: prune one group alone, at growing ratios, and see what the accuracy does."""
+"""scan(): each group alone at growing ratios, exactly as pruning and evaluating it would say."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from prunelab import cost, scores, surgery
+from prunelab import groups as tracing
+from prunelab import scores
 from prunelab.data import Split
-from prunelab.groups import Groups, trace
+from prunelab.groups import Flow, Groups
 from prunelab.sensitivity.criteria import Criterion, ranking
-from prunelab.sensitivity.points import outcome
-from prunelab.train import evaluate
+from prunelab.sensitivity.measuring import WHOLE, Bench, measure, merged
+from prunelab.sensitivity.passes import Job, Judged
+from prunelab.sensitivity.points import outcome, settled
+from prunelab.sensitivity.price import price
+from prunelab.sensitivity.program import Program
+from prunelab.sensitivity.recalibration import recalibrated
+from prunelab.sensitivity.store import Store
+from prunelab.train import Evaluation
+from prunelab.train.evaluation import check_device
 
 COLUMNS = "group ratio kept correct accuracy low high loss params macs".split()
+SEEN = "correct accuracy low high loss".split()
+
+Point = tuple[str, float]
 
 
 def scan(
@@ -26,31 +38,108 @@ def scan(
     ratios: Sequence[float],
     groups: Groups | Iterable[str] | None = None,
     criterion: Criterion = "l1",
+    images: int | None = None,
+    recalibrate: Split | None = None,
+    bfloat16: bool = False,
+    cache: str | Path | bool | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Prune each group alone at each ratio, and evaluate the really shrunk network.
+    """Prune each group alone at each ratio, and evaluate what is left.
+
+    Exact: every image gets the answer that the really shrunk network gives. Fast: a batch goes
+    forward once; then, for each group, only what depends on it runs again, with kept channels only.
 
     Args:
-        net: a trained network; unchanged.
+        net: a trained network; a copy is measured, in evaluation mode.
         split: the images to evaluate on.
         ratios: fractions removed, rising, each in [0, 1).
         groups: the groups to scan, or their names; None = all that `trace` finds.
         criterion: "l1", "l2", or "largest", "random" (PFEC's controls); or scores by group name; or
             a function score(group) -> (size,). The smallest scores go first.
-        progress: show a bar.
+        images: begin with this many images, drawn at random, and double until the ranking of the
+            groups is settled (see `settled`); None = all.
+        recalibrate: calibration images: also measure with batch norms re-estimated on them, in
+            columns correct_bn, accuracy_bn, low_bn, high_bn, loss_bn.
+        bfloat16: compute in bfloat16; attrs["changed"] counts the whole network's answers that
+            differ from float32's.
+        cache: folder where answers are kept by content, so that more ratios, groups or images cost
+            only what is new and a killed scan goes on; False = nowhere; None = `$PRUNELAB_CACHE`,
+            or data/cache/scans.
+        progress: show a bar with the time left.
 
     Returns:
         One row per (group, ratio): group, ratio, kept (channels), correct (images), accuracy, low
         and high (95% interval of the accuracy's change against the unpruned network, paired on the
-        same images), loss, params, macs (of the shrunk network).
+        same images), loss, params, macs (of the shrunk network). Its `attrs` hold `whole` (the
+        unpruned network), `price` (exact costs of all combinations), `ranking` (its certainty) and
+        `close` (answers that rounding could change: two logits within 1e-5 of their size).
 
     Raises:
         ValueError: ratios not rising or outside [0, 1), an unknown group or criterion, scores that
-            are missing, of the wrong length or not finite, an empty split.
+            are missing, of the wrong length or not finite, an empty split, labels that are no
+            classes, groups of another network.
         TypeError: an argument is of another kind.
 
     Source: PFEC, section 3.2 and Figure 2(b).
     """
+    ratios = _check(net, split, ratios, groups, images)
+    example, _ = split.batch(slice(0, 1))
+    flow = tracing.flow(net, example)
+    groups = _groups(flow, groups)
+    order = ranking(net, groups, criterion)
+    dtype = torch.bfloat16 if bfloat16 else torch.float32
+    program = Program(net, flow, dtype=dtype)
+    jobs = [Job(g, program.plan(g), _keeps(order[g], g, ratios)) for g in groups]
+    content = (type(net).__name__, str(flow.graph), net, split)
+    bench = Bench(program, jobs, split, Store.at(cache, *content, str(dtype)))
+    seen, index = _grow(bench, images, progress)
+    table = _table(seen, groups, ratios)
+    prices = price(net, example, groups)
+    costs = [prices({g: kept}) for g, kept in zip(table.group, table.kept)]
+    table[["params", "macs"]] = pd.DataFrame(costs, columns=["params", "macs"], dtype="int64")
+    if recalibrate is not None:
+        renewed, change = recalibrated(net, tracing.flow(net, example), jobs, recalibrate)
+        plans = [Job(job.group, renewed.plan(job.group), job.keeps) for job in jobs]
+        store = Store.at(cache, *content, "recalibrated", recalibrate)
+        again = _all(Bench(renewed, plans, split, store, change), index, progress, "batch norm")
+        more = _table(again, groups, ratios)[SEEN].add_suffix("_bn")
+        table = pd.concat([table, more], axis=1)
+    base = seen[WHOLE]
+    params, macs = prices()
+    whole = {"accuracy": float(base.correct.double().mean()), "loss": base.loss / len(index)}
+    whole |= {"correct": int(base.correct.sum()), "images": len(index)}
+    table.attrs = {
+        "whole": whole | {"params": params, "macs": macs},
+        "price": prices.to_dict(),
+        "ranking": settled(_flags(seen, groups, ratios)) if groups else None,
+        "close": sum(int(judged.close.sum()) for judged in seen.values()),
+        "changed": _changed(net, example, split, index, base) if bfloat16 else 0,
+    }
+    return table
+
+
+def answers(
+    net: nn.Module, split: Split, **options: object
+) -> dict[Point | str, tuple[Tensor, Tensor]]:
+    """(correct, close) flags of each (group, ratio), and of the whole network under "whole".
+
+    Arguments and errors as `scan`, without images, recalibrate and cache; the images stand in the
+    split's order.
+    """
+    ratios = _check(net, split, options["ratios"], options.get("groups"), None)
+    example, _ = split.batch(slice(0, 1))
+    flow = tracing.flow(net, example)
+    groups = _groups(flow, options.get("groups"))
+    order = ranking(net, groups, options.get("criterion", "l1"))
+    dtype = torch.bfloat16 if options.get("bfloat16") else torch.float32
+    program = Program(net, flow, dtype=dtype)
+    jobs = [Job(g, program.plan(g), _keeps(order[g], g, ratios)) for g in groups]
+    bench = Bench(program, jobs, split, Store(None))
+    seen = _all(bench, torch.arange(len(split)), False, "scan")
+    return {point: (judged.correct, judged.close) for point, judged in seen.items()}
+
+
+def _check(net, split, ratios, groups, images) -> list[float]:
     if not isinstance(split, Split):
         raise TypeError(f"scan: `split` must be a Split, as data.val; got {type(split).__name__}")
     if not isinstance(ratios, Iterable) or isinstance(ratios, str):
@@ -58,34 +147,79 @@ def scan(
     if isinstance(groups, str):
         raise TypeError(f"scan: `groups` must be several names, as [{groups!r}]; got {groups!r}")
     ratios = list(ratios)
-    _check_ratios(ratios)
-    if len(split) == 0:
-        raise ValueError("scan: `split` has no images")
-    example, _ = split.batch(slice(0, 1))
-    groups = _groups(net, example, groups)
-    order = ranking(net, groups, criterion)
-    base = evaluate(net, split)
-    points = [(name, ratio) for name in groups for ratio in ratios]
-    rows = []
-    for name, ratio in tqdm(points, desc="scan", leave=False, disable=not progress):
-        count = scores.kept(groups[name].size, ratio)
-        small = surgery.shrink(net, groups, {name: scores.best(order[name], count)})
-        price = cost.measure(small, example)
-        point = evaluate(small.to(memory_format=torch.channels_last), split)
-        seen = outcome(base, point)
-        rows.append({"group": name, "ratio": ratio, "kept": count, **seen, **vars(price)})
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _check_ratios(ratios: Sequence[float]) -> None:
     for ratio in ratios:
         scores.check_ratio("scan", ratio)
     if not ratios or any(a >= b for a, b in zip(ratios, ratios[1:])):
-        raise ValueError(f"scan: `ratios` must rise and not repeat, got {list(ratios)}")
+        raise ValueError(f"scan: `ratios` must rise and not repeat, got {ratios}")
+    if len(split) == 0:
+        raise ValueError("scan: `split` has no images")
+    if images is not None and (isinstance(images, bool) or images < 2):
+        raise ValueError(f"scan: `images` must be at least 2, got {images!r}")
+    check_device("scan", net, split)
+    return ratios
 
 
-def _groups(net: nn.Module, example: Tensor, groups: Groups | Iterable[str] | None) -> Groups:
+def _groups(flow: Flow, groups: Groups | Iterable[str] | None) -> Groups:
+    if groups is None:
+        return flow.groups
     if isinstance(groups, Groups):
-        return groups
-    found = trace(net, example)
-    return found if groups is None else found.select(groups)
+        for name, group in groups.items():
+            if flow.groups[name] != group:
+                raise ValueError(
+                    f"scan: group `{name}` of `groups` is not as in `net`: trace it again"
+                )
+    return flow.groups.select(groups)
+
+
+def _keeps(score: Tensor, group: str, ratios: list[float]) -> dict[Point, Tensor]:
+    """Masks from the fewest channels to the most."""
+    size = len(score)
+    return {(group, r): scores.best(score, scores.kept(size, r)) for r in reversed(ratios)}
+
+
+def _all(bench: Bench, index: Tensor, progress: bool, name: str) -> dict[object, Judged]:
+    with tqdm(total=0, desc=name, unit="point", leave=False, disable=not progress) as bar:
+        bar.reset(total=bench.total(index))
+        return measure(bench, index, bar)
+
+
+def _grow(bench: Bench, images: int | None, progress: bool) -> tuple[dict[object, Judged], Tensor]:
+    """Answers on all images, or on more and more until the ranking is settled."""
+    order = torch.randperm(len(bench.split), generator=torch.Generator().manual_seed(0))
+    end = len(order) if images is None else min(images, len(order))
+    parts, start = [], 0
+    while True:
+        parts.append(_all(bench, order[start:end], progress, f"scan, {end} images"))
+        seen = merged(parts)
+        flags: dict[str, list[Tensor]] = {}
+        for job in bench.jobs:
+            flags[job.group] = torch.stack([seen[point].correct for point in job.keeps])
+        if end == len(order) or not flags or settled(flags)["settled"]:
+            return seen, order[:end]
+        start, end = end, min(2 * end, len(order))
+
+
+def _flags(seen: Mapping[object, Judged], groups: Groups, ratios: list[float]) -> dict[str, Tensor]:
+    return {g: torch.stack([seen[g, r].correct for r in ratios]) for g in groups}
+
+
+def _table(seen: Mapping[object, Judged], groups: Groups, ratios: list[float]) -> pd.DataFrame:
+    base, rows = _evaluation(seen[WHOLE]), []
+    for name, group in groups.items():
+        for ratio in ratios:
+            kept = scores.kept(group.size, ratio)
+            point = outcome(base, _evaluation(seen[name, ratio]))
+            rows.append({"group": name, "ratio": ratio, "kept": kept, **point})
+    return pd.DataFrame(rows, columns=COLUMNS[:-2])
+
+
+def _evaluation(judged: Judged) -> Evaluation:
+    n = len(judged.correct)
+    return Evaluation(int(judged.correct.sum()) / n, judged.loss / n, judged.correct)
+
+
+def _changed(net: nn.Module, example: Tensor, split: Split, index: Tensor, base: Judged) -> int:
+    """Images on which the whole network is right in one precision and wrong in the other."""
+    exact = Program(net, tracing.flow(net, example))
+    seen = _all(Bench(exact, [], split, Store(None)), index, False, "float32")[WHOLE]
+    return int((seen.correct != base.correct).sum())

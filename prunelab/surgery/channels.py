@@ -28,10 +28,10 @@ def shrink(net: nn.Module, groups: Groups, keep: Mapping[str, Tensor]) -> nn.Mod
 
     Source: PFEC, section 3.1, for one filter; every slice of the group goes with it.
     """
-    cuts = _cuts(net, groups, keep)
+    found = cuts(net, groups, keep)
 
     def cut(name: str, tensor: Tensor) -> Tensor:
-        for axis, kept in cuts.get(name, {}).items():
+        for axis, kept in found.get(name, {}).items():
             tensor = tensor.index_select(axis, kept.nonzero()[:, 0].to(tensor.device))
         return tensor
 
@@ -58,7 +58,7 @@ def masker(net: nn.Module, groups: Groups, keep: Mapping[str, Tensor]) -> Callab
     tensors = tensors_of(net)
     zeros = [
         (tensors[name], axis, (~kept).nonzero()[:, 0].to(tensors[name].device))
-        for name, axes in _cuts(net, groups, keep).items()
+        for name, axes in cuts(net, groups, keep).items()
         for axis, kept in axes.items()
     ]
 
@@ -70,13 +70,16 @@ def masker(net: nn.Module, groups: Groups, keep: Mapping[str, Tensor]) -> Callab
     return zero
 
 
-def _cuts(
+def cuts(
     net: nn.Module, groups: Groups, keep: Mapping[str, Tensor]
 ) -> dict[str, dict[int, Tensor]]:
-    """Tensor name -> axis -> (length,) bool, True = kept."""
+    """What a keep means tensor by tensor: name -> axis -> (length,) bool, True = kept.
+
+    Arguments and errors as `shrink`.
+    """
     keep = Keep(keep).check(groups)
     tensors = tensors_of(net)
-    cuts: dict[str, dict[int, Tensor]] = {}
+    out: dict[str, dict[int, Tensor]] = {}
     for name, kept in keep.items():
         for s in groups[name].slices:
             if s.tensor not in tensors:
@@ -88,7 +91,7 @@ def _cuts(
                     f"shrink: `{s.tensor}` of `net` has {length} entries on axis {s.axis}, `groups`"
                     f" need {end}: is `net` the network they were traced from?"
                 )
-            axes = cuts.setdefault(s.tensor, {})
+            axes = out.setdefault(s.tensor, {})
             mask = axes.setdefault(s.axis, torch.ones(length, dtype=torch.bool))
             mask[s.offset : end] &= kept.repeat_interleave(s.repeat)
-    return cuts
+    return out

@@ -1,0 +1,177 @@
+"""Passes: one batch forward, then every group at every ratio, running only what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn.functional import cross_entropy, linear
+
+from prunelab.sensitivity.program import Plan, Program
+
+CLOSE = 1e-5  # two logits nearer than this share of their size may swap by rounding
+LEAST = 8  # channels a partial sum must add, or one convolution over all of them is cheaper
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a network said of some images.
+
+    Attributes:
+        correct: (n,) bool.
+        loss: summed cross-entropy, nats.
+        close: (n,) bool, True where the two best logits are within `CLOSE` of their size.
+    """
+
+    correct: Tensor
+    loss: float
+    close: Tensor
+
+
+@dataclass(frozen=True)
+class Job:
+    """One group, its plan, and the masks to try, from the fewest channels to the most."""
+
+    group: str
+    plan: Plan
+    keeps: Mapping[object, Tensor]  # point -> (size,) bool; each contains the one before
+
+
+def judge(logits: Tensor, labels: Tensor) -> Judged:
+    """Right answers, loss and close calls of (n, classes) logits."""
+    logits = logits.float()
+    best = logits.topk(min(2, logits.shape[1]), dim=1).values
+    near = (best[:, 0] - best[:, -1]) < CLOSE * best.abs().amax(1)
+    loss = cross_entropy(logits, labels, reduction="sum").double().item()
+    return Judged(logits.argmax(1) == labels, loss, near & (logits.shape[1] > 1))
+
+
+def forward(
+    program: Program, x: Tensor, jobs: list[Job], layers: Mapping[str, object] | None = None
+) -> tuple[Tensor, dict[fx.Node, object]]:
+    """The whole network on one batch; its output, and the values that the jobs will read."""
+    keep = {n for job in jobs for n in job.plan.reads}
+    first = next(n for n in program.nodes if n.op == "placeholder")
+    if x.ndim == 4:
+        x = x.contiguous(memory_format=torch.channels_last)
+    env: dict[fx.Node, object] = {first: x.to(program.dtype)}
+    for node in program.nodes:
+        if node.op == "placeholder" and node is not first:
+            env[node] = node.args[0]  # a default
+    out = program.run(program.nodes, env, layers, keep)
+    return out, {n: v for n, v in env.items() if n in keep} | {program.output: out}
+
+
+def points(
+    program: Program,
+    job: Job,
+    values: Mapping[fx.Node, object],
+    change: Callable[[object, dict], dict] | None = None,
+) -> Iterator[tuple[object, Tensor]]:
+    """(point, logits) for each mask of a job.
+
+    A layer that reads nothing but the group is a sum over channels: from one mask to the next only
+    the channels that come back are added.
+
+    Args:
+        program: the network.
+        job: what is tried.
+        values: what `forward` kept.
+        change: (point, layers) -> the layers to use, for batch norms that are re-estimated.
+    """
+    plan, entries = job.plan, {}
+    if not plan.steps:  # an auxiliary classifier: what is evaluated does not depend on it
+        yield from ((point, values[program.output]) for point in job.keeps)
+        return
+    before: Tensor | None = None
+    clean = {n: values[n] for n in plan.clean}
+    for point, keep in job.keeps.items():
+        layers = program.layers(job.group, plan, keep)
+        layers = change(point, layers) if change else layers
+        added = keep if before is None else keep & ~before
+        for node in _sums(program, job, layers):
+            entries[node] = _sum(program, job, node, values, layers, entries, added, keep)
+        env = {n: _kept(values[n], plan.cut[n], keep) for n in _still_read(plan, entries)}
+        steps = [n for n in plan.steps if n not in entries]
+        logits = program.run(steps, {**clean, **env, **entries}, layers, keep=entries)
+        yield point, logits
+        before = keep
+
+
+def _still_read(plan: Plan, entries: Mapping[fx.Node, Tensor]) -> list[fx.Node]:
+    """CUT values that other steps than the partial sums read."""
+    if not entries:
+        return list(plan.cut)
+    others = {n for step in plan.steps if step not in entries for n in step.all_input_nodes}
+    alone = {n.args[0] for n in entries}
+    return [n for n in plan.cut if n in others or n not in alone]
+
+
+def _sums(program: Program, job: Job, layers: Mapping[str, object]) -> list[fx.Node]:
+    """Entries that are plain sums over the group's channels."""
+    chunk = min((b.sum() - a.sum() for a, b in _pairs(list(job.keeps.values()))), default=0)
+    if chunk < LEAST:
+        return []
+    return [
+        n
+        for n in job.plan.entries
+        if n.op == "call_module" and _is_sum(program.calls[n], layers.get(n.target), job, n)
+    ]
+
+
+def _pairs(keeps: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    return list(zip(keeps, keeps[1:]))
+
+
+def _is_sum(whole: nn.Module, small: object, job: Job, node: fx.Node) -> bool:
+    if not isinstance(small, nn.Conv2d | nn.Linear) or getattr(whole, "groups", 1) != 1:
+        return False
+    axis = job.plan.cut[node.args[0]].axis
+    is_conv = isinstance(whole, nn.Conv2d)
+    plain = not is_conv or (whole.padding_mode == "zeros" and isinstance(whole.padding, tuple))
+    return plain and len(small.weight) == len(whole.weight) and (axis == 1 or not is_conv)
+
+
+def _sum(program, job, node, values, layers, entries, added, keep) -> Tensor:
+    """The layer's output on all kept channels: the last mask's, and what the new ones add."""
+    whole = program.calls[node]
+    if node not in entries:
+        x = _kept(values[node.args[0]], job.plan.cut[node.args[0]], keep)
+        return layers[node.target](x)
+    place = job.plan.cut[node.args[0]]
+    rows = _rows(place, added)
+    x = _select(values[node.args[0]], place.axis, rows)
+    weight = whole.weight.index_select(1, rows.to(whole.weight.device))
+    if isinstance(whole, nn.Linear):
+        return entries[node] + linear(x, weight)
+    conv = whole._conv_forward(x, weight.contiguous(memory_format=torch.channels_last), None)
+    return entries[node] + conv
+
+
+def _rows(place, keep: Tensor) -> Tensor:
+    """Positions of an axis that stay: kept channels of the group."""
+    channel = torch.as_tensor(place.channel)
+    return ((channel >= 0) & keep[channel.clamp(min=0)]).nonzero()[:, 0]
+
+
+def _kept(value: Tensor, place, keep: Tensor) -> Tensor:
+    """A CUT value: without the removed channels of the group."""
+    channel = torch.as_tensor(place.channel)
+    return _select(value, place.axis, ((channel < 0) | keep[channel.clamp(min=0)]).nonzero()[:, 0])
+
+
+def _select(value: Tensor, axis: int, rows: Tensor) -> Tensor:
+    if len(rows) == value.shape[axis]:
+        return value
+    rows = rows.to(value.device)
+    if value.ndim == 4 and axis == 1:  # in memory order: channels stand last
+        return value.permute(0, 2, 3, 1).index_select(3, rows).permute(0, 3, 1, 2)
+    return value.index_select(axis, rows)
+
+
+def without(job: Job, known: set) -> Job | None:
+    """The job without the points that are known; None if nothing is left."""
+    keeps = {point: keep for point, keep in job.keeps.items() if point not in known}
+    return replace(job, keeps=keeps) if keeps else None

@@ -1,0 +1,105 @@
+"""Store: what a scan has already seen, by content, so that a larger grid costs its new points only.
+
+One folder per network, data and setting; in it one file per batch of images. A file holds, for each
+point, the right answers (one bit an image), the close calls and the loss.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from prunelab.data import Split
+from prunelab.sensitivity.passes import Judged
+
+VERSION = 1  # raised when the same content would give other answers
+DEFAULT = Path(__file__).resolve().parents[2] / "data" / "cache" / "scans"
+
+
+def digest(*parts: object) -> str:
+    """24 hex digits over tensors, modules, splits and plain values."""
+    h = hashlib.blake2b(digest_size=12)
+    for part in parts:
+        for piece in _pieces(part):
+            h.update(piece if isinstance(piece, bytes) else repr(piece).encode())
+            h.update(b"\0")
+    return h.hexdigest()
+
+
+def _pieces(part: object) -> Iterable[object]:
+    if isinstance(part, nn.Module):
+        for name, tensor in part.state_dict(keep_vars=True).items():
+            yield name
+            yield from _pieces(tensor)
+    elif isinstance(part, Split):
+        for field in (part.images, part.labels, part.mean, part.std):
+            yield from _pieces(field)
+    elif isinstance(part, Tensor):
+        yield from (str(part.dtype), tuple(part.shape))
+        flat = part.detach().contiguous().view(-1).view(torch.uint8)
+        yield flat.cpu().numpy().tobytes()
+    elif hasattr(part, "paths"):  # photographs on disk: their names and sizes
+        yield from ((path, os.stat(path).st_size) for path in part.paths)
+    else:
+        yield part
+
+
+class Store:
+    """Answers by batch; without a folder it forgets.
+
+    Args:
+        folder: of one network, data and setting; None = keep nothing.
+    """
+
+    def __init__(self, folder: Path | None):
+        self.folder = folder
+
+    @classmethod
+    def at(cls, cache: str | Path | bool | None, *content: object) -> Store:
+        """The store of some content.
+
+        Args:
+            cache: a folder for all scans; False = keep nothing; None = `$PRUNELAB_CACHE`, or
+                data/cache/scans of the project.
+            content: everything that the answers depend on.
+        """
+        if cache is False:
+            return cls(None)
+        place = Path(cache or os.environ.get("PRUNELAB_CACHE") or DEFAULT)
+        return cls(place / digest(VERSION, torch.__version__, *content))
+
+    def read(self, batch: str) -> dict[str, Judged]:
+        """Point -> answers on that batch; a file that a kill damaged counts as none."""
+        if self.folder is None:
+            return {}
+        try:
+            with open(self.folder / f"{batch}.npz", "rb") as file, np.load(file) as raw:
+                correct, close = (np.unpackbits(raw[k], axis=1) for k in ("correct", "close"))
+                n, names, loss = int(raw["n"]), raw["names"].tolist(), raw["loss"].tolist()
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return {}
+        flags = (torch.from_numpy(bits[:, :n].astype(bool)) for bits in (correct, close))
+        return {k: Judged(c, v, t) for k, c, v, t in zip(names, next(flags), loss, next(flags))}
+
+    def write(self, batch: str, answers: Mapping[str, Judged]) -> None:
+        """Replace what is known of a batch, whole or not at all."""
+        if self.folder is None or not answers:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = self.folder / f".{batch}.{os.getpid()}.part"
+        seen = list(answers.values())
+        bits = {
+            name: np.packbits([getattr(a, name).cpu().numpy() for a in seen], axis=1)
+            for name in ("correct", "close")
+        }
+        with open(partial, "wb") as file:
+            names, loss = np.array(list(answers)), np.array([a.loss for a in seen])
+            np.savez(file, names=names, loss=loss, n=len(seen[0].correct), **bits)
+        os.replace(partial, self.folder / f"{batch}.npz")
