@@ -60,7 +60,17 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("name", nargs="?", metavar="NAME")
     data.add_argument("--data-root", metavar="DIR", help="folder with data sets")
     data.set_defaults(command=_data)
+    explore = commands.add_parser("explore", help="the explorer as an app in the browser")
+    explore.add_argument("--port", type=int, default=8866, metavar="N", help="default: 8866")
+    explore.add_argument("--no-browser", action="store_true", help="serve only")
+    explore.set_defaults(command=_explore)
     return parser
+
+
+def _explore(options: argparse.Namespace) -> int:
+    from prunelab.study import app
+
+    return app.serve(options.port, browser=not options.no_browser)
 
 
 def _run_options(parser: argparse.ArgumentParser) -> None:

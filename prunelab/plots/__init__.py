@@ -6,12 +6,14 @@ input) to light (near the output); other things take the palette of Okabe and It
 
 from prunelab.plots.curves import accuracies, norm_curves, one_layer, panels, sensitivity
 from prunelab.plots.frame import FIGURES, not_measured, save
+from prunelab.plots.network_map import network_map
 from prunelab.plots.picture import group_picture
 
 __all__ = [
     "FIGURES",
     "accuracies",
     "group_picture",
+    "network_map",
     "norm_curves",
     "not_measured",
     "one_layer",

@@ -5,6 +5,7 @@ in a handler is shown in the widget's text.
 """
 
 from prunelab.widgets.frame import png, shown
+from prunelab.widgets.opening import explorer
 from prunelab.widgets.recorded_scan import recorded_scan
 
-__all__ = ["png", "recorded_scan", "shown"]
+__all__ = ["explorer", "png", "recorded_scan", "shown"]

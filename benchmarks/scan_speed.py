@@ -1,0 +1,113 @@
+"""The scan against the plain loop "prune one group, evaluate, start over": float32, same threads.
+
+The loop's time is measured on every third ratio of every third group and scaled up to all points;
+`--all` runs it in full. `nodes` is the time that the steps that must run again take on their own,
+summed over all points: what no scan of this kind could beat.
+"""
+
+import argparse
+import time
+
+import torch
+
+from prunelab import data, models, scores, surgery
+from prunelab.groups import flow
+from prunelab.sensitivity import ranking
+from prunelab.sensitivity.passes import Job, forward, judge, points
+from prunelab.sensitivity.program import Program
+from prunelab.train import evaluate
+
+RATIOS = [k / 10 for k in range(1, 10)]
+CASES = {"vgg-16": 4.0, "resnet-56": 2.5}
+
+
+def jobs_of(net, program, view):
+    order = ranking(net, view, "l1")
+    for name, group in view.items():
+        keeps = {r: scores.best(order[name], scores.kept(group.size, r)) for r in RATIOS[::-1]}
+        yield Job(name, program.plan(name), keeps)
+
+
+@torch.inference_mode()
+def scan(program, jobs, split, batch):
+    start = time.perf_counter()
+    found = {}
+    for x, y in split.batches(batch):
+        logits, values = forward(program, x, jobs)
+        judge(logits, y)
+        for job in jobs:
+            for ratio, out in points(program, job, values):
+                found.setdefault((job.group, ratio), []).append(judge(out, y))
+    flags = {k: torch.cat([j.correct for j in v]) for k, v in found.items()}
+    close = {k: torch.cat([j.close for j in v]) for k, v in found.items()}
+    return time.perf_counter() - start, flags, close
+
+
+def loop(net, seen, jobs, split, layout):
+    """(seconds a point, flags of the points measured)"""
+    seconds, flags = [], {}
+    for job in jobs:
+        for ratio, keep in list(job.keeps.items())[::3]:
+            start = time.perf_counter()
+            small = surgery.shrink(net, seen.groups, {job.group: keep}).to(memory_format=layout)
+            flags[job.group, ratio] = evaluate(small, split).correct
+            seconds.append(time.perf_counter() - start)
+    return sum(seconds) / len(seconds), flags
+
+
+@torch.inference_mode()
+def nodes(program, jobs, split, batch):
+    """Seconds that the steps of all points take, each timed alone in the whole network."""
+    x, _ = next(iter(split.batches(batch)))
+    env, took = {}, {}
+    first = next(n for n in program.nodes if n.op == "placeholder")
+    env[first] = x.contiguous(memory_format=torch.channels_last)
+    for _ in range(2):  # the first round warms up
+        for node in program.nodes:
+            if node.op != "placeholder":
+                start = time.perf_counter()
+                program.run([node], env, keep=program.nodes)
+                took[node] = time.perf_counter() - start
+                if node not in env and node.op != "output":
+                    raise AssertionError(node)
+    return sum(took[n] for job in jobs for n in job.plan.steps) * len(RATIOS) * len(split) / len(x)
+
+
+def main(threads, images, everything, batch):
+    torch.set_num_threads(threads)
+    cifar = data.load("cifar10")
+    for name, goal in CASES.items():
+        torch.manual_seed(0)
+        net, split = models.build(name).eval(), cifar.val[:images]
+        seen = flow(net, split.batch(slice(0, 1))[0])
+        program = Program(net, seen)
+        convs = [g for g in seen.groups if "conv" in g]
+        view = seen.groups.first_convolutions() or seen.groups.select(convs)
+        jobs = list(jobs_of(net, program, view))
+        some = jobs if everything else jobs[:: max(1, len(jobs) // 7)]
+        scan(program, jobs[:1], split[:batch], batch)
+        ours, flags, close = scan(program, jobs, split, batch)
+        plain, expected = loop(net, seen, some, split, torch.contiguous_format)
+        last, _ = loop(net, seen, some, split, torch.channels_last)
+        wrong = sum(int(((flags[p] != e) & ~close[p]).sum()) for p, e in expected.items())
+        near = sum(int(c.sum()) for c in close.values())
+        count = len(jobs) * len(RATIOS)
+        least = nodes(program, jobs, split, batch)
+        print(
+            f"{name}: {len(jobs)} groups x {len(RATIOS)} ratios, {images} images, {threads} threads:"
+            f" scan {ours:.1f} s; plain loop / scan {plain * count / ours:.2f} (goal {goal});"
+            f" channels-last loop / scan {last * count / ours:.2f};"
+            f" scan / nodes alone {ours / least:.2f};"
+            f" different answers {wrong}, close calls {near}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--images", type=int, default=300)
+    parser.add_argument("--batch", type=int, default=100)
+    parser.add_argument("--all", action="store_true")
+    options = parser.parse_args()
+    main(options.threads, options.images, options.all, options.batch)

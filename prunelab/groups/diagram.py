@@ -1,0 +1,245 @@
+"""diagram(net, example, groups): the network as a short list of rows, ready to draw or save.
+
+A row is a layer with weights, a place where branches meet, the input or an output. Batch norm,
+activations, pooling, dropout and reshaping have no rows: who reads them reads what stands before.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor, fx, nn
+from torch.utils import _pytree as pytree
+
+from prunelab import meta
+from prunelab.groups.group import IN, Group, Groups, Slice
+from prunelab.groups.labels import Names
+from prunelab.groups.trace import _graph, _line
+
+LAYERS = {
+    **dict.fromkeys([nn.Conv1d, nn.Conv2d, nn.Conv3d], "conv"),
+    **dict.fromkeys([nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d], "conv"),
+    nn.Linear: "linear",
+}
+FUNCTIONS = {"conv1d": "conv", "conv2d": "conv", "conv3d": "conv", "linear": "linear"}
+MEETINGS = {
+    **dict.fromkeys("add iadd add_ __add__ sub isub __sub__".split(), "add"),
+    **dict.fromkeys("mul imul mul_ __mul__".split(), "multiply"),
+    **dict.fromkeys(["cat", "concat", "concatenate"], "cat"),
+}
+
+
+def diagram(net: nn.Module, example: Tensor, groups: Groups) -> list[dict]:
+    """The network as rows of plain data, in order of execution.
+
+    The network is followed as in evaluation, without arithmetic. Where `groups` has channels that
+    only training reaches (auxiliary classifiers), it is followed as in training.
+
+    Args:
+        net: the network that `groups` was traced on; it is not changed.
+        example: an input batch (N, ...); only its shape and dtype matter.
+        groups: its groups, all or some.
+
+    Returns:
+        One dict per row:
+
+        name: the layer, e.g. "layer1.0.conv1" (run again: "layer1.0.conv1 (2)"), or the fx node.
+        kind: "input", "conv", "linear", "add", "multiply", "cat" or "output".
+        inputs: names of the rows it reads, all of them earlier ones.
+        writes: the group that most of its output channels belong to, or None. A depthwise
+            convolution, an addition and a product carry the group that enters.
+        channels: group -> how many of its output channels belong to that group.
+        reads: groups among its input channels, for a layer.
+        out: shape of its output for one sample.
+        fixed: why a layer that writes no group cannot be pruned, or None.
+
+    Raises:
+        ValueError: torch.fx cannot follow `net`, `example` does not fit it, or `groups` belong to
+            another network.
+    """
+    twin = meta.twin(net)
+    known = set(Names(twin).tensors)
+    for group in groups.values():
+        for s in group.slices:
+            if s.tensor not in known:
+                raise ValueError(
+                    f"diagram: `groups` are of another network: `net` ({type(net).__name__})"
+                    f" has no tensor `{s.tensor}`"
+                )
+    x = torch.empty(2, *example.shape[1:], dtype=example.dtype, device="meta")
+    rows = _Rows(twin.eval(), x, groups).rows
+    if set(groups) - {name for row in rows for name in row["channels"]}:
+        rows = _Rows(twin.train(), x, groups).rows
+    return rows
+
+
+def stages(rows: Iterable[Mapping]) -> dict[str, list[str]]:
+    """The groups by the size of the maps they live on, in order of execution.
+
+    Returns:
+        "32x32", "16x16", ... or "vector" (linear layers) -> names of the groups whose first
+        writing layer has an output of that size.
+    """
+    found: dict[str, list[str]] = {}
+    seen: set[str] = set()
+    for row in rows:
+        if row["kind"] not in ("conv", "linear"):
+            continue
+        plain = row["kind"] == "linear" or len(row["out"]) == 1
+        label = "vector" if plain else "x".join(map(str, row["out"][1:]))
+        for name in row["channels"]:
+            if name not in seen:
+                found.setdefault(label, []).append(name)
+        seen.update(row["channels"])
+    return found
+
+
+class _Run(fx.Interpreter):
+    """Runs a graph on meta tensors; constants made in `forward` become meta tensors too."""
+
+    def run_node(self, n: fx.Node) -> object:
+        self.at = n
+        out = super().run_node(n)
+        return pytree.tree_map(lambda t: t.to("meta") if isinstance(t, Tensor) else t, out)
+
+
+def _values(net: nn.Module, graph: fx.Graph, x: Tensor) -> dict[fx.Node, object]:
+    """What each node gives, as shapes."""
+    run = _Run(net, garbage_collect_values=False, graph=graph)
+    try:
+        with torch.no_grad():
+            run.run(x)
+    except Exception as error:  # whatever the network's own code raises
+        shape = ", ".join(map(str, x.shape[1:]))
+        raise ValueError(
+            f"diagram: `example` of shape (N, {shape}) does not fit `net`"
+            f" ({type(net).__name__}) at `{run.at.target}`: {_line(error)}"
+        ) from error
+    return run.env
+
+
+class _Rows:
+    """Walks the graph once; `rows` is the result."""
+
+    def __init__(self, net: nn.Module, x: Tensor, groups: Groups) -> None:
+        graph, self.modules = _graph(net)
+        self.rows: list[dict] = []
+        self.fixed = groups.fixed
+        self.names = Names(net)
+        self.places: dict[str, list[tuple[Group, Slice]]] = defaultdict(list)
+        for group in groups.values():
+            for s in group.slices:
+                self.places[s.tensor].append((group, s))
+        self.values = _values(net, graph, x)
+        self.taken = set(self.modules)  # an addition never takes the name of a layer
+        self.sources: dict[fx.Node, list[str]] = {}
+        self.channels: dict[str, dict[str, int]] = {}
+        for node in graph.nodes:
+            self.sources[node] = self._visit(node)
+
+    def _visit(self, node: fx.Node) -> list[str]:
+        """Adds the node's row, if it has one; returns the rows that its value comes from."""
+        if node.op == "placeholder":
+            tensor = isinstance(self.values[node], Tensor)
+            return self._add("input", "input", node, []) if tensor else []
+        if node.op == "output":
+            for value in _returned(node):
+                self._add("output", "output", value, self.sources[value])
+            return []
+        inputs = _unique(name for n in node.all_input_nodes for name in self.sources[n])
+        kind, layer = self._kind(node, inputs)
+        if kind in ("conv", "linear"):
+            return self._layer(node, kind, layer, inputs)
+        if kind:
+            return self._add(node.name, kind, node, inputs, self._carried(kind, inputs))
+        return inputs if _shape(self.values[node]) else []
+
+    def _kind(self, node: fx.Node, inputs: list[str]) -> tuple[str | None, str]:
+        """Kind of the node's row (None: it has no row) and, for a layer, its name."""
+        if node.op == "call_module":
+            return LAYERS.get(type(self.modules[node.target])), node.target
+        name = node.target if isinstance(node.target, str) else node.target.__name__
+        if kind := FUNCTIONS.get(name):
+            return kind, node.name
+        kind = MEETINGS.get(name)
+        if kind == "cat":  # of several parts, even if they all come from one row
+            parts = node.args[0] if node.args else node.kwargs["tensors"]
+            return (kind if len(parts) > 1 else None), ""
+        operands = [n for n in node.all_input_nodes if self.sources[n]]
+        return (kind if min(len(operands), len(inputs)) > 1 else None), ""
+
+    def _layer(self, node: fx.Node, kind: str, layer: str, inputs: list[str]) -> list[str]:
+        weight = self._weight(node)
+        wide, reads = {}, []
+        for group, s in sorted(self.places[weight], key=lambda place: place[1].offset):
+            if s.role == IN:
+                reads.append(group.name)
+            else:
+                wide[group.name] = wide.get(group.name, 0) + group.size * s.repeat
+        again = any(row["name"] == layer for row in self.rows)
+        name = self._free(layer) if again else layer
+        fixed = None if wide else self.fixed.get(layer, self.fixed.get(weight))
+        return self._add(name, kind, node, inputs, wide, _unique(reads), fixed)
+
+    def _weight(self, node: fx.Node) -> str:
+        """Canonical name of the layer's weight; empty where it is computed."""
+        if node.op == "call_module":
+            return self.names.of(self.modules[node.target].weight, "")
+        source = node.args[1] if len(node.args) > 1 else node.kwargs["weight"]
+        return source.target if source.op == "get_attr" else ""
+
+    def _carried(self, kind: str, inputs: Sequence[str]) -> dict[str, int]:
+        """Groups that leave a meeting; what a concatenation carries is seen at its writers."""
+        wide: dict[str, int] = {}
+        for name in inputs if kind != "cat" else ():
+            for group, n in self.channels[name].items():
+                wide[group] = max(n, wide.get(group, 0))
+        return wide
+
+    def _add(
+        self,
+        name: str,
+        kind: str,
+        node: fx.Node,
+        inputs: list[str],
+        channels: dict[str, int] | None = None,
+        reads: Sequence[str] = (),
+        fixed: str | None = None,
+    ) -> list[str]:
+        if kind not in ("conv", "linear"):
+            name = self._free(name)
+        channels = channels or {}
+        row = {"name": name, "kind": kind, "inputs": inputs}
+        row["writes"] = max(channels, key=channels.get) if channels else None
+        row |= {"channels": channels, "reads": list(reads)}
+        row |= {"out": _shape(self.values[node]), "fixed": fixed}
+        self.rows.append(row)
+        self.taken.add(name)
+        self.channels[name] = channels
+        return [name]
+
+    def _free(self, name: str) -> str:
+        wanted, number = name, 1
+        while name in self.taken:
+            number += 1
+            name = f"{wanted} ({number})"
+        return name
+
+
+def _returned(output: fx.Node) -> Iterator[fx.Node]:
+    """The nodes that the network returns, one by one, also out of a named tuple."""
+    for leaf in pytree.tree_leaves(output.args):
+        if isinstance(leaf, fx.Node):
+            yield from leaf.all_input_nodes if isinstance(leaf.target, type) else [leaf]
+
+
+def _shape(value: object) -> list[int]:
+    """Shape of one sample of the first tensor in `value`; empty where there is none."""
+    tensors = [t for t in pytree.tree_leaves(value) if isinstance(t, Tensor)]
+    return list(tensors[0].shape[1:]) if tensors else []
+
+
+def _unique(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))

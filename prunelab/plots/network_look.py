@@ -1,0 +1,90 @@
+"""How a row of a network's picture looks: its colour, how much stays. For figure and widget."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from matplotlib.colors import to_hex, to_rgb
+
+from prunelab.plots.frame import colours_of
+from prunelab.plots.network_flow import LAYERS, MEETINGS
+
+STREAMS = ("#56B4E9", "#CC79A7", "#F0E442", "#E69F00", "#000000")
+FIXED, LINES, AREA, INK = "#d0d0d0", "#9a9a9a", "#f3f3f3", "#555555"
+SIGNS = {"add": "+", "multiply": "×", "cat": ""}
+
+
+def colours(rows: Sequence[Mapping]) -> dict[str, str]:
+    """Group -> colour, in order of execution.
+
+    Groups that meet in an addition or a product (residual streams) take the palette of Okabe and
+    Ito, without what is like viridis and the orange that marks a selection; the others take
+    viridis, dark near the input.
+    """
+    groups = dict.fromkeys(g for row in rows if row["kind"] in LAYERS for g in row["channels"])
+    met = streams(rows)
+    palette = {g: to_hex(c) for g, c in colours_of(g for g in groups if g not in met).items()}
+    for number, group in enumerate(g for g in groups if g in met):
+        palette[group] = STREAMS[number % len(STREAMS)].lower()
+    return {g: palette[g] for g in groups}
+
+
+def streams(rows: Iterable[Mapping]) -> set[str]:
+    """Groups that several layers write: they meet in an addition or a product."""
+    return {g for row in rows if row["kind"] in MEETINGS for g in row["channels"]}
+
+
+def shade(row: Mapping, palette: Mapping[str, str]) -> str:
+    """The colour of a row: that of the group it writes; grey for fixed layers, else white."""
+    if row["writes"] is not None:
+        return palette[row["writes"]]
+    if row["kind"] == "cat":
+        return LINES
+    return FIXED if row["kind"] in LAYERS else "#ffffff"
+
+
+def channels(row: Mapping) -> int:
+    """How many channels (of a linear layer: units) a row puts out."""
+    return row["out"][-1 if row["kind"] == "linear" else 0] if row["out"] else 0
+
+
+def kept(row: Mapping, ratios: Mapping[str, float]) -> tuple[int, int]:
+    """(channels that stay, all output channels) of a row."""
+    full = channels(row)
+    stay = {g: n * (1 - ratios.get(g, 0)) for g, n in row["channels"].items()}
+    lost = (row["channels"][g] - max(1, math.floor(n + 1e-9)) for g, n in stay.items())
+    return full - sum(lost), full
+
+
+def pale(colour: str) -> str:
+    """The colour of the part of a box that is removed."""
+    return to_hex([1 - 0.25 * (1 - c) for c in to_rgb(colour)])
+
+
+def ink(colour: str) -> str:
+    """Black or white, whichever is easier to read on `colour`."""
+    red, green, blue = to_rgb(colour)
+    return "#ffffff" if 0.299 * red + 0.587 * green + 0.114 * blue < 0.55 else "#000000"
+
+
+def check_groups(function: str, argument: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """ValueError if one of the names is no group."""
+    known = list(known)
+    for name in names:
+        if name not in known:
+            raise ValueError(
+                f"{function}: `{argument}` has `{name}`, which no layer writes;"
+                f" groups are {', '.join(known) or 'none'}"
+            )
+
+
+def check_ratios(function: str, ratios: Mapping[str, float], known: Iterable[str]) -> None:
+    """ValueError if a name is no group or a ratio no fraction."""
+    check_groups(function, "ratios", ratios, known)
+    for name, ratio in ratios.items():
+        if not 0 <= ratio < 1:
+            raise ValueError(
+                f"{function}: `ratios` are fractions removed and must be in [0, 1),"
+                f" got {ratio!r} for `{name}`"
+            )

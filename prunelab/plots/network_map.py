@@ -1,0 +1,181 @@
+"""A network as a picture: a box a layer, coloured by the group of channels it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Circle, Patch, PathPatch, Rectangle
+from matplotlib.path import Path
+from matplotlib.patheffects import withStroke
+
+from prunelab.plots.frame import ORANGE, STYLE, done, not_measured
+from prunelab.plots.network_flow import LAYERS, MEETINGS
+from prunelab.plots.network_layout import layout
+from prunelab.plots.network_look import (
+    AREA,
+    FIXED,
+    INK,
+    LINES,
+    SIGNS,
+    check_groups,
+    check_ratios,
+    colours,
+    ink,
+    kept,
+    pale,
+    shade,
+    streams,
+)
+from prunelab.plots.network_shapes import Box, Layout, rounded
+
+WORDS = {"add": ("sum", "$+$"), "multiply": ("product", "$×$"), "cat": ("join", "s")}
+CODES = {"M": [Path.MOVETO], "L": [Path.LINETO], "Q": [Path.CURVE3, Path.CURVE3]}
+DPI, TITLE, LEGEND, NARROWEST = 90, 28, 26, 700
+
+
+def network_map(
+    rows: Sequence[Mapping],
+    ratios: Mapping[str, float] | None = None,
+    selected: Collection[str] = (),
+    title: str = "",
+) -> Figure:
+    """A network drawn as boxes and lines.
+
+    The number in a box is how many of its output channels stay, the filled part their share.
+
+    Args:
+        rows: what `prunelab.groups.diagram` gives.
+        ratios: group -> fraction of its channels removed, in [0, 1); groups not named stay whole.
+        selected: groups to mark: layers that write them get an orange frame, layers that read
+            them a broken one.
+        title: says which network.
+
+    Raises:
+        ValueError: `ratios` or `selected` has a group that no row writes, or a ratio is outside
+            [0, 1).
+    """
+    if not rows:
+        return not_measured(title)
+    palette, plan, ratios = colours(rows), layout(rows), ratios or {}
+    check_groups("network_map", "selected", selected, palette)
+    check_ratios("network_map", ratios, palette)
+    with mpl.style.context([STYLE, {"axes.grid": False}]):
+        fig, ax = _canvas(plan, bool(title))
+        ax.set_title(title, x=4 / max(plan.width, NARROWEST))
+        _background(ax, plan)
+        for row in rows:
+            colour = shade(row, palette)
+            if row["kind"] in MEETINGS:
+                _meeting(ax, plan.boxes[row["name"]], colour, plan.font)
+            else:
+                _layer(ax, plan.boxes[row["name"]], colour, kept(row, ratios), plan.font)
+            _mark(ax, plan.boxes[row["name"]], row, set(selected))
+        _legend(ax, _legend_items(rows, palette, bool(selected), bool(ratios)))
+        return done(fig)
+
+
+def _canvas(plan: Layout, titled: bool) -> tuple[Figure, Axes]:
+    """A figure with one unit of the axes per pixel."""
+    wide, head = max(plan.width, NARROWEST), TITLE if titled else 0
+    high = plan.height + head + LEGEND
+    fig = plt.figure(figsize=(wide / DPI, high / DPI), layout="none")
+    ax = fig.add_axes((0, LEGEND / high, 1, plan.height / high))
+    ax.set(xlim=(0, wide), ylim=(plan.height, 0))
+    ax.axis("off")
+    return fig, ax
+
+
+def _points(pixels: float) -> float:
+    """Pixels as points, the unit of letters and line widths."""
+    return pixels * 72 / DPI
+
+
+def _background(ax: Axes, plan: Layout) -> None:
+    """Areas and labels of blocks, sizes of maps, lines."""
+    look = {"fontsize": _points(plan.font), "color": INK, "va": "top"}
+    for note in plan.notes:
+        if note.kind == "block":
+            area = Rectangle((note.x, note.y), note.wide, note.high, fc=AREA, lw=0, zorder=0)
+            ax.add_patch(area)
+            ax.text(note.x + note.wide / 2, note.y + 2, note.text, ha="center", **look)
+        else:
+            ax.text(note.x, note.y, note.text, style="italic", **look)
+    for corners in plan.edges.values():
+        codes, points = [], []
+        for letter, *numbers in rounded(corners):
+            codes += CODES[letter]
+            points += zip(numbers[::2], numbers[1::2])
+        ax.add_patch(PathPatch(Path(points, codes), fill=False, ec=LINES, lw=1, zorder=1))
+
+
+def _meeting(ax: Axes, box: Box, colour: str, font: float) -> None:
+    ax.add_patch(_outline(box, fc=colour, ec=INK, lw=0.8, zorder=2, gid=box.name))
+    look = {"fontsize": _points(font), "color": ink(colour), "va": "center_baseline"}
+    ax.text(*box.middle, SIGNS[box.kind], ha="center", **look)
+
+
+def _layer(ax: Axes, box: Box, colour: str, stay: tuple[int, int], font: float) -> None:
+    share = stay[0] / max(1, stay[1])
+    ax.add_patch(_outline(box, fc=pale(colour), lw=0, zorder=2))
+    top = box.y + box.high * (1 - share)
+    ax.add_patch(Rectangle((box.x, top), box.wide, box.high * share, fc=colour, lw=0, zorder=2))
+    ax.add_patch(_outline(box, fc="none", ec=INK, lw=0.8, zorder=3, gid=box.name))
+    back = colour if share > 0.5 else pale(colour)
+    halo = [withStroke(linewidth=2.2, foreground=back)]  # the edge of the filling may cross it
+    look = {"fontsize": _points(font), "ha": "center", "zorder": 4}
+    x, y = box.middle
+    number = {"color": ink(back), "va": "center_baseline", "path_effects": halo}
+    ax.text(x, y, str(stay[0]), **number, **look)
+    ax.text(x, box.y + box.high + 2, box.label, color=INK, va="top", **look)
+
+
+def _outline(box: Box, **look: object) -> Patch:
+    if box.kind in ("add", "multiply"):
+        return Circle(box.middle, box.wide / 2, **look)
+    return Rectangle((box.x, box.y), box.wide, box.high, **look)
+
+
+def _mark(ax: Axes, box: Box, row: Mapping, selected: set[str]) -> None:
+    """An orange frame around what carries a selected group, a broken one around its readers."""
+    if selected & set(row["channels"]):
+        ax.add_patch(_outline(box, fc="none", ec=ORANGE, lw=2.6, zorder=5))
+    elif selected & set(row["reads"]):
+        ax.add_patch(_outline(box, fc="none", ec=ORANGE, lw=1.3, ls=(0, (2, 1.5)), zorder=5))
+
+
+def _legend_items(
+    rows: Sequence[Mapping], palette: Mapping[str, str], marked: bool, pruned: bool
+) -> list[tuple[Artist, str]]:
+    """What the colours and frames mean, as far as they occur."""
+    met, kinds = streams(rows), {row["kind"] for row in rows}
+    items: list[tuple[Artist, str]] = []
+    together = [g for g in palette if g in met]
+    alone = [g for g in palette if g not in met]
+    if together:
+        text = f"stream `{together[0]}`" if len(together) == 1 else "streams"
+        items.append((Patch(fc=palette[together[0]], ec=INK), text))
+    if alone:
+        items.append((Patch(fc=palette[alone[len(alone) // 2]], ec=INK), "group of one layer"))
+    if any(row["kind"] in LAYERS and row["writes"] is None for row in rows):
+        items.append((Patch(fc=FIXED, ec=INK), "fixed"))
+    for kind, (word, sign) in WORDS.items():
+        if kind in kinds:
+            items.append((Line2D([], [], ls="", marker=sign, color=INK, ms=5), word))
+    if marked:
+        items.append((Patch(fc="none", ec=ORANGE, lw=2.2), "selected"))
+        items.append((Patch(fc="none", ec=ORANGE, lw=1.2, ls=(0, (2, 1))), "reads it"))
+    if pruned:
+        items.append((Patch(fc=pale(next(iter(palette.values()))), ec=INK), "pale: removed"))
+    return items
+
+
+def _legend(ax: Axes, items: Sequence[tuple[Artist, str]]) -> None:
+    if items:
+        look = {"ncols": len(items), "fontsize": 8, "columnspacing": 1.2, "borderaxespad": 0.2}
+        ax.legend(*zip(*items), loc="upper left", bbox_to_anchor=(0, 0), **look)

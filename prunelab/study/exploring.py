@@ -1,0 +1,167 @@
+"""Recordings for the explorer: a scan, and combinations of ratios that were really measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import pandas as pd
+import torch
+from torch import nn
+
+from prunelab import cost, scores, sensitivity, surgery, train
+from prunelab.data import Dataset, Split
+from prunelab.groups import Groups, trace
+from prunelab.groups.diagram import diagram
+from prunelab.sensitivity import outcome
+from prunelab.study.papers.filter_norm.recipes import GRID, SETTINGS
+from prunelab.study.recipes import Recipe, check_preset
+from prunelab.study.work import Work
+from prunelab.widgets.presets import pfec
+
+STEM = "sensitivity"
+NAMES = {"mnist": "MNIST", "cifar10": "CIFAR-10", "digits": "digits"}
+FAMILIES = {"lenet": "LeNet", "resnet": "ResNet", "vgg": "VGG"}
+CALLS = 30  # of a latency
+
+
+@dataclass(frozen=True)
+class Explore:
+    """Everything that the explorer shows without a network: see `widgets.recorded.Recorded`.
+
+    Attributes:
+        network: what it is called in the title.
+        ratios: grid of the scan; also the uniform combinations.
+        images: how many validation images are looked at; None = all.
+        budgets: fractions of the MACs for which the solver's answer is measured.
+    """
+
+    network: str
+    ratios: tuple[float, ...]
+    images: int | None = None
+    budgets: tuple[float, ...] = (0.75, 0.5, 0.25)
+
+    def run(self, net: nn.Module, data: Dataset, work: Work) -> dict:
+        """Values: a recording."""
+        split, example = data.val[: self.images], data.example
+        groups = trace(net, example)
+        order = sensitivity.ranking(net, groups, "l1")
+        curves = sensitivity.scan(
+            net, split, ratios=self.ratios, cache=work.folder or False, progress=work.progress
+        )
+        rows = diagram(net, example, groups)
+        combinations = [
+            {"label": label, "ratios": ratios} | _measured(net, groups, order, ratios, split)
+            for label, ratios in self._combinations(curves, groups, rows).items()
+        ]
+        seconds = _seconds(net, example)
+        whole = curves.attrs["whole"] | {"seconds": seconds}
+        uniform = [c for c in combinations if c["label"].startswith("uniform")]
+        latency = [{key: row[key] for key in ("macs", "seconds")} for row in (whole, *uniform)]
+        return {
+            "title": f"{self.network} on {NAMES.get(data.name, data.name)}",
+            "made": f"{len(split)} validation images, {example.device.type}, {date.today()}",
+            "criterion": "l1",
+            "whole": whole,
+            "price": curves.attrs["price"],
+            "points": curves.round(6).to_dict("records"),
+            "rows": rows,
+            "combinations": combinations,
+            "latency": latency,
+        }
+
+    def _combinations(self, curves, groups: Groups, rows: list[dict]) -> Mapping[str, dict]:
+        found = {f"uniform {100 * r:.0f}%": dict.fromkeys(groups, r) for r in self.ratios}
+        found |= pfec(groups, rows)
+        for budget in self.budgets:
+            try:
+                found[f"solver, {100 * budget:.0f}% of the MACs"] = sensitivity.solve(
+                    curves, macs=budget
+                )
+            except ValueError:  # a coarse grid may not reach so far down
+                continue
+        return found
+
+
+def _measured(net, groups: Groups, order: Mapping, ratios: Mapping, split: Split) -> dict:
+    """What the really shrunk network does, and costs."""
+    keep = {g: scores.best(order[g], scores.kept(groups[g].size, r)) for g, r in ratios.items()}
+    small, example = surgery.shrink(net, groups, keep), split.batch(slice(0, 1))[0]
+    price = cost.measure(small, example)
+    seen = outcome(train.evaluate(net, split), train.evaluate(small, split))
+    return seen | {"params": price.params, "macs": price.macs, "seconds": _seconds(small, example)}
+
+
+def _seconds(net: nn.Module, example: torch.Tensor) -> float:
+    return cost.latency(net, example, calls=CALLS).median
+
+
+def _shown(model: str) -> str:
+    """`resnet-20` -> `ResNet-20`."""
+    family, _, rest = model.partition("-")
+    return f"{FAMILIES.get(family, family)}-{rest}"
+
+
+def curves(recording: Mapping) -> pd.DataFrame:
+    """The scan of a recording, as `scan` gave it."""
+    table = pd.DataFrame(recording["points"])
+    table.attrs.update(whole=dict(recording["whole"]), price=recording["price"])
+    return table
+
+
+def at_half(recording: Mapping) -> pd.DataFrame:
+    """The groups of a recording from most to least sensitive, at the ratio nearest to one half."""
+    scan, whole = curves(recording), recording["whole"]
+    nearest = min(scan.ratio, key=lambda ratio: abs(ratio - 0.5))
+    half = scan[scan.ratio == nearest].sort_values("accuracy")
+    writers: dict[str, int] = {}
+    for row in recording["rows"]:
+        if row["kind"] in ("conv", "linear") and row["writes"]:
+            writers[row["writes"]] = writers.get(row["writes"], 0) + 1
+    several = [writers.get(group, 1) for group in half["group"]]
+    return pd.DataFrame({
+        "group": half["group"].values,
+        "kind": [f"stream, {n} layers write it" if n > 1 else "one layer" for n in several],
+        "removed %": 100 * nearest,
+        "accuracy lost, points": (100 * (whole["accuracy"] - half.accuracy.values)).round(2),
+        "MACs saved %": (100 * (1 - half.macs.values / whole["macs"])).round(1),
+    })  # fmt: skip
+
+
+def combinations(recording: Mapping) -> pd.DataFrame:
+    """Combinations of ratios: accuracy predicted by the curves beside what was measured."""
+    scan, whole = curves(recording), recording["whole"]
+    return pd.DataFrame([
+        {
+            "network": recording["title"],
+            "ratios": row["label"],
+            "MACs left %": round(100 * row["macs"] / whole["macs"], 1),
+            "predicted %": round(100 * sensitivity.predict(scan, row["ratios"]).accuracy, 1),
+            "measured %": round(100 * row["accuracy"], 1),
+            "change, points (95%)": f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}",
+            "ms an image": round(1000 * row["seconds"], 2),
+        }
+        for row in recording["combinations"]
+    ])  # fmt: skip
+
+
+def recipes(preset: str, seeds: Iterable[int]) -> list[Recipe]:
+    """A recording of a plain and of a residual network: PFEC's first two of the preset.
+
+    Raises:
+        ValueError: an unknown preset.
+    """
+    setting = SETTINGS[check_preset(preset)]
+    seed = next(iter(seeds))
+    ratios = setting.ratios if preset == "smoke" else GRID
+    return [
+        Recipe(
+            STEM, preset, f"{model} on {data}",
+            Explore(_shown(model), ratios, images if preset in ("smoke", "standard") else None),
+            model, data, budget, seed,
+        )
+        for model, data, budget, images in list(
+            zip(setting.models, setting.data, setting.budgets, setting.images)
+        )[:2]
+    ]  # fmt: skip

@@ -1,0 +1,44 @@
+"""The ratios now and before, for undo."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable
+
+DRAG = 1.0  # seconds: moves of one control that follow each other sooner are one step
+
+
+class History:
+    """What was set, newest last.
+
+    Attributes:
+        now: group name -> fraction removed.
+    """
+
+    def __init__(self, now: dict[str, float]):
+        self.now = now
+        self._past: list[dict[str, float]] = []
+        self._last: tuple[Hashable, float] = (None, 0.0)
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to undo."""
+        return bool(self._past)
+
+    def change(self, ratios: dict[str, float], drag: Hashable = None) -> None:
+        """Set other ratios.
+
+        Args:
+            ratios: from now on.
+            drag: what is being dragged, if anything: one drag is undone in one step.
+        """
+        moment = time.monotonic()
+        goes_on = drag is not None and drag == self._last[0] and moment - self._last[1] < DRAG
+        if ratios != self.now and not goes_on:
+            self._past.append(self.now)
+        self.now, self._last = ratios, (drag, moment)
+
+    def undo(self) -> None:
+        """One step back; nothing at the first."""
+        if self._past:
+            self.now = self._past.pop()
+        self._last = (None, 0.0)

@@ -1,0 +1,240 @@
+"""Live: answers measured now, by shrinking the network and running it on images."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterator
+
+import pandas as pd
+import torch
+from torch import nn
+
+from prunelab import cost, groups, scores, sensitivity, surgery, train
+from prunelab.data import Dataset, Photos, Split
+from prunelab.data.tensors import as_split
+from prunelab.groups.diagram import diagram, stages
+from prunelab.masks import Keep
+from prunelab.sensitivity.folding import folded
+from prunelab.sensitivity.price import price
+from prunelab.widgets.presets import pfec
+from prunelab.widgets.source import MEASURED, Answer, Ratios, Source
+
+CALLER = "explorer"
+SPLITS = ("val", "test")
+FIRST = (50, 500)  # images of the first chunk: at least, at most
+WORK = 2e10  # MACs of the first chunk: a fifth of a second or so on two cores
+BATCH = 100  # on a CPU: what a layer writes stays in the caches (1000 takes up to 3 times as long)
+GRID = tuple(round(0.1 * k, 1) for k in range(1, 10))
+RETRAIN = train.Budget(epochs=1, lr=0.002, batch=64, weight_decay=5e-4)
+
+
+class StoppedError(Exception):
+    """Somebody pressed stop."""
+
+
+class Live(Source):
+    """Shrinks a copy of a network, and evaluates it in growing chunks of images.
+
+    Args:
+        net: a trained network; it is not changed, and what is done to it later changes nothing.
+        data: a Dataset; or a Split, a DataLoader of (images, labels) or a pair of tensors: floats
+            as the network takes them, or uint8 that become pixel/255.
+        criterion: what ranks the channels, as in `sensitivity.scan`.
+        split: which images of a Dataset answer, "val" or "test".
+        images: only so many, the first ones; None = all.
+        train: images to fine-tune on, as `data`; a Dataset brings its own.
+        retrain: how fine-tuning is done; its epochs are those that are asked for.
+
+    Raises:
+        TypeError: an argument is of another kind.
+        ValueError: a network without groups, another split, images that do not fit.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        data: object,
+        *,
+        criterion: sensitivity.Criterion = "l1",
+        split: str = "val",
+        images: int | None = None,
+        train: object = None,
+        retrain: train.Budget = RETRAIN,
+    ):
+        if not isinstance(net, nn.Module):
+            raise TypeError(f"{CALLER}: `net` must be a network, got {type(net).__name__}")
+        if split not in SPLITS:
+            raise ValueError(f"{CALLER}: `split` must be val or test, got {split!r}")
+        device = next((p.device for p in net.parameters()), torch.device("cpu"))
+        known = isinstance(data, Dataset)
+        answering = as_split(getattr(data, split) if known else data, images=images, caller=CALLER)
+        self.split = _decoded(answering).to(device)
+        learning = data.train if known and train is None else train
+        self.learning = None if learning is None else as_split(learning, caller=CALLER).to(device)
+        if self.learning is None:
+            self.why_not_train = "no training images: give a Dataset, or `train`"
+        self.retrain = retrain
+        self.criterion = criterion if isinstance(criterion, str) else None
+        images_of = f"{data.name}, {split} split" if known else "own images"
+        self.title = f"{type(net).__name__} on {images_of}"
+        self._read(net, criterion)
+        self.tuned: dict[frozenset, tuple[nn.Module, list[train.Budget]]] = {}
+        self._final: dict[tuple[frozenset, float], Answer] = {}  # by widths and epochs tuned
+        self._before: dict[int, train.Evaluation] = {}  # first image of a chunk -> whole network
+
+    def _read(self, net: nn.Module, criterion: sensitivity.Criterion) -> None:
+        self.example, _ = self.split.batch(slice(0, 1))
+        self.groups = groups.trace(net, self.example)
+        if not self.groups:
+            raise ValueError(f"{CALLER}: `net` has no group to prune: {self.groups.fixed}")
+        self.net = surgery.shrink(net, self.groups, {}).eval()
+        self._quick = folded(self.net)
+        self.rows = diagram(self.net, self.example, self.groups)
+        self.stages = stages(self.rows)
+        self.price = price(self.net, self.example, self.groups)
+        self.order = sensitivity.ranking(self.net, self.groups, criterion)
+        self.presets = pfec(self.groups, self.rows)
+        params, macs = self.price()
+        self.whole = {"params": params, "macs": macs, "images": len(self.split)}
+
+    def network(self, ratios: Ratios) -> tuple[nn.Module, Keep]:
+        """The network at these ratios, fine-tuned if it was, and what it keeps."""
+        small, keep, _ = self._network(self.kept(ratios))
+        return small, keep
+
+    def _network(self, kept: dict[str, int]) -> tuple[nn.Module, Keep, list[train.Budget]]:
+        keep = Keep({name: scores.best(self.order[name], count) for name, count in kept.items()})
+        tuned, budgets = self.tuned.get(_key(kept), (None, []))  # at once: threads change it
+        return tuned or surgery.shrink(self.net, self.groups, keep), keep, budgets
+
+    def budgets(self, ratios: Ratios) -> list[train.Budget]:
+        """Of the fine-tunings that the network at these ratios had."""
+        return self.tuned.get(_key(self.kept(ratios)), (None, []))[1]
+
+    def known(self, ratios: Ratios) -> Answer | None:
+        """Of a network that was measured to the end before."""
+        return self._final.get((_key(self.kept(ratios)), _epochs(self.budgets(ratios))))
+
+    def answers(self, ratios: Ratios, stop: Callable[[], bool]) -> Iterator[Answer]:
+        """Measured on more and more images; the last answer has the time of one image."""
+        kept = self.kept(ratios)
+        if known := self.known(ratios):
+            yield known
+            return
+        use_all_cores()
+        small, _, budgets = self._network(kept)
+        quick, epochs = folded(small), _epochs(budgets)
+        pairs = []
+        for first, part in self._chunks():
+            if stop():
+                return
+            if first not in self._before:
+                self._before[first] = self._judge(self._quick, part)
+            pairs.append((self._before[first], self._judge(quick, part)))
+            answer = self._answer(kept, pairs, epochs)
+            yield answer
+        if stop():
+            return
+        seconds = cost.latency(small, self.example, calls=9).median
+        if "seconds" not in self.whole:
+            self.whole["seconds"] = cost.latency(self.net, self.example, calls=9).median
+        self._final[_key(kept), epochs] = answer = dataclasses.replace(answer, seconds=seconds)
+        self.whole["accuracy"] = answer.whole
+        yield answer
+
+    def _answer(self, kept: dict, pairs: list, epochs: float) -> Answer:
+        before, after = (torch.cat([e.correct for e in part]) for part in zip(*pairs))
+        low, high = sensitivity.paired_interval(before, after)
+        params, macs = self.price(kept)
+        seen, total = len(after), len(self.split)
+        accuracy, whole = (part.sum().item() / seen for part in (after, before))
+        return Answer(accuracy, low, high, whole, seen, total, params, macs, None, MEASURED, epochs)
+
+    def _judge(self, net: nn.Module, part: Split) -> train.Evaluation:
+        batch = BATCH if self.split.device.type == "cpu" else None
+        return train.evaluate(net, part, batch=batch)
+
+    def _chunks(self) -> Iterator[tuple[int, Split]]:
+        """(first image, part): a small part first, then parts of twice that size."""
+        size = int(min(max(WORK / max(1, self.whole["macs"]), FIRST[0]), FIRST[1]))
+        start, end = 0, size
+        while start < len(self.split):
+            yield start, self.split[start:end]
+            start, end = end, end + 2 * size
+
+    def scan(self, images: int, stop: Callable[[], bool]) -> Iterator[float]:
+        """Scan all groups on the first `images`; yields the fraction done, then sets `curves`."""
+        use_all_cores()
+        parts, split = [], self.split[:images]
+        for name in self.groups:
+            if stop():
+                return
+            yield len(parts) / len(self.groups)
+            alone = self.groups.select([name])
+            parts.append(
+                sensitivity.scan(
+                    self.net, split, ratios=GRID, groups=alone, criterion=self.order, progress=False
+                )
+            )
+        curves = pd.concat(parts, ignore_index=True)
+        curves.attrs = {"whole": parts[0].attrs["whole"], "price": self.price.to_dict()}
+        self.curves = curves
+
+    def finetune(
+        self, ratios: Ratios, epochs: int, step: Callable[[float], None], stop: Callable[[], bool]
+    ) -> None:
+        """Train the network at these ratios further; stopped half-way, it stays as it was.
+
+        Args:
+            ratios: of the network on show.
+            epochs: how long.
+            step: called with the fraction done.
+            stop: true = leave off.
+
+        Raises:
+            StoppedError: `stop` was true.
+        """
+        use_all_cores()
+        budget = dataclasses.replace(self.retrain, epochs=epochs)
+        small, keep, budgets = self._network(self.kept(ratios))
+        small = surgery.shrink(small, self.groups, {})  # a copy: what is on show stays in use
+        steps = budget.steps(len(self.learning))[1]
+
+        def after(number: int) -> None:
+            if stop():
+                raise StoppedError
+            step((number + 1) / steps)
+
+        train.fit(small, self._dataset(), budget, after_step=after, progress=False)
+        self.tuned[_key(keep.widths())] = (small.eval(), [*budgets, budget])
+
+    def _dataset(self) -> Dataset:
+        """The training images alone: nothing else is looked at while it trains."""
+        learning, none = self.learning, self.learning[:0]
+        classes = int(learning.labels.max()) + 1
+        return Dataset(
+            "own", learning, none, none, classes, learning.mean, learning.std, checksum=""
+        )
+
+
+def use_all_cores() -> None:
+    """Let torch use every core in this thread, whatever the thread that started it uses."""
+    own = getattr(os, "sched_getaffinity", None)  # Linux: the cores this process may use
+    torch.set_num_threads(len(own(0)) if own else os.cpu_count() or 1)
+
+
+def _epochs(budgets: list[train.Budget]) -> float:
+    return sum(budget.epochs for budget in budgets)
+
+
+def _key(kept: dict[str, int]) -> frozenset:
+    return frozenset(kept.items())
+
+
+def _decoded(split: Split) -> Split:
+    """Photographs are read once, not at every move of a slider: 150 kB each."""
+    if not isinstance(split.images, Photos):
+        return split
+    images = torch.cat(list(split.images.read(torch.arange(len(split)), BATCH)))
+    return dataclasses.replace(split, images=images)

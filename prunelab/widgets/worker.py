@@ -1,0 +1,64 @@
+"""One thread that answers the newest request."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+Job = Callable[[Callable[[], bool]], None]
+
+
+class Newest:
+    """A daemon thread for jobs; a new one makes the older one stop, and skips those that wait.
+
+    A job is called with `stop`, a function that says whether it should end; it looks at it often
+    and handles its own errors.
+    """
+
+    def __init__(self):
+        self._change = threading.Condition()
+        self._number = 0  # of the newest request
+        self._job: tuple[int, Job] | None = None  # waits to be done
+        self._busy = self._closed = False
+        self._thread: threading.Thread | None = None
+
+    def submit(self, job: Job) -> None:
+        """Do `job` instead of what is going on; nothing after `close`."""
+        with self._change:
+            if self._closed:
+                return
+            self._number += 1
+            self._job = (self._number, job)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, daemon=True)
+                self._thread.start()
+            self._change.notify_all()
+
+    def cancel(self) -> None:
+        """Tell the job at work to stop; drop the one that waits."""
+        with self._change:
+            self._number += 1
+            self._job = None
+            self._change.notify_all()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until nothing is done or waits; False if that took longer than `timeout` s."""
+        with self._change:
+            return self._change.wait_for(lambda: not self._busy and self._job is None, timeout)
+
+    def close(self) -> None:
+        """Stop, and end the thread."""
+        with self._change:
+            self._closed = True
+        self.cancel()
+
+    def _work(self) -> None:
+        while True:
+            with self._change:
+                self._busy = False
+                self._change.notify_all()
+                self._change.wait_for(lambda: self._job is not None or self._closed)
+                if self._job is None:
+                    return
+                (number, job), self._job, self._busy = self._job, None, True
+            job(lambda number=number: self._number != number)

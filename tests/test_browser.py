@@ -1,0 +1,182 @@
+"""A person's view: the explorer in a real browser, served by Voila and in JupyterLab.
+
+Needs chromium; `.ci/run` installs it. Screenshots go to $PRUNELAB_SCREENSHOTS, if that is set.
+"""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from prunelab.study import app
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = """
+    --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
+    --disable-component-update --disable-sync
+""".split()
+WAIT = 60_000  # milliseconds: a cold start on a busy machine
+LIVE = """
+import torch
+from prunelab import data, models, train, widgets
+
+torch.manual_seed(0)
+torch.set_num_threads(1)
+digits, net = data.load("digits"), models.build("lenet-5")
+train.fit(net, digits, train.Budget(epochs=3, lr=0.02, batch=64), progress=False)
+widgets.explorer(net, digits)
+"""
+CURVES = """
+from prunelab import data, models, widgets
+widgets.explorer(models.build("lenet-5"), data.load("digits"))
+"""
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """serve(source, *command) starts a server for a notebook of one cell; gives its address."""
+    started = []
+
+    def start(source, *command):
+        page = app.page()
+        page.cells[0].source = source.strip()
+        page.cells = [nbformat.v4.new_code_cell(source.strip())]
+        nbformat.write(page, tmp_path / "page.ipynb")
+        port = free_port()
+        log = open(tmp_path / "server.log", "wb")  # noqa: SIM115
+        arguments = [sys.executable, "-m", *(part.format(port=port) for part in command)]
+        server = subprocess.Popen(arguments, cwd=tmp_path, stdout=log, stderr=log)
+        started.append((server, log))
+        return await_answer(f"http://127.0.0.1:{port}", tmp_path / "server.log")
+
+    yield start
+    for server, log in started:
+        server.terminate()
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+        log.close()
+
+
+def await_answer(address, log):
+    end = time.monotonic() + 90
+    while time.monotonic() < end:
+        try:
+            urllib.request.urlopen(f"{address}/static/nothing", timeout=5).close()
+        except urllib.error.HTTPError as error:
+            error.close()
+            return address
+        except OSError:
+            time.sleep(0.3)
+    raise AssertionError(f"no server: {log.read_text()[-2000:]}")
+
+
+@pytest.fixture
+def page():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1180, "height": 1250})
+        page.set_default_timeout(WAIT)
+        yield page
+        browser.close()
+
+
+def screenshot(page, name):
+    folder = os.environ.get("PRUNELAB_SCREENSHOTS")
+    if folder:
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+
+ANSWER = '.widget-html:has-text("against the whole network\'s")'
+
+
+def accuracy(page):
+    """The text of the answer, once it is final."""
+    page.wait_for_selector(ANSWER)
+    return page.locator(ANSWER).last.inner_text()
+
+
+def drag(page, steps):
+    """Move the ratio slider by so many steps of its keyboard, and wait for another answer."""
+    before = accuracy(page)
+    handle = page.locator(".widget-slider .noUi-handle").first
+    handle.scroll_into_view_if_needed()
+    handle.focus()
+    for _ in range(steps):
+        handle.press("ArrowRight")
+    page.wait_for_function(
+        "([selector, before]) => {"
+        "  const found = [...document.querySelectorAll('.widget-html')]"
+        '    .filter(e => e.innerText.includes("against the whole network\'s"));'
+        "  return found.length && found[found.length - 1].innerText !== before;"
+        "}",
+        arg=[ANSWER, before],
+        timeout=WAIT,
+    )
+    return accuracy(page)
+
+
+VOILA = ("voila", "page.ipynb", "--port={port}", "--no-browser")
+
+
+def test_voila_shows_recordings_and_the_slider_changes_the_answer(serve, page):
+    page.goto(serve(app.SOURCE, *VOILA))
+    whole = accuracy(page)
+    assert re.search(r"\d\d\.\d\d?%", whole)
+    pruned = drag(page, 8)
+    assert pruned != whole
+    screenshot(page, "voila-recorded")
+
+
+def test_voila_a_real_network_shrinks_and_answers(serve, page):
+    page.goto(serve(LIVE, *VOILA))
+    whole = accuracy(page)
+    pruned = drag(page, 14)
+    assert pruned != whole
+    boxes = page.locator("svg [tabindex]")
+    boxes.nth(2).click()
+    page.wait_for_timeout(500)
+    screenshot(page, "voila-live")
+    assert not page.locator("text=Traceback").count()
+
+
+def test_jupyterlab_runs_the_notebook_and_the_slider_changes_the_answer(serve, page):
+    address = serve(
+        CURVES, "jupyterlab", "--port={port}", "--no-browser", "--allow-root",
+        "--expose-app-in-browser", "--IdentityProvider.token=", "--ServerApp.password=",
+        "--ServerApp.disable_check_xsrf=True",
+    )  # fmt: skip
+    page.goto(f"{address}/lab/tree/page.ipynb?reset")
+    page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.context", timeout=WAIT)
+    page.evaluate(
+        """async () => {
+            const panel = window.jupyterapp.shell.currentWidget;
+            await panel.context.ready;
+            await panel.sessionContext.ready;
+            await panel.sessionContext.session.kernel.info;
+            await window.jupyterapp.commands.execute('notebook:run-all-cells');
+        }"""
+    )
+    whole = accuracy(page)
+    assert drag(page, 14) != whole
+    screenshot(page, "jupyterlab")

@@ -1,0 +1,105 @@
+"""What `solve` refuses, each in one line."""
+
+import itertools
+import math
+
+import pandas as pd
+import pytest
+from curves import priced
+
+from prunelab.sensitivity.price import Price
+from prunelab.sensitivity.solver import solve
+
+
+def test_too_many_neighbours_are_refused_not_guessed():
+    names = [f"g{i}" for i in range(9)]
+    terms = dict.fromkeys(itertools.combinations(names, 2), 1)
+    made = Price(dict.fromkeys(names, 50), terms, terms)
+    points = [(n, r / 10, 40 - r) for n in names for r in range(1, 10)]
+    with pytest.raises(ValueError, match=r"solve: too many of the 9 groups .* fewer ratios"):
+        solve(priced(made, 40, points), macs=0.5)
+    few = priced(made, 40, [p for p in points if p[1] in (0.3, 0.6)])
+    assert set(solve(few, macs=0.5)) == set(names)
+
+
+def frame(**changes):
+    rows = {
+        "group": ["a", "a", "b"], "ratio": [0.0, 0.5, 0.5], "kept": [8, 4, 4],
+        "correct": [40, 35, 30], "params": [9, 8, 7], "macs": [100, 60, 70],
+    }  # fmt: skip
+    return pd.DataFrame(rows | changes)
+
+
+@pytest.mark.parametrize(
+    ("budget", "message"),
+    [
+        ({}, "solve: give one of `macs` and `params`, got none"),
+        ({"macs": 10, "params": 10}, "solve: give one of `macs` and `params`, got both"),
+        ({"macs": 0}, "solve: `macs` must be a finite number above 0, got 0"),
+        ({"macs": -0.5}, "`macs` must be a finite number above 0, got -0.5"),
+        ({"params": math.nan}, "`params` must be a finite number above 0, got nan"),
+        ({"params": math.inf}, "`params` must be a finite number above 0, got inf"),
+        ({"macs": True}, "`macs` must be a finite number above 0, got True"),
+        ({"macs": "half"}, "`macs` must be a finite number above 0, got 'half'"),
+    ],
+)
+def test_a_budget_that_is_none_is_refused(budget, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        solve(frame(), **budget)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("curves", "message"),
+    [
+        (frame().iloc[:0], "solve: `curves` is empty"),
+        (frame()[["group", "ratio", "macs"]], "solve: `curves` lacks the columns kept, correct"),
+        (frame(macs=[1, None, 2]), "column `macs` has no value in row 1"),
+        (frame(group=["a", None, "b"]), "column `group` has no value in row 1"),
+        (frame(macs=["x", "y", "z"]), "column `macs` must hold finite numbers"),
+        (frame(macs=[1, math.inf, 2]), "column `macs` must hold finite numbers"),
+        (frame(correct=[4, 3.5, 2]), "column `correct` must hold whole numbers, got 3.5"),
+        (frame(ratio=[0, 0.5, 1.0]), r"column `ratio` must be in \[0, 1\), got 1.0"),
+        (frame(ratio=[0, -0.5, 0.5]), r"column `ratio` must be in \[0, 1\), got -0.5"),
+        (frame(group=["b", "a", "a"]), "has group `a` at ratio 0.5 twice"),
+        (frame(ratio=[0.1, 0.5, 0.5]), "must tell of the whole network: a row with ratio 0, or"),
+        (frame(ratio=[0, 0.5, 0]), "ratio 0 must agree on `correct`, got 40, 30"),
+    ],
+)
+def test_curves_that_cannot_be_read_are_refused_in_one_line(curves, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        solve(curves, macs=50)
+    assert "\n" not in str(caught.value)
+
+
+def test_curves_of_another_kind_are_named():
+    with pytest.raises(TypeError, match=r"solve: `curves` must be a DataFrame, .* got list"):
+        solve([1, 2], macs=50)
+
+
+@pytest.mark.parametrize(
+    ("price", "message"),
+    [
+        (Price({"a": 8}, {}, {("a",): 15}), "the price in `curves.attrs` has no group `b`"),
+        (
+            Price({"a": 8, "b": 3}, {}, {("a",): 15}),
+            r"group `b` has 3 channels in the price in `curves.attrs`, a row keeps 4",
+        ),
+        (
+            Price({"a": 8, "b": 8}, {}, {("a",): 12}),
+            r"the price in `curves.attrs` gives 48 macs for group `a` at ratio 0.5, its row 60",
+        ),
+    ],
+)
+def test_the_price_of_another_network_is_refused(price, message):
+    curves = frame()
+    curves.attrs["price"] = price.to_dict()
+    with pytest.raises(ValueError, match=message):
+        solve(curves, macs=50)
+
+
+def test_a_whole_network_that_lacks_a_number_is_refused():
+    curves = frame()
+    curves.attrs["whole"] = {"correct": 40}
+    with pytest.raises(ValueError, match=r"solve: `curves.attrs` lacks macs of the whole"):
+        solve(curves, macs=50)
