@@ -87,7 +87,7 @@ def raw():
 @pytest.fixture
 def box(raw):
     made = widgets.explorer(recorded=raw)
-    yield made.wait(20)
+    yield made.wait(60)
     made.close()
 
 
@@ -118,7 +118,7 @@ def test_every_recorded_point_is_answered_as_it_was_recorded(box, raw):
         box.groups.value = (row["group"],)
         box.reset.click()
         box.number.value = row["ratio"]
-        answer = box.wait(20).answer
+        answer = box.wait(60).answer
         assert answer.how == "recorded"
         seen = (answer.accuracy, answer.low, answer.high, answer.params, answer.macs)
         assert seen == tuple(row[k] for k in ("accuracy", "low", "high", "params", "macs"))
@@ -127,15 +127,15 @@ def test_every_recorded_point_is_answered_as_it_was_recorded(box, raw):
 
 def test_other_ratios_that_keep_as_many_channels_are_the_same_network(box, raw):
     box.show({"0": 0.27})  # keeps 5 of 8, which no point does
-    assert box.wait(20).answer.how == "predicted"
+    assert box.wait(60).answer.how == "predicted"
     box.show({"0": 0.5 + 1e-12})  # keeps 4, as 0.5 does
-    assert box.wait(20).answer.accuracy == point(raw, "0", 0.5)["accuracy"]
+    assert box.wait(60).answer.accuracy == point(raw, "0", 0.5)["accuracy"]
     assert box.answer.how == "recorded"
 
 
 def test_a_recorded_combination_is_answered_with_its_interval_and_time(box, raw):
     box.show(PAIR)
-    answer, row = box.wait(20).answer, raw["combinations"][0]
+    answer, row = box.wait(60).answer, raw["combinations"][0]
     assert answer.how == "recorded"
     assert (answer.accuracy, answer.low, answer.high) == (row["accuracy"], row["low"], row["high"])
     assert (answer.params, answer.macs, answer.seconds) == (row["params"], row["macs"], 0.005)
@@ -143,7 +143,7 @@ def test_a_recorded_combination_is_answered_with_its_interval_and_time(box, raw)
 
 def test_anything_else_is_predicted_and_said_to_be(box):
     ratios = {"0": 0.75, "3": 0.5, "7": 0.5}
-    answer, guess = box.show(ratios).wait(20).answer, predict(box.source.curves, ratios)
+    answer, guess = box.show(ratios).wait(60).answer, predict(box.source.curves, ratios)
     assert answer.how == "predicted"
     assert (answer.low, answer.high) == (None, None)
     assert (answer.accuracy, answer.params, answer.macs) == (
@@ -175,7 +175,7 @@ def test_without_times_no_time_is_given(raw):
 def test_both_ends_of_the_slider(box, ratio, kept):
     box.slider.value = 0.5
     box.slider.value = ratio
-    box.wait(20)
+    box.wait(60)
     assert f"0   {kept}/8" in [label for label, _ in box.groups.options]
     assert box.number.value == ratio
     assert box.ratios == ({"0": ratio} if ratio else {})
@@ -241,6 +241,7 @@ def test_locked_together_a_stage_or_all_move_as_one(box):
 
 
 def test_undo_goes_back_step_by_step_and_a_drag_is_one_step(box, monkeypatch):
+    monkeypatch.setattr(history, "DRAG", 600.0)  # however busy the machine is
     assert box.undo.disabled
     box.slider.value = 0.25
     box.slider.value = 0.5  # at once: the same drag
@@ -263,7 +264,7 @@ def test_reset_brings_the_whole_network_back_and_can_be_undone(box):
     box.show(PAIR)
     box.reset.click()
     assert box.ratios == {}
-    assert box.wait(20).answer.accuracy == box.source.whole["accuracy"]
+    assert box.wait(60).answer.accuracy == box.source.whole["accuracy"]
     box.undo.click()
     assert box.ratios == PAIR
 
@@ -303,7 +304,7 @@ def test_the_solvers_preset_meets_the_budget_and_follows_it(box):
         assert box.preset.value == SOLVER
         expected = solve(box.source.curves, macs=percent / 100)
         assert box.ratios == {g: r for g, r in expected.items() if r}
-        assert box.wait(20).answer.macs <= percent / 100 * box.source.whole["macs"]
+        assert box.wait(60).answer.macs <= percent / 100 * box.source.whole["macs"]
     assert "within the budget" in text_of(box.budget_bar)
 
 
@@ -326,7 +327,7 @@ def test_a_budget_that_no_ratios_meet_is_said_in_the_text(box):
 
 
 def test_your_setting_stands_beside_the_solvers_at_the_same_macs(box, raw):
-    box.show(PAIR).wait(20)
+    box.show(PAIR).wait(60)
     mine = predict(box.source.curves, PAIR)
     theirs = predict(box.source.curves, solve(box.source.curves, macs=mine.macs))
     said = text_of(box.compare)
@@ -337,7 +338,7 @@ def test_your_setting_stands_beside_the_solvers_at_the_same_macs(box, raw):
 
 def test_there_is_nothing_to_compare_with_the_whole_network_or_beyond_the_scan(box):
     assert "Remove something" in text_of(box.compare)
-    box.show(dict.fromkeys(box.source.sizes, 0.95)).wait(20)
+    box.show(dict.fromkeys(box.source.sizes, 0.95)).wait(60)
     assert "cannot go below" in text_of(box.compare)
 
 
@@ -402,7 +403,7 @@ def test_while_images_are_still_coming_it_says_how_many_were_seen():
     answer = Answer(0.8, -0.2, 0.0, 0.9, 500, 2000, 100, 1000, None, "measured", 2)
     said = words.answer(answer, (100, 1000), {"params": 200, "macs": 2000})
     assert "500 of 2,000 images so far" in said
-    assert "after 2 epochs of fine-tuning" in said
+    assert "network after 2 epochs of fine-tuning; 500 of 2,000" in said
 
 
 def test_the_code_names_what_loses_channels_and_nothing_else(box):
@@ -422,7 +423,7 @@ def test_an_error_in_a_handler_appears_in_the_text_and_stays(box, monkeypatch):
 
     monkeypatch.setattr(words, "budget", broken)
     box.slider.value = 0.5
-    box.wait(20)
+    box.wait(60)
     assert "no &lt;bar&gt; today" in box.text.value
     assert words.ORANGE in box.text.value
 
@@ -432,16 +433,18 @@ def test_an_error_of_the_worker_appears_in_the_text(box, monkeypatch):
         raise RuntimeError("no answer today")
 
     monkeypatch.setattr(recorded, "predict", broken)
-    box.show({"0": 0.3, "7": 0.3}).wait(20)
+    box.show({"0": 0.3, "7": 0.3}).wait(60)
     assert "no answer today" in text_of(box.text)
     monkeypatch.undo()
-    box.show({"0": 0.5}).wait(20)  # and the next question is answered
+    box.show({"0": 0.5}).wait(60)  # and the next question is answered
     assert "recorded" in text_of(box.text)
 
 
 def test_readers_without_a_kernel_get_a_picture(box):
-    box.show(PAIR).wait(20)
+    box.show(PAIR).wait(60)
     bundle = box._repr_mimebundle_()
+    headline = words.headline("toy", box.answer)
+    assert headline.startswith("toy: recorded ") and words.percent(box.answer.accuracy) in headline
     assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
     assert "application/vnd.jupyter.widget-view+json" in bundle
 
@@ -452,7 +455,7 @@ def test_several_recordings_are_picked_by_name(raw):
     assert [label for label, _ in box.recordings.options] == ["toy", "another"]
     assert box.recordings.layout.display is None
     box.recordings.index = 1
-    assert box.wait(20).ratios == {}
+    assert box.wait(60).ratios == {}
     assert "another" in text_of(box.title)
     box.map.selected = ["7"]  # the new map is heard
     assert box.selected == ["7"]
@@ -470,7 +473,7 @@ def test_a_recording_says_why_it_cannot_be_scanned_trained_or_saved(box):
 
 def test_closing_ends_the_threads(raw):
     before = set(threading.enumerate())
-    box = widgets.explorer(recorded=raw).wait(20)
+    box = widgets.explorer(recorded=raw).wait(60)
     started = set(threading.enumerate()) - before
     assert started and all(thread.daemon for thread in started)
     box.close()
@@ -503,11 +506,11 @@ def test_of_many_requests_the_newest_wins_and_the_others_stop():
 
 def test_waiting_longer_than_allowed_is_an_error(box):
     gate = threading.Event()
-    box.worker.submit(lambda stop: gate.wait(20))
+    box.worker.submit(lambda stop: gate.wait(60))
     with pytest.raises(TimeoutError, match=r"explorer: still at work after 0.01 s"):
         box.wait(0.01)
     gate.set()
-    assert box.wait(20) is box
+    assert box.wait(60) is box
 
 
 def test_shipped_recordings_are_the_rows_of_kind_explore(raw, tmp_path, monkeypatch):

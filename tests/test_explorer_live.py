@@ -48,7 +48,7 @@ def net(trained):
 @pytest.fixture
 def box(net, data):
     made = widgets.explorer(net, data)
-    yield made.wait(30)
+    yield made.wait(60)
     made.close()
 
 
@@ -72,7 +72,7 @@ def never():
     "ratios", [{"0": 0.5}, {"3": 0.99, "7": 0.1}, {"0": 0.3, "3": 0.3, "7": 0.9}]
 )
 def test_the_answer_is_what_shrinking_and_evaluating_by_hand_gives(box, net, data, ratios):
-    answer, small = box.show(ratios).wait(30).answer, shrunk(net, data, ratios)
+    answer, small = box.show(ratios).wait(60).answer, shrunk(net, data, ratios)
     before, after = (train.evaluate(n, data.val) for n in (net, small))
     assert (answer.accuracy, answer.whole) == (after.accuracy, before.accuracy)
     interval = sensitivity.paired_interval(before.correct, after.correct)
@@ -91,7 +91,7 @@ def test_both_ends_of_the_slider_are_measured(box, net, data):
     for ratio in (0.95, 0.0):
         box.slider.value = ratio
         small = shrunk(net, data, {"0": ratio})
-        assert box.wait(30).answer.accuracy == train.evaluate(small, data.val).accuracy
+        assert box.wait(60).answer.accuracy == train.evaluate(small, data.val).accuracy
         assert f"0   {scores.kept(8, ratio)}/8" in [label for label, _ in box.groups.options]
 
 
@@ -136,7 +136,7 @@ def test_a_newer_setting_stops_an_older_one_and_is_the_one_shown(box, monkeypatc
     box.slider.value = 0.75
     assert "measuring" in text_of(box.text)
     gate.set()
-    answer = box.wait(30).answer
+    answer = box.wait(60).answer
     assert answer.macs == box.source.cost({"0": 0.75})[1]
     assert box.source.known({"0": 0.5}) is None  # never run
     assert threading.main_thread() not in asked
@@ -149,8 +149,8 @@ def test_the_network_given_is_never_changed_and_later_changes_do_not_matter(net,
     handle = net[3].register_forward_hook(lambda *_: calls.append(1))
     state = {k: v.clone() for k, v in net.state_dict().items()}
     box = widgets.explorer(net, data)
-    whole = box.wait(30).answer
-    box.show({"0": 0.5, "3": 0.5}).wait(30)
+    whole = box.wait(60).answer
+    box.show({"0": 0.5, "3": 0.5}).wait(60)
     assert [m.training for m in net] == [True, False] + [True] * 8
     assert all(torch.equal(v, state[k]) for k, v in net.state_dict().items())
     assert [len(m._forward_hooks) for m in net] == [0, 0, 0, 1] + [0] * 6
@@ -160,7 +160,7 @@ def test_the_network_given_is_never_changed_and_later_changes_do_not_matter(net,
         net[0].weight.zero_()
     box.source._final.clear()
     assert box.reset.click() is None
-    assert box.wait(30).answer.accuracy == whole.accuracy
+    assert box.wait(60).answer.accuracy == whole.accuracy
     box.close()
 
 
@@ -170,12 +170,12 @@ def test_an_error_of_the_worker_appears_in_the_text(box, monkeypatch):
 
     monkeypatch.setattr(live.train, "evaluate", broken)
     box.slider.value = 0.5
-    box.wait(30)
+    box.wait(60)
     assert "no &lt;network&gt; today" in box.text.value
     assert "#D55E00" in box.text.value
     monkeypatch.undo()
     box.slider.value = 0.25
-    assert "measured" in text_of(box.wait(30).text)
+    assert "measured" in text_of(box.wait(60).text)
 
 
 # ---- own images
@@ -206,7 +206,7 @@ def test_floats_stay_as_they_are_in_batches_and_when_trained_on(net):
     assert torch.equal(own.to("cpu")[5:7].images, x[5:7])
     box = widgets.explorer(net, (x, y), train=(x, y))
     box.finetune.button.click()
-    assert "Done" in text_of(box.wait(30).finetune.note)
+    assert "Done" in text_of(box.wait(60).finetune.note)
     box.close()
 
 
@@ -292,7 +292,7 @@ def test_a_scan_gives_curves_a_picture_the_solver_and_a_comparison(box, net, dat
     assert "the solver's" in text_of(box.compare)
     assert not box.scan.button.disabled
     box.preset.value = SOLVER
-    answer = box.wait(30).answer
+    answer = box.wait(60).answer
     assert answer.how == "measured"
     assert answer.macs <= box.source.whole["macs"] / 2
     assert words_of_both(box) == 2
@@ -322,7 +322,7 @@ def test_an_error_of_a_scan_appears_in_the_text_and_frees_the_button(box, monkey
 
     monkeypatch.setattr(live.sensitivity, "scan", broken)
     box.scan.button.click()
-    box.wait(30)
+    box.wait(60)
     assert "no scan today" in text_of(box.text)
     assert not box.scan.button.disabled and not box.finetune.button.disabled
 
@@ -331,12 +331,12 @@ def test_fine_tuning_is_fit_on_the_training_images_and_its_network_is_used_from_
     net, data, tmp_path
 ):
     retrain = train.Budget(epochs=1, lr=0.02, batch=16)
-    box = widgets.explorer(net, data, ratios={"0": 0.7, "3": 0.5}, retrain=retrain).wait(30)
+    box = widgets.explorer(net, data, ratios={"0": 0.7, "3": 0.5}, retrain=retrain).wait(60)
     pruned = box.answer
     box.finetune.epochs.value = 2
     box.finetune.button.click()
     assert box.scan.button.disabled  # one at a time
-    answer = box.wait(30).answer
+    answer = box.wait(60).answer
     small = shrunk(net, data, box.ratios)
     quiet(small, data, dataclasses.replace(retrain, epochs=2))
     assert answer.accuracy == train.evaluate(small, data.val).accuracy
@@ -349,14 +349,14 @@ def test_fine_tuning_is_fit_on_the_training_images_and_its_network_is_used_from_
     box.save.button.click()
     assert same(surgery.load(net, tmp_path / "tuned.safetensors"), small)
     box.reset.click()  # the others are as they were
-    assert box.wait(30).answer.epochs == 0
+    assert box.wait(60).answer.epochs == 0
     box.undo.click()
-    assert box.wait(30).answer == answer
+    assert box.wait(60).answer == answer
     box.close()
 
 
 def test_fine_tuning_that_is_stopped_changes_nothing(box, monkeypatch):
-    before = box.show({"0": 0.5}).wait(30).answer
+    before = box.show({"0": 0.5}).wait(60).answer
 
     def fit(*arguments, after_step, **options):
         box.finetune.stop.click()
@@ -366,7 +366,7 @@ def test_fine_tuning_that_is_stopped_changes_nothing(box, monkeypatch):
     monkeypatch.setattr(live.train, "fit", fit)
     box.finetune.epochs.value = 500
     box.finetune.button.click()
-    box.wait(30)
+    box.wait(60)
     assert "as it was before" in text_of(box.finetune.note)
     assert box.source.budgets(box.ratios) == []
     assert box.answer == before

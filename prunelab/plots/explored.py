@@ -38,7 +38,7 @@ def explored(
         title: says which network.
     """
     fig = Figure(figsize=SIZE, dpi=DPI, facecolor="white", layout="none")
-    ax = fig.add_axes((0.11, 0.155, 0.87, 0.745 if title else 0.815), facecolor="white")
+    ax = fig.add_axes((0.11, 0.155, 0.86, 0.745 if title else 0.815), facecolor="white")
     curves = {name: _curve(part, whole) for name, part in points.groupby("group", sort=False)}
     for name in sorted(curves, key=lambda name: name in selected):  # selected ones on top
         chosen = name in selected

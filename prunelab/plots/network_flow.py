@@ -84,7 +84,7 @@ class Flow:
                     break
                 branch.append(following[0])
             branches.append(branch)
-        return sorted(branches, key=lambda branch: 0)
+        return sorted(branches, key=lambda branch: not self._after[branch[-1]])
 
     def _tracks(self) -> dict[Edge, int]:
         tracks, arcs = {}, []

@@ -1,8 +1,8 @@
 """Price: parameters and MACs of a pruned network as a polynomial in the kept channels.
 
 A tensor's axis has a length that grows by `repeat` with each kept channel of the groups it carries,
-so the length is affine in the kept counts; a weight has at most two such axes, and a layer's MACs are
-a constant times its weights. Sums of such products are polynomials of degree two:
+so the length is affine in the kept counts; a weight has at most two such axes, and a layer's MACs
+are a constant times its weights. Sums of such products are polynomials of degree two:
 
     cost(k) = c + sum_g b_g k_g + sum_{g <= h} a_gh k_g k_h
 

@@ -100,8 +100,8 @@ class Explorer(Panel):
 
     def _repr_mimebundle_(self, **options: object) -> dict:
         """The widget, and a picture for readers who have no kernel."""
-        known = "" if self.answer is None else f": {words.percent(self.answer.accuracy)}"
-        self.draw(self.source, self.ratios, self.selected, f"{self.source.title}{known}")
+        title = words.headline(self.source.title, self.answer)
+        self.draw(self.source, self.ratios, self.selected, title)
         picture = base64.b64encode(self.picture.value).decode()
         return (super()._repr_mimebundle_(**options) or {}) | {"image/png": picture}
 

@@ -26,6 +26,8 @@ def scan(explorer: Explorer) -> None:
         for done in source.scan(part.images.value, stop):
             part.bar.value = done
         if source.curves is not None and not stop():
+            images = source.curves.attrs["whole"]["images"]
+            part.note.value = words.note(f"Curves of {images:,} images, each group alone.")
             explorer.has_curves()
 
     _start(explorer, part, job)
@@ -63,7 +65,6 @@ def _start(explorer: Explorer, part, job: Callable[[Stop], None]) -> None:
 
     for other in parts:
         other.button.disabled = True
-    part.note.value = ""
     part.working(True)
     explorer.background.submit(guarded)
 

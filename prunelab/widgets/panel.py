@@ -63,6 +63,7 @@ class Panel(w.VBox):
         """Put every part in its place, with a map of the source's network."""
         self.title.value = words.title(source.title, source.made)
         self.map, self._colours = NetworkMap(source.rows, width=WIDTH), colours(source.rows)
+        self.groups.rows = min(9, max(3, len(source.sizes)))
         head = w.HBox([self.title, self.recordings], layout={"justify_content": "space-between"})
         ratio = w.HBox(
             [self.slider, self.number, w.Label("of the channels")], layout={"align_items": "center"}
@@ -77,7 +78,8 @@ class Panel(w.VBox):
             layout={"width": f"{LEFT}px", "padding": "0 16px 0 0"},
         )
         right = w.VBox([self.text, self.scan, self.picture], layout={"width": f"{RIGHT}px"})
-        self.children = [head, self.map, w.HBox([left, right])]
+        columns = w.HBox([left, right], layout={"flex_flow": "row wrap"})
+        self.children = [head, self.map, columns]
 
     def hear(self, control: w.Widget, handler: Callable, trait: str = "value") -> None:
         """Call `handler(value)` when somebody else sets the control; errors go to `text`."""

@@ -68,13 +68,13 @@ def _change(now: Answer) -> str:
 
 
 def _known(now: Answer) -> str:
-    tuned = f", after {now.epochs:g} epochs of fine-tuning" if now.epochs else ""
+    tuned = f" after {now.epochs:g} epoch{'s' * (now.epochs != 1)} of fine-tuning"
     if now.how == PREDICTED:
         return HOW[now.how]
     seen = f"{now.total:,} images"
     if now.images < now.total:
         seen = f"{now.images:,} of {seen} so far"
-    return f"{HOW[now.how]}{tuned}; {seen}"
+    return f"{HOW[now.how]}{tuned if now.epochs else ''}; {seen}"
 
 
 def _costs(cost: tuple[int, int], now: Answer | None, whole: Mapping) -> str:
@@ -126,6 +126,14 @@ def comparison(rows: list[tuple[str, ...]]) -> str:
 def note(text: str) -> str:
     """A plain remark."""
     return _page(_line(html.escape(text), GREY))
+
+
+def headline(source_title: str, now: Answer | None) -> str:
+    """The title of a picture, in plain text."""
+    if now is None:
+        return source_title
+    how = f"{now.how} {percent(now.accuracy)}, whole {percent(now.whole)}"
+    return f"{source_title}: {how}"
 
 
 def title(source_title: str, made: str = "") -> str:
