@@ -16,7 +16,7 @@ from torch.utils import _pytree as pytree
 from prunelab import meta
 from prunelab.groups.group import IN, Group, Groups, Slice
 from prunelab.groups.labels import Names
-from prunelab.groups.trace import _graph, _line
+from prunelab.groups.trace import first_line, graph_of
 
 LAYERS = {
     **dict.fromkeys([nn.Conv1d, nn.Conv2d, nn.Conv3d], "conv"),
@@ -115,7 +115,7 @@ def _values(net: nn.Module, graph: fx.Graph, x: Tensor) -> dict[fx.Node, object]
         shape = ", ".join(map(str, x.shape[1:]))
         raise ValueError(
             f"diagram: `example` of shape (N, {shape}) does not fit `net`"
-            f" ({type(net).__name__}) at `{run.at.target}`: {_line(error)}"
+            f" ({type(net).__name__}) at `{run.at.target}`: {first_line(error)}"
         ) from error
     return run.env
 
@@ -124,7 +124,7 @@ class _Rows:
     """Walks the graph once; `rows` is the result."""
 
     def __init__(self, net: nn.Module, x: Tensor, groups: Groups) -> None:
-        graph, self.modules = _graph(net)
+        graph, self.modules = graph_of(net)
         self.rows: list[dict] = []
         self.fixed = groups.fixed
         self.names = Names(net)

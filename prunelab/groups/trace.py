@@ -67,12 +67,13 @@ class _Tracer(fx.Tracer):
         return table.rule_of(m) is not None or super().is_leaf_module(m, qualified_name)
 
 
-def _graph(net: nn.Module) -> tuple[fx.Graph, dict[str, nn.Module]]:
+def graph_of(net: nn.Module) -> tuple[fx.Graph, dict[str, nn.Module]]:
+    """The graph of a network, and the modules that its nodes call. ValueError if fx cannot."""
     try:
         graph = _Tracer().trace(net)
     except Exception as error:  # fx raises whatever the network's own code raises on a proxy
         raise ValueError(
-            f"trace: torch.fx cannot follow `net` ({type(net).__name__}): {_line(error)}"
+            f"trace: torch.fx cannot follow `net` ({type(net).__name__}): {first_line(error)}"
         ) from error
     modules = {n.target: net.get_submodule(n.target) for n in graph.nodes if n.op == "call_module"}
     return graph, modules
@@ -86,7 +87,7 @@ def follow(
     Returns:
         The graph, node name -> what came out of it, and the names of the parameters it used.
     """
-    graph, modules = _graph(net)
+    graph, modules = graph_of(net)
     names = labels.Names(net)
     env: dict[fx.Node, object] = {}
     inputs = 0
@@ -111,7 +112,7 @@ def follow(
                 shape = ", ".join(map(str, x.shape[1:]))
                 raise ValueError(
                     f"trace: `example` of shape (N, {shape}) does not fit `net`"
-                    f" ({type(net).__name__}) at `{node.target}`: {_line(error)}"
+                    f" ({type(net).__name__}) at `{node.target}`: {first_line(error)}"
                 ) from error
     owned = {f"{path}.{k}" for path, m in modules.items() for k, _ in m.named_parameters()}
     used = owned | {n.target for n in graph.nodes if n.op == "get_attr"}
@@ -132,5 +133,6 @@ def _load(args: object, env: dict[fx.Node, object]) -> object:
     return fx.node.map_arg(args, lambda n: env[n])
 
 
-def _line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error says, in one line."""
     return str(error).strip().split("\n")[0] or type(error).__name__
