@@ -84,7 +84,8 @@ def _canvas(plan: Layout, titled: bool) -> tuple[Figure, Axes]:
     """A figure with one unit of the axes per pixel."""
     wide, head = max(plan.width, NARROWEST), TITLE if titled else 0
     high = plan.height + head + LEGEND
-    fig = plt.figure(figsize=(wide / DPI, high / DPI), layout="none")
+    fig = plt.figure(figsize=(wide / DPI, high / DPI), layout="constrained")
+    fig.set_layout_engine("none")  # a placeholder; without it, saving would lay the axes out anew
     ax = fig.add_axes((0, LEGEND / high, 1, plan.height / high))
     ax.set(xlim=(0, wide), ylim=(plan.height, 0))
     ax.axis("off")

@@ -71,14 +71,13 @@ class Elimination:
         outside = self._outside(*inside)
         upper = self.loss(known)
         lower = -((p * budget - int(inside[1][-1])) // q) if q else upper
-        step = 0
-        while True:  # the first guesses that succeed drop the most; the last one is `known`
-            most = min(lower + step, upper)
+        steps = [2**k - 1 for k in range(max(0, upper - lower).bit_length())]
+        for most in [*(lower + step for step in steps), upper]:  # a low guess drops the most
             fronts = self._fronts(*inside, outside, p * budget + q * most)
             within = np.flatnonzero((fronts[-1].cost <= budget) & (fronts[-1].loss <= most))
-            if len(within):
-                return self._traced(fronts, int(within[0]))
-            step = 2 * step + 1
+            if len(within):  # at `upper` at the latest: `known` is there
+                break
+        return self._traced(fronts, int(within[0]))
 
     def _safe(self, p: int, q: int) -> tuple[int, int]:
         """Smaller p, q of about the same direction, where large ones could overflow."""
