@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pandas as pd
 import torch
@@ -20,8 +21,7 @@ from prunelab.sensitivity.price import price
 from prunelab.widgets.presets import pfec
 from prunelab.widgets.source import MEASURED, Answer, Ratios, Source
 
-CALLER = "explorer"
-SPLITS = ("val", "test")
+CALLER, SPLITS = "explorer", ("val", "test")
 FIRST = (50, 500)  # images of the first chunk: at least, at most
 WORK = 2e10  # MACs of the first chunk: a fifth of a second or so on two cores
 BATCH = 100  # on a CPU: what a layer writes stays in the caches (1000 takes up to 3 times as long)
@@ -122,7 +122,10 @@ class Live(Source):
         if known := self.known(ratios):
             yield known
             return
-        use_all_cores()
+        with all_cores():
+            yield from self._measured(kept, stop)
+
+    def _measured(self, kept: dict[str, int], stop: Callable[[], bool]) -> Iterator[Answer]:
         small, _, budgets = self._network(kept)
         quick, epochs = folded(small), _epochs(budgets)
         pairs = []
@@ -132,8 +135,7 @@ class Live(Source):
             if first not in self._before:
                 self._before[first] = self._judge(self._quick, part)
             pairs.append((self._before[first], self._judge(quick, part)))
-            answer = self._answer(kept, pairs, epochs)
-            yield answer
+            yield (answer := self._answer(kept, pairs, epochs))
         if stop():
             return
         seconds = cost.latency(small, self.example, calls=9).median
@@ -165,8 +167,11 @@ class Live(Source):
 
     def scan(self, images: int, stop: Callable[[], bool]) -> Iterator[float]:
         """Scan all groups on the first `images`; yields the fraction done, then sets `curves`."""
-        use_all_cores()
-        parts, split = [], self.split[:images]
+        with all_cores():
+            yield from self._scanned(self.split[:images], stop)
+
+    def _scanned(self, split: Split, stop: Callable[[], bool]) -> Iterator[float]:
+        parts = []
         for name in self.groups:
             if stop():
                 return
@@ -195,7 +200,6 @@ class Live(Source):
         Raises:
             StoppedError: `stop` was true.
         """
-        use_all_cores()
         budget = dataclasses.replace(self.retrain, epochs=epochs)
         small, keep, budgets = self._network(self.kept(ratios))
         small = surgery.shrink(small, self.groups, {})  # a copy: what is on show stays in use
@@ -206,7 +210,8 @@ class Live(Source):
                 raise StoppedError
             step((number + 1) / steps)
 
-        train.fit(small, self._dataset(), budget, after_step=after, progress=False)
+        with all_cores():
+            train.fit(small, self._dataset(), budget, after_step=after, progress=False)
         self.tuned[_key(keep.widths())] = (small.eval(), [*budgets, budget])
 
     def _dataset(self) -> Dataset:
@@ -218,10 +223,15 @@ class Live(Source):
         )
 
 
-def use_all_cores() -> None:
-    """Let torch use every core in this thread, whatever the thread that started it uses."""
-    own = getattr(os, "sched_getaffinity", None)  # Linux: the cores this process may use
-    torch.set_num_threads(len(own(0)) if own else os.cpu_count() or 1)
+@contextmanager
+def all_cores() -> Iterator[None]:
+    """Let torch use every core for a while; its setting reaches other threads too."""
+    own, before = getattr(os, "sched_getaffinity", None), torch.get_num_threads()
+    torch.set_num_threads(len(own(0)) if own else os.cpu_count() or 1)  # Linux: those we may use
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _epochs(budgets: list[train.Budget]) -> float:
