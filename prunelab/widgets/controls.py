@@ -45,7 +45,7 @@ def lock() -> w.ToggleButtons:
     """What moves together."""
     return w.ToggleButtons(
         options=[("selected", "group"), ("whole stage", "stage"), ("all", "all")],
-        style={"button_width": "104px"},
+        style={"button_width": "84px"},
         tooltips=["Only what is selected", "All groups with maps of the same size", "All groups"],
     )  # fmt: skip
 
@@ -62,13 +62,13 @@ def preset() -> w.Dropdown:
     """Ready-made ratios."""
     return w.Dropdown(
         description="preset", style={"description_width": "54px"},
-        layout=w.Layout(flex="1 1 auto", width="auto"),
+        layout=w.Layout(flex="1 1 80px", width="auto", min_width="0"),
     )  # fmt: skip
 
 
 def button(text: str, icon: str, width: str = "92px") -> w.Button:
     """A button with words and a picture."""
-    return w.Button(description=text, icon=icon, layout=w.Layout(width=width))
+    return w.Button(description=text, icon=icon, layout=w.Layout(width=width, flex="0 0 auto"))
 
 
 def bar() -> w.FloatProgress:

@@ -71,7 +71,7 @@ class Panel(w.VBox):
         moves = w.HBox([w.Label("moves", layout=c.LABEL), self.lock])
         ready = w.HBox([self.preset, self.undo, self.reset], layout={"align_items": "center"})
         more = w.Tab([self.compare, self.finetune, self.save, self.code])
-        more.titles = ("Compare", "Fine-tune", "Save", "Copy as code")
+        more.titles = ("Compare", "Fine-tune", "Save", "Code")
         caption = w.HTML(words.note("groups, and channels that stay / all"))
         left = w.VBox(
             [caption, self.groups, ratio, moves, ready, self.budget, self.budget_bar, more],
