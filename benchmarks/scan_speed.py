@@ -94,7 +94,8 @@ def main(threads, images, everything, batch):
         count = len(jobs) * len(RATIOS)
         least = nodes(program, jobs, split, batch)
         print(
-            f"{name}: {len(jobs)} groups x {len(RATIOS)} ratios, {images} images, {threads} threads:"
+            f"{name}: {len(jobs)} groups x {len(RATIOS)} ratios, {images} images,"
+            f" {threads} threads:"
             f" scan {ours:.1f} s; plain loop / scan {plain * count / ours:.2f} (goal {goal});"
             f" channels-last loop / scan {last * count / ours:.2f};"
             f" scan / nodes alone {ours / least:.2f};"
