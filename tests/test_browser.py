@@ -155,7 +155,10 @@ def test_voila_a_real_network_shrinks_and_answers(serve, page):
     assert pruned != whole
     page.locator(".prunelab-map g[data-layer='fc1']").click()
     page.wait_for_selector(".prunelab-map g.selected[data-layer='fc1']")
-    page.wait_for_function("() => document.querySelector('select').value.includes('fc1')")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('select[multiple] option:checked')]"
+        "  .some(option => option.innerText.includes('fc1'))"
+    )
     screenshot(page, "voila-live")
 
 
