@@ -12,6 +12,7 @@ from prunelab.study import app, exploring
 from prunelab.study.recipes import PRESETS
 from prunelab.study.work import Work
 from prunelab.widgets import explorer
+from prunelab.widgets.recorded import curves
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +55,9 @@ def test_combinations_are_really_measured(made):
 def test_tables_say_what_is_predicted_and_what_measured(made):
     _, _, recording = made
     table = exploring.combinations(recording)
-    curves = exploring.curves(recording)
+    scan = curves(recording)
     for row, shown in zip(recording["combinations"], table.to_dict("records")):
-        guess = sensitivity.predict(curves, row["ratios"])
+        guess = sensitivity.predict(scan, row["ratios"])
         assert shown["predicted %"] == round(100 * guess.accuracy, 1)
         assert shown["measured %"] == round(100 * row["accuracy"], 1)
     half = exploring.at_half(recording)

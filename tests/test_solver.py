@@ -25,13 +25,19 @@ def value(ratios, every):
     return {tuple(r.items()): (right, c) for right, c, r in every}[tuple(ratios.items())]
 
 
+def reachable(every, place):
+    """A budget between the cheapest and the dearest combination."""
+    costs = sorted(c for _, c, _ in every)
+    budget = round(costs[0] + place * (costs[-1] - costs[0]))
+    assume(budget > 0)
+    return budget
+
+
 @settings(deadline=None, max_examples=150)
 @given(frames(), COLUMN, st.floats(0, 1))
 def test_no_combination_is_better_and_none_as_good_is_cheaper(frame, column, place):
     every = list(combinations(frame, column))
-    costs = sorted(c for _, c, _ in every)
-    budget = round(costs[0] + place * (costs[-1] - costs[0]))
-    assume(budget > 0)
+    budget = reachable(every, place)
     best, price_of_it = max((right, -c) for right, c, _ in every if c <= budget)
     found = solve(frame, **{column: budget})
     assert list(found) == list(dict.fromkeys(frame.group))
@@ -42,9 +48,7 @@ def test_no_combination_is_better_and_none_as_good_is_cheaper(frame, column, pla
 @given(frames(), COLUMN, st.floats(0, 1))
 def test_predict_gives_the_answer_the_value_it_was_chosen_for(frame, column, place):
     every = list(combinations(frame, column))
-    costs = sorted(c for _, c, _ in every)
-    budget = round(costs[0] + place * (costs[-1] - costs[0]))
-    assume(budget > 0)
+    budget = reachable(every, place)
     found = solve(frame, **{column: budget})
     right, c = value(found, every)
     said = predict(frame, found)

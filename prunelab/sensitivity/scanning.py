@@ -82,16 +82,11 @@ def scan(
 
     Source: PFEC, section 3.2 and Figure 2(b).
     """
-    ratios = _check(net, split, ratios, groups, images)
+    ratios = _check(net, split, ratios, groups, images, recalibrate)
     example, _ = split.batch(slice(0, 1))
-    flow = tracing.flow(net, example)
-    groups = _groups(flow, groups)
-    order = ranking(net, groups, criterion)
-    dtype = torch.bfloat16 if bfloat16 else torch.float32
-    program = Program(net, flow, dtype=dtype)
-    jobs = [Job(g, program.plan(g), _keeps(order[g], g, ratios)) for g in groups]
-    content = (type(net).__name__, str(flow.graph), net, split)
-    bench = Bench(program, jobs, split, Store.at(cache, *content, str(dtype)))
+    program, groups, jobs = _jobs(net, example, ratios, groups, criterion, bfloat16)
+    content = (type(net).__name__, str(program.flow.graph), net, split)
+    bench = Bench(program, jobs, split, Store.at(cache, *content, str(program.dtype)))
     seen, index = _grow(bench, images, progress)
     table = _table(seen, groups, ratios)
     prices = price(net, example, groups)
@@ -111,7 +106,7 @@ def scan(
     table.attrs = {
         "whole": whole | {"params": params, "macs": macs},
         "price": prices.to_dict(),
-        "ranking": settled(_flags(seen, groups, ratios)) if groups else None,
+        "ranking": settled(_flags(seen, jobs)) if jobs else None,
         "close": sum(int(judged.close.sum()) for judged in seen.values()),
         "changed": _changed(net, example, split, index, base) if bfloat16 else 0,
     }
@@ -119,29 +114,32 @@ def scan(
 
 
 def answers(
-    net: nn.Module, split: Split, **options: object
+    net: nn.Module,
+    split: Split,
+    *,
+    ratios: Sequence[float],
+    groups: Groups | Iterable[str] | None = None,
+    criterion: Criterion = "l1",
+    bfloat16: bool = False,
 ) -> dict[Point | str, tuple[Tensor, Tensor]]:
     """(correct, close) flags of each (group, ratio), and of the whole network under "whole".
 
-    Arguments and errors as `scan`, without images, recalibrate and cache; the images stand in the
-    split's order.
+    Arguments and errors as `scan`; the images stand in the split's order, and nothing is kept.
     """
-    ratios = _check(net, split, options["ratios"], options.get("groups"), None)
+    ratios = _check(net, split, ratios, groups)
     example, _ = split.batch(slice(0, 1))
-    flow = tracing.flow(net, example)
-    groups = _groups(flow, options.get("groups"))
-    order = ranking(net, groups, options.get("criterion", "l1"))
-    dtype = torch.bfloat16 if options.get("bfloat16") else torch.float32
-    program = Program(net, flow, dtype=dtype)
-    jobs = [Job(g, program.plan(g), _keeps(order[g], g, ratios)) for g in groups]
-    bench = Bench(program, jobs, split, Store(None))
-    seen = _all(bench, torch.arange(len(split)), False, "scan")
+    program, _, jobs = _jobs(net, example, ratios, groups, criterion, bfloat16)
+    seen = _all(Bench(program, jobs, split, Store(None)), torch.arange(len(split)), False, "scan")
     return {point: (judged.correct, judged.close) for point, judged in seen.items()}
 
 
-def _check(net, split, ratios, groups, images) -> list[float]:
+def _check(net, split, ratios, groups, images=None, recalibrate=None) -> list[float]:
     if not isinstance(split, Split):
         raise TypeError(f"scan: `split` must be a Split, as data.val; got {type(split).__name__}")
+    if recalibrate is not None and not (isinstance(recalibrate, Split) and len(recalibrate) > 1):
+        raise TypeError(
+            f"scan: `recalibrate` must be a Split of 2 images or more, got {recalibrate!r}"
+        )
     if not isinstance(ratios, Iterable) or isinstance(ratios, str):
         raise TypeError(f"scan: `ratios` must be several fractions, got {ratios!r}")
     if isinstance(groups, str):
@@ -171,6 +169,18 @@ def _groups(flow: Flow, groups: Groups | Iterable[str] | None) -> Groups:
     return flow.groups.select(groups)
 
 
+def _jobs(
+    net, example: Tensor, ratios, groups, criterion, bfloat16: bool
+) -> tuple[Program, Groups, list[Job]]:
+    """The network as a program, the groups chosen, and what to try on each."""
+    flow = tracing.flow(net, example)
+    chosen = _groups(flow, groups)
+    order = ranking(net, chosen, criterion)
+    program = Program(net, flow, dtype=torch.bfloat16 if bfloat16 else torch.float32)
+    jobs = [Job(g, program.plan(g), _keeps(order[g], g, ratios)) for g in chosen]
+    return program, chosen, jobs
+
+
 def _keeps(score: Tensor, group: str, ratios: list[float]) -> dict[Point, Tensor]:
     """Masks from the fewest channels to the most."""
     size = len(score)
@@ -191,16 +201,13 @@ def _grow(bench: Bench, images: int | None, progress: bool) -> tuple[dict[object
     while True:
         parts.append(_all(bench, order[start:end], progress, f"scan, {end} images"))
         seen = merged(parts)
-        flags: dict[str, list[Tensor]] = {}
-        for job in bench.jobs:
-            flags[job.group] = torch.stack([seen[point].correct for point in job.keeps])
-        if end == len(order) or not flags or settled(flags)["settled"]:
+        if end == len(order) or not bench.jobs or settled(_flags(seen, bench.jobs))["settled"]:
             return seen, order[:end]
         start, end = end, min(2 * end, len(order))
 
 
-def _flags(seen: Mapping[object, Judged], groups: Groups, ratios: list[float]) -> dict[str, Tensor]:
-    return {g: torch.stack([seen[g, r].correct for r in ratios]) for g in groups}
+def _flags(seen: Mapping[object, Judged], jobs: list[Job]) -> dict[str, Tensor]:
+    return {job.group: torch.stack([seen[p].correct for p in job.keeps]) for job in jobs}
 
 
 def _table(seen: Mapping[object, Judged], groups: Groups, ratios: list[float]) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from prunelab.study.papers.filter_norm.recipes import GRID, SETTINGS
 from prunelab.study.recipes import Recipe, check_preset
 from prunelab.study.work import Work
 from prunelab.widgets.presets import pfec
+from prunelab.widgets.recorded import curves
 
 STEM = "sensitivity"
 NAMES = {"mnist": "MNIST", "cifar10": "CIFAR-10", "digits": "digits"}
@@ -47,16 +48,16 @@ class Explore:
         split, example = data.val[: self.images], data.example
         groups = trace(net, example)
         order = sensitivity.ranking(net, groups, "l1")
-        curves = sensitivity.scan(
+        scan = sensitivity.scan(
             net, split, ratios=self.ratios, cache=work.folder or False, progress=work.progress
         )
         rows = diagram(net, example, groups)
         combinations = [
             {"label": label, "ratios": ratios} | _measured(net, groups, order, ratios, split)
-            for label, ratios in self._combinations(curves, groups, rows).items()
+            for label, ratios in self._combinations(scan, groups, rows).items()
         ]
         seconds = _seconds(net, example)
-        whole = curves.attrs["whole"] | {"seconds": seconds}
+        whole = scan.attrs["whole"] | {"seconds": seconds}
         uniform = [c for c in combinations if c["label"].startswith("uniform")]
         latency = [{key: row[key] for key in ("macs", "seconds")} for row in (whole, *uniform)]
         return {
@@ -64,20 +65,20 @@ class Explore:
             "made": f"{len(split)} validation images, {example.device.type}, {date.today()}",
             "criterion": "l1",
             "whole": whole,
-            "price": curves.attrs["price"],
-            "points": curves.round(6).to_dict("records"),
+            "price": scan.attrs["price"],
+            "points": scan.round(6).to_dict("records"),
             "rows": rows,
             "combinations": combinations,
             "latency": latency,
         }
 
-    def _combinations(self, curves, groups: Groups, rows: list[dict]) -> Mapping[str, dict]:
+    def _combinations(self, scan, groups: Groups, rows: list[dict]) -> Mapping[str, dict]:
         found = {f"uniform {100 * r:.0f}%": dict.fromkeys(groups, r) for r in self.ratios}
         found |= pfec(groups, rows)
         for budget in self.budgets:
             try:
                 found[f"solver, {100 * budget:.0f}% of the MACs"] = sensitivity.solve(
-                    curves, macs=budget
+                    scan, macs=budget
                 )
             except ValueError:  # a coarse grid may not reach so far down
                 continue
@@ -101,13 +102,6 @@ def _shown(model: str) -> str:
     """`resnet-20` -> `ResNet-20`."""
     family, _, rest = model.partition("-")
     return f"{FAMILIES.get(family, family)}-{rest}"
-
-
-def curves(recording: Mapping) -> pd.DataFrame:
-    """The scan of a recording, as `scan` gave it."""
-    table = pd.DataFrame(recording["points"])
-    table.attrs.update(whole=dict(recording["whole"]), price=recording["price"])
-    return table
 
 
 def at_half(recording: Mapping) -> pd.DataFrame:

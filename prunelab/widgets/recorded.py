@@ -44,8 +44,7 @@ class Recorded(Source):
         self.stages = stages(self.rows)
         self.price = Price.from_dict(recording["price"])
         self.whole = dict(recording["whole"])
-        self.curves = pd.DataFrame(recording["points"])
-        self.curves.attrs.update(whole=self.whole, price=recording["price"])
+        self.curves = curves(recording)
         self.criterion = recording.get("criterion", "l1")
         combinations = recording.get("combinations", [])
         self.presets = {c["label"]: dict(c["ratios"]) for c in combinations}
@@ -89,6 +88,13 @@ class Recorded(Source):
         return guess if guess > 0 else None
 
 
+def curves(recording: Mapping) -> pd.DataFrame:
+    """The scan of a recording, as `sensitivity.scan` gave it."""
+    table = pd.DataFrame(recording["points"])
+    table.attrs.update(whole=dict(recording["whole"]), price=recording["price"])
+    return table
+
+
 def _line(latency: list[dict]) -> np.ndarray | None:
     """A straight line, seconds against MACs, through at least two different networks."""
     points = pd.DataFrame(latency, columns=["macs", "seconds"]).dropna()
@@ -107,6 +113,6 @@ def shipped() -> list[dict]:
     if not found:
         raise ValueError(
             "explorer: no recording is shipped here; give a network and data, explorer(net, data),"
-            " or measure one with `prunelab run --preset quick --write`"
+            " or measure one with `prunelab run 08 --preset standard --write`"
         )
     return found
