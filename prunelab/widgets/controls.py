@@ -45,7 +45,7 @@ def lock() -> w.ToggleButtons:
     """What moves together."""
     return w.ToggleButtons(
         options=[("selected", "group"), ("whole stage", "stage"), ("all", "all")],
-        style={"button_width": "84px"},
+        style={"button_width": "104px"},
         tooltips=["Only what is selected", "All groups with maps of the same size", "All groups"],
     )  # fmt: skip
 
