@@ -1,8 +1,7 @@
-"""The scan against the plain loop "prune one group, evaluate, start over": float32, same threads.
+"""The scan against the plain loop "prune one group, evaluate, start over".
 
-The loop's time is measured on every third ratio of every third group and scaled up to all points;
-`--all` runs it in full. `nodes` is the time that the steps that must run again take on their own,
-summed over all points: what no scan of this kind could beat.
+Float32, the same threads and the same batches for both, both in full. `nodes` is the time that the
+steps that must run again take on their own, summed over all points, in the convolutions' own form.
 """
 
 import argparse
@@ -13,6 +12,7 @@ import torch
 from prunelab import data, models, scores, surgery
 from prunelab.groups import flow
 from prunelab.sensitivity import ranking
+from prunelab.sensitivity.measuring import batch_size
 from prunelab.sensitivity.passes import Job, forward, judge, points
 from prunelab.sensitivity.program import Program
 from prunelab.train import evaluate
@@ -43,16 +43,14 @@ def scan(program, jobs, split, batch):
     return time.perf_counter() - start, flags, close
 
 
-def loop(net, seen, jobs, split, layout):
-    """(seconds a point, flags of the points measured)"""
-    seconds, flags = [], {}
+def loop(net, seen, jobs, split, layout, batch):
+    """(seconds, flags of every point)"""
+    start, flags = time.perf_counter(), {}
     for job in jobs:
-        for ratio, keep in list(job.keeps.items())[::3]:
-            start = time.perf_counter()
+        for ratio, keep in job.keeps.items():
             small = surgery.shrink(net, seen.groups, {job.group: keep}).to(memory_format=layout)
-            flags[job.group, ratio] = evaluate(small, split).correct
-            seconds.append(time.perf_counter() - start)
-    return sum(seconds) / len(seconds), flags
+            flags[job.group, ratio] = evaluate(small, split, batch=batch).correct
+    return time.perf_counter() - start, flags
 
 
 @torch.inference_mode()
@@ -73,7 +71,7 @@ def nodes(program, jobs, split, batch):
     return sum(took[n] for job in jobs for n in job.plan.steps) * len(RATIOS) * len(split) / len(x)
 
 
-def main(threads, images, everything, batch):
+def main(threads, images):
     torch.set_num_threads(threads)
     cifar = data.load("cifar10")
     for name, goal in CASES.items():
@@ -84,20 +82,19 @@ def main(threads, images, everything, batch):
         convs = [g for g in seen.groups if "conv" in g]
         view = seen.groups.first_convolutions() or seen.groups.select(convs)
         jobs = list(jobs_of(net, program, view))
-        some = jobs if everything else jobs[:: max(1, len(jobs) // 7)]
-        scan(program, jobs[:1], split[:batch], batch)
+        batch = batch_size(split)
+        scan(program, jobs[:1], split[:batch], batch)  # warms up
         ours, flags, close = scan(program, jobs, split, batch)
-        plain, expected = loop(net, seen, some, split, torch.contiguous_format)
-        last, _ = loop(net, seen, some, split, torch.channels_last)
+        plain, expected = loop(net, seen, jobs, split, torch.contiguous_format, batch)
+        last, _ = loop(net, seen, jobs, split, torch.channels_last, batch)
         wrong = sum(int(((flags[p] != e) & ~close[p]).sum()) for p, e in expected.items())
         near = sum(int(c.sum()) for c in close.values())
-        count = len(jobs) * len(RATIOS)
         least = nodes(program, jobs, split, batch)
         print(
             f"{name}: {len(jobs)} groups x {len(RATIOS)} ratios, {images} images,"
             f" {threads} threads:"
-            f" scan {ours:.1f} s; plain loop / scan {plain * count / ours:.2f} (goal {goal});"
-            f" channels-last loop / scan {last * count / ours:.2f};"
+            f" scan {ours:.1f} s; plain loop / scan {plain / ours:.2f} (goal {goal});"
+            f" channels-last loop / scan {last / ours:.2f};"
             f" scan / nodes alone {ours / least:.2f};"
             f" different answers {wrong}, close calls {near}",
             flush=True,
@@ -107,8 +104,6 @@ def main(threads, images, everything, batch):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--images", type=int, default=300)
-    parser.add_argument("--batch", type=int, default=100)
-    parser.add_argument("--all", action="store_true")
+    parser.add_argument("--images", type=int, default=256)
     options = parser.parse_args()
-    main(options.threads, options.images, options.all, options.batch)
+    main(options.threads, options.images)

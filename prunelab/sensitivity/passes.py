@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.functional import cross_entropy, linear
 
+from prunelab.sensitivity.cutting import cut_layers
 from prunelab.sensitivity.program import Plan, Program
+from prunelab.sensitivity.stacking import stacked
 
 CLOSE = 1e-5  # two logits nearer than this share of their size may swap by rounding
 LEAST = 8  # channels a partial sum must add, or one convolution over all of them is cheaper
@@ -73,7 +75,8 @@ def points(
     """(point, logits) for each mask of a job.
 
     A layer that reads nothing but the group is a sum over channels: from one mask to the next only
-    the channels that come back are added.
+    the channels that come back are added. Where the maps have become small, all masks go on as one
+    batch.
 
     Args:
         program: the network.
@@ -87,17 +90,26 @@ def points(
         return
     before: Tensor | None = None
     clean = {n: values[n] for n in plan.clean}
+    waiting, rest = [], []
     for point, keep in job.keeps.items():
-        layers = program.layers(job.group, plan, keep)
+        layers = cut_layers(program, job.group, [n for n in plan.steps if n not in entries], keep)
         layers = change(point, layers) if change else layers
         added = keep if before is None else keep & ~before
-        for node in _sums(program, job, layers):
+        for node in entries or _sums(program, job, layers):
             entries[node] = _sum(program, job, node, values, layers, entries, added, keep)
         env = {n: _kept(values[n], plan.cut[n], keep) for n in _still_read(plan, entries)}
         steps = [n for n in plan.steps if n not in entries]
-        logits = program.run(steps, {**clean, **env, **entries}, layers, keep=entries)
-        yield point, logits
+        steps, rest = stacked(program, steps, layers, len(job.keeps))
+        env |= {**clean, **entries}
+        logits = program.run(steps, env, layers, keep=[*entries, *steps[-1:]])
+        if rest:
+            waiting.append(env[steps[-1]])
+        else:
+            yield point, logits
         before = keep
+    if waiting:
+        logits = program.run(rest, {steps[-1]: torch.cat(waiting)})
+        yield from zip(job.keeps, logits.chunk(len(waiting)))
 
 
 def _still_read(plan: Plan, entries: Mapping[fx.Node, Tensor]) -> list[fx.Node]:
@@ -145,9 +157,9 @@ def _sum(program, job, node, values, layers, entries, added, keep) -> Tensor:
     x = _select(values[node.args[0]], place.axis, rows)
     weight = whole.weight.index_select(1, rows.to(whole.weight.device))
     if isinstance(whole, nn.Linear):
-        return entries[node] + linear(x, weight)
+        return linear(x, weight).add_(entries[node])
     conv = whole._conv_forward(x, weight.contiguous(memory_format=torch.channels_last), None)
-    return entries[node] + conv
+    return conv.add_(entries[node])
 
 
 def _rows(place, keep: Tensor) -> Tensor:

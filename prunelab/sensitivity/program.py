@@ -12,6 +12,7 @@ A batch goes forward once. Then a group's plan runs the NEW steps alone, on kept
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,9 +22,9 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
-from prunelab import surgery
 from prunelab.groups import Flow, Place
 from prunelab.sensitivity.folding import CONVS, NORMS, copy_of, folded, norms_of
+from prunelab.sensitivity.small_maps import quick
 
 RELUS = (nn.ReLU, functional.relu, torch.relu, "relu", torch.relu_, "relu_", functional.relu_)
 ADDS = (operator.add, operator.iadd, torch.add)
@@ -77,6 +78,7 @@ class Program:
         self.alias = {n: n.args[0] for n in graph.nodes if self._is_merged(n)}
         self.output = next(n for n in self.nodes if n.op == "output")
         self.calls = {n: self._call(n) for n in self.nodes}
+        self.quick: dict[tuple, object] = {}
 
     def _is_merged(self, node: fx.Node) -> bool:
         return node.op == "call_module" and node.target in self.merged
@@ -120,6 +122,16 @@ class Program:
             return lambda x, *args, **kwargs: getattr(x, name)(*args, **kwargs)
         return node.target
 
+    def size(self, node: fx.Node) -> int:
+        """Numbers that a value of the network has for one image; 0 if it is no tensor."""
+        shape = getattr(getattr(self.flow.values.get(node.name), "meta", None), "shape", (0,))
+        return math.prod(shape[1:]) if len(shape) > 1 else 0
+
+    @cached_property
+    def largest(self) -> int:
+        """Numbers of the largest activation for one image."""
+        return max(self.size(node) for node in self.nodes)
+
     def plan(self, group: str) -> Plan:
         """What runs again when `group` is pruned."""
         slices = self.flow.groups[group].slices
@@ -148,26 +160,6 @@ class Program:
             steps, {n: cut[n] for n in reads if n in cut}, [n for n in reads if n not in cut]
         )
 
-    def layers(self, group: str, plan: Plan, keep: Tensor) -> dict[str, object]:
-        """Target -> the shrunk module (or parameter), for the steps that have tensors of `group`.
-
-        Args:
-            group: name of a group.
-            plan: its plan.
-            keep: (size,) bool, True = kept.
-        """
-        cuts = surgery.cuts(self.source, self.flow.groups, {group: keep})
-        out: dict[str, object] = {}
-        for node in plan.steps:
-            if node.op == "get_attr" and node.target in cuts:
-                out[node.target] = _cut(self.calls[node], cuts[node.target])
-            elif node.op == "call_module" and node.target not in out:
-                own = {n.rpartition(".")[2]: c for n, c in cuts.items()
-                       if n.rpartition(".")[0] == node.target}  # fmt: skip
-                if own:
-                    out[node.target] = _shrunk(self.calls[node], own)
-        return out
-
     def run(
         self,
         steps: Iterable[fx.Node],
@@ -194,14 +186,24 @@ class Program:
             elif node.op == "get_attr":
                 env[node] = layers.get(node.target, self.calls[node])
             elif node.op != "placeholder":
-                call = layers.get(node.target, self.calls[node]) if node.op == "call_module" \
-                    else self.calls[node]  # fmt: skip
+                own = node.op == "call_module" and node.target in layers
+                call = layers[node.target] if own else self._quickest(node, args)
                 spare = self._spare(node, mine, kept)
                 env[node] = _apply(call, args, kwargs, spare)
             for n in self.inputs(node):
                 if last[n] is node and n not in kept:
                     env.pop(n, None)
         return out
+
+    def _quickest(self, node: fx.Node, args: tuple) -> object:
+        """What a node calls, in the form that is best for maps of this size."""
+        call = self.calls[node]
+        if type(call) is not nn.Conv2d:
+            return call
+        key = node, args[0].shape[1:]
+        if key not in self.quick:
+            self.quick[key] = quick(call, args[0]) or call
+        return self.quick[key]
 
     def _load(self, node: fx.Node, env: dict[fx.Node, object]) -> object:
         return env[self.alias.get(node, node)]
@@ -229,19 +231,3 @@ def _apply(call: object, args: tuple, kwargs: dict, spare: int | None) -> object
         return torch.relu_(x)
     same = isinstance(y, Tensor) and x.shape == y.shape and x.dtype == y.dtype
     return x.add_(y) if same else call(*args)
-
-
-def _cut(tensor: Tensor, axes: Mapping[int, Tensor]) -> Tensor:
-    for axis, kept in axes.items():
-        tensor = tensor.index_select(axis, kept.nonzero()[:, 0].to(tensor.device))
-    return tensor
-
-
-def _shrunk(module: nn.Module, own: Mapping[str, Mapping[int, Tensor]]) -> nn.Module:
-    """A layer of the program without the removed channels; a folded bias follows its filters."""
-    own = dict(own)
-    if 0 in own.get("weight", {}) and getattr(module, "bias", None) is not None:
-        own.setdefault("bias", {0: own["weight"][0]})
-    small = surgery.rebuild(module, lambda name, t: _cut(t, own.get(name, {})))
-    four = any(p.ndim == 4 for p in small.parameters())
-    return small.to(memory_format=torch.channels_last) if four else small
