@@ -313,6 +313,7 @@ def test_a_stopped_scan_leaves_no_curves_and_its_button_free(box, monkeypatch):
     box.scan.button.click()
     box.wait(60)
     assert box.source.curves is None
+    assert "Stopped" in text_of(box.scan.note)
     assert not box.scan.button.disabled
 
 

@@ -16,7 +16,7 @@ from torch.utils import _pytree as pytree
 from prunelab import meta
 from prunelab.groups.group import IN, Group, Groups, Slice
 from prunelab.groups.labels import Names
-from prunelab.groups.trace import first_line, graph_of
+from prunelab.groups.tracer import first_line, graph_of
 
 LAYERS = {
     **dict.fromkeys([nn.Conv1d, nn.Conv2d, nn.Conv3d], "conv"),

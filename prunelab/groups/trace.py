@@ -18,6 +18,7 @@ from prunelab.groups import labels, table
 from prunelab.groups.evidence import Evidence
 from prunelab.groups.flow import Flow
 from prunelab.groups.group import Groups
+from prunelab.groups.tracer import first_line, graph_of
 
 
 def trace(net: nn.Module, example: Tensor) -> Groups:
@@ -60,23 +61,6 @@ def flow(net: nn.Module, example: Tensor) -> Flow:
     if any(name not in used for name, _ in twin.named_parameters()):  # auxiliary classifiers
         follow(twin.train(), x, evidence)
     return Flow(graph, twin, evidence.groups(), labelled, evidence)
-
-
-class _Tracer(fx.Tracer):
-    def is_leaf_module(self, m: nn.Module, qualified_name: str) -> bool:
-        return table.rule_of(m) is not None or super().is_leaf_module(m, qualified_name)
-
-
-def graph_of(net: nn.Module) -> tuple[fx.Graph, dict[str, nn.Module]]:
-    """The graph of a network, and the modules that its nodes call. ValueError if fx cannot."""
-    try:
-        graph = _Tracer().trace(net)
-    except Exception as error:  # fx raises whatever the network's own code raises on a proxy
-        raise ValueError(
-            f"trace: torch.fx cannot follow `net` ({type(net).__name__}): {first_line(error)}"
-        ) from error
-    modules = {n.target: net.get_submodule(n.target) for n in graph.nodes if n.op == "call_module"}
-    return graph, modules
 
 
 def follow(
@@ -131,8 +115,3 @@ def _attribute(net: nn.Module, target: str, names: labels.Names) -> object:
 
 def _load(args: object, env: dict[fx.Node, object]) -> object:
     return fx.node.map_arg(args, lambda n: env[n])
-
-
-def first_line(error: Exception) -> str:
-    """What an error says, in one line."""
-    return str(error).strip().split("\n")[0] or type(error).__name__

@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from prunelab import scores
 from prunelab.groups import Groups, trace
+from prunelab.groups.tracer import graph_of
 from prunelab.masks import Keep
 from prunelab.methods.base import (
     Method,
@@ -167,7 +168,7 @@ class _Watch(fx.Interpreter):
     """
 
     def __init__(self, net: nn.Module, layers: set[str]):
-        super().__init__(fx.symbolic_trace(net))
+        super().__init__(fx.GraphModule(net, graph_of(net, "statistics")[0]))
         self.sums: dict[tuple[str, str], Tensor] = {}
         calls = [n for n in self.module.graph.nodes if n.op == "call_module"]
         self.raw = {n: n.target for n in calls if n.target in layers}

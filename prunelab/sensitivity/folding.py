@@ -51,24 +51,18 @@ def norms_of(graph: fx.Graph, net: nn.Module) -> dict[str, str]:
 
 
 @torch.no_grad()
-def folded(net: nn.Module, norms: Mapping[str, str] | None = None) -> nn.Module:
+def folded(net: nn.Module, norms: Mapping[str, str]) -> nn.Module:
     """A copy for evaluation, with batch norms folded into the layers before them.
 
     Args:
         net: any network; unchanged.
-        norms: layer -> its batch norm, from `norms_of`; None = found with torch.fx, and none where
-            fx cannot follow the network.
+        norms: layer -> its batch norm, from `norms_of`.
 
     Returns:
         The same function up to rounding, as a network of the same layers with `Identity` in the
         place of each folded norm.
     """
     out = copy_of(net)
-    if norms is None:
-        try:
-            norms = norms_of(fx.symbolic_trace(net).graph, net)
-        except Exception:  # fx raises whatever the network's own code raises on a proxy
-            norms = {}
     for name, norm_name in norms.items():
         layer, norm = out.get_submodule(name), out.get_submodule(norm_name)
         layer.weight, layer.bias = _folded(layer, norm)

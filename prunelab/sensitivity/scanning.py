@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -29,6 +29,7 @@ COLUMNS = "group ratio kept correct accuracy low high loss params macs".split()
 SEEN = "correct accuracy low high loss".split()
 
 Point = tuple[str, float]
+Progress = bool | Callable[[float], None]
 
 
 def scan(
@@ -42,7 +43,7 @@ def scan(
     recalibrate: Split | None = None,
     bfloat16: bool = False,
     cache: str | Path | bool | None = None,
-    progress: bool = True,
+    progress: Progress = True,
 ) -> pd.DataFrame:
     """Prune each group alone at each ratio, and evaluate what is left.
 
@@ -65,7 +66,8 @@ def scan(
         cache: folder where answers are kept by content, so that more ratios, groups or images cost
             only what is new and a killed scan goes on; False = nowhere; None = `$PRUNELAB_CACHE`,
             or data/cache/scans.
-        progress: show a bar with the time left.
+        progress: show a bar with the time left; or a function that is told the fraction done, and
+            may raise to stop.
 
     Returns:
         One row per (group, ratio): group, ratio, kept (channels), correct (images), accuracy, low
@@ -187,13 +189,28 @@ def _keeps(score: Tensor, group: str, ratios: list[float]) -> dict[Point, Tensor
     return {(group, r): scores.best(score, scores.kept(size, r)) for r in reversed(ratios)}
 
 
-def _all(bench: Bench, index: Tensor, progress: bool, name: str) -> dict[object, Judged]:
+class _Told:
+    """A progress bar that is a function."""
+
+    def __init__(self, tell: Callable[[float], None], total: int):
+        self.tell, self.total, self.done = tell, total, 0
+
+    def update(self, points: int = 1) -> None:
+        self.done += points
+        self.tell(self.done / self.total)
+
+
+def _all(bench: Bench, index: Tensor, progress: Progress, name: str) -> dict[object, Judged]:
+    if callable(progress):
+        return measure(bench, index, _Told(progress, bench.total(index)))
     with tqdm(total=0, desc=name, unit="point", leave=False, disable=not progress) as bar:
         bar.reset(total=bench.total(index))
         return measure(bench, index, bar)
 
 
-def _grow(bench: Bench, images: int | None, progress: bool) -> tuple[dict[object, Judged], Tensor]:
+def _grow(
+    bench: Bench, images: int | None, progress: Progress
+) -> tuple[dict[object, Judged], Tensor]:
     """Answers on all images, or on more and more until the ranking is settled."""
     order = torch.randperm(len(bench.split), generator=torch.Generator().manual_seed(0))
     end = len(order) if images is None else min(images, len(order))

@@ -22,10 +22,16 @@ def scan(explorer: Explorer) -> None:
     """Scan in the background; then there are curves, and the solver."""
     source, part = explorer.source, explorer.scan
 
+    def step(done: float) -> None:
+        part.bar.value = round(done, 2)  # a message for each percent, not for each step
+
     def job(stop: Stop) -> None:
-        for done in source.scan(part.images.value, stop):
-            part.bar.value = done
-        if source.curves is not None and not stop():
+        try:
+            source.scan(part.images.value, step, stop)
+        except StoppedError:
+            part.note.value = words.note("Stopped: the next scan goes on from there.")
+            return
+        if not stop():
             images = source.curves.attrs["whole"]["images"]
             part.note.value = words.note(f"Curves of {images:,} images, each group alone.")
             explorer.has_curves()
@@ -38,7 +44,7 @@ def finetune(explorer: Explorer) -> None:
     source, part, ratios = explorer.source, explorer.finetune, dict(explorer.ratios)
 
     def step(done: float) -> None:
-        part.bar.value = round(done, 2)  # a message for each percent, not for each step
+        part.bar.value = round(done, 2)
 
     def job(stop: Stop) -> None:
         try:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
-import pandas as pd
 import torch
 from torch import nn
 
@@ -15,9 +12,11 @@ from prunelab import cost, groups, scores, sensitivity, surgery, train
 from prunelab.data import Dataset, Photos, Split
 from prunelab.data.tensors import as_split
 from prunelab.groups.diagram import diagram, stages
+from prunelab.groups.tracer import graph_of
 from prunelab.masks import Keep
-from prunelab.sensitivity.folding import folded
+from prunelab.sensitivity.folding import folded, norms_of
 from prunelab.sensitivity.price import price
+from prunelab.widgets.cores import all_cores
 from prunelab.widgets.presets import pfec
 from prunelab.widgets.source import MEASURED, Answer, Ratios, Source
 
@@ -89,7 +88,8 @@ class Live(Source):
         if not self.groups:
             raise ValueError(f"{CALLER}: `net` has no group to prune: {self.groups.fixed}")
         self.net = surgery.shrink(net, self.groups, {}).eval()
-        self._quick = folded(self.net)
+        self._norms = norms_of(graph_of(self.net, CALLER)[0], self.net)
+        self._quick = folded(self.net, self._norms)
         self.rows = diagram(self.net, self.example, self.groups)
         self.stages = stages(self.rows)
         self.price = price(self.net, self.example, self.groups)
@@ -127,7 +127,7 @@ class Live(Source):
 
     def _measured(self, kept: dict[str, int], stop: Callable[[], bool]) -> Iterator[Answer]:
         small, _, budgets = self._network(kept)
-        quick, epochs = folded(small), _epochs(budgets)
+        quick, epochs = folded(small, self._norms), _epochs(budgets)
         pairs = []
         for first, part in self._chunks():
             if stop():
@@ -165,25 +165,31 @@ class Live(Source):
             yield start, self.split[start:end]
             start, end = end, end + 2 * size
 
-    def scan(self, images: int, stop: Callable[[], bool]) -> Iterator[float]:
-        """Scan all groups on the first `images`; yields the fraction done, then sets `curves`."""
-        with all_cores():
-            yield from self._scanned(self.split[:images], stop)
+    def scan(self, images: int, step: Callable[[float], None], stop: Callable[[], bool]) -> None:
+        """Scan all groups on the first images, and set `curves`; stopped half-way, it does not.
 
-    def _scanned(self, split: Split, stop: Callable[[], bool]) -> Iterator[float]:
-        parts = []
-        for name in self.groups:
+        Args:
+            images: how many.
+            step: called with the fraction done.
+            stop: true = leave off; what was measured so far is remembered.
+
+        Raises:
+            StoppedError: `stop` was true.
+        """
+
+        def progress(done: float) -> None:
             if stop():
-                return
-            yield len(parts) / len(self.groups)
-            alone = self.groups.select([name])
-            parts.append(
-                sensitivity.scan(
-                    self.net, split, ratios=GRID, groups=alone, criterion=self.order, progress=False
-                )
+                raise StoppedError
+            step(done)
+
+        with all_cores():
+            curves = sensitivity.scan(
+                self.net,
+                self.split[:images],
+                ratios=GRID,
+                criterion=self.order,
+                progress=progress,
             )
-        curves = pd.concat(parts, ignore_index=True)
-        curves.attrs = {"whole": parts[0].attrs["whole"], "price": self.price.to_dict()}
         self.curves = curves
 
     def finetune(
@@ -221,17 +227,6 @@ class Live(Source):
         return Dataset(
             "own", learning, none, none, classes, learning.mean, learning.std, checksum=""
         )
-
-
-@contextmanager
-def all_cores() -> Iterator[None]:
-    """Let torch use every core for a while; its setting reaches other threads too."""
-    own, before = getattr(os, "sched_getaffinity", None), torch.get_num_threads()
-    torch.set_num_threads(len(own(0)) if own else os.cpu_count() or 1)  # Linux: those we may use
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _epochs(budgets: list[train.Budget]) -> float:
