@@ -78,4 +78,4 @@ def _replace(value: Any, places: Mapping[str, str]) -> Any:
 
 def _is_bar(output: Mapping) -> bool:
     text = text_of(output.get("text", "")) if output["output_type"] == "stream" else ""
-    return output.get("name") == "stderr" and ("\r" in text or "%|" in text)
+    return output.get("name") == "stderr" and (not text.strip() or "\r" in text or "%|" in text)

@@ -24,7 +24,7 @@ from prunelab.widgets.recorded import curves
 STEM = "sensitivity"
 NAMES = {"mnist": "MNIST", "cifar10": "CIFAR-10", "digits": "digits"}
 FAMILIES = {"lenet": "LeNet", "resnet": "ResNet", "vgg": "VGG"}
-CALLS = 30  # of a latency
+CALLS, ROUNDS = 30, 3  # of a latency; what else the machine does comes in bursts
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,14 @@ class Explore:
             net, split, ratios=self.ratios, cache=work.folder or False, progress=work.progress
         )
         rows = diagram(net, example, groups)
-        combinations = [
-            {"label": label, "ratios": ratios} | _measured(net, groups, order, ratios, split)
-            for label, ratios in self._combinations(scan, groups, rows).items()
-        ]
-        seconds = _seconds(net, example)
+        tried = self._combinations(scan, groups, rows)
+        nets = [_shrunk(net, groups, order, ratios) for ratios in tried.values()]
+        seconds, *others = _seconds([net, *nets], example)
         whole = scan.attrs["whole"] | {"seconds": seconds}
+        combinations = [
+            {"label": label, "ratios": ratios, **_measured(net, small, split), "seconds": time}
+            for (label, ratios), small, time in zip(tried.items(), nets, others)
+        ]
         uniform = [c for c in combinations if c["label"].startswith("uniform")]
         latency = [{key: row[key] for key in ("macs", "seconds")} for row in (whole, *uniform)]
         return {
@@ -85,17 +87,24 @@ class Explore:
         return found
 
 
-def _measured(net, groups: Groups, order: Mapping, ratios: Mapping, split: Split) -> dict:
-    """What the really shrunk network does, and costs."""
+def _shrunk(net: nn.Module, groups: Groups, order: Mapping, ratios: Mapping) -> nn.Module:
     keep = {g: scores.best(order[g], scores.kept(groups[g].size, r)) for g, r in ratios.items()}
-    small, example = surgery.shrink(net, groups, keep), split.batch(slice(0, 1))[0]
-    price = cost.measure(small, example)
+    return surgery.shrink(net, groups, keep)
+
+
+def _measured(net: nn.Module, small: nn.Module, split: Split) -> dict:
+    """What the really shrunk network does, and costs."""
+    price = cost.measure(small, split.batch(slice(0, 1))[0])
     seen = outcome(train.evaluate(net, split), train.evaluate(small, split))
-    return seen | {"params": price.params, "macs": price.macs, "seconds": _seconds(small, example)}
+    return seen | {"params": price.params, "macs": price.macs}
 
 
-def _seconds(net: nn.Module, example: torch.Tensor) -> float:
-    return cost.latency(net, example, calls=CALLS).median
+def _seconds(nets: list[nn.Module], example: torch.Tensor) -> list[float]:
+    """Of one image: each network's best median of some rounds over all of them."""
+    rounds = [
+        [cost.latency(net, example, calls=CALLS).median for net in nets] for _ in range(ROUNDS)
+    ]
+    return [min(times) for times in zip(*rounds)]
 
 
 def _shown(model: str) -> str:

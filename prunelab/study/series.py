@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,8 +103,11 @@ class _Runner:
         pool = ThreadPoolExecutor(self.plan.workers)
         try:
             futures = [pool.submit(self._notebook, book) for book in self.plan.notebooks]
-            for future in as_completed(futures):
-                future.result()
+            waiting = set(futures)
+            while waiting:  # a Ctrl-C that another thread caught is seen after a second
+                done, waiting = wait(waiting, timeout=1, return_when=FIRST_COMPLETED)
+                for future in done:
+                    future.result()
         except BaseException:
             self._stop()
             raise
