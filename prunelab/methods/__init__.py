@@ -2,5 +2,7 @@
 
 from prunelab.methods.activation_statistic import ActivationStatistic
 from prunelab.methods.filter_norm import FilterNorm
+from prunelab.methods.magnitude import Magnitude
+from prunelab.methods.network_surgery import NetworkSurgery
 
-__all__ = ["ActivationStatistic", "FilterNorm"]
+__all__ = ["ActivationStatistic", "FilterNorm", "Magnitude", "NetworkSurgery"]

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, replace
 
 OPTIMIZERS = ("sgd", "adam")
-SCHEDULES = ("constant", "step", "cosine", "onecycle")
+SCHEDULES = ("constant", "step", "cosine", "onecycle", "inverse")
 AUGMENTS = ("none", "crop-flip", "resized-crop-flip")
 PRECISIONS = ("float32", "bfloat16")
 
@@ -22,7 +22,8 @@ class Budget:
         weight_decay: the l2 penalty, on all parameters.
         nesterov: SGD with Nesterov's momentum.
         schedule: "constant"; "step" (times `gamma` at each milestone); "cosine" (to 0);
-            "onecycle" (cosine from lr/25 up to lr at 30% of the run, then down to lr/250,000).
+            "onecycle" (cosine from lr/25 up to lr at 30% of the run, then down to lr/250,000);
+            "inverse" (times (1 + step/10,000)^-0.75, Caffe's "inv" for MNIST).
         milestones: for "step", fractions of the run, ascending, in (0, 1).
         gamma: factor at a milestone, in (0, 1].
         warmup: fraction of the run, in [0, 1), in which the rate also grows linearly from 0.
@@ -106,6 +107,8 @@ class Budget:
             if step < top:
                 return _cosine(1 / 25, 1.0, step / top)
             return _cosine(1.0, 1 / 250_000, (step - top) / (steps - top))
+        if self.schedule == "inverse":
+            return (1 + step / 10_000) ** -0.75
         return 1.0
 
     def _among(self, field: str, allowed: tuple[str, ...]) -> None:

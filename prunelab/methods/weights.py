@@ -1,0 +1,130 @@
+"""Single weights: masks on the weights and biases of layers while a network trains.
+
+A mask is a parametrization: the layer computes with weight * kept, the dense weight stays beside
+it, and both stand in `state_dict`, so that a checkpoint holds the masks too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from prunelab.masks import Keep
+
+LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+PARAMETERS = ("weight", "bias")
+
+
+def layers_of(net: nn.Module) -> dict[str, nn.Module]:
+    """Name -> convolution or linear layer, in the order of the network."""
+    return {name: module for name, module in net.named_modules() if isinstance(module, LAYERS)}
+
+
+def per_layer(method: object, field: str, net: nn.Module) -> dict[str, float]:
+    """Layer -> value of a field that is one number for all layers, or a mapping by layer name.
+
+    Raises:
+        ValueError: a name that is no convolution or linear layer of `net`.
+    """
+    value, names = getattr(method, field), list(layers_of(net))
+    if not isinstance(value, Mapping):
+        return dict.fromkeys(names, value)
+    for name in value:
+        if name not in names:
+            raise ValueError(
+                f"{type(method).__name__}: `{field}` names {name!r}, which is no convolution or"
+                f" linear layer of `net`; they are {', '.join(names)}"
+            )
+    return {name: value[name] for name in names if name in value}
+
+
+def check_finite(method: object, net: nn.Module, names: Iterable[str]) -> None:
+    """ValueError if a layer has a weight or bias that is not finite."""
+    for name in names:
+        for key, tensor in net.get_submodule(name).named_parameters(recurse=False):
+            if not torch.isfinite(tensor).all():
+                raise ValueError(
+                    f"{type(method).__name__}: `{name}.{key}` holds values that are not finite"
+                )
+
+
+def magnitudes(layer: nn.Module) -> Tensor:
+    """(n,) absolute values of the weights, then the biases, of a layer."""
+    found = [getattr(layer, name) for name in PARAMETERS]
+    return torch.cat([p.detach().abs().flatten() for p in found if p is not None])
+
+
+class Mask(nn.Module):
+    """weight -> weight * kept.
+
+    Attributes:
+        kept: bool, the weight's shape; all true at first.
+        straight: the gradient reaches the dense weight whole, as if there were no mask (straight
+            through); else it is masked too.
+    """
+
+    def __init__(self, weight: Tensor, straight: bool):
+        super().__init__()
+        self.register_buffer("kept", torch.ones_like(weight, dtype=torch.bool))
+        self.straight = straight
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """The weight that the layer computes with."""
+        return _Straight.apply(weight, self.kept) if self.straight else weight * self.kept
+
+
+class _Straight(torch.autograd.Function):
+    """d loss / d weight = d loss / d (weight * kept), for all entries (DNS, equation 2)."""
+
+    @staticmethod
+    def forward(ctx: object, weight: Tensor, kept: Tensor) -> Tensor:
+        return weight * kept
+
+    @staticmethod
+    def backward(ctx: object, grad: Tensor) -> tuple[Tensor, None]:
+        return grad, None
+
+
+class Masked:
+    """One layer under masks.
+
+    Args:
+        layer: a convolution or linear layer, with or without bias.
+        straight: see `Mask`.
+
+    Attributes:
+        dense: parameter name -> the dense parameter, which training moves.
+        masks: parameter name -> its `Mask`.
+    """
+
+    def __init__(self, layer: nn.Module, straight: bool):
+        self.layer, self.dense, self.masks = layer, {}, {}
+        for name in PARAMETERS:
+            parameter = getattr(layer, name)
+            if parameter is not None:
+                self.dense[name], self.masks[name] = parameter, Mask(parameter.detach(), straight)
+                parametrize.register_parametrization(layer, name, self.masks[name])
+
+    def lengths(self) -> list[int]:
+        """Number of weights, and of biases if it has any."""
+        return [parameter.numel() for parameter in self.dense.values()]
+
+    def kept(self) -> int:
+        """Weights and biases that are not masked."""
+        return sum(int(torch.count_nonzero(mask.kept)) for mask in self.masks.values())
+
+    def bake(self) -> None:
+        """Write the zeros into the weights, and take the masks away."""
+        for name in self.masks:
+            parametrize.remove_parametrizations(self.layer, name, leave_parametrized=True)
+
+
+def keep_of(layers: Mapping[str, Masked]) -> Keep:
+    """Parameter name -> its mask."""
+    return Keep({
+        f"{name}.{key}": mask.kept for name, layer in layers.items()
+        for key, mask in layer.masks.items()
+    })  # fmt: skip
