@@ -6,10 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prunelab.data import digits, imagefolder, sources
+from prunelab.data import digits, imagefolder, sources, xor
 from prunelab.data.split import Dataset, Split
+from prunelab.data.tensors import Prepared
 
-NAMES = ("digits", *sources.READERS, "imagefolder:<path>")
+EMBEDDED = ("digits", "xor")
+NAMES = (*EMBEDDED, *sources.READERS, "imagefolder:<path>")
 CUT_SEED = 0  # of the validation cut; never changes, or old rows no longer compare
 VALIDATION_SIZE = 5_000
 
@@ -30,8 +32,8 @@ def load(name: str, *, root: str | os.PathLike | None = None, device: str = "cpu
     """A data set on `device`: whole tensors, or `Photos` where a folder is too large for that.
 
     Args:
-        name: digits (embedded, no network), mnist, fashion_mnist, cifar10, cifar100, or
-            imagefolder:<path>, a folder with train/<class>/ and val/<class>/.
+        name: digits (embedded, no network), xor (points, made here), mnist, fashion_mnist,
+            cifar10, cifar100, or imagefolder:<path>, a folder with train/<class>/ and val/<class>/.
         root: looked in before $PRUNELAB_DATA and data/cache; downloads go to the first of them.
         device: cpu, cuda, cuda:1, ...
 
@@ -51,6 +53,8 @@ def load(name: str, *, root: str | os.PathLike | None = None, device: str = "cpu
     _check(name)
     if name == "digits":
         dataset = _digits()
+    elif name == "xor":
+        dataset = _xor()
     elif name in sources.READERS:
         dataset = _public(name, root)
     else:
@@ -67,7 +71,7 @@ def available(name: str, *, root: str | os.PathLike | None = None) -> bool:
     searched = sources.places(root)
     if name in sources.READERS:
         return any(all(a.present(p) for a in sources.archives(name)) for p in searched)
-    if name == "digits":
+    if name in EMBEDDED:
         return True
     try:
         return imagefolder.find(name.removeprefix("imagefolder:"), searched).is_dir()
@@ -76,7 +80,7 @@ def available(name: str, *, root: str | os.PathLike | None = None) -> bool:
 
 
 def _check(name: str) -> None:
-    known = name == "digits" or name in sources.READERS
+    known = name in EMBEDDED or name in sources.READERS
     if not known and not str(name).startswith("imagefolder:"):
         raise ValueError(f"load: `name` must be one of {', '.join(NAMES)}; got {name!r}")
 
@@ -97,6 +101,11 @@ def _digits() -> Dataset:
     parts, checksum = digits.read()
     splits = [Split(images, labels, *STATISTICS["digits"]) for images, labels in parts]
     return Dataset("digits", *splits, 10, *STATISTICS["digits"], checksum)
+
+
+def _xor() -> Dataset:
+    parts, checksum = xor.read()
+    return Dataset("xor", *(Prepared(*part) for part in parts), 2, (), (), checksum)
 
 
 def _public(name: str, root: str | os.PathLike | None) -> Dataset:

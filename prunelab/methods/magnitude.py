@@ -20,7 +20,14 @@ from torch import Tensor, nn
 from prunelab import train
 from prunelab.masks import Keep
 from prunelab.methods.base import Method, Ratios, check_count, check_dataset, check_ratios
-from prunelab.methods.weights import Masked, check_finite, keep_of, magnitudes, per_layer
+from prunelab.methods.weights import (
+    Masked,
+    Run,
+    check_finite,
+    keep_of,
+    magnitudes,
+    per_layer,
+)
 
 
 @dataclass(frozen=True)
@@ -63,11 +70,15 @@ class Magnitude(Method):
         if self.rounds > 1 and self.retrain is None:
             raise ValueError("Magnitude: `rounds` > 1 needs `retrain`")
 
-    def prune(
+    def prune(self, net: nn.Module, data: object, *, seed: int = 0, progress: bool = True) -> Keep:
+        """See `Method.prune`, and `run`: parameter name -> bool tensor of its shape."""
+        return self.run(net, data, seed=seed, progress=progress).keep
+
+    def run(
         self, net: nn.Module, data: object, *, seed: int = 0, progress: bool = True,
         checkpoint: str | os.PathLike | None = None,
-    ) -> Keep:  # fmt: skip
-        """See `Method.prune`; leaves zeros in `net` where a weight was pruned, and trains it.
+    ) -> Run:  # fmt: skip
+        """Prune and retrain `net`, and leave zeros where a weight was pruned.
 
         Args:
             net: a trained network.
@@ -77,7 +88,7 @@ class Magnitude(Method):
             checkpoint: name of the files, one a round, for `train.fit`.
 
         Returns:
-            Parameter name (`fc1.weight`, `fc1.bias`) -> bool tensor of its shape.
+            The masks by parameter name (`fc1.weight`, `fc1.bias`), and the trainings.
 
         Raises:
             ValueError: a name is no layer, weights are not finite, or `q` would empty a layer.
@@ -90,17 +101,16 @@ class Magnitude(Method):
             weights = {name: net.get_submodule(name).weight.detach() for name in wanted}
             wanted = {name: q * weights[name].std(correction=0) for name, q in wanted.items()}
         layers = {name: Masked(net.get_submodule(name), straight=False) for name in wanted}
+        histories = []
         try:
             for done in range(1, self.rounds + 1):
                 for name, layer in layers.items():
                     self._cut(name, layer, wanted[name], done / self.rounds)
                 if self.retrain is not None:
                     path = None if checkpoint is None else Path(f"{checkpoint}.{done}")
-                    train.fit(
-                        net, data, self.retrain, seed=seed + done, progress=progress,
-                        checkpoint=path,
-                    )  # fmt: skip
-            return keep_of(layers)
+                    fit = {"seed": seed + done, "progress": progress, "checkpoint": path}
+                    histories.append(train.fit(net, data, self.retrain, **fit))
+            return Run(keep_of(layers), histories)
         finally:
             for layer in layers.values():
                 layer.bake()

@@ -23,7 +23,7 @@ from prunelab import train
 from prunelab.masks import Keep
 from prunelab.methods.base import Method, check_dataset, check_option
 from prunelab.methods.splicing import Surgery
-from prunelab.methods.weights import keep_of, layers_of, per_layer
+from prunelab.methods.weights import Run, keep_of, layers_of, per_layer
 
 PHASES = ("together", "convolutions first")
 
@@ -79,12 +79,16 @@ class NetworkSurgery(Method):
             value = getattr(self, field)
             raise ValueError(f"NetworkSurgery: `{field}` must be {allowed}; got {value!r}")
 
-    def prune(
+    def prune(self, net: nn.Module, data: object, *, seed: int = 0, progress: bool = True) -> Keep:
+        """See `Method.prune`, and `run`: parameter name -> bool tensor of its shape."""
+        return self.run(net, data, seed=seed, progress=progress).keep
+
+    def run(
         self, net: nn.Module, data: object, *, seed: int = 0, progress: bool = True,
         checkpoint: str | os.PathLike | None = None,
         watch: Callable[[int, Surgery], None] | None = None,
-    ) -> Keep:  # fmt: skip
-        """See `Method.prune`; trains `net`, and leaves zeros where a weight was pruned.
+    ) -> Run:  # fmt: skip
+        """Train `net` under masks, and leave zeros where a weight was pruned.
 
         Args:
             net: a trained network.
@@ -96,22 +100,26 @@ class NetworkSurgery(Method):
             watch: called with (steps done, the state) before the first step and after each.
 
         Returns:
-            Parameter name (`fc1.weight`, `fc1.bias`) -> bool tensor of its shape.
+            The masks by parameter name (`fc1.weight`, `fc1.bias`), and what happened.
 
         Raises:
             ValueError: a name in `c` or `stop` is no layer, `stop` lies past the end, weights are
                 not finite, or `c` would empty a layer.
         """
         check_dataset(self, data)
-        surgeries: list[Surgery] = []
+        done: list[Surgery] = []
+        histories = []
         try:
             for number, part in enumerate(self._parts(net)):
-                surgery = Surgery(net, self, part, seed + number, len(data.train))
-                surgeries.append(surgery)
-                self._run(net, data, surgery, seed + number, progress, checkpoint, watch)
-            return keep_of({k: v for s in surgeries for k, v in s.layers.items()})
+                done.append(Surgery(net, self, part, seed + number, len(data.train)))
+                fit = {"seed": seed + number, "progress": progress}
+                fit["checkpoint"] = self._file(checkpoint, number)
+                histories.append(self._fit(net, data, done[-1], fit, watch))
+            layers = {name: layer for surgery in done for name, layer in surgery.layers.items()}
+            events = {k: v for surgery in done for k, v in surgery.events().items()}
+            return Run(keep_of(layers), histories, events)
         finally:
-            for surgery in surgeries:
+            for surgery in done:
                 surgery.close()
 
     def _parts(self, net: nn.Module) -> list[dict[str, float]]:
@@ -123,11 +131,13 @@ class NetworkSurgery(Method):
         parts = [{k: v for k, v in c.items() if (k in linear) == last} for last in (False, True)]
         return [part for part in parts if part]
 
-    def _run(self, net, data, surgery: Surgery, seed, progress, checkpoint, watch) -> None:
-        path = None if checkpoint is None else Path(checkpoint)
-        if path is not None and self.phases != "together":
-            path = path.with_name(f"{path.name}.{'-'.join(surgery.layers)[:40]}")
-        if watch is not None and not (path and path.exists()):
+    def _file(self, checkpoint: str | os.PathLike | None, phase: int) -> Path | None:
+        one = checkpoint is None or self.phases == "together"
+        path = checkpoint if one else f"{os.fspath(checkpoint)}.{phase}"
+        return None if path is None else Path(path)
+
+    def _fit(self, net, data, surgery: Surgery, fit: dict, watch) -> train.History:
+        if watch is not None and not (fit["checkpoint"] and fit["checkpoint"].exists()):
             watch(0, surgery)
 
         def after_step(step: int) -> None:
@@ -135,10 +145,7 @@ class NetworkSurgery(Method):
             if watch is not None:
                 watch(step + 1, surgery)
 
-        train.fit(
-            net, data, self.budget, after_step=after_step, seed=seed, progress=progress,
-            checkpoint=path,
-        )  # fmt: skip
+        return train.fit(net, data, self.budget, after_step=after_step, **fit)
 
 
 def _values(value: object) -> list:

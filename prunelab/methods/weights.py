@@ -7,12 +7,14 @@ it, and both stand in `state_dict`, so that a checkpoint holds the masks too.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from prunelab.masks import Keep
+from prunelab.train import History
 
 LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 PARAMETERS = ("weight", "bias")
@@ -120,6 +122,22 @@ class Masked:
         """Write the zeros into the weights, and take the masks away."""
         for name in self.masks:
             parametrize.remove_parametrizations(self.layer, name, leave_parametrized=True)
+
+
+@dataclass
+class Run:
+    """What pruning single weights did.
+
+    Attributes:
+        keep: parameter name -> its mask.
+        histories: of the trainings, in order.
+        events: layer -> (steps + 1, 2) weights and biases pruned and spliced when so many steps
+            were done; row 0 is the first cut. Empty for methods that do not splice.
+    """
+
+    keep: Keep
+    histories: list[History]
+    events: dict[str, Tensor] = field(default_factory=dict)
 
 
 def keep_of(layers: Mapping[str, Masked]) -> Keep:

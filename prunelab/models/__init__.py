@@ -5,11 +5,12 @@ from functools import partial
 
 from torch import nn
 
-from prunelab.models import alexnet, imagenet, lenet, resnet, vgg
+from prunelab.models import alexnet, imagenet, lenet, resnet, vgg, xor
 
 _MAKERS: dict[str, Callable[[int, int], nn.Module]] = {
     "lenet-300-100": lenet.LeNet300100,
     "lenet-5": lenet.LeNet5,
+    "mlp-2-5-1": xor.Xor,
     "vgg-16": vgg.vgg16,
     "vgg-19": vgg.vgg19,
     "resnet-20": partial(resnet.ResNet, 3),
@@ -32,7 +33,8 @@ def build(name: str, num_classes: int = 10, in_channels: int | None = None) -> n
     Args:
         name: one of `NAMES`.
         num_classes: outputs of the last layer, >= 1.
-        in_channels: channels of the input image; by default 1 for the LeNets and 3 for the others.
+        in_channels: channels of the input image; by default 1 for the LeNets, 2 (coordinates) for
+            mlp-2-5-1, and 3 for the others.
 
     Returns:
         A float32 module in training mode on the CPU. Inputs are (N, in_channels, H, W): the LeNets
@@ -44,7 +46,7 @@ def build(name: str, num_classes: int = 10, in_channels: int | None = None) -> n
     if name not in _MAKERS:
         raise ValueError(f"build: `name` must be one of {', '.join(NAMES)}; got {name!r}")
     if in_channels is None:
-        in_channels = 1 if name.startswith("lenet") else 3
+        in_channels = {"lenet": 1, "mlp": 2}.get(name.partition("-")[0], 3)
     _positive("num_classes", num_classes)
     _positive("in_channels", in_channels)
     return _MAKERS[name](num_classes, in_channels)

@@ -111,6 +111,11 @@ def current(
     return [row for row in rows if row["key"] in keys]
 
 
+def frame(lines: list[dict]) -> pd.DataFrame:
+    """The lines of a table; one that says so where nothing is measured."""
+    return pd.DataFrame(lines or [{"network": NOT_MEASURED}])
+
+
 def where(rows: Iterable[dict]) -> str:
     """Devices and precision of some rows, e.g. "cpu, float32"."""
     found = {

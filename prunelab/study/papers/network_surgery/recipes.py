@@ -1,0 +1,210 @@
+"""Network surgery: the recipes behind its tables and figures.
+
+Guo, Yao, Chen. Dynamic Network Surgery for Efficient DNNs. NIPS 2016.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+
+from prunelab.methods import Magnitude, NetworkSurgery
+from prunelab.study import tables as t
+from prunelab.study.recipes import Recipe, check_preset
+from prunelab.study.savings import Savings
+from prunelab.study.tasks import Count
+from prunelab.study.weights import CutWeights, Snapshots
+from prunelab.train import Budget
+
+STEM = "network_surgery"
+IMAGENET = "imagefolder:imagenet"  # the folder `imagenet` of a data root; nothing downloads it
+PRINTED = {"lenet-5": "LeNet-5", "lenet-300-100": "LeNet-300-100", "alexnet": "AlexNet"}
+XOR_STEPS, MNIST_STEPS, DIGITS_STEPS = 141, 860, 20  # of 64 images in an epoch of each
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a preset runs on one network.
+
+    Attributes:
+        model, data: the network and its images.
+        reference: training of the network that is pruned.
+        surgery: the headline.
+        scales: the frontier: c of all layers times each of these.
+        greedy: c without splicing that ends at the headline's size.
+        flat: c without hysteresis that ends at the headline's size.
+        equal: fraction of each layer that the headline leaves: the size at which the others stand.
+        rounds: of Han et al.; together they take the steps of the surgery.
+        lr: of their retraining.
+        snapshots: steps at which the masks of `fc1` are kept for the player.
+    """
+
+    model: str
+    data: str
+    reference: Budget
+    surgery: NetworkSurgery
+    scales: tuple[float, ...]
+    greedy: dict[str, float]
+    flat: dict[str, float]
+    equal: dict[str, float]
+    rounds: int
+    lr: float
+    snapshots: tuple[int, ...]
+
+
+def _sgd(steps: int, an_epoch: int, lr: float, decay: float, schedule: str) -> Budget:
+    return Budget(epochs=steps / an_epoch, lr=lr, batch=64, weight_decay=decay, schedule=schedule)
+
+
+def _reference(an_epoch: int, steps: int) -> Budget:
+    """Caffe's policy for MNIST. Source: DNS, section 4.2 (papers/dns.md section 5)."""
+    return _sgd(steps, an_epoch, 0.01, 5e-4, "inverse")
+
+
+def _snapshots(steps: int, stop: int) -> tuple[int, ...]:
+    early = [0, *(round(stop * share) for share in (0.002, 0.005, 0.01, 0.02, 0.05))]
+    late = [round(stop * share / 10) for share in range(1, 11)]
+    return tuple(dict.fromkeys([*early, *late]))
+
+
+def _setting(
+    model: str, data: str, an_epoch: int, steps: tuple[int, int, int], lr: float,
+    c: dict[str, float], **more: object,
+) -> Setting:  # fmt: skip
+    """Steps: of the reference, of the surgery, and until its masks are frozen."""
+    trained, cut, stop = steps
+    budget = _sgd(cut, an_epoch, lr, 1e-3, "cosine")
+    surgery = NetworkSurgery(c, budget, stop)
+    fields = {"scales": (1.0,), "rounds": 5, "lr": 0.01, "greedy": c, "flat": c} | more
+    reference = _reference(an_epoch, trained)
+    return Setting(
+        model, data, reference, surgery, snapshots=_snapshots(cut, stop), **fields
+    )  # fmt: skip
+
+
+def _digits(steps: tuple[int, int, int]) -> tuple[Setting, ...]:
+    c = {"fc1": 1.5, "fc2": 1.5, "fc3": 1.5}
+    return (
+        _setting("lenet-300-100", "digits", DIGITS_STEPS, steps, 0.05, c, scales=(0.5, 1.0, 1.5),
+                 equal={"fc1": 0.05, "fc2": 0.08, "fc3": 0.2}, rounds=2),
+    )  # fmt: skip
+
+
+_MNIST = (
+    _setting(
+        "lenet-300-100", "mnist", MNIST_STEPS, (10_000, 25_000, 22_000), 0.1,
+        {"fc1": 4.9, "fc2": 3.0, "fc3": 2.2}, scales=(0.4, 0.6, 0.8, 1.0, 1.15, 1.3),
+        greedy={"fc1": 1.1, "fc2": 0.9, "fc3": 1.4}, flat={"fc1": 4.9, "fc2": 3.0, "fc3": 2.2},
+        equal={"fc1": 0.0168, "fc2": 0.0185, "fc3": 0.032},
+    ),
+    _setting(
+        "lenet-5", "mnist", MNIST_STEPS, (10_000, 16_000, 14_000), 0.04,
+        {"conv1": 1.6, "conv2": 3.0, "fc1": 4.2, "fc2": 2.5}, scales=(0.5, 0.75, 1.0, 1.15),
+        greedy={"conv1": 0.8, "conv2": 1.0, "fc1": 1.2, "fc2": 1.0},
+        flat={"conv1": 1.6, "conv2": 3.0, "fc1": 4.2, "fc2": 2.5},
+        equal={"conv1": 0.15, "conv2": 0.035, "fc1": 0.0068, "fc2": 0.043},
+    ),
+)  # fmt: skip
+SETTINGS: dict[str, tuple[Setting, ...]] = {
+    "smoke": _digits((20, 40, 30)),
+    "quick": _digits((400, 1000, 800)),
+    "standard": _MNIST,
+    "paper": _MNIST,
+}
+
+
+def gaussian_c(density: float) -> float:
+    """The c at which Gaussian weights would start with that share kept: |z| > mu + c sigma."""
+    mu, sigma = math.sqrt(2 / math.pi), math.sqrt(1 - 2 / math.pi)
+    return round((NormalDist().inv_cdf(1 - density / 2) - mu) / sigma, 2)
+
+
+def alexnet() -> NetworkSurgery:
+    """The surgery of AlexNet; c from the printed rates, as nothing else of it is known.
+
+    Source: DNS, Tables 1 and 4: 700K iterations; convolutions and linear layers apart.
+    """
+    rates = t.printed(STEM, "table4_alexnet_layers").set_index("layer").dns_pct.drop("total")
+    places = {f"fc{i}": f"classifier.fc{i + 5}" for i in (1, 2, 3)}
+    names = [places.get(layer, f"features.{layer}") for layer in rates.index]
+    c = {name: gaussian_c(rate / 100) for name, rate in zip(names, rates)}
+    steps = 350_000  # a phase; an epoch of the 1,281,167 images has 5,005 steps of 256
+    budget = replace(_ALEXNET, epochs=steps / 5005, lr=0.001, milestones=(0.5, 0.8))
+    return NetworkSurgery(c, budget, round(0.8 * steps), phases="convolutions first")
+
+
+_ALEXNET = Budget(epochs=90, lr=0.01, batch=256, weight_decay=5e-4, schedule="step",
+                  milestones=(0.25, 0.5, 0.75), augment="resized-crop-flip",
+                  precision="bfloat16")  # fmt: skip
+
+
+def recipes(preset: str, seeds: Iterable[int]) -> dict[str, list[Recipe]]:
+    """All recipes of a preset, by what they are for.
+
+    `standard` is `paper`: MNIST runs take minutes. What needs ImageNet is apart, under "imagenet".
+
+    Raises:
+        ValueError: an unknown preset.
+    """
+    settings, seeds = SETTINGS[check_preset(preset)], list(seeds)
+    name = "paper" if preset == "standard" else preset
+    out: dict[str, list[Recipe]] = {"counts": _counts(name), "xor": _xor(name, seeds)}
+    for part in ("surgery", "frontier", "controls", "snapshots", "savings"):
+        out[part] = []
+    for setting in settings:
+        for label, method in _methods(setting).items():
+            part = label if label == "surgery" else "frontier" if "surgery" in label else "controls"
+            out[part] += [_recipe(name, setting, label, CutWeights(method), s) for s in seeds]
+        shown = Snapshots(setting.surgery, "fc1", setting.snapshots)
+        out["snapshots"].append(_recipe(name, setting, "snapshots", shown, seeds[0]))
+        saved = Savings(setting.surgery)
+        out["savings"].append(_recipe(name, setting, "savings", saved, seeds[0]))
+    task = CutWeights(alexnet())
+    out["imagenet"] = [Recipe(STEM, "paper", "surgery", task, "alexnet", IMAGENET, _ALEXNET, s)
+                       for s in seeds[:1] if name == "paper"]  # fmt: skip
+    return out
+
+
+def _recipe(preset: str, setting: Setting, label: str, task: object, seed: int) -> Recipe:
+    return Recipe(STEM, preset, label, task, setting.model, setting.data, setting.reference, seed)
+
+
+def _methods(setting: Setting) -> dict[str, NetworkSurgery | Magnitude]:
+    """Label -> method: the headline, the frontier and the controls of one network."""
+    surgery = setting.surgery
+    out: dict[str, NetworkSurgery | Magnitude] = {"surgery": surgery}
+    for scale in setting.scales:
+        if scale != 1:
+            c = {layer: round(scale * value, 3) for layer, value in surgery.c.items()}
+            out[f"surgery, c x {scale:g}"] = replace(surgery, c=c)
+    out["no splicing"] = replace(surgery, c=setting.greedy, splice=False)
+    out["no hysteresis"] = replace(surgery, c=setting.flat, margins=(1.0, 1.0))
+    han = t.printed(STEM, "table2_lenet_layers").set_index(["model", "layer"]).han_pct / 100
+    shares = han[PRINTED[setting.model]].drop("total")
+    rounds = setting.surgery.budget.scaled(1 / setting.rounds)
+    rounds = replace(rounds, lr=setting.lr, weight_decay=5e-4)
+    for size, left in (("12x", dict(shares)), ("equal size", setting.equal)):
+        ratios = {layer: round(1 - share, 5) for layer, share in left.items()}
+        whole = replace(rounds, epochs=surgery.budget.epochs)
+        out[f"one shot, {size}"] = Magnitude(ratios, retrain=whole)
+        out[f"rounds, {size}"] = Magnitude(ratios, rounds=setting.rounds, retrain=rounds)
+    return out
+
+
+def _counts(preset: str) -> list[Recipe]:
+    sizes = {"lenet-5": ((1, 28, 28), 10), "lenet-300-100": ((1, 28, 28), 10),
+             "alexnet": ((3, 227, 227), 1000)}  # fmt: skip
+    return [Recipe(STEM, preset, m, Count(None, *size), m) for m, size in sizes.items()]
+
+
+def _xor(preset: str, seeds: list[int]) -> list[Recipe]:
+    """2-5-1 on noisy XOR. Source: DNS, section 4.1: 100K iterations, then 150K of surgery."""
+    share = {"smoke": 0.001, "quick": 0.1}.get(preset, 1)
+    steps, stop = round(150_000 * share), round(100_000 * share)
+    trained = _sgd(steps * 2 // 3, XOR_STEPS, 0.5, 1e-4, "constant")
+    budget = _sgd(steps, XOR_STEPS, 0.5, 1e-4, "cosine")
+    method = NetworkSurgery(-0.5, budget, stop, gamma=0.0)
+    task = CutWeights(method)
+    return [Recipe(STEM, preset, "xor", task, "mlp-2-5-1", "xor", trained, s) for s in seeds]

@@ -1,0 +1,214 @@
+"""Network surgery's tables, printed beside measured. Made from rows alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from prunelab.study import tables as t
+from prunelab.study.papers.network_surgery.costs import alexnet, products, savings
+from prunelab.study.papers.network_surgery.recipes import PRINTED, STEM, recipes
+
+NEAR = 0.001  # of error: a network as good as the reference within 0.1 points
+
+
+def tables(rows: list[dict]) -> dict[str, pd.DataFrame]:
+    """Title -> table, from ledger rows of any preset; only of recipes as they are now."""
+    rows = t.current(rows, recipes)
+    out = {
+        "Table 1: error and compression": overall(rows),
+        "Table 2: parameters left, layer by layer": layers(rows),
+        "Which weights survive": survivors(rows),
+    }
+    for preset in ("paper", "quick", "smoke"):
+        found = [r for r in rows if r["preset"] == preset]
+        if t.of_kind(found, "CutWeights"):
+            scale = "MNIST, presets standard and paper" if preset == "paper" else f"preset {preset}"
+            out[f"Surgery and its controls, {scale}"] = controls(found)
+    out["XOR, 2-5-1"] = xor(rows)
+    out["What the zeros save on disk"] = savings(rows)
+    out["What the zeros save in time"] = products(rows)
+    out["AlexNet: counts and Table 4"] = alexnet(rows)
+    return out
+
+
+def of(rows: Iterable[dict], label: str, model: str) -> list[dict]:
+    """Rows of single weights with that label, of one network."""
+    found = t.of_kind(rows, "CutWeights", label)
+    return [r for r in found if r["recipe"]["model"] == model]
+
+
+def _paper(rows: list[dict]) -> list[dict]:
+    return [r for r in rows if r["preset"] == "paper"]
+
+
+def _range(values: list[float], form: str = "{:.1f}") -> str:
+    """Mean, and lowest to highest."""
+    if not values:
+        return t.NOT_MEASURED
+    mean, low, high = (
+        form.format(v) for v in (sum(values) / len(values), min(values), max(values))
+    )
+    return mean if low == high else f"{mean} ({low} to {high})"
+
+
+def _percent(rows: list[dict], *keys: str) -> str:
+    """Test error of the rows, percent."""
+    values = [r["values"] for r in rows]
+    for key in keys[:-1]:
+        values = [v[key] for v in values]
+    return _range([100 * (1 - v[keys[-1]]) for v in values], "{:.2f}")
+
+
+def overall(rows: list[dict]) -> pd.DataFrame:
+    """Table 1. A seed meets the row if its last error and its size are no larger than printed."""
+    printed = t.printed(STEM, "table1_overall").set_index(["model", "kind"])
+    out = []
+    for model, name in PRINTED.items():
+        base, pruned = (printed.loc[(name, kind)] for kind in ("reference", "pruned"))
+        found = of(_paper(rows), "surgery", model)
+        values = [r["values"] for r in found]
+        met = sum(
+            round(100 * (1 - v["accuracy"]), 3) <= pruned.error_pct
+            and v["compression"] >= pruned.compression
+            for v in values
+        )
+        out.append({
+            "network": name,
+            "verdict": f"within print in {met} of {len(found)} seeds" if found else _how(model),
+            "error % before, printed": base.error_pct,
+            "error % before, ours": _percent(found, "before", "accuracy"),
+            "error % after, printed": pruned.error_pct,
+            "error % after, ours (last)": _percent(found, "accuracy"),
+            "error % after, ours (best)": _percent(found, "best_accuracy"),
+            "compression printed": f"{pruned.compression:g}x",
+            "compression ours": _range([v["compression"] for v in values], "{:.1f}x"),
+            "parameters left, printed": pruned.params,
+            "parameters left, ours": _range([v["kept"] for v in values], "{:,.0f}"),
+            "seeds": len(found), "device": t.where(found),
+        })  # fmt: skip
+    return pd.DataFrame(out)
+
+
+def _how(model: str) -> str:
+    place = ", with ImageNet in the folder imagenet of a data root" if model == "alexnet" else ""
+    return f"{t.NOT_MEASURED}: prunelab run 02 --preset paper{place}"
+
+
+def layers(rows: list[dict]) -> pd.DataFrame:
+    """Table 2. The authors' column is counted in the models that they released."""
+    out = []
+    for line in t.printed(STEM, "table2_lenet_layers").itertuples():
+        model = next(key for key, name in PRINTED.items() if name == line.model)
+        found = [r["values"] for r in of(_paper(rows), "surgery", model)]
+        kept = [_kept(values, line.layer) for values in found]
+        out.append({
+            "network": line.model, "layer": line.layer, "parameters": f"{line.params:,}",
+            "Han et al. % printed": t.number(line.han_pct),
+            "authors' model, kept": f"{line.released_kept:,}",
+            "authors' model, %": f"{line.released_pct:.2f}",
+            "ours, kept": _range(kept, "{:,.0f}"),
+            "ours, %": _range([100 * k / line.params for k in kept], "{:.2f}"),
+        })  # fmt: skip
+    return pd.DataFrame(out)
+
+
+def _kept(values: dict, layer: str) -> int:
+    if layer == "total":
+        return values["kept"]
+    return next(row["kept"] for row in values["layers"] if row["layer"] == layer)
+
+
+def survivors(rows: list[dict]) -> pd.DataFrame:
+    """Share of the survivors that were among the n largest before, n being their number."""
+    out = []
+    for line in t.printed(STEM, "released_models").itertuples():
+        model = next(key for key, name in PRINTED.items() if name == line.model)
+        row = {"network": line.model, "layer": line.layer,
+               "authors' model, %": f"{100 * line.top_share:.0f}"}  # fmt: skip
+        for label in ("surgery", "no splicing"):
+            found = [r["values"]["layers"] for r in of(_paper(rows), label, model)]
+            shares = [100 * e["top_share"] for v in found for e in v if e["layer"] == line.layer]
+            row[f"{label}, %"] = _range(shares, "{:.0f}")
+        out.append(row)
+    return pd.DataFrame(out)
+
+
+def controls(rows: list[dict]) -> pd.DataFrame:
+    """Every way of pruning, network by network: sizes, errors, and the change of error."""
+    out = []
+    for model in dict.fromkeys(r["recipe"]["model"] for r in t.of_kind(rows, "CutWeights")):
+        if model not in ("lenet-300-100", "lenet-5"):
+            continue
+        labels = dict.fromkeys(r["label"] for r in t.of_kind(rows, "CutWeights"))
+        for label in labels:
+            if not (found := of(rows, label, model)):
+                continue
+            values = [r["values"] for r in found]
+            gaps = [v["before"]["accuracy"] - v["accuracy"] for v in values]
+            out.append({
+                "network": PRINTED[model], "method": label,
+                "compression": _range([v["compression"] for v in values], "{:.1f}x"),
+                "error % (last)": _percent(found, "accuracy"),
+                "error % (best)": _percent(found, "best_accuracy"),
+                "change by pruning, points": t.spread(gaps),
+                "seeds": len(found),
+            })  # fmt: skip
+    return pd.DataFrame(out)
+
+
+def frontier(rows: list[dict], model: str) -> pd.DataFrame:
+    """Points of one network: method, compression, error (percent), seed."""
+    out = []
+    for row in t.of_kind(rows, "CutWeights"):
+        if row["recipe"]["model"] != model:
+            continue
+        method = row["label"].split(",")[0]
+        values = row["values"]
+        out.append({
+            "method": method, "label": row["label"], "seed": row["seed"],
+            "compression": values["compression"], "error": 100 * (1 - values["accuracy"]),
+            "reference": 100 * (1 - values["before"]["accuracy"]),
+        })  # fmt: skip
+    columns = ["method", "label", "seed", "compression", "error", "reference"]
+    return pd.DataFrame(out, columns=columns)
+
+
+def printed_points(model: str) -> pd.DataFrame:
+    """What the papers print for one network: method, compression, error (percent)."""
+    name = PRINTED[model]
+    dns = t.printed(STEM, "table1_overall").set_index(["model", "kind"]).loc[(name, "pruned")]
+    han = t.printed(STEM, "han_magnitude").set_index("model").loc[name]
+    return pd.DataFrame([
+        {"method": "Guo et al. 2016", "compression": dns.compression, "error": dns.error_pct},
+        {"method": "Han et al. 2015", "compression": han.compression, "error": han.after},
+    ])  # fmt: skip
+
+
+def within(points: pd.DataFrame) -> str:
+    """The largest compression whose mean error is within 0.1 points of the reference's."""
+    surgery = points[points.method == "surgery"]
+    if surgery.empty:
+        return t.NOT_MEASURED
+    means = surgery.groupby("label")[["compression", "error", "reference"]].mean()
+    good = means[means.error <= means.reference + 100 * NEAR]
+    if good.empty:
+        return "none of the measured sizes is within 0.1 points of the reference"
+    best = good.loc[good.compression.idxmax()]
+    return f"{best.compression:.0f}x at {best.error:.2f}% (reference {best.reference:.2f}%)"
+
+
+def xor(rows: list[dict]) -> pd.DataFrame:
+    """The XOR experiment. Its printed figures are not known well enough to be shown."""
+    out = []
+    for row in t.of_kind(rows, "CutWeights", "xor"):
+        values, by = row["values"], {e["layer"]: e for e in row["values"]["layers"]}
+        out.append({
+            "preset": row["preset"], "seed": row["seed"], "printed": "",
+            "error % before": f"{100 * (1 - values['before']['accuracy']):.2f}",
+            "error % after": f"{100 * (1 - values['accuracy']):.2f}",
+            "kept of 21": values["kept"],
+            "into the hidden units": by["fc1"]["kept"], "out of them": by["fc2"]["kept"],
+        })  # fmt: skip
+    return t.frame(out)

@@ -1,0 +1,197 @@
+"""What zeros in single weights save on this machine: bytes on disk, and seconds of a product.
+
+Zeros are quick to count and slow to skip. A dense product streams its operands through vector units
+in blocks that fit the cache; a sparse one reads an index beside each value, and jumps to a row of
+the activations for each. So it wins only where few enough entries are left for the size of the
+layer, and never on a small one, where the call itself is most of the time. Convolutions have no
+sparse kernel in torch at all: as a matrix they need their input unfolded first, which is not timed
+here. Hence the channels of the other papers: what is left of them is a smaller dense network.
+
+Deep Compression (Han, Mao, Dally 2016) is the other answer: its saving is meant for storage and
+energy, with values and positions coded in a few bits, and speed left to hardware made for it.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from scipy.sparse import csr_array
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from prunelab import cost, surgery, train
+from prunelab.data import Dataset
+from prunelab.masks import Keep
+from prunelab.methods.base import Method, check_count
+from prunelab.study.work import Work
+from prunelab.surgery.sparse import FORMS
+
+BATCHES = (64, 1)
+WARMUP = 3
+
+
+@dataclass(frozen=True)
+class Savings:
+    """Prune single weights, then measure files and products.
+
+    Attributes:
+        method: one that leaves zeros in the network, as `NetworkSurgery` and `Magnitude` do.
+        calls: timed products of each kind, at least 1.
+    """
+
+    method: Method
+    calls: int = 50
+
+    def __post_init__(self) -> None:
+        check_count(self, "calls")
+
+    def run(self, net: nn.Module, data: Dataset, work: Work) -> dict:
+        """Values: test accuracy; kept and size (weights and biases); bytes by form; `products`.
+
+        Raises:
+            ValueError: the method chose channels, not single weights.
+        """
+        keep = self.method.prune(net, data, seed=work.seed, progress=work.progress)
+        self._check(keep, net)
+        counts = cost.nonzeros(net).values()
+        return {
+            "accuracy": train.evaluate(net, data.test).accuracy,
+            "kept": sum(kept for kept, _ in counts),
+            "size": sum(size for _, size in counts),
+            "bytes": sizes(net),
+            "products": products(net, self.calls, work.progress),
+        }
+
+    def _check(self, keep: Keep, net: nn.Module) -> None:
+        for name in keep.keys() - dict(net.named_parameters()).keys():
+            raise ValueError(
+                "Savings: `method` must leave zeros in single weights;"
+                f" {type(self.method).__name__} chose channels of `{name}`"
+            )
+
+
+def sizes(net: nn.Module) -> dict[str, int]:
+    """Form -> bytes of the whole network's file, as written by `surgery.save_sparse`."""
+    with tempfile.TemporaryDirectory() as folder:
+        return {form: surgery.save_sparse(net, Path(folder, form), form) for form in FORMS}
+
+
+def products(net: nn.Module, calls: int = 50, progress: bool = False) -> list[dict]:
+    """Time the product of each layer's weight matrix with 64 columns of activations, and with 1.
+
+    Args:
+        net: any network. A convolution is the matrix (filters, channels per group x kernel).
+        calls: timed products of each kind.
+        progress: show a bar.
+
+    Returns:
+        Per layer and batch: layer, kind, rows, columns, kept and size (of the matrix), batch, and
+        the seconds of `times`.
+    """
+    rows = []
+    bar = tqdm(cost.nonzeros(net), desc="products", leave=False, disable=not progress)
+    for name in bar:
+        layer = net.get_submodule(name)
+        matrix = layer.weight.detach().flatten(1).cpu().float()
+        about = {
+            "layer": name,
+            "kind": type(layer).__name__,
+            "rows": matrix.shape[0],
+            "columns": matrix.shape[1],
+            "kept": int(torch.count_nonzero(matrix)),
+            "size": matrix.numel(),
+        }
+        rows += [about | {"batch": n} | times(matrix, n, calls) for n in BATCHES]
+    return rows
+
+
+def crossover(
+    rows: int, columns: int, densities: Sequence[float], *, batch: int = 64, calls: int = 50,
+    seed: int = 0,
+) -> list[dict]:  # fmt: skip
+    """How sparse a matrix has to be before leaving out its zeros is quicker on this machine.
+
+    Args:
+        rows: of a random matrix, normal values at random places.
+        columns: of it.
+        densities: fractions of entries that are not zero, in (0, 1].
+        batch: columns of activations.
+        calls: timed products of each kind.
+        seed: of values and places.
+
+    Returns:
+        Per density: density, kept, the seconds of `times`, and for each sparse product its time
+        over that of the dense one (`torch_csr_ratio`, `scipy_csr_ratio`; below 1 it is quicker).
+
+    Raises:
+        ValueError: a density outside (0, 1].
+    """
+    for density in densities:
+        if not 0 < density <= 1:
+            raise ValueError(f"crossover: `densities` must be in (0, 1], got {density!r}")
+    draw = torch.Generator().manual_seed(seed)
+    values = torch.randn(rows, columns, generator=draw)
+    order = torch.randperm(values.numel(), generator=draw)
+    found = []
+    for density in densities:
+        kept = max(1, round(density * values.numel()))
+        matrix = torch.zeros(values.numel())
+        matrix[order[:kept]] = values.view(-1)[order[:kept]]
+        seconds = times(matrix.view(rows, columns), batch, calls)
+        ratios = {f"{k}_ratio": seconds[k] / seconds["dense"] for k in seconds if k != "dense"}
+        found.append({"density": density, "kept": kept} | seconds | ratios)
+    return found
+
+
+def times(matrix: Tensor, batch: int, calls: int) -> dict[str, float]:
+    """Median seconds of matrix @ activations: dense, torch's csr, scipy's csr.
+
+    One thread of the CPU, as scipy has no more; the three in turns, every second round backwards.
+    The activations are (columns, batch) in memory, the order that suits the sparse products best
+    (the dense one takes the same time in either).
+    """
+    kinds = kernels(matrix, batch)
+    seconds: dict[str, list[float]] = {name: [] for name in kinds}
+    with _one_thread(), torch.no_grad():
+        for number in range(WARMUP + calls):
+            for name in list(kinds)[:: -1 if number % 2 else 1]:
+                start = time.perf_counter()
+                kinds[name]()
+                seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(found[WARMUP:]) for name, found in seconds.items()}
+
+
+def kernels(matrix: Tensor, batch: int) -> dict[str, Callable[[], object]]:
+    """Name -> a function that multiplies `matrix` (rows, columns) by the same activations."""
+    x = torch.randn(matrix.shape[1], batch, generator=torch.Generator().manual_seed(0))
+    by_torch, by_scipy, array = _csr(matrix), csr_array(matrix.numpy()), x.numpy()
+    return {
+        "dense": lambda: matrix @ x,
+        "torch_csr": lambda: by_torch @ x,
+        "scipy_csr": lambda: by_scipy @ array,
+    }
+
+
+def _csr(matrix: Tensor) -> Tensor:
+    with warnings.catch_warnings():  # torch calls its csr a beta, once a process
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support", UserWarning)
+        return matrix.to_sparse_csr()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Threads that wait for a busy core cost milliseconds: far more than a product takes."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,156 @@
+"""Tasks on single weights: prune them, and keep what the masks did for the figures."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from prunelab import train
+from prunelab.data import Dataset
+from prunelab.methods import Magnitude, NetworkSurgery
+from prunelab.methods.magnitude import largest
+from prunelab.methods.splicing import Surgery
+from prunelab.methods.weights import PARAMETERS, Run
+from prunelab.study.work import Work
+
+BINS = 50  # of a run, in which its events are counted
+
+
+@dataclass(frozen=True)
+class CutWeights:
+    """Prune single weights of a trained network: error, sizes, and which weights stay.
+
+    Attributes:
+        method: `NetworkSurgery` or `Magnitude`.
+    """
+
+    method: NetworkSurgery | Magnitude
+
+    def run(self, net: nn.Module, data: Dataset, work: Work) -> dict:
+        """Values: accuracies before, last and best with the final masks; sizes; layers; events."""
+        before = {
+            "accuracy": train.evaluate(net, data.test).accuracy,
+            "val_accuracy": train.evaluate(net, data.val).accuracy,
+        }
+        start = _vectors(net)
+        done = self.method.run(
+            net, data, seed=work.seed, progress=work.progress, checkpoint=work.checkpoint()
+        )
+        rows = done.histories[-1].rows if done.histories else []
+        last = train.evaluate(net, data.test).accuracy
+        fixed = [row["test_accuracy"] for row in rows if row["step"] >= self._frozen()]
+        layers = _layers(start, _vectors(net), done)
+        kept, total = (sum(layer[key] for layer in layers) for key in ("kept", "size"))
+        return {
+            "before": before,
+            "accuracy": last,
+            "best_accuracy": max([last, *fixed]),
+            "val_accuracy": train.evaluate(net, data.val).accuracy,
+            "kept": kept,
+            "total": total,
+            "compression": total / kept,
+            "layers": layers,
+            "events": _binned(done.events, {layer["layer"]: layer["size"] for layer in layers}),
+            "history": rows,
+        }
+
+    def _frozen(self) -> int:
+        """The first step of the last training in which the masks no longer change."""
+        stop = getattr(self.method, "stop", 0)
+        return max(stop.values()) if isinstance(stop, Mapping) else stop
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """Masks of one layer during a surgery, for the notebook's player.
+
+    Attributes:
+        method: the surgery.
+        layer: whose weights.
+        steps: when; steps done, 0 = after the first cut.
+    """
+
+    method: NetworkSurgery
+    layer: str
+    steps: tuple[int, ...]
+
+    def run(self, net: nn.Module, data: Dataset, work: Work) -> dict:
+        """Values: shape of the layer, and `snapshots`: step, kept, and the mask, packed."""
+        seen = {point["step"]: point for point in work.points()}
+
+        def watch(step: int, surgery: Surgery) -> None:
+            if step in self.steps:
+                mask = surgery.layers[self.layer].masks["weight"].kept
+                seen[step] = {"step": step, "kept": int(mask.sum()), "mask": packed(mask)}
+                work.keep(list(seen.values()))
+
+        shape = list(net.get_submodule(self.layer).weight.shape)
+        self.method.run(
+            net, data, seed=work.seed, progress=work.progress, checkpoint=work.checkpoint(),
+            watch=watch,
+        )  # fmt: skip
+        return {"shape": shape, "snapshots": [seen[step] for step in self.steps if step in seen]}
+
+
+def packed(mask: Tensor) -> str:
+    """A bool tensor as text: bits, compressed."""
+    return base64.b64encode(zlib.compress(np.packbits(mask.cpu().numpy()).tobytes(), 9)).decode()
+
+
+def unpacked(text: str, shape: tuple[int, ...]) -> np.ndarray:
+    """The inverse of `packed`: a bool array of that shape."""
+    bits = np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype=np.uint8)
+    return np.unpackbits(bits, count=int(np.prod(shape))).astype(bool).reshape(shape)
+
+
+def _vectors(net: nn.Module) -> dict[str, Tensor]:
+    """Parameter name -> a flat copy."""
+    return {name: p.detach().flatten().clone() for name, p in net.named_parameters()}
+
+
+def _layers(start: Mapping[str, Tensor], end: Mapping[str, Tensor], done: Run) -> list[dict]:
+    """Each pruned layer, weights and biases together: how many stay, and which.
+
+    `top_share` is the share of the survivors that were among the n largest of the trained network,
+    n being the number of survivors; `correlation` is that of their values before and after.
+    """
+    rows = []
+    for layer in dict.fromkeys(name.rpartition(".")[0] for name in done.keep):
+        names = [f"{layer}.{key}" for key in PARAMETERS if f"{layer}.{key}" in done.keep]
+        before, after = (torch.cat([vectors[n] for n in names]).cpu() for vectors in (start, end))
+        kept = torch.cat([done.keep[n].flatten() for n in names])
+        n = int(kept.sum())
+        top = largest(before.abs(), n)
+        pair = torch.stack([before[kept], after[kept]])
+        same = float(torch.corrcoef(pair)[0, 1]) if n > 1 else float("nan")
+        rows.append({
+            "layer": layer, "size": len(kept), "kept": n,
+            "top_share": round(int((top & kept).sum()) / n, 4),
+            "correlation": round(same, 4) if same == same else None,
+        })  # fmt: skip
+    return rows
+
+
+def _binned(events: Mapping[str, Tensor], sizes: Mapping[str, int]) -> list[dict]:
+    """Pruned and spliced in `BINS` equal parts of a run, and what is kept at the end of each."""
+    points = []
+    for layer, counts in events.items():
+        change = torch.cumsum(counts[:, 1] - counts[:, 0], 0)
+        first, rest = counts[:1], counts[1:]
+        points.append(_point(layer, 0, first, sizes[layer] + int(change[0])))
+        done = 0
+        for part in rest.tensor_split(min(BINS, len(rest))):
+            done += len(part)
+            points.append(_point(layer, done, part, sizes[layer] + int(change[done])))
+    return points
+
+
+def _point(layer: str, step: int, counts: Tensor, kept: int) -> dict:
+    pruned, spliced = counts.sum(0).tolist()
+    return {"step": step, "layer": layer, "kept": kept, "pruned": pruned, "spliced": spliced}
