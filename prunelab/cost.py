@@ -1,4 +1,4 @@
-"""cost: parameters, weights, MACs, activations; and measured time."""
+"""cost: parameters, weights, MACs, activations, what is not zero; and measured time."""
 
 from __future__ import annotations
 
@@ -101,6 +101,21 @@ def layers(net: nn.Module, example: Tensor) -> pd.DataFrame:
             module.register_forward_hook(lambda m, i, o, name=name: record(name, m, i, o))
     _forward(twin, example)
     return pd.DataFrame(list(rows.values()), columns=list(COLUMNS))
+
+
+def nonzeros(net: nn.Module) -> dict[str, tuple[int, int]]:
+    """Layer name -> (weights and biases that are not zero, all of them), in the network's order.
+
+    Convolution and linear layers only; a layer that stands in two places is counted once. -0.0
+    counts as zero. Under masks it is the masked weights that are counted.
+    """
+    counts = {}
+    for name, layer in net.named_modules():
+        if isinstance(layer, LAYERS):
+            found = [p.detach() for p in (layer.weight, layer.bias) if p is not None]
+            kept = sum(int(torch.count_nonzero(p)) for p in found)
+            counts[name] = (kept, sum(p.numel() for p in found))
+    return counts
 
 
 def latency(net: nn.Module, example: Tensor, *, calls: int = 20, warmup: int = 3) -> Latency:

@@ -218,6 +218,15 @@ def trained(
     return net, extra
 
 
+def network(recipe: Recipe) -> nn.Module | None:
+    """The recipe's trained network if it is there, without its data; None if not."""
+    done = _runs() / "checkpoints" / f"{recipe.trained_key}.safetensors"
+    for found in (done, *_shipped(done)):
+        if found.is_file():
+            return surgery.load(models.build(recipe.model), found).eval()
+    return None
+
+
 def _shipped(done: Path) -> list[Path]:
     """The project's own copy of a trained network; a run of the series trains its own."""
     return [] if "PRUNELAB_RUNS" in os.environ else [CHECKPOINTS / done.name]

@@ -1,14 +1,20 @@
 """What zeros in single weights save on this machine: bytes on disk, and seconds of a product.
 
-Zeros are quick to count and slow to skip. A dense product streams its operands through vector units
-in blocks that fit the cache; a sparse one reads an index beside each value, and jumps to a row of
-the activations for each. So it wins only where few enough entries are left for the size of the
-layer, and never on a small one, where the call itself is most of the time. Convolutions have no
-sparse kernel in torch at all: as a matrix they need their input unfolded first, which is not timed
-here. Hence the channels of the other papers: what is left of them is a smaller dense network.
+Zeros are easy to count and hard to skip. A dense product streams its operands through vector units
+in blocks that fit the cache. A sparse one reads an index beside each value and jumps to the row of
+activations it names, so an entry costs several times as much. Hence
 
-Deep Compression (Han, Mao, Dally 2016) is the other answer: its saving is meant for storage and
-energy, with values and positions coded in a few bits, and speed left to hardware made for it.
+* it is quicker only below some density, which depends on the layer's size, the batch and the
+  library: `crossover` measures it;
+* where it is quicker, it is so by less than the share of zeros promises;
+* a small layer gains little or loses, as the call itself is most of the time;
+* convolutions have no sparse kernel in torch. As matrices, as they are timed here, their input must
+  be unfolded first, which is not timed.
+
+Pruned channels have none of this: what they leave is a smaller dense network.
+
+Deep Compression (Han, Mao, Dally 2016) is the other answer: it saves storage and memory traffic,
+with values and positions in a few bits, and leaves speed to hardware made for it.
 """
 
 from __future__ import annotations
@@ -35,6 +41,7 @@ from prunelab.study.work import Work
 from prunelab.surgery.sparse import FORMS
 
 BATCHES = (64, 1)
+DENSITIES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 WARMUP = 3
 
 
@@ -54,7 +61,8 @@ class Savings:
         check_count(self, "calls")
 
     def run(self, net: nn.Module, data: Dataset, work: Work) -> dict:
-        """Values: test accuracy; kept and size (weights and biases); bytes by form; `products`.
+        """Values: test accuracy; kept and size (weights and biases); bytes by form; `products`;
+        `crossover` at the shape of the largest layer.
 
         Raises:
             ValueError: the method chose channels, not single weights.
@@ -67,7 +75,8 @@ class Savings:
             "kept": sum(kept for kept, _ in counts),
             "size": sum(size for _, size in counts),
             "bytes": sizes(net),
-            "products": products(net, self.calls, work.progress),
+            "products": (rows := products(net, self.calls, work.progress)),
+            "crossover": _of_largest(rows, self.calls),
         }
 
     def _check(self, keep: Keep, net: nn.Module) -> None:
@@ -76,6 +85,16 @@ class Savings:
                 "Savings: `method` must leave zeros in single weights;"
                 f" {type(self.method).__name__} chose channels of `{name}`"
             )
+
+
+def _of_largest(rows: list[dict], calls: int) -> list[dict]:
+    """`crossover` at the shape of the largest layer, for each batch."""
+    shape = max(((row["rows"], row["columns"]) for row in rows), key=lambda s: s[0] * s[1])
+    return [
+        {"rows": shape[0], "columns": shape[1], "batch": batch} | point
+        for batch in BATCHES
+        for point in crossover(*shape, DENSITIES, batch=batch, calls=calls)
+    ]
 
 
 def sizes(net: nn.Module) -> dict[str, int]:

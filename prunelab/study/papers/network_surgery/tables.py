@@ -158,11 +158,11 @@ def controls(rows: list[dict]) -> pd.DataFrame:
     return pd.DataFrame(out)
 
 
-def frontier(rows: list[dict], model: str) -> pd.DataFrame:
-    """Points of one network: method, compression, error (percent), seed."""
+def frontier(rows: list[dict], model: str, data: str) -> pd.DataFrame:
+    """Points of one network: method, compression, error and its reference's (percent), seed."""
     out = []
-    for row in t.of_kind(rows, "CutWeights"):
-        if row["recipe"]["model"] != model:
+    for row in t.of_kind(t.current(rows, recipes), "CutWeights"):
+        if (row["recipe"]["model"], row["recipe"]["data"]) != (model, data):
             continue
         method = row["label"].split(",")[0]
         values = row["values"]
@@ -175,8 +175,10 @@ def frontier(rows: list[dict], model: str) -> pd.DataFrame:
     return pd.DataFrame(out, columns=columns)
 
 
-def printed_points(model: str) -> pd.DataFrame:
-    """What the papers print for one network: method, compression, error (percent)."""
+def printed_points(model: str, data: str) -> pd.DataFrame:
+    """What the papers print for one network on MNIST: method, compression, error (percent)."""
+    if data != "mnist":
+        return pd.DataFrame(columns=["method", "compression", "error"])
     name = PRINTED[model]
     dns = t.printed(STEM, "table1_overall").set_index(["model", "kind"]).loc[(name, "pruned")]
     han = t.printed(STEM, "han_magnitude").set_index("model").loc[name]
