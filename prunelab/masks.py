@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import math
+import zlib
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -99,3 +103,16 @@ class Keep(Mapping[str, Tensor]):
             shown = text if len(text) < 60 else f"{text[:60]}..."
             raise ValueError(f"Keep: `text` must be written by to_json, got {shown!r}") from error
         return cls(entries)
+
+
+def packed(mask: object) -> dict:
+    """A bool tensor or array as JSON: its shape, and its bits as compressed text."""
+    mask = np.asarray(mask, bool)
+    bits = zlib.compress(np.packbits(mask).tobytes(), 9)
+    return {"shape": list(mask.shape), "bits": base64.b64encode(bits).decode()}
+
+
+def unpacked(entry: Mapping) -> np.ndarray:
+    """The inverse of `packed`: a bool array."""
+    bits = np.frombuffer(zlib.decompress(base64.b64decode(entry["bits"])), np.uint8)
+    return np.unpackbits(bits, count=math.prod(entry["shape"])).astype(bool).reshape(entry["shape"])

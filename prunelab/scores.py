@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from prunelab.groups import Group, Groups
 
 NORMS = {"l1": 1, "l2": 2}
+LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 
 
 def filter_norm(weight: Tensor, p: int = 1, axis: int = 0) -> Tensor:
@@ -111,3 +112,23 @@ def best(score: Tensor, count: int) -> Tensor:
     order = torch.argsort(score.detach().cpu(), stable=True)
     keep[order[: len(score) - count]] = False
     return keep
+
+
+def layers_of(net: nn.Module) -> dict[str, nn.Module]:
+    """Name -> convolution or linear layer, in the order of the network."""
+    return {name: module for name, module in net.named_modules() if isinstance(module, LAYERS)}
+
+
+def magnitudes(layer: nn.Module) -> Tensor:
+    """(n,) absolute values of the weights, then the biases, of a layer."""
+    found = [p for p in (layer.weight, layer.bias) if p is not None]
+    return torch.cat([p.detach().abs().flatten() for p in found])
+
+
+def moments(size: Tensor) -> tuple[float, float]:
+    """Mean and standard deviation (of the population) of magnitudes that are not zero.
+
+    Source: the authors' Caffe code of Guo et al. 2016 (papers/dns.md section 2).
+    """
+    size = size[size > 0].double()
+    return (size.mean().item(), size.std(correction=0).item()) if len(size) else (0.0, 0.0)

@@ -25,9 +25,9 @@ from prunelab.methods.weights import (
     Run,
     check_finite,
     keep_of,
-    magnitudes,
     per_layer,
 )
+from prunelab.scores import magnitudes
 
 
 @dataclass(frozen=True)
@@ -110,10 +110,14 @@ class Magnitude(Method):
                     path = None if checkpoint is None else Path(f"{checkpoint}.{done}")
                     fit = {"seed": seed + done, "progress": progress, "checkpoint": path}
                     histories.append(train.fit(net, data, self.retrain, **fit))
-            return Run(keep_of(layers), histories)
-        finally:
+        except BaseException:  # also Ctrl-C: dense as it is, and no mask left on it
             for layer in layers.values():
-                layer.bake()
+                layer.close(zeros=False)
+            raise
+        keep = keep_of(layers)
+        for layer in layers.values():
+            layer.close()
+        return Run(keep, histories)
 
     def _cut(self, name: str, layer: Masked, wanted: float, part: float) -> None:
         """Mask what is smallest among what is left."""

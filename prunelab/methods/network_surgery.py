@@ -22,8 +22,9 @@ from torch import nn
 from prunelab import train
 from prunelab.masks import Keep
 from prunelab.methods.base import Method, check_dataset, check_option
-from prunelab.methods.splicing import Surgery
-from prunelab.methods.weights import Run, keep_of, layers_of, per_layer
+from prunelab.methods.splicing import Surgery, check_start
+from prunelab.methods.weights import Run, keep_of, per_layer
+from prunelab.scores import layers_of
 
 PHASES = ("together", "convolutions first")
 
@@ -63,7 +64,9 @@ class NetworkSurgery(Method):
 
     def __post_init__(self) -> None:
         check_option(self, "phases", PHASES)
-        object.__setattr__(self, "margins", tuple(self.margins))  # JSON gives a list
+        listed = isinstance(self.margins, list | tuple)  # JSON gives a list
+        self._need(listed, "margins", "two numbers, 0 < a <= b")
+        object.__setattr__(self, "margins", tuple(self.margins))
         if not isinstance(self.budget, train.Budget):
             raise TypeError(f"NetworkSurgery: `budget` must be a Budget, got {self.budget!r}")
         self._need(all(map(_is_number, _values(self.c))), "c", "a number, or numbers by layer")
@@ -71,8 +74,9 @@ class NetworkSurgery(Method):
         for field in ("gamma", "power"):
             value = getattr(self, field)
             self._need(_is_number(value) and value >= 0, field, "a number >= 0")
-        low, high = self.margins if len(self.margins) == 2 else (1, 0)
-        self._need(0 < low <= high, "margins", "two numbers, 0 < a <= b")
+        pair = len(self.margins) == 2 and all(map(_is_number, self.margins))
+        ordered = pair and 0 < self.margins[0] <= self.margins[1]
+        self._need(ordered, "margins", "two numbers, 0 < a <= b")
 
     def _need(self, met: bool, field: str, allowed: str) -> None:
         if not met:
@@ -107,20 +111,25 @@ class NetworkSurgery(Method):
                 not finite, or `c` would empty a layer.
         """
         check_dataset(self, data)
+        parts, images = self._parts(net), len(data.train)
+        for part in parts:
+            check_start(net, self, part, images)
         done: list[Surgery] = []
-        histories = []
         try:
-            for number, part in enumerate(self._parts(net)):
-                done.append(Surgery(net, self, part, seed + number, len(data.train)))
+            for number, part in enumerate(parts):
+                done.append(Surgery(net, self, part, seed + number, images))
                 fit = {"seed": seed + number, "progress": progress}
                 fit["checkpoint"] = self._file(checkpoint, number)
-                histories.append(self._fit(net, data, done[-1], fit, watch))
-            layers = {name: layer for surgery in done for name, layer in surgery.layers.items()}
-            events = {k: v for surgery in done for k, v in surgery.events().items()}
-            return Run(keep_of(layers), histories, events)
-        finally:
+                self._fit(net, data, done[-1], fit, watch)
+        except BaseException:  # also Ctrl-C: dense as it is, and no mask left on it
             for surgery in done:
-                surgery.close()
+                surgery.close(zeros=False)
+            raise
+        layers = {name: layer for surgery in done for name, layer in surgery.layers.items()}
+        events = {name: counts for surgery in done for name, counts in surgery.events().items()}
+        for surgery in done:
+            surgery.close()
+        return Run(keep_of(layers), [surgery.history for surgery in done], events)
 
     def _parts(self, net: nn.Module) -> list[dict[str, float]]:
         """Layer -> c, phase by phase."""
@@ -136,16 +145,20 @@ class NetworkSurgery(Method):
         path = checkpoint if one else f"{os.fspath(checkpoint)}.{phase}"
         return None if path is None else Path(path)
 
-    def _fit(self, net, data, surgery: Surgery, fit: dict, watch) -> train.History:
+    def _fit(self, net, data, surgery: Surgery, fit: dict, watch) -> None:
         if watch is not None and not (fit["checkpoint"] and fit["checkpoint"].exists()):
             watch(0, surgery)
 
         def after_step(step: int) -> None:
+            if surgery.history is None:  # the first step of this call
+                surgery.check()
+                surgery.history = train.History()
             surgery.look(step + 1)
             if watch is not None:
                 watch(step + 1, surgery)
 
-        return train.fit(net, data, self.budget, after_step=after_step, **fit)
+        surgery.history = train.fit(net, data, self.budget, after_step=after_step, **fit)
+        surgery.check()
 
 
 def _values(value: object) -> list:

@@ -10,13 +10,15 @@ and draws as in the authors' Caffe code.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from prunelab.methods.weights import Masked, check_finite, layers_of, magnitudes, per_layer
+from prunelab.methods.weights import Masked, check_finite, count, per_layer
+from prunelab.scores import layers_of, magnitudes, moments
+from prunelab.train import History
 
 if TYPE_CHECKING:
     from prunelab.methods.network_surgery import NetworkSurgery
@@ -35,33 +37,36 @@ class Surgery:
     Attributes:
         layers: name -> `Masked`.
         due: (steps + 1, layers) bool, whether a mask is looked at when so many steps are done.
+        history: of the training; None until it is done.
     """
+
+    history: History | None = None
 
     def __init__(
         self, net: nn.Module, method: NetworkSurgery, c: Mapping[str, float], seed: int, images: int
     ):
-        self.splice = method.splice
+        stops = check_start(net, method, c, images)
         steps = method.budget.steps(images)[1]
-        stop = per_layer(method, "stop", net)
-        stops = [stop.get(name, 0) for name in c]
-        if max(stops, default=0) > steps:
-            raise ValueError(
-                f"NetworkSurgery: `stop` must be at most the {steps} steps of the run;"
-                f" got {method.stop!r}"
-            )
-        check_finite(method, net, c)
-        self.due = _due(steps, stops, method, seed)
-        _check_c(method, net, c)
+        self.splice, self.due = method.splice, _due(steps, stops, method, seed)
         self.layers: dict[str, Masked] = {}
-        for name in c:
+        for name, stop in zip(c, stops):
             layer = net.get_submodule(name)
-            at = threshold(magnitudes(layer), c[name])
+            at = threshold(layer, c[name])
             self.layers[name] = Masked(layer, straight=True)
             state = self.layers[name].masks["weight"]
             state.register_buffer("low", method.margins[0] * at)
             state.register_buffer("high", method.margins[1] * at)
             state.register_buffer("events", torch.zeros(steps + 1, 2, dtype=torch.int32))
+            rule = [c[name], stop, method.gamma, method.power, *method.margins, method.splice]
+            state.register_buffer("rule", torch.tensor(rule, dtype=torch.float64))
+        self._rules = {name: layer.masks["weight"].rule.clone() for name, layer in self._items()}
+        longest = max(p.numel() for _, layer in self._items() for p in layer.dense.values())
+        like = next(iter(self.layers.values())).layer.weight
+        self._scratch = torch.empty(3, longest, dtype=like.dtype, device=like.device)
         self.look(0)
+
+    def _items(self) -> Iterable[tuple[str, Masked]]:
+        return self.layers.items()
 
     def look(self, done: int) -> None:
         """After `done` steps: prune and splice where a mask is due."""
@@ -72,44 +77,88 @@ class Surgery:
     @torch.no_grad()
     def _update(self, layer: Masked, done: int) -> None:
         """Equation (3) on one layer; counts what was pruned and what was spliced."""
-        state = layer.masks["weight"]
-        before = kept = changed = 0
+        state, before = layer.masks["weight"], layer.kept()
+        new, stay = {}, 0
         for name, mask in layer.masks.items():
-            size = layer.dense[name].abs()
+            size, held, grown = self._buffers(layer.dense[name], name == "weight")
+            torch.abs(layer.dense[name], out=size)
+            torch.gt(size, state.low, out=held).mul_(mask.kept)  # kept, and not below a
+            stay += count(held)
             if self.splice:
-                new = size > torch.where(mask.kept, state.low, state.high)
-            else:
-                new = mask.kept & (size > state.low)
-            before += int(torch.count_nonzero(mask.kept))
-            kept += int(torch.count_nonzero(new))
-            changed += int(torch.count_nonzero(new != mask.kept))
-            mask.kept.copy_(new)
+                torch.gt(size, state.high, out=grown)
+                torch.maximum(held, grown, out=held)
+            new[name] = held
+        kept = sum(map(count, new.values()))
         if not kept:
-            largest = layer.dense["weight"].abs().argmax()
-            layer.masks["weight"].kept.view(-1)[largest] = True
-        pruned = (changed + before - kept) // 2
-        state.events[done] = torch.tensor([pruned, changed - pruned], dtype=torch.int32)
+            _spare(layer, new)
+            kept = stay = 1
+        for name, mask in layer.masks.items():
+            mask.kept.copy_(new[name])
+        state.events[done] = torch.tensor([before - stay, kept - stay], dtype=torch.int32)
+
+    def _buffers(self, like: Tensor, shared: bool) -> list[Tensor]:
+        """Room for three tensors of that shape; of the weight, shared by all layers."""
+        if not shared:
+            return [torch.empty_like(like) for _ in range(3)]
+        return [part[: like.numel()].view(like.shape) for part in self._scratch]
+
+    def check(self) -> None:
+        """ValueError if a checkpoint has brought another rule."""
+        for name, layer in self._items():
+            if not torch.equal(layer.masks["weight"].rule, self._rules[name]):
+                raise ValueError(
+                    f"NetworkSurgery: `checkpoint` is of another run: c, stop, gamma, power, margins"
+                    f" or splice of `{name}` differ; delete it or name another file"
+                )
 
     def events(self) -> dict[str, Tensor]:
         """Layer -> (steps + 1, 2) weights and biases pruned, spliced; row 0 is the first cut."""
-        return {k: v.masks["weight"].events.cpu() for k, v in self.layers.items()}
+        return {name: layer.masks["weight"].events.cpu() for name, layer in self._items()}
 
     def kept(self) -> dict[str, int]:
         """Layer -> weights and biases that stay."""
-        return {name: layer.kept() for name, layer in self.layers.items()}
+        return {name: layer.kept() for name, layer in self._items()}
 
-    def close(self) -> None:
-        """Write the zeros into the weights; nothing else is left on the network."""
+    def close(self, zeros: bool = True) -> None:
+        """Take the masks off; see `Masked.close`."""
         for layer in self.layers.values():
-            layer.bake()
+            layer.close(zeros)
 
 
-def threshold(size: Tensor, c: float) -> Tensor:
-    """max(mu + c sigma, 0) of the absolute weights and biases of a layer that are not zero."""
-    size = size[size > 0].double()
-    if not len(size):
-        return torch.zeros((), device=size.device)
-    return (size.mean() + c * size.std(correction=0)).clamp(min=0).float()
+def check_start(
+    net: nn.Module, method: NetworkSurgery, c: Mapping[str, float], images: int
+) -> list[int]:
+    """The stop of each layer in `c`.
+
+    Raises:
+        ValueError: `stop` lies past the end or leaves a layer out, weights are not finite, or a
+            layer would be emptied.
+    """
+    steps, stop = method.budget.steps(images)[1], per_layer(method, "stop", net)
+    for name in c:
+        if name not in stop:
+            raise ValueError(f"NetworkSurgery: `stop` must name every layer of `c`; not `{name}`")
+        if stop[name] > steps:
+            raise ValueError(
+                f"NetworkSurgery: `stop` must be at most the {steps} steps of the run;"
+                f" got {method.stop!r}"
+            )
+    check_finite(method, net, c)
+    _check_c(method, net, c)
+    return [stop[name] for name in c]
+
+
+def _spare(layer: Masked, new: Mapping[str, Tensor]) -> None:
+    """Leave the largest of what was kept."""
+    sizes = {name: layer.dense[name].abs() * mask.kept for name, mask in layer.masks.items()}
+    name = max(sizes, key=lambda name: float(sizes[name].max()))
+    new[name][torch.unravel_index(sizes[name].argmax(), sizes[name].shape)] = 1
+
+
+def threshold(layer: nn.Module, c: float) -> Tensor:
+    """max(mu + c sigma, 0) of the |weights and biases| of a layer that are not zero."""
+    mu, sigma = moments(magnitudes(layer))
+    return torch.tensor(max(mu + c * sigma, 0.0), device=layer.weight.device)
 
 
 def first_cut(
@@ -117,18 +166,24 @@ def first_cut(
 ) -> dict[str, int]:
     """Layer -> weights and biases that the first cut would leave: above margin x threshold."""
     rates = c if isinstance(c, Mapping) else dict.fromkeys(layers_of(net), c)
-    sizes = {name: magnitudes(net.get_submodule(name)) for name in rates}
-    return {k: int((size > margin * threshold(size, rates[k])).sum()) for k, size in sizes.items()}
+    found = {name: net.get_submodule(name) for name in rates}
+    at = {name: margin * threshold(layer, rates[name]) for name, layer in found.items()}
+    return {name: int((magnitudes(layer) > at[name]).sum()) for name, layer in found.items()}
 
 
 def _check_c(method: NetworkSurgery, net: nn.Module, c: Mapping[str, float]) -> None:
     for name, left in first_cut(net, c, method.margins[0]).items():
         if not left:
             size = magnitudes(net.get_submodule(name))
-            most = (size.max() / method.margins[0] - threshold(size, 0)) / size.std(correction=0)
+            mu, sigma = moments(size)
+            limit = (
+                f"it must be below {(size.max().item() / method.margins[0] - mu) / sigma:.2f}"
+                if sigma
+                else "they all have one size"
+            )
             raise ValueError(
                 f"NetworkSurgery: c = {c[name]:g} would remove all {len(size):,} weights and biases"
-                f" of `{name}`; it must be below {most:.2f} there"
+                f" of `{name}`; {limit} there"
             )
 
 

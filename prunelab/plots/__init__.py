@@ -8,11 +8,17 @@ from prunelab.plots.curves import accuracies, norm_curves, one_layer, panels, se
 from prunelab.plots.frame import FIGURES, not_measured, save
 from prunelab.plots.network_map import network_map
 from prunelab.plots.picture import group_picture
+from prunelab.plots.surgery import events, frontier, survivors
+from prunelab.plots.weights import crossover, magnitudes, mask_image
 
 __all__ = [
     "FIGURES",
     "accuracies",
+    "events",
+    "frontier",
     "group_picture",
+    "magnitudes",
+    "mask_image",
     "network_map",
     "norm_curves",
     "not_measured",
@@ -20,4 +26,5 @@ __all__ = [
     "panels",
     "save",
     "sensitivity",
+    "survivors",
 ]

@@ -61,8 +61,7 @@ class Savings:
         check_count(self, "calls")
 
     def run(self, net: nn.Module, data: Dataset, work: Work) -> dict:
-        """Values: test accuracy; kept and size (weights and biases); bytes by form; `products`;
-        `crossover` at the shape of the largest layer.
+        """Values: test accuracy, kept and size (with biases), bytes by form, products, crossover.
 
         Raises:
             ValueError: the method chose channels, not single weights.

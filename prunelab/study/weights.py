@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from prunelab import train
 from prunelab.data import Dataset
+from prunelab.masks import packed
 from prunelab.methods import Magnitude, NetworkSurgery
 from prunelab.methods.magnitude import largest
 from prunelab.methods.splicing import Surgery
@@ -81,32 +79,20 @@ class Snapshots:
     steps: tuple[int, ...]
 
     def run(self, net: nn.Module, data: Dataset, work: Work) -> dict:
-        """Values: shape of the layer, and `snapshots`: step, kept, and the mask, packed."""
+        """Values: `snapshots`, each with step and kept, the mask as `masks.packed` writes it."""
         seen = {point["step"]: point for point in work.points()}
 
         def watch(step: int, surgery: Surgery) -> None:
             if step in self.steps:
                 mask = surgery.layers[self.layer].masks["weight"].kept
-                seen[step] = {"step": step, "kept": int(mask.sum()), "mask": packed(mask)}
+                seen[step] = {"step": step, "kept": packed(mask.cpu())}
                 work.keep(list(seen.values()))
 
-        shape = list(net.get_submodule(self.layer).weight.shape)
         self.method.run(
             net, data, seed=work.seed, progress=work.progress, checkpoint=work.checkpoint(),
             watch=watch,
         )  # fmt: skip
-        return {"shape": shape, "snapshots": [seen[step] for step in self.steps if step in seen]}
-
-
-def packed(mask: Tensor) -> str:
-    """A bool tensor as text: bits, compressed."""
-    return base64.b64encode(zlib.compress(np.packbits(mask.cpu().numpy()).tobytes(), 9)).decode()
-
-
-def unpacked(text: str, shape: tuple[int, ...]) -> np.ndarray:
-    """The inverse of `packed`: a bool array of that shape."""
-    bits = np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype=np.uint8)
-    return np.unpackbits(bits, count=int(np.prod(shape))).astype(bool).reshape(shape)
+        return {"snapshots": [seen[step] for step in self.steps if step in seen]}
 
 
 def _vectors(net: nn.Module) -> dict[str, Tensor]:

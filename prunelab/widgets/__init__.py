@@ -5,7 +5,11 @@ in a handler is shown in the widget's text.
 """
 
 from prunelab.widgets.frame import png, shown
+from prunelab.widgets.mask_player import mask_player
 from prunelab.widgets.opening import explorer
 from prunelab.widgets.recorded_scan import recorded_scan
+from prunelab.widgets.threshold_setter import threshold_setter
 
-__all__ = ["explorer", "png", "recorded_scan", "shown"]
+__all__ = [
+    "explorer", "mask_player", "png", "recorded_scan", "shown", "threshold_setter",
+]  # fmt: skip

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import io
 from collections.abc import Callable
 
 import ipywidgets as w
 from matplotlib.figure import Figure
+
+NATURAL = {"max_width": "100%", "align_self": "flex-start"}  # a box stretches what it holds
+
+
+class Pictured(w.VBox):
+    """A box with a `picture`, which is also what readers without a kernel see."""
+
+    def _repr_mimebundle_(self, **options: object) -> dict:
+        picture = base64.b64encode(self.picture.value).decode()
+        return (super()._repr_mimebundle_(**options) or {}) | {"image/png": picture}
 
 
 def png(fig: Figure) -> bytes:

@@ -159,33 +159,31 @@ def controls(rows: list[dict]) -> pd.DataFrame:
 
 
 def frontier(rows: list[dict], model: str, data: str) -> pd.DataFrame:
-    """Points of one network: method, compression, error and its reference's (percent), seed."""
+    """Points of one network: method, compression, error and its reference's (fractions), seed."""
     out = []
     for row in t.of_kind(t.current(rows, recipes), "CutWeights"):
         if (row["recipe"]["model"], row["recipe"]["data"]) != (model, data):
             continue
-        method = row["label"].split(",")[0]
         values = row["values"]
         out.append({
-            "method": method, "label": row["label"], "seed": row["seed"],
-            "compression": values["compression"], "error": 100 * (1 - values["accuracy"]),
-            "reference": 100 * (1 - values["before"]["accuracy"]),
+            "method": row["label"].split(",")[0], "setting": row["label"], "seed": row["seed"],
+            "compression": values["compression"], "error": 1 - values["accuracy"],
+            "reference": 1 - values["before"]["accuracy"],
         })  # fmt: skip
-    columns = ["method", "label", "seed", "compression", "error", "reference"]
+    columns = ["method", "setting", "seed", "compression", "error", "reference"]
     return pd.DataFrame(out, columns=columns)
 
 
 def printed_points(model: str, data: str) -> pd.DataFrame:
-    """What the papers print for one network on MNIST: method, compression, error (percent)."""
+    """What the papers print for one network on MNIST: method, compression, error (fraction)."""
     if data != "mnist":
         return pd.DataFrame(columns=["method", "compression", "error"])
     name = PRINTED[model]
     dns = t.printed(STEM, "table1_overall").set_index(["model", "kind"]).loc[(name, "pruned")]
     han = t.printed(STEM, "han_magnitude").set_index("model").loc[name]
-    return pd.DataFrame([
-        {"method": "Guo et al. 2016", "compression": dns.compression, "error": dns.error_pct},
-        {"method": "Han et al. 2015", "compression": han.compression, "error": han.after},
-    ])  # fmt: skip
+    points = [("Guo et al. 2016", dns.compression, dns.error_pct / 100),
+              ("Han et al. 2015", han.compression, han.after / 100)]  # fmt: skip
+    return pd.DataFrame(points, columns=["method", "compression", "error"])
 
 
 def within(points: pd.DataFrame) -> str:
@@ -193,12 +191,12 @@ def within(points: pd.DataFrame) -> str:
     surgery = points[points.method == "surgery"]
     if surgery.empty:
         return t.NOT_MEASURED
-    means = surgery.groupby("label")[["compression", "error", "reference"]].mean()
-    good = means[means.error <= means.reference + 100 * NEAR]
+    means = surgery.groupby("setting")[["compression", "error", "reference"]].mean()
+    good = means[means.error <= means.reference + NEAR]
     if good.empty:
         return "none of the measured sizes is within 0.1 points of the reference"
     best = good.loc[good.compression.idxmax()]
-    return f"{best.compression:.0f}x at {best.error:.2f}% (reference {best.reference:.2f}%)"
+    return f"{best.compression:.0f}x at {100 * best.error:.2f}% (reference {100 * best.reference:.2f}%)"
 
 
 def xor(rows: list[dict]) -> pd.DataFrame:

@@ -1,0 +1,89 @@
+"""A training step under NetworkSurgery beside a plain step of `fit`, on random 28 x 28 images.
+
+    python benchmarks/network_surgery_speed.py [--threads N]
+
+Batch 64; the masks of all layers are looked at in every step (gamma 0), which is the dearest case.
+Both are timed inside one epoch, from the end of the first step to the end of the last, and take
+turns, so that a busy machine slows both.
+"""
+
+import argparse
+import statistics
+import time
+from dataclasses import replace
+
+import torch
+
+from prunelab.data import Dataset, Split
+from prunelab.methods import NetworkSurgery
+from prunelab.models import build
+from prunelab.train import Budget, fit
+
+GOAL = 1.3
+BATCH = 64
+CASES = {"lenet-300-100": (300, 9), "lenet-5": (20, 7)}  # steps, repeats
+BUDGET = Budget(epochs=1, lr=0.01, batch=BATCH, weight_decay=5e-4)
+
+
+def random_digits(images: int) -> Dataset:
+    g = torch.Generator().manual_seed(0)
+    shape = (images, 1, 28, 28)
+    pixels = torch.randint(0, 256, shape, generator=g, dtype=torch.uint8)
+    labels = torch.randint(0, 10, (images,), generator=g)
+    split = Split(pixels, labels, (0.5,), (0.29,))
+    few = split[:2]
+    return Dataset(
+        "random", train=split, val=few, test=few, num_classes=10, mean=split.mean, std=split.std,
+        checksum="random",
+    )  # fmt: skip
+
+
+def plain(net, data: Dataset) -> float:
+    """Seconds a step."""
+    ends = []
+    fit(net, data, BUDGET, after_step=lambda _: ends.append(time.perf_counter()), progress=False)
+    return (ends[-1] - ends[0]) / (len(ends) - 1)
+
+
+def operated(net, data: Dataset) -> float:
+    """Seconds a step, a look at each mask included."""
+    ends = []
+    method = NetworkSurgery(1.0, BUDGET, stop=BUDGET.steps(len(data.train))[1], gamma=0)
+    watch = {"watch": lambda *_: ends.append(time.perf_counter())}
+    method.run(net, data, progress=False, **watch)
+    ends = ends[1:]  # the first is before the first step
+    return (ends[-1] - ends[0]) / (len(ends) - 1)
+
+
+def compare(name: str, steps: int, repeats: int) -> None:
+    data = random_digits(BATCH * (steps + 1))
+    few = replace(data, train=data.train[: 5 * BATCH])
+    plain(build(name), few), operated(build(name), few)  # warms up
+    pairs = []
+    for _ in range(repeats):
+        torch.manual_seed(0)
+        base = plain(build(name), data)
+        torch.manual_seed(0)
+        pairs.append((base, operated(build(name), data)))
+    base, ours = (statistics.median(p[i] for p in pairs) for i in (0, 1))
+    ratio = statistics.median(b / a for a, b in pairs)
+    best = min(b for _, b in pairs) / min(a for a, _ in pairs)
+    verdict = "ok" if ratio <= GOAL else "MISSED"
+    print(
+        f"{name}: plain step {base * 1e3:.3f} ms, under surgery {ours * 1e3:.3f} ms,"
+        f" ratio {ratio:.2f} (goal <= {GOAL}; best {best:.2f}) {verdict}",
+        flush=True,
+    )
+
+
+def main(threads: int) -> None:
+    torch.set_num_threads(threads)
+    print(f"torch {torch.__version__}, {threads} threads")
+    for name, (steps, repeats) in CASES.items():
+        compare(name, steps, repeats)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=1)
+    main(parser.parse_args().threads)

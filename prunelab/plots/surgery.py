@@ -1,0 +1,221 @@
+"""Single weights pruned and spliced: when, which ones, and what the error is then."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import FuncFormatter
+
+from prunelab.plots.frame import (
+    BLUE,
+    GREY,
+    MARKERS,
+    ORANGE,
+    STYLE,
+    colours_of,
+    done,
+    legend,
+    not_measured,
+)
+from prunelab.plots.weights import log_axis, plain
+
+INK = "#333333"
+BINS = 80  # stretches of steps that `events` averages over
+SIDES = (("left", 10), ("right", -10))  # alignment, dots beside a star
+LABELS = [(x, y, side) for y in (0, 13, -13) for side, x in SIDES]
+
+
+def events(points: pd.DataFrame, title: str = "", stop: int | None = None) -> Figure:
+    """What surgery does while a network trains: weights kept, and weights pruned and spliced.
+
+    Args:
+        points: columns step, layer, kept, pruned, spliced; the events are those since the layer's
+            row before. With a column size (weights of the layer), kept is drawn in percent of it.
+        title: says which network.
+        stop: step from which on the masks are frozen.
+    """
+    if points.empty:
+        return not_measured(title)
+    share = "size" in points
+    with mpl.style.context(STYLE):
+        fig, (top, low) = plt.subplots(2, 1, figsize=(8.4, 5.6), sharex=True)
+        names = colours_of(points.layer)
+        for name, colour in names.items():
+            part = points[points.layer == name].sort_values("step")
+            kept = 100 * part.kept / part["size"] if share else part.kept
+            top.plot(part.step, kept, color=colour, label=name)
+        rates = {name: _rate(points, name) for name in ("pruned", "spliced")}
+        for name, colour, style in (("pruned", ORANGE, "-"), ("spliced", BLUE, "--")):
+            low.plot(*rates[name], style, color=colour, label=name, marker=".", ms=4)
+        first = points[points.step == 0].pruned.sum()
+        if first:
+            low.plot(0, first, "o", color=ORANGE, label=f"first cut: {first:,}", clip_on=False)
+        if stop is not None:
+            for ax in (top, low):
+                ax.axvline(stop, color=GREY, lw=1.2, ls=":", label="masks frozen")
+        log_axis(top, "y", np.concatenate([line.get_ydata() for line in top.lines[: len(names)]]))
+        log_axis(low, "y", np.concatenate([[first], rates["pruned"][1], rates["spliced"][1]]))
+        top.set(ylabel="weights kept (% of the layer)" if share else "weights kept", title=title)
+        low.set(ylabel="weights per step", xlabel="steps of training")
+        low.set_xlim(0, max(points.step.max(), stop or 0, 1))
+        low.xaxis.set_major_formatter(FuncFormatter(plain))
+        legend(top, "layer")
+        legend(low, "all layers")
+        return done(fig)
+
+
+def frontier(
+    points: pd.DataFrame,
+    printed: pd.DataFrame | None = None,
+    reference: float | None = None,
+    title: str = "",
+) -> Figure:
+    """Test error against compression: a dot a run, a line through the means of the seeds.
+
+    Args:
+        points: columns method, compression (weights before / after), error (fraction), seed. Runs
+            of one setting are told by a column setting; without it, the runs of each seed are
+            ordered by compression, and equal places belong together.
+        printed: columns method, compression, error (fraction): a hollow star each.
+        reference: error of the unpruned network; the band ends 0.1 points above it.
+        title: says which network.
+    """
+    printed = pd.DataFrame() if printed is None else printed
+    if points.empty and printed.empty:
+        return not_measured(title)
+    with mpl.style.context(STYLE):
+        fig, ax = plt.subplots(figsize=(8.4, 4.4))
+        if reference is not None:
+            ax.axhline(100 * reference, color=GREY, lw=1.4, ls="--", label="unpruned")
+            ax.axhspan(100 * reference, 100 * reference + 0.1, color=GREY, alpha=0.2, lw=0,
+                       label="up to 0.1 points worse")  # fmt: skip
+        names = [] if points.empty else list(dict.fromkeys(points.method))
+        if names:
+            ax.plot([], [], "o", color=GREY, alpha=0.55, ms=5, mew=0, label="one seed")
+        for name, marker, colour in zip(names, MARKERS * 9, _palette(len(names))):
+            part = points[points.method == name]
+            ax.plot(part.compression, 100 * part.error, marker, color=colour, alpha=0.55, ms=5,
+                    mew=0)  # fmt: skip
+            mean = _means(part)
+            ax.plot(mean.compression, 100 * mean.error, color=colour, marker=marker, ms=7,
+                    mec="white", mew=0.8, label=name)  # fmt: skip
+        for row in printed.itertuples():
+            ax.plot(row.compression, 100 * row.error, "*", ms=14, mfc="none", mec=INK, mew=1.4,
+                    label="_", zorder=4)  # fmt: skip
+        if not printed.empty:
+            ax.plot(
+                [], [], "*", ms=12, mfc="none", mec=INK, mew=1.4, ls="", label="printed in a paper"
+            )
+        log_axis(ax, "x", pd.concat([points, printed]).compression, "×")
+        ax.set(xlabel="compression (weights before / weights after)", ylabel="test error (%)")
+        ax.set_title(title)
+        ax.margins(y=0.12)
+        legend(ax, "method")
+        _label(fig, ax, printed)
+        return done(fig)
+
+
+def survivors(points: pd.DataFrame, title: str = "", printed: pd.DataFrame | None = None) -> Figure:
+    """How many of the kept weights were among the largest ones at the start, layer by layer.
+
+    Args:
+        points: columns layer, share (fraction), and maybe corr, the correlation of the kept weights
+            with their first values. Several rows of a layer (seeds) are a dot each, and a bar is
+            their mean.
+        title: says which network.
+        printed: columns layer, share: the authors' values, a hollow star each.
+    """
+    if points.empty:
+        return not_measured(title)
+    layers = list(dict.fromkeys(points.layer))
+    with mpl.style.context(STYLE):
+        fig, ax = plt.subplots(figsize=(8.4, 1.3 + 0.5 * len(layers)))
+        place = {name: i for i, name in enumerate(layers)}
+        mean = 100 * points.groupby("layer", sort=False).share.mean()
+        several = points.layer.duplicated().any()
+        ax.barh(range(len(layers)), mean[layers], 0.6, color=BLUE, alpha=0.75,
+                label="mean of our seeds" if several else "ours")  # fmt: skip
+        if several:
+            ax.plot(100 * points.share, points.layer.map(place), "o", color=INK, label="one seed")
+        if printed is not None and not printed.empty:
+            shown = printed[printed.layer.isin(layers)]
+            ax.plot(100 * shown.share, shown.layer.map(place), "*", ms=14, mfc="white", mec=ORANGE,
+                    mew=1.8, label="authors' model", zorder=4)  # fmt: skip
+        names = layers
+        if "corr" in points:
+            corr = points.groupby("layer", sort=False)["corr"].mean()
+            names = [f"{name}\ncorrelation {corr[name]:.2f}" for name in layers]
+        ax.set_yticks(range(len(layers)), names)
+        ax.set(ylim=(len(layers) - 0.5, -0.5), xlim=(0, 100), title=title)
+        ax.set_xlabel("kept weights that were among the largest at the start (%)")
+        ax.grid(False, axis="y")
+        legend(ax, "")
+        return done(fig)
+
+
+def _rate(points: pd.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Middle of each stretch of steps, and events a step in it; nan where there are none."""
+    totals = points.groupby("step")[name].sum().sort_index()
+    step, count = totals.index.to_numpy(float), totals.to_numpy(float)
+    step, count = step[step > 0], np.cumsum(count[step > 0])
+    last = -(-len(step) // BINS) * np.arange(1, BINS + 1) - 1  # row that ends each stretch
+    last = np.unique(last.clip(max=len(step) - 1)) if len(step) else np.array([], int)
+    ends, sums = np.r_[0, step[last]], np.r_[0, count[last]]
+    rate = np.diff(sums) / np.diff(ends)
+    return (ends[1:] + ends[:-1]) / 2, np.where(rate > 0, rate, np.nan)
+
+
+def _palette(number: int) -> list[str]:
+    """Colours of methods, one after the other."""
+    cycle = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
+    return [cycle[i % len(cycle)] for i in range(number)]
+
+
+def _means(part: pd.DataFrame) -> pd.DataFrame:
+    """Mean over the seeds of each setting, by compression."""
+    if "setting" in part:
+        key = part.setting
+    else:
+        key = part.groupby("seed").compression.rank(method="first")
+    mean = part[["compression", "error"]].groupby(key.to_numpy()).mean()
+    return mean.sort_values("compression")
+
+
+def _along(line: Line2D) -> np.ndarray:
+    """(n, 2) places in dots that a line passes; a line of single markers passes those."""
+    at = line.get_transform().transform(line.get_xydata())
+    if len(at) < 2 or line.get_linestyle() == "None":
+        return at
+    fine = np.linspace(0, len(at) - 1, 40 * len(at))
+    return np.stack([np.interp(fine, np.arange(len(at)), axis) for axis in at.T], axis=1)
+
+
+def _label(fig: Figure, ax: Axes, printed: pd.DataFrame) -> None:
+    """The names of the stars, each where it covers least."""
+    fig.draw_without_rendering()  # places the axes
+    dots = np.concatenate([_along(line) for line in ax.lines])
+    taken: list = []
+    for row in printed.itertuples():
+        best = None
+        for x, y, align in LABELS:
+            text = ax.annotate(
+                row.method, (row.compression, 100 * row.error), (x, y), size=9.5, color=INK,
+                textcoords="offset points", ha=align, va="center", zorder=5,
+                path_effects=[withStroke(linewidth=2.5, foreground="white")],
+            )  # fmt: skip
+            box = text.get_window_extent()
+            bad = box.count_contains(dots) + 1000 * sum(box.overlaps(other) for other in taken)
+            bad += 1000 * (not ax.bbox.contains(box.x0, box.y0) or not ax.bbox.contains(*box.max))
+            if best is None or bad < best[0]:
+                if best is not None:
+                    best[1].remove()
+                best = (bad, text, box)
+            else:
+                text.remove()
+        taken.append(best[2])

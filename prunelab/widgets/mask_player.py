@@ -1,0 +1,91 @@
+"""A mask that fills and heals while a network trains: a slider over snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import ipywidgets as w
+import numpy as np
+
+from prunelab import plots
+from prunelab.masks import unpacked
+from prunelab.widgets.frame import NATURAL, Pictured, png, shown
+
+
+def mask_player(
+    snapshots: Sequence[Mapping], title: str = "fc1", *, pixels: bool = True, start: int = 0
+) -> Pictured:
+    """Drag or play through the recorded masks of one layer.
+
+    Args:
+        snapshots: dicts with step and kept, in order of steps; kept is a (units, inputs) bool
+            array or tensor, or what `masks.packed` made of it.
+        title: says which layer.
+        pixels: also draw the kept connections of each input pixel, if the inputs are a square.
+        start: which snapshot is shown first; -1 = the last.
+
+    Returns:
+        A box whose `slider`, `play`, `text` and `picture` are its parts.
+
+    Raises:
+        ValueError: there are no snapshots, their steps do not ascend, or their shapes differ.
+    """
+    steps = [int(snapshot["step"]) for snapshot in snapshots]
+    masks = [_mask(snapshot["kept"]) for snapshot in snapshots]
+    _check(steps, masks)
+    most, frames = _most(masks), {}
+    slider = w.SelectionSlider(
+        options=[(f"{step:,}", i) for i, step in enumerate(steps)], index=start % len(steps),
+        description="step", layout={"width": "480px", "max_width": "100%"},
+    )  # fmt: skip
+    play = w.Play(value=slider.index, min=0, max=len(steps) - 1, step=1, interval=600)
+    # The browser moves the slider while it plays; without a kernel nothing moves.
+    link = w.jslink((play, "value"), (slider, "index"))
+    text, picture = w.HTML(), w.Image(format="png", layout=NATURAL)
+
+    def draw(*_: object) -> None:
+        at = slider.index
+        if at not in frames:
+            fig = plots.mask_image(masks[at], steps[at], title, pixels=pixels, most=most)
+            frames[at] = png(fig)
+        text.value, picture.value = _sentence(steps, masks, at), frames[at]
+
+    slider.observe(shown(draw, text), "index")
+    draw()
+    box = Pictured([w.HBox([play, slider]), text, picture])
+    box.slider, box.play, box.text, box.picture = slider, play, text, picture
+    box.link = link
+    return box
+
+
+def _mask(kept: object) -> np.ndarray:
+    kept = unpacked(kept) if isinstance(kept, Mapping) else np.asarray(kept, bool)
+    return kept.reshape(len(kept), -1)
+
+
+def _check(steps: list[int], masks: list[np.ndarray]) -> None:
+    if not steps:
+        raise ValueError("mask_player: `snapshots` is empty; record some masks first")
+    if any(b <= a for a, b in zip(steps, steps[1:])):
+        raise ValueError(f"mask_player: the steps of `snapshots` must ascend, got {steps}")
+    shapes = sorted({mask.shape for mask in masks})
+    if len(shapes) > 1:
+        raise ValueError(f"mask_player: `snapshots` must have one shape, got {shapes}")
+
+
+def _most(masks: list[np.ndarray]) -> int:
+    """Kept connections of the fullest input, one scale for all pictures; whole masks aside."""
+    return max((int(mask.sum(0).max()) for mask in masks if not mask.all()), default=len(masks[0]))
+
+
+def _sentence(steps: list[int], masks: list[np.ndarray], at: int) -> str:
+    mask, left = masks[at], int(masks[at].sum())
+    now = (
+        f"step {steps[at]:,}: <b>{left:,}</b> of {mask.size:,} weights kept"
+        f" ({100 * left / mask.size:.2f}%)"
+    )
+    if not at:
+        return f"{now}."
+    before = masks[at - 1]
+    back, gone = int((mask & ~before).sum()), int((before & ~mask).sum())
+    return f"{now}. Since step {steps[at - 1]:,}, {back:,} came back and {gone:,} went."

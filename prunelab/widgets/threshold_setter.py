@@ -1,0 +1,172 @@
+"""Set c layer by layer, and see what the first cut of dynamic network surgery would keep."""
+
+from __future__ import annotations
+
+import html
+import textwrap
+from collections.abc import Mapping
+
+import ipywidgets as w
+import numpy as np
+import torch
+from torch import nn
+
+from prunelab import plots, scores
+from prunelab.widgets.frame import NATURAL, Pictured, png, shown
+
+LOWEST, HIGHEST, STEP = -1.0, 8.0, 0.1  # of a slider
+GREY, RED = "#767676", "#b00020"
+
+
+class Layer:
+    """The absolute weights and biases of one layer, sorted once, so that a cut is a search.
+
+    Args:
+        name: of the layer, for errors.
+        module: the layer.
+        margins: a and b as multiples of the threshold.
+
+    Attributes:
+        size: (n,) ascending.
+        most: largest c on the slider's grid that leaves something; None = there is none.
+    """
+
+    def __init__(self, name: str, module: nn.Module, margins: tuple[float, float]):
+        size = scores.magnitudes(module)
+        if not torch.isfinite(size).all():
+            raise ValueError(f"threshold_setter: `{name}` holds values that are not finite")
+        self.margins = margins
+        self.mean, self.deviation = scores.moments(size)
+        self.size = np.sort(size.cpu().numpy())
+        grid = np.round(np.arange(LOWEST, HIGHEST + STEP / 2, STEP), 1)
+        self.most = max((float(c) for c in grid if self.kept(c)), default=None)
+
+    def thresholds(self, c: float) -> tuple[np.float32, np.float32]:
+        """A and b: margins times max(mu + c sigma, 0), rounded as the method rounds them."""
+        at = np.float32(max(self.mean + c * self.deviation, 0.0))
+        return np.float32(self.margins[0]) * at, np.float32(self.margins[1]) * at
+
+    def kept(self, c: float) -> int:
+        """Weights and biases above a."""
+        return len(self.size) - int(np.searchsorted(self.size, self.thresholds(c)[0], "right"))
+
+
+def threshold_setter(
+    net: nn.Module,
+    c: float | Mapping[str, float] = 1.0,
+    *,
+    margins: tuple[float, float] = (0.9, 1.1),
+) -> Pictured:
+    """One slider a layer for c; thresholds and kept weights answer before any training.
+
+    Args:
+        net: a network, which is only read, once.
+        c: at the start; one number, or by layer name, and then only these layers are shown.
+        margins: a and b as multiples of the threshold, as in `NetworkSurgery`.
+
+    Returns:
+        A box whose `sliders` (by layer), `text`, `code` and `picture` are its parts; `kept` gives
+        layer -> weights and biases left.
+
+    Raises:
+        ValueError: `net` has no convolution or linear layer, `c` names none of them or lies outside
+            the slider, or weights are not finite.
+
+    Source: DNS, section 3 and equation (3).
+    """
+    found = scores.layers_of(net)
+    start = dict(c) if isinstance(c, Mapping) else dict.fromkeys(found, c)
+    _check(found, start)
+    layers = {n: Layer(n, module, margins) for n, module in found.items() if n in start}
+    sliders = {name: _slider(name, start[name]) for name in layers}
+    text, picture = w.HTML(), w.Image(format="png", layout=NATURAL)
+    code = w.Textarea(rows=3, layout={"width": "auto"})
+    box = Pictured([w.HBox([w.VBox(list(sliders.values())), text]), picture, code])
+    box.sliders, box.text, box.code, box.picture = sliders, text, code, picture
+
+    def draw(*_: object) -> None:
+        rates = {name: round(slider.value, 4) for name, slider in sliders.items()}
+        box.kept = {name: layer.kept(rates[name]) for name, layer in layers.items()}
+        at = {name: layer.thresholds(rates[name]) for name, layer in layers.items()}
+        sizes = {name: layer.size for name, layer in layers.items()}
+        code.value = _code(rates)
+        picture.value = png(plots.magnitudes(sizes, at, _headline(layers, box.kept)))
+        text.value = _table(layers, rates, box.kept)
+
+    for slider in sliders.values():
+        slider.observe(shown(draw, text), "value")
+    draw()
+    return box
+
+
+def _check(found: Mapping, start: Mapping[str, float]) -> None:
+    if not found:
+        raise ValueError("threshold_setter: `net` has no convolution or linear layer")
+    for name, value in start.items():
+        if name not in found:
+            raise ValueError(
+                f"threshold_setter: `c` names {name!r}, which is no convolution or linear layer of"
+                f" `net`; they are {', '.join(found)}"
+            )
+        if not LOWEST <= value <= HIGHEST:
+            raise ValueError(
+                f"threshold_setter: `c` must lie in {LOWEST:g} to {HIGHEST:g}, got {value!r} for"
+                f" `{name}`"
+            )
+
+
+def _slider(name: str, value: float) -> w.FloatSlider:
+    return w.FloatSlider(
+        value=value, min=LOWEST, max=HIGHEST, step=STEP, readout_format=".1f",
+        description=f"c of {name}", style={"description_width": "110px"},
+        layout={"width": "360px"}, tooltip=f"threshold of {name}: mu + c sigma",
+    )  # fmt: skip
+
+
+def _total(layers: Mapping[str, Layer], kept: Mapping[str, int]) -> tuple[int, int, str]:
+    """Weights left, weights before, and the compression in words."""
+    left, whole = sum(kept.values()), sum(len(layer.size) for layer in layers.values())
+    return left, whole, f"{whole / left:.1f}×" if left else "nothing left"
+
+
+def _headline(layers: Mapping[str, Layer], kept: Mapping[str, int]) -> str:
+    left, whole, compression = _total(layers, kept)
+    return f"The first cut keeps {left:,} of {whole:,} weights and biases: {compression}"
+
+
+def _table(layers: Mapping[str, Layer], rates: Mapping, kept: Mapping[str, int]) -> str:
+    head = ("layer", "c", "a", "b", "kept", "% kept", "compression")
+    rows = [_row(head, GREY)]
+    for name, layer in layers.items():
+        low, high = layer.thresholds(rates[name])
+        share = f"{100 * kept[name] / len(layer.size):.2f}%"
+        cells = (html.escape(name), f"{rates[name]:g}", f"{low:.4f}", f"{high:.4f}",
+                 f"{kept[name]:,}", share)  # fmt: skip
+        rows.append(_row((*cells, _remark(layer, kept[name])), "inherit" if kept[name] else RED))
+    left, whole, compression = _total(layers, kept)
+    total = ("all", "", "", "", f"{left:,}", f"{100 * left / whole:.2f}%", compression)
+    rows.append(_row(tuple(f"<b>{cell}</b>" for cell in total), "inherit"))
+    return f"<table style='border-collapse:collapse;line-height:1.5'>{''.join(rows)}</table>"
+
+
+def _remark(layer: Layer, kept: int) -> str:
+    if kept:
+        return ""
+    return "<b>emptied</b>: " + (
+        "it holds only zeros" if layer.most is None else f"c can be at most {layer.most:.1f}"
+    )
+
+
+def _row(cells: tuple[str, ...], colour: str) -> str:
+    last = len(cells) - 1
+    return "<tr>" + "".join(
+        f"<td style='padding:0 12px 0 0;white-space:nowrap;color:{colour};"
+        f"text-align:{'left' if i in (0, last) else 'right'}'>{cell}</td>"
+        for i, cell in enumerate(cells)
+    ) + "</tr>"  # fmt: skip
+
+
+def _code(rates: Mapping[str, float]) -> str:
+    entries = ", ".join(f'"{name}": {rate:g}' for name, rate in rates.items())
+    line = f"NetworkSurgery(c={{{entries}}}, budget=budget, stop=stop)"
+    return "\n".join(textwrap.wrap(line, 92, break_long_words=False, subsequent_indent="    "))
