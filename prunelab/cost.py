@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from prunelab import meta
 
 LAYERS = (nn.Linear, nn.modules.conv._ConvNd)
-COLUMNS = ("layer", "kind", "out", "macs", "weights")
+COLUMNS = ("layer", "kind", "out", "macs", "weights", "params")
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ def layers(net: nn.Module, example: Tensor) -> pd.DataFrame:
     """One row per convolution and linear layer, in order of execution.
 
     Returns:
-        Columns: layer, kind, out (shape of one sample's output), macs, weights. A layer that runs
-        twice has its MACs of both runs and its weights once.
+        Columns: layer, kind, out (shape of one sample's output), macs, weights, params (with
+        biases). A layer that runs twice has its MACs of both runs and its weights once.
 
     Arguments and errors as `measure`.
     """
@@ -92,8 +92,9 @@ def layers(net: nn.Module, example: Tensor) -> pd.DataFrame:
             rows[name]["macs"] += macs
         else:
             kind = type(module).__name__
-            weights = module.weight.numel()
-            values = (name, kind, shape, macs, weights)
+            weights, bias = module.weight.numel(), getattr(module, "bias", None)
+            params = weights + (0 if bias is None else bias.numel())
+            values = (name, kind, shape, macs, weights, params)
             rows[name] = dict(zip(COLUMNS, values))
 
     for name, module in twin.named_modules():

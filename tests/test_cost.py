@@ -58,6 +58,7 @@ def test_macs_by_hand_agree_with_the_flop_counter(layer, shape, out, macs):
         "out": out,
         "macs": macs,
         "weights": layer.weight.numel(),
+        "params": layer.weight.numel() + layer.bias.numel(),
     }
     assert measure(net, x).macs == macs == flops(net, x) // 4
 

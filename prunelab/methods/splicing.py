@@ -107,8 +107,8 @@ class Surgery:
         for name, layer in self._items():
             if not torch.equal(layer.masks["weight"].rule, self._rules[name]):
                 raise ValueError(
-                    f"NetworkSurgery: `checkpoint` is of another run: c, stop, gamma, power, margins"
-                    f" or splice of `{name}` differ; delete it or name another file"
+                    f"NetworkSurgery: `checkpoint` is of another run: for `{name}` its c, stop,"
+                    " gamma, power, margins or splice differ; delete it or name another file"
                 )
 
     def events(self) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ from prunelab.plots.weights import crossover, magnitudes, mask_image
 __all__ = [
     "FIGURES",
     "accuracies",
+    "crossover",
     "events",
     "frontier",
     "group_picture",

@@ -196,7 +196,8 @@ def within(points: pd.DataFrame) -> str:
     if good.empty:
         return "none of the measured sizes is within 0.1 points of the reference"
     best = good.loc[good.compression.idxmax()]
-    return f"{best.compression:.0f}x at {100 * best.error:.2f}% (reference {100 * best.reference:.2f}%)"
+    error, whole = (f"{100 * value:.2f}%" for value in (best.error, best.reference))
+    return f"{best.compression:.0f}x at {error} (reference {whole})"
 
 
 def xor(rows: list[dict]) -> pd.DataFrame:
