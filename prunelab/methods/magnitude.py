@@ -133,6 +133,7 @@ class Magnitude(Method):
             )
         for mask, flags in zip(layer.masks.values(), kept.split(layer.lengths())):
             mask.kept.copy_(flags.view_as(mask.kept))
+        layer.known = None
 
 
 def largest(size: Tensor, count: int) -> Tensor:

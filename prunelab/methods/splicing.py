@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from prunelab.methods.weights import Masked, check_finite, count, per_layer
+from prunelab.methods.weights import Masked, check_finite, ones, per_layer
 from prunelab.scores import layers_of, magnitudes, moments
 from prunelab.train import History
 
@@ -77,24 +77,27 @@ class Surgery:
     @torch.no_grad()
     def _update(self, layer: Masked, done: int) -> None:
         """Equation (3) on one layer; counts what was pruned and what was spliced."""
-        state, before = layer.masks["weight"], layer.kept()
-        new, stay = {}, 0
+        state, new = layer.masks["weight"], {}
+        stay = kept = torch.zeros((), device=state.low.device)
         for name, mask in layer.masks.items():
             size, held, grown = self._buffers(layer.dense[name], name == "weight")
             torch.abs(layer.dense[name], out=size)
             torch.gt(size, state.low, out=held).mul_(mask.kept)  # kept, and not below a
-            stay += count(held)
+            stay = stay + ones(held)
             if self.splice:
                 torch.gt(size, state.high, out=grown)
                 torch.maximum(held, grown, out=held)
+            kept = kept + ones(held)
             new[name] = held
-        kept = sum(map(count, new.values()))
+        stay, kept = map(int, torch.stack([stay, kept]).tolist())
         if not kept:
             _spare(layer, new)
             kept = stay = 1
+        pruned = layer.kept() - stay
         for name, mask in layer.masks.items():
             mask.kept.copy_(new[name])
-        state.events[done] = torch.tensor([before - stay, kept - stay], dtype=torch.int32)
+        layer.known = kept
+        state.events[done, 0], state.events[done, 1] = pruned, kept - stay
 
     def _buffers(self, like: Tensor, shared: bool) -> list[Tensor]:
         """Room for three tensors of that shape; of the weight, shared by all layers."""
@@ -105,6 +108,7 @@ class Surgery:
     def check(self) -> None:
         """ValueError if a checkpoint has brought another rule."""
         for name, layer in self._items():
+            layer.known = None  # the checkpoint has brought other masks
             if not torch.equal(layer.masks["weight"].rule, self._rules[name]):
                 raise ValueError(
                     f"NetworkSurgery: `checkpoint` is of another run: for `{name}` its c, stop,"

@@ -90,10 +90,12 @@ class Masked:
     Attributes:
         dense: parameter name -> the dense parameter, which training moves.
         masks: parameter name -> its `Mask`.
+        known: how many are kept, if that was counted; who changes a mask says so here.
     """
 
     def __init__(self, layer: nn.Module, straight: bool):
         self.layer, self.dense, self.masks = layer, {}, {}
+        self.known: int | None = None
         for name in PARAMETERS:
             parameter = getattr(layer, name)
             if parameter is not None:
@@ -106,7 +108,9 @@ class Masked:
 
     def kept(self) -> int:
         """Weights and biases that are not masked."""
-        return sum(count(mask.kept) for mask in self.masks.values())
+        if self.known is None:
+            self.known = int(sum(ones(mask.kept) for mask in self.masks.values()))
+        return self.known
 
     def close(self, zeros: bool = True) -> None:
         """Take the masks away: leave zeros in the weights, or the dense weights as they are."""
@@ -114,9 +118,9 @@ class Masked:
             parametrize.remove_parametrizations(self.layer, name, leave_parametrized=zeros)
 
 
-def count(mask: Tensor) -> int:
-    """Ones of a mask; single precision counts to 2^24."""
-    return int(mask.sum() if mask.numel() < 2**24 else mask.sum(dtype=torch.float64))
+def ones(mask: Tensor) -> Tensor:
+    """How many, 0-dim; single precision counts to 2^24."""
+    return mask.sum() if mask.numel() < 2**24 else mask.sum(dtype=torch.float64)
 
 
 @dataclass

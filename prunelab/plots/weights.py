@@ -43,7 +43,8 @@ def mask_image(
     headline = f"step {step:,}: {left:,} of {kept.size:,} weights kept ({_share(left, kept.size)})"
     with mpl.style.context([STYLE, {"axes.grid": False, "axes.titleweight": "normal"}]):
         high = min(max(3, len(kept) / 100), 6)  # a row is a dot at least, if they are not too many
-        fig = plt.figure(figsize=(start + 8, high + 1.2), layout="none")
+        fig = plt.figure(figsize=(start + 8, high + 1.2))
+        fig.set_layout_engine("none")  # said so here, it stays when the figure is saved
         if pixels:
             picture, bar = (_inches(fig, x, high - 2.4, w, 3) for x, w in ((0.25, 3), (3.4, 0.14)))
             _pixels(picture, bar, kept.sum(0).reshape(side, side), most)
@@ -77,7 +78,8 @@ def magnitudes(
     wide, high = max(7.0, 0.4 + 2.9 * columns), 0.9 + 2.7 * rows
     part = (wide - 0.25) / columns
     with mpl.style.context([STYLE, {"axes.titlesize": 10.5}]):
-        fig = plt.figure(figsize=(wide, high), layout="none")
+        fig = plt.figure(figsize=(wide, high))
+        fig.set_layout_engine("none")
         for i, (name, size) in enumerate(sizes.items()):
             row, column = divmod(i, columns)
             x, y = 0.95 + part * column, 1.0 + 2.7 * (rows - 1 - row)

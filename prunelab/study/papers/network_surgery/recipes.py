@@ -70,12 +70,12 @@ def _snapshots(steps: int, stop: int) -> tuple[int, ...]:
 
 
 def _setting(
-    model: str, data: str, an_epoch: int, steps: tuple[int, int, int], lr: float,
+    model: str, data: str, an_epoch: int, steps: tuple[int, int, int], lr: float, decay: float,
     c: dict[str, float], **more: object,
 ) -> Setting:  # fmt: skip
     """Steps: of the reference, of the surgery, and until its masks are frozen."""
     trained, cut, stop = steps
-    budget = _sgd(cut, an_epoch, lr, 1e-3, "cosine")
+    budget = _sgd(cut, an_epoch, lr, decay, "cosine")
     surgery = NetworkSurgery(c, budget, stop)
     fields = {"scales": (1.0,), "rounds": 5, "lr": 0.01, "greedy": c, "flat": c} | more
     reference = _reference(an_epoch, trained)
@@ -87,23 +87,23 @@ def _setting(
 def _digits(steps: tuple[int, int, int]) -> tuple[Setting, ...]:
     c = {"fc1": 1.5, "fc2": 1.5, "fc3": 1.5}
     return (
-        _setting("lenet-300-100", "digits", DIGITS_STEPS, steps, 0.05, c, scales=(0.5, 1.0, 1.5),
+        _setting("lenet-300-100", "digits", DIGITS_STEPS, steps, 0.05, 1e-3, c, scales=(0.5, 1.0, 1.5),
                  equal={"fc1": 0.05, "fc2": 0.08, "fc3": 0.2}, rounds=2),
     )  # fmt: skip
 
 
 _MNIST = (
     _setting(
-        "lenet-300-100", "mnist", MNIST_STEPS, (10_000, 25_000, 22_000), 0.1,
-        {"fc1": 4.9, "fc2": 3.0, "fc3": 2.2}, scales=(0.4, 0.6, 0.8, 1.0, 1.15, 1.3),
-        greedy={"fc1": 1.1, "fc2": 0.9, "fc3": 1.4}, flat={"fc1": 4.9, "fc2": 3.0, "fc3": 2.2},
-        equal={"fc1": 0.0168, "fc2": 0.0185, "fc3": 0.032},
+        "lenet-300-100", "mnist", MNIST_STEPS, (10_000, 25_000, 22_000), 0.06, 1.5e-3,
+        {"fc1": 4.1, "fc2": 2.6, "fc3": 2.1}, scales=(0.25, 0.45, 0.65, 0.85, 1.0, 1.15, 1.3),
+        greedy={"fc1": 0.5, "fc2": 0.6, "fc3": 1.0}, flat={"fc1": 4.1, "fc2": 2.6, "fc3": 2.1},
+        equal={"fc1": 0.0162, "fc2": 0.0215, "fc3": 0.032},
     ),
     _setting(
-        "lenet-5", "mnist", MNIST_STEPS, (10_000, 16_000, 14_000), 0.04,
-        {"conv1": 1.6, "conv2": 3.0, "fc1": 4.2, "fc2": 2.5}, scales=(0.5, 0.75, 1.0, 1.15),
+        "lenet-5", "mnist", MNIST_STEPS, (10_000, 16_000, 14_000), 0.015, 1.5e-3,
+        {"conv1": 1.5, "conv2": 2.6, "fc1": 3.5, "fc2": 2.2}, scales=(0.5, 0.75, 1.0, 1.15),
         greedy={"conv1": 0.8, "conv2": 1.0, "fc1": 1.2, "fc2": 1.0},
-        flat={"conv1": 1.6, "conv2": 3.0, "fc1": 4.2, "fc2": 2.5},
+        flat={"conv1": 1.5, "conv2": 2.6, "fc1": 3.5, "fc2": 2.2},
         equal={"conv1": 0.15, "conv2": 0.035, "fc1": 0.0068, "fc2": 0.043},
     ),
 )  # fmt: skip
