@@ -37,7 +37,6 @@ class Setting:
         flat: c without hysteresis that ends at the headline's size.
         equal: fraction of each layer that the headline leaves: the size at which the others stand.
         rounds: of Han et al.; together they take the steps of the surgery.
-        lr: of their retraining.
         snapshots: steps at which the masks of `fc1` are kept for the player.
     """
 
@@ -50,7 +49,6 @@ class Setting:
     flat: dict[str, float]
     equal: dict[str, float]
     rounds: int
-    lr: float
     snapshots: tuple[int, ...]
 
 
@@ -77,7 +75,7 @@ def _setting(
     trained, cut, stop = steps
     budget = _sgd(cut, an_epoch, lr, decay, "cosine")
     surgery = NetworkSurgery(c, budget, stop)
-    fields = {"scales": (1.0,), "rounds": 5, "lr": 0.01, "greedy": c, "flat": c} | more
+    fields = {"scales": (1.0,), "rounds": 5, "greedy": c, "flat": c} | more
     reference = _reference(an_epoch, trained)
     return Setting(
         model, data, reference, surgery, snapshots=_snapshots(cut, stop), **fields
@@ -87,8 +85,8 @@ def _setting(
 def _digits(steps: tuple[int, int, int]) -> tuple[Setting, ...]:
     c = {"fc1": 1.5, "fc2": 1.5, "fc3": 1.5}
     return (
-        _setting("lenet-300-100", "digits", DIGITS_STEPS, steps, 0.05, 1e-3, c, scales=(0.5, 1.0, 1.5),
-                 equal={"fc1": 0.05, "fc2": 0.08, "fc3": 0.2}, rounds=2),
+        _setting("lenet-300-100", "digits", DIGITS_STEPS, steps, 0.05, 1e-3, c, rounds=2,
+                 scales=(0.5, 1.0, 1.5), equal={"fc1": 0.05, "fc2": 0.08, "fc3": 0.2}),
     )  # fmt: skip
 
 
@@ -183,8 +181,7 @@ def _methods(setting: Setting) -> dict[str, NetworkSurgery | Magnitude]:
     out["no hysteresis"] = replace(surgery, c=setting.flat, margins=(1.0, 1.0))
     han = t.printed(STEM, "table2_lenet_layers").set_index(["model", "layer"]).han_pct / 100
     shares = han[PRINTED[setting.model]].drop("total")
-    rounds = setting.surgery.budget.scaled(1 / setting.rounds)
-    rounds = replace(rounds, lr=setting.lr, weight_decay=5e-4)
+    rounds = replace(surgery.budget.scaled(1 / setting.rounds), weight_decay=5e-4)
     for size, left in (("12x", dict(shares)), ("equal size", setting.equal)):
         ratios = {layer: round(1 - share, 5) for layer, share in left.items()}
         whole = replace(rounds, epochs=surgery.budget.epochs)
