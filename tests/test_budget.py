@@ -34,6 +34,11 @@ def test_cosine_schedule_equals_torchs_cosine():
     assert rates(Budget(1, schedule="cosine"), 40) == pytest.approx(torch_rates(make, 40))
 
 
+def test_inverse_schedule_is_caffes():
+    found = rates(Budget(1, lr=0.01, schedule="inverse"), 1000)
+    assert found == pytest.approx([0.01 * (1 + 1e-4 * step) ** -0.75 for step in range(1000)])
+
+
 def test_onecycle_schedule_follows_torchs_one_cycle():
     make = lambda o: torch.optim.lr_scheduler.OneCycleLR(o, 0.1, 1000)  # noqa: E731
     ours, theirs = rates(Budget(1, schedule="onecycle"), 1000), torch_rates(make, 1000)
@@ -68,7 +73,7 @@ def test_budget_survives_json():
         ("optimizer", "lion", "one of sgd, adam"),
         ("momentum", 1.0, r"in \[0, 1\)"),
         ("weight_decay", -1, ">= 0"),
-        ("schedule", "poly", "one of constant, step, cosine, onecycle"),
+        ("schedule", "poly", "one of constant, step, cosine, onecycle, inverse"),
         ("milestones", (0.7, 0.5), r"ascending fractions of the run in \(0, 1\)"),
         ("gamma", 2, r"in \(0, 1\]"),
         ("warmup", 1, r"in \[0, 1\)"),

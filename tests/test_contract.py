@@ -1,4 +1,4 @@
-"""What every method promises. A new method is one line in `METHODS`."""
+"""What every method promises. A new method is one line in `METHODS`, or in `WEIGHTS`."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from toy import dataset, network
 
 from prunelab import scores, surgery
 from prunelab.groups import trace
-from prunelab.methods import ActivationStatistic, FilterNorm
+from prunelab.methods import ActivationStatistic, FilterNorm, Magnitude, NetworkSurgery
 from prunelab.methods.activation_statistic import STATISTICS
 from prunelab.models import build
 from prunelab.train import Budget
@@ -23,6 +23,14 @@ METHODS = {
     "filter norm in rounds": (lambda r: FilterNorm(r, rounds=2, retrain=BUDGET), False),
     **{s: (lambda r, s=s: ActivationStatistic(r, s), True) for s in STATISTICS},
 }
+# Methods that remove single weights.
+WEIGHTS = {
+    "surgery": NetworkSurgery(0.5, BUDGET, 2),
+    "surgery, convolutions first": NetworkSurgery(0.5, BUDGET, 2, phases="convolutions first"),
+    "magnitude": Magnitude(0.7),
+    "magnitude in rounds": Magnitude(0.7, rounds=2, retrain=BUDGET),
+    "magnitude by deviation": Magnitude(q=0.8),
+}
 NETS = {
     "convolution": (network, 8),
     "lenet-5": (lambda: build("lenet-5", 3), 28),
@@ -30,6 +38,7 @@ NETS = {
 }
 LOOKING = [name for name, (_, looks) in METHODS.items() if looks]
 every_method = pytest.mark.parametrize("name", METHODS)
+every_weight_method = pytest.mark.parametrize("method", WEIGHTS.values(), ids=WEIGHTS.keys())
 every_net = pytest.mark.parametrize("which", NETS)
 
 
@@ -133,3 +142,29 @@ def test_a_ratio_outside_0_to_1_is_refused_before_anything_is_done(name):
 def test_an_unknown_group_is_refused(name):
     with pytest.raises(ValueError, match="no group `nose`; groups are conv1, conv2, fc1"):
         prune(name, *setting("lenet-5"), ratio={"nose": 0.5})
+
+
+@every_net
+@every_weight_method
+def test_single_weights_are_zero_where_the_keep_says_so_and_nothing_else_is_left(method, which):
+    net, data = setting(which)
+    before = traces_left(net)
+    keep = method.prune(net, data, progress=False)
+    assert traces_left(net) == before
+    tensors = dict(net.named_parameters())
+    for name, kept in keep.items():
+        assert kept.shape == tensors[name].shape
+        assert not tensors[name][~kept].any() and kept.any() == tensors[name].any()
+    layers = {name.rpartition(".")[0] for name in keep}
+    assert all(keep[f"{layer}.weight"].any() for layer in layers)
+
+
+@every_weight_method
+def test_the_same_seed_gives_the_same_weights(method):
+    nets, keeps = [], []
+    for _ in range(2):
+        net, data = setting("lenet-5")
+        keeps.append(method.prune(net, data, seed=3, progress=False))
+        nets.append(net.state_dict())
+    assert keeps[0] == keeps[1]
+    assert all(torch.equal(nets[0][k], nets[1][k]) for k in nets[0])
