@@ -378,3 +378,22 @@ def test_equal_weights_and_weights_on_the_threshold():
 )  # fmt: skip
 def test_missing_rows_are_drawn_as_not_measured(fig):
     assert fig.axes[0].texts[0].get_text() == "t: not measured yet"
+
+
+def test_crossover_draws_each_product_at_each_batch_and_where_they_are_as_quick_as_dense():
+    points = pd.DataFrame(
+        [(300, 784, b, d, d * 4 * f, d * 5 * f)
+         for b, f in ((64, 1), (1, 4)) for d in (0.01, 0.1, 1)],
+        columns="rows columns batch density torch_csr_ratio scipy_csr_ratio".split(),
+    )  # fmt: skip
+    ax = plots.crossover(points).axes[0]
+    lines = {line.get_label(): line for line in ax.lines}
+    assert set(lines) == {
+        "torch CSR, batch 64", "scipy CSR, batch 64", "torch CSR, batch 1", "scipy CSR, batch 1",
+        "as quick as dense",
+    }  # fmt: skip
+    assert np.allclose(lines["torch CSR, batch 64"].get_xdata(), [1, 10, 100])
+    assert np.allclose(lines["scipy CSR, batch 1"].get_ydata(), [0.2, 2, 20])
+    assert set(lines["as quick as dense"].get_ydata()) == {1}
+    assert "300 × 784" in ax.get_title("left") and ax.get_xscale() == ax.get_yscale() == "log"
+    assert not plots.crossover(points.iloc[:0]).axes[0].lines
