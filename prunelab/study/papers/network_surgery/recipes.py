@@ -107,7 +107,7 @@ _MNIST = (
 )  # fmt: skip
 SETTINGS: dict[str, tuple[Setting, ...]] = {
     "smoke": _digits((20, 40, 30)),
-    "quick": _digits((400, 1000, 800)),
+    "quick": _digits((300, 600, 500)),
     "standard": _MNIST,
     "paper": _MNIST,
 }
@@ -198,7 +198,7 @@ def _counts(preset: str) -> list[Recipe]:
 
 def _xor(preset: str, seeds: list[int]) -> list[Recipe]:
     """2-5-1 on noisy XOR. Source: DNS, section 4.1: 100K iterations, then 150K of surgery."""
-    share = {"smoke": 0.001, "quick": 0.1}.get(preset, 1)
+    share = {"smoke": 0.001, "quick": 0.04}.get(preset, 1)
     steps, stop = round(150_000 * share), round(100_000 * share)
     trained = _sgd(steps * 2 // 3, XOR_STEPS, 0.5, 1e-4, "constant")
     budget = _sgd(steps, XOR_STEPS, 0.5, 1e-4, "cosine")
