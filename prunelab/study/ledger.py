@@ -219,9 +219,9 @@ def trained(
 
 
 def network(recipe: Recipe) -> nn.Module | None:
-    """The recipe's trained network if it is there, without its data; None if not."""
-    done = _runs() / "checkpoints" / f"{recipe.trained_key}.safetensors"
-    for found in (done, *_shipped(done)):
+    """The recipe's trained network if it is there, this run's or the project's; None if not."""
+    name = f"{recipe.trained_key}.safetensors"
+    for found in (_runs() / "checkpoints" / name, CHECKPOINTS / name):
         if found.is_file():
             return surgery.load(models.build(recipe.model), found).eval()
     return None
