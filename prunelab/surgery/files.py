@@ -25,17 +25,21 @@ def save(small: nn.Module, keep: Mapping[str, Tensor], path: str | Path) -> None
     Raises:
         OSError: the folder cannot be written to.
     """
-    path = Path(path)
     tensors = {k: v.detach().cpu().contiguous() for k, v in tensors_of(small).items()}
+    head = {"format": FORMAT, "keep": Keep(keep).to_json(), "crc32": str(crc32(tensors))}
+    write("save", tensors, head, Path(path))
+
+
+def write(caller: str, tensors: dict[str, Tensor], head: dict[str, str], path: Path) -> None:
+    """One safetensors file, whole or not at all. OSError, naming `caller`: it cannot be written."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        head = {"format": FORMAT, "keep": Keep(keep).to_json(), "crc32": str(crc32(tensors))}
         save_file(tensors, partial, head)
         os.replace(partial, path)
     except (OSError, safetensors.SafetensorError) as error:
-        raise OSError(f"save: cannot write `{path}`: {error}") from error
+        raise OSError(f"{caller}: cannot write `{path}`: {error}") from error
     finally:
-        if partial.exists():
+        if partial.exists():  # `missing_ok` does not cover a folder that is a file
             partial.unlink()
 
 

@@ -16,7 +16,6 @@ bits, and Huffman coding of both.
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -24,9 +23,10 @@ from pathlib import Path
 import numpy as np
 import safetensors
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from prunelab.surgery.files import write
 from prunelab.surgery.rebuilding import rebuild, tensors_of
 from prunelab.train.checkpoint import crc32
 
@@ -72,7 +72,7 @@ def save_sparse(net: nn.Module, path: str | Path, form: str = "bitmask") -> int:
         parts = PACK[forms[name]](tensor)
         stored |= {f"{name}:{part}": t.contiguous() for part, t in parts.items()}
     head = {"format": FORMAT, "form": form, "tensors": json.dumps(kinds)}
-    _write(stored, head | {"crc32": _checksum(head, stored)}, path)
+    write("save_sparse", stored, head | {"crc32": _checksum(head, stored)}, path)
     return path.stat().st_size
 
 
@@ -172,17 +172,6 @@ UNPACK: dict[str, Callable[[Mapping[str, Tensor], Tensor], Tensor]] = {
     "bitmask": _from_bitmask,
     "csr": _from_csr,
 }
-
-
-def _write(tensors: dict[str, Tensor], head: dict[str, str], path: Path) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        save_file(tensors, partial, head)
-        os.replace(partial, path)
-    except (OSError, safetensors.SafetensorError) as error:
-        raise OSError(f"save_sparse: cannot write `{path}`: {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> tuple[str, dict[str, str], dict[str, Tensor]]:
