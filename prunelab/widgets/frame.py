@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import gc
 import html
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import ipywidgets as w
 from matplotlib.figure import Figure
@@ -19,6 +21,23 @@ class Pictured(w.VBox):
     def _repr_mimebundle_(self, **options: object) -> dict:
         picture = base64.b64encode(self.picture.value).decode()
         return (super()._repr_mimebundle_(**options) or {}) | {"image/png": picture}
+
+
+@contextmanager
+def short_lived() -> Iterator[None]:
+    """What is made inside is garbage at the end, as a figure drawn to bytes is: collect it young.
+
+    Left to itself it grows old, and after some forty pictures Python looks through all objects of
+    the process, which takes a third of a second in the middle of somebody's move.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.collect(0)
+        if enabled:
+            gc.enable()
 
 
 def png(fig: Figure) -> bytes:

@@ -13,7 +13,7 @@ from prunelab.plots.network_look import colours
 from prunelab.plots.network_map import network_map
 from prunelab.widgets import controls as c
 from prunelab.widgets import words
-from prunelab.widgets.frame import png, shown
+from prunelab.widgets.frame import png, short_lived, shown
 from prunelab.widgets.network_map import NetworkMap
 from prunelab.widgets.source import Ratios, Source
 
@@ -131,11 +131,13 @@ class Panel(w.VBox):
 
     def draw(self, source: Source, ratios: Ratios, selected: Collection[str], title="") -> None:
         """The curves of a scan; before there are any, the map, for readers without a kernel."""
-        curves = source.curves
-        if curves is None:
-            fig = network_map(source.rows, ratios, selected, title)
-        else:
-            whole = curves.attrs["whole"]["accuracy"]
-            fig = explored(curves, whole, ratios, selected, self._colours, title)
-        self.picture.value = png(fig)
-        self.picture.layout.display = "none" if curves is None else None
+        with short_lived():
+            picture = self._picture(source, ratios, selected, title)
+        self.picture.value = picture
+        self.picture.layout.display = "none" if source.curves is None else None
+
+    def _picture(self, source: Source, ratios: Ratios, selected: Collection[str], title: str):
+        if source.curves is None:
+            return png(network_map(source.rows, ratios, selected, title))
+        whole = source.curves.attrs["whole"]["accuracy"]
+        return png(explored(source.curves, whole, ratios, selected, self._colours, title))
