@@ -20,6 +20,7 @@ from prunelab.methods.splicing import first_cut
 from prunelab.scores import layers_of
 from prunelab.study import tables as t
 from prunelab.study.papers import network_surgery as paper
+from prunelab.study.papers.network_surgery.choice import chosen
 from prunelab.study.papers.network_surgery.recipes import PRINTED, alexnet, gaussian_c
 from prunelab.study.recipes import PRESETS, SEEDS, plain
 from prunelab.study.weights import BINS, CutWeights, Snapshots
@@ -72,7 +73,9 @@ def test_every_control_trains_for_as_many_steps_as_the_surgery_from_the_same_net
         if isinstance(method, Magnitude):
             assert abs(method.rounds * method.retrain.steps(55_000)[1] - steps) <= method.rounds
         else:
-            assert method.budget == setting.surgery.budget
+            candidate = recipe.label.startswith("candidate")  # of another rate
+            rate = method.budget.lr if candidate else setting.surgery.budget.lr
+            assert method.budget == replace(setting.surgery.budget, lr=rate)
 
 
 @given(st.floats(0.02, 0.9))
@@ -227,3 +230,21 @@ def test_alexnet_is_operated_on_real_photographs():
 
 def test_printed_networks_are_named_once():
     assert len(set(PRINTED.values())) == len(PRINTED)
+
+
+def setting_row(label, error, compression):
+    recipe = {"model": "lenet-5", "task": {"type": "CutWeights"}}
+    values = {"val_accuracy": 1 - error, "compression": compression}
+    return {"label": label, "preset": "paper", "recipe": recipe, "values": values}
+
+
+def test_the_rule_takes_the_lowest_validation_error_of_what_is_small_enough_with_every_seed():
+    rows = [
+        setting_row("surgery", 0.011, 110), setting_row("surgery", 0.013, 112),
+        setting_row("candidate, a", 0.010, 120), setting_row("candidate, a", 0.010, 107.9),
+        setting_row("candidate, b", 0.0125, 300), setting_row("surgery, c x 0.5", 0.001, 200),
+    ]  # fmt: skip
+    assert chosen(rows, "lenet-5") == "surgery"
+    rows[3]["values"]["compression"] = 108
+    assert chosen(rows, "lenet-5") == "candidate, a"
+    assert chosen(rows, "lenet-300-100") is None

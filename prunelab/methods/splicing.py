@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from prunelab.methods.weights import Masked, check_finite, ones, per_layer
+from prunelab.methods.weights import Mask, Masked, check_finite, ones, per_layer, shared_ones
 from prunelab.scores import layers_of, magnitudes, moments
 from prunelab.train import History
 
@@ -62,7 +62,9 @@ class Surgery:
         self._rules = {name: layer.masks["weight"].rule.clone() for name, layer in self._items()}
         longest = max(p.numel() for _, layer in self._items() for p in layer.dense.values())
         like = next(iter(self.layers.values())).layer.weight
-        self._scratch = torch.empty(3, longest, dtype=like.dtype, device=like.device)
+        self._scratch = torch.empty(2, longest, dtype=like.dtype, device=like.device)
+        self._limits: dict[Mask, Tensor] = {}
+        self.refresh()
         self.look(0)
 
     def _items(self) -> Iterable[tuple[str, Masked]]:
@@ -77,43 +79,55 @@ class Surgery:
     @torch.no_grad()
     def _update(self, layer: Masked, done: int) -> None:
         """Equation (3) on one layer; counts what was pruned and what was spliced."""
-        state, new = layer.masks["weight"], {}
-        stay = kept = torch.zeros((), device=state.low.device)
+        new, counts = {}, []
         for name, mask in layer.masks.items():
-            size, held, grown = self._buffers(layer.dense[name], name == "weight")
+            size, held = self._buffers(layer.dense[name], name == "weight")
             torch.abs(layer.dense[name], out=size)
-            torch.gt(size, state.low, out=held).mul_(mask.kept)  # kept, and not below a
-            stay = stay + ones(held)
-            if self.splice:
-                torch.gt(size, state.high, out=grown)
-                torch.maximum(held, grown, out=held)
-            kept = kept + ones(held)
-            new[name] = held
-        stay, kept = map(int, torch.stack([stay, kept]).tolist())
+            new[name] = torch.gt(size, self._limits[mask], out=held)
+            counts += [ones(held), shared_ones(held, mask.kept)]
+        counts = torch.stack(counts).tolist()
+        kept, stay = int(sum(counts[::2])), int(sum(counts[1::2]))
         if not kept:
             _spare(layer, new)
             kept = stay = 1
-        pruned = layer.kept() - stay
-        for name, mask in layer.masks.items():
-            mask.kept.copy_(new[name])
-        layer.known = kept
-        state.events[done, 0], state.events[done, 1] = pruned, kept - stay
+        pruned, spliced = layer.kept() - stay, kept - stay
+        if pruned or spliced:
+            for name, mask in layer.masks.items():
+                mask.kept.copy_(new[name])
+            self._set_limits(layer)
+            layer.known = kept
+            layer.masks["weight"].events[done] = torch.tensor([pruned, spliced])
+
+    @torch.no_grad()
+    def _set_limits(self, layer: Masked) -> None:
+        """What a weight must exceed to be kept: a_k where it is, b_k where it is pruned."""
+        state, never = layer.masks["weight"], torch.finfo(layer.masks["weight"].low.dtype).max
+        for mask in layer.masks.values():
+            limit = self._limits.setdefault(mask, torch.empty_like(mask.kept))
+            torch.sub(1, mask.kept, out=limit).mul_(state.high if self.splice else never)
+            limit.clamp_(min=state.low)  # one line of `where` takes three times as long
 
     def _buffers(self, like: Tensor, shared: bool) -> list[Tensor]:
-        """Room for three tensors of that shape; of the weight, shared by all layers."""
+        """Room for two tensors of that shape; of the weight, shared by all layers."""
         if not shared:
-            return [torch.empty_like(like) for _ in range(3)]
+            return [torch.empty_like(like) for _ in range(2)]
         return [part[: like.numel()].view(like.shape) for part in self._scratch]
 
     def check(self) -> None:
         """ValueError if a checkpoint has brought another rule."""
+        self.refresh()
         for name, layer in self._items():
-            layer.known = None  # the checkpoint has brought other masks
             if not torch.equal(layer.masks["weight"].rule, self._rules[name]):
                 raise ValueError(
                     f"NetworkSurgery: `checkpoint` is of another run: for `{name}` its c, stop,"
                     " gamma, power, margins or splice differ; delete it or name another file"
                 )
+
+    def refresh(self) -> None:
+        """Who changed a mask by hand, or loaded it, says so here."""
+        for layer in self.layers.values():
+            layer.known = None
+            self._set_limits(layer)
 
     def events(self) -> dict[str, Tensor]:
         """Layer -> (steps + 1, 2) weights and biases pruned, spliced; row 0 is the first cut."""

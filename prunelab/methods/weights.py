@@ -123,6 +123,11 @@ def ones(mask: Tensor) -> Tensor:
     return mask.sum() if mask.numel() < 2**24 else mask.sum(dtype=torch.float64)
 
 
+def shared_ones(a: Tensor, b: Tensor) -> Tensor:
+    """How many are 1 in both, 0-dim."""
+    return torch.dot(a.flatten(), b.flatten()) if a.numel() < 2**24 else ones(a * b)
+
+
 @dataclass
 class Run:
     """What pruning single weights did.

@@ -21,6 +21,7 @@ from prunelab.train import Budget
 STEM = "network_surgery"
 IMAGENET = "imagefolder:imagenet"  # the folder `imagenet` of a data root; nothing downloads it
 PRINTED = {"lenet-5": "LeNet-5", "lenet-300-100": "LeNet-300-100", "alexnet": "AlexNet"}
+PARTS = {"surgery": "frontier", "candidate": "candidates"}  # by a label's first word
 XOR_STEPS, MNIST_STEPS, DIGITS_STEPS = 141, 860, 20  # of 64 images in an epoch of each
 
 
@@ -33,6 +34,7 @@ class Setting:
         reference: training of the network that is pruned.
         surgery: the headline.
         scales: the frontier: c of all layers times each of these.
+        candidates: (rate, scale of c) that the headline was chosen against; see `choice.choice`.
         greedy: c without splicing that ends at the headline's size.
         flat: c without hysteresis that ends at the headline's size.
         equal: fraction of each layer that the headline leaves: the size at which the others stand.
@@ -45,6 +47,7 @@ class Setting:
     reference: Budget
     surgery: NetworkSurgery
     scales: tuple[float, ...]
+    candidates: tuple[tuple[float, float], ...]
     greedy: dict[str, float]
     flat: dict[str, float]
     equal: dict[str, float]
@@ -75,7 +78,7 @@ def _setting(
     trained, cut, stop = steps
     budget = _sgd(cut, an_epoch, lr, decay, "cosine")
     surgery = NetworkSurgery(c, budget, stop)
-    fields = {"scales": (1.0,), "rounds": 5, "greedy": c, "flat": c} | more
+    fields = {"scales": (1.0,), "candidates": (), "rounds": 5, "greedy": c, "flat": c} | more
     reference = _reference(an_epoch, trained)
     return Setting(
         model, data, reference, surgery, snapshots=_snapshots(cut, stop), **fields
@@ -94,12 +97,14 @@ _MNIST = (
     _setting(
         "lenet-300-100", "mnist", MNIST_STEPS, (10_000, 25_000, 22_000), 0.06, 1.5e-3,
         {"fc1": 4.1, "fc2": 2.6, "fc3": 2.1}, scales=(0.25, 0.45, 0.65, 0.85, 1.0, 1.15, 1.3),
+        candidates=((0.03, 1.0), (0.1, 1.0)),
         greedy={"fc1": 0.5, "fc2": 0.6, "fc3": 1.0}, flat={"fc1": 4.1, "fc2": 2.6, "fc3": 2.1},
         equal={"fc1": 0.0162, "fc2": 0.0215, "fc3": 0.032},
     ),
     _setting(
         "lenet-5", "mnist", MNIST_STEPS, (10_000, 16_000, 14_000), 0.025, 1.5e-3,
         {"conv1": 1.5, "conv2": 2.6, "fc1": 3.5, "fc2": 2.2}, scales=(0.5, 0.75, 1.0, 1.15),
+        candidates=((0.015, 0.96), (0.02, 0.98), (0.03, 1.0)),
         greedy={"conv1": 0.8, "conv2": 1.0, "fc1": 1.2, "fc2": 1.0},
         flat={"conv1": 1.5, "conv2": 2.6, "fc1": 3.5, "fc2": 2.2},
         equal={"conv1": 0.15, "conv2": 0.035, "fc1": 0.0068, "fc2": 0.043},
@@ -149,11 +154,11 @@ def recipes(preset: str, seeds: Iterable[int]) -> dict[str, list[Recipe]]:
     settings, seeds = SETTINGS[check_preset(preset)], list(seeds)
     name = "paper" if preset == "standard" else preset
     out: dict[str, list[Recipe]] = {"counts": _counts(name), "xor": _xor(name, seeds)}
-    for part in ("surgery", "frontier", "controls", "snapshots", "savings"):
+    for part in ("surgery", "candidates", "frontier", "controls", "snapshots", "savings"):
         out[part] = []
     for setting in settings:
         for label, method in _methods(setting).items():
-            part = label if label == "surgery" else "frontier" if "surgery" in label else "controls"
+            part = PARTS.get(label.partition(",")[0], "controls") if label != "surgery" else label
             out[part] += [_recipe(name, setting, label, CutWeights(method), s) for s in seeds]
         shown = Snapshots(setting.surgery, "fc1", setting.snapshots)
         out["snapshots"].append(_recipe(name, setting, "snapshots", shown, seeds[0]))
@@ -173,10 +178,13 @@ def _methods(setting: Setting) -> dict[str, NetworkSurgery | Magnitude]:
     """Label -> method: the headline, the frontier and the controls of one network."""
     surgery = setting.surgery
     out: dict[str, NetworkSurgery | Magnitude] = {"surgery": surgery}
+    for lr, scale in setting.candidates:
+        budget = replace(surgery.budget, lr=lr)
+        label = f"candidate, rate {lr:g}, c x {scale:g}"
+        out[label] = replace(surgery, c=_times(surgery.c, scale), budget=budget)
     for scale in setting.scales:
         if scale != 1:
-            c = {layer: round(scale * value, 3) for layer, value in surgery.c.items()}
-            out[f"surgery, c x {scale:g}"] = replace(surgery, c=c)
+            out[f"surgery, c x {scale:g}"] = replace(surgery, c=_times(surgery.c, scale))
     out["no splicing"] = replace(surgery, c=setting.greedy, splice=False)
     out["no hysteresis"] = replace(surgery, c=setting.flat, margins=(1.0, 1.0))
     han = t.printed(STEM, "table2_lenet_layers").set_index(["model", "layer"]).han_pct / 100
@@ -188,6 +196,10 @@ def _methods(setting: Setting) -> dict[str, NetworkSurgery | Magnitude]:
         out[f"one shot, {size}"] = Magnitude(ratios, retrain=whole)
         out[f"rounds, {size}"] = Magnitude(ratios, rounds=setting.rounds, retrain=rounds)
     return out
+
+
+def _times(c: dict[str, float], scale: float) -> dict[str, float]:
+    return {layer: round(scale * value, 3) for layer, value in c.items()}
 
 
 def _counts(preset: str) -> list[Recipe]:

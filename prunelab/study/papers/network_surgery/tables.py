@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from prunelab.study import tables as t
+from prunelab.study.papers.network_surgery.choice import choice
 from prunelab.study.papers.network_surgery.costs import alexnet, products, savings
 from prunelab.study.papers.network_surgery.recipes import PRINTED, STEM, recipes
 
@@ -20,6 +21,7 @@ def tables(rows: list[dict]) -> dict[str, pd.DataFrame]:
         "Table 1: error and compression": overall(rows),
         "Table 2: parameters left, layer by layer": layers(rows),
         "Which weights survive": survivors(rows),
+        "How rate and c were chosen": choice(rows),
     }
     for preset in ("paper", "quick", "smoke"):
         found = [r for r in rows if r["preset"] == preset]
@@ -143,7 +145,8 @@ def controls(rows: list[dict]) -> pd.DataFrame:
             continue
         labels = dict.fromkeys(r["label"] for r in t.of_kind(rows, "CutWeights"))
         for label in labels:
-            if not (found := of(rows, label, model)):
+            found = of(rows, label, model)
+            if not found or label.startswith("candidate"):  # they have a table of their own
                 continue
             values = [r["values"] for r in found]
             gaps = [v["before"]["accuracy"] - v["accuracy"] for v in values]
@@ -165,6 +168,8 @@ def frontier(rows: list[dict], model: str, data: str) -> pd.DataFrame:
         if (row["recipe"]["model"], row["recipe"]["data"]) != (model, data):
             continue
         values = row["values"]
+        if row["label"].startswith("candidate"):
+            continue
         out.append({
             "method": row["label"].split(",")[0], "setting": row["label"], "seed": row["seed"],
             "compression": values["compression"], "error": 1 - values["accuracy"],

@@ -1,0 +1,60 @@
+"""How the surgery's rate and c were chosen: by validation error alone, under a rule."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from prunelab.study import tables as t
+from prunelab.study.papers.network_surgery.recipes import PRINTED, STEM
+
+RULE = (
+    "the lowest mean error on the 5,000 validation images among the settings whose every seed is"
+    " at least as small as the printed network"
+)
+
+
+def choice(rows: list[dict]) -> pd.DataFrame:
+    """Each setting that was compared, and which one the rule takes."""
+    out = []
+    for model, name in PRINTED.items():
+        found, best = compared(rows, model), chosen(rows, model)
+        for label, group in found.items():
+            values = [r["values"] for r in group]
+            sizes = [v["compression"] for v in values]
+            budget = group[0]["recipe"]["task"]["method"]["budget"]
+            out.append({
+                "network": name, "setting": "the one shown" if label == "surgery" else label,
+                "rate": budget["lr"],
+                "validation error %": t.spread([1 - v["val_accuracy"] for v in values]),
+                "compression, smallest": f"{min(sizes):.1f}x",
+                "printed": f"{_printed(model):g}x",
+                "taken by the rule": "yes" if label == best else "",
+                "seeds": len(group),
+            })  # fmt: skip
+    return t.frame(out)
+
+
+def compared(rows: list[dict], model: str) -> dict[str, list[dict]]:
+    """Label -> rows of preset paper, of the shown setting and of the candidates beside it."""
+    out: dict[str, list[dict]] = {}
+    for row in t.of_kind(rows, "CutWeights", preset="paper"):
+        label = row["label"]
+        ours = label == "surgery" or label.startswith("candidate")
+        if ours and row["recipe"]["model"] == model:
+            out.setdefault(row["label"], []).append(row)
+    return out
+
+
+def chosen(rows: list[dict], model: str) -> str | None:
+    """The label that the rule takes; None = no setting is small enough, or none is measured."""
+    errors = {
+        label: sum(1 - r["values"]["val_accuracy"] for r in group) / len(group)
+        for label, group in compared(rows, model).items()
+        if min(r["values"]["compression"] for r in group) >= _printed(model)
+    }
+    return min(errors, key=errors.get, default=None)
+
+
+def _printed(model: str) -> float:
+    table = t.printed(STEM, "table1_overall").set_index(["model", "kind"])
+    return table.loc[(PRINTED[model], "pruned")].compression
