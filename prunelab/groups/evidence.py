@@ -8,7 +8,7 @@ components of atoms are channels, and channels seen at the same sites form a gro
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,8 +68,8 @@ class Evidence:
         else:
             self.sites[tensor, axis] = Site(tensor, axis, role, np.asarray(atoms))
 
-    def groups(self) -> Groups:
-        """The prunable groups, and for the rest the reasons."""
+    def groups(self, reads: Mapping[str, int]) -> Groups:
+        """The prunable groups, and for the rest the reasons; `reads` as in `Groups`."""
         channel = self._channels()
         fixed = {}
         for atoms, reason in self.reasons:
@@ -87,6 +87,7 @@ class Evidence:
             groups,
             {k: v for k, v in (shown | self.refused).items() if k not in names},
             **(residual_roles(sites, added) if added else {}),
+            reads=reads,
         )
 
     def carried(self, group: str, atoms: np.ndarray) -> np.ndarray:

@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
-OUT, IN, THROUGH = "out", "in", "through"
+INPUTS = ".inputs"  # after a layer's name: what it reads
+OUT, IN, THROUGH, SELECT = "out", "in", "through", "select"
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,9 @@ class Slice:
         axis: axis of that tensor.
         repeat: positions per channel: pixels after a flatten, channels of one convolution group.
         offset: first position: after a concatenation, the sum of what stands before.
-        role: "out" (a filter writes the channel), "in" (a layer reads it) or "through" (batch
-            norm, depthwise convolution and the like: one entry per channel on the way).
+        role: "out" (a filter writes the channel), "in" (a layer reads it), "through" (batch
+            norm, depthwise convolution and the like: one entry per channel on the way) or "select"
+            (a layer picks some of what arrives; who writes it writes it all the same).
     """
 
     tensor: str
@@ -75,11 +77,15 @@ class Group:
 class Groups(Mapping[str, Group]):
     """The prunable groups of one network, by name, in order of execution.
 
+    `groups["fc1.inputs"]` is a view that is not iterated over: what `fc1` reads, entry by entry,
+    whoever writes it. When it is pruned, the layer gets an index of the entries that it picks.
+
     Attributes:
         fixed: layer name -> why its output channels are not offered for pruning.
         writers: layers whose output is added to another activation (they write to a stream).
         shortcuts: the projections, writers beside which a block leads to the same addition.
         entries: layers that read a stream and lead to an addition: a block begins with them.
+        reads: layer -> how many entries it reads: input features, or input channels.
     """
 
     def __init__(
@@ -89,14 +95,19 @@ class Groups(Mapping[str, Group]):
         writers: Iterable[str] = (),
         shortcuts: Iterable[str] = (),
         entries: Iterable[str] = (),
+        reads: Mapping[str, int] | None = None,
     ):
         self._groups = {group.name: group for group in groups}
         self.fixed = dict(fixed or {})
         self.writers = frozenset(writers)
         self.shortcuts = frozenset(shortcuts)
         self.entries = frozenset(entries)
+        self.reads = dict(reads or {})
 
     def __getitem__(self, name: str) -> Group:
+        layer = name.removesuffix(INPUTS)
+        if layer != name and layer in self.reads:
+            return Group(name, self.reads[layer], (Slice(f"{layer}.weight", 1, role=SELECT),))
         if name not in self._groups:
             raise ValueError(f"groups: {self._unknown(name)}")
         return self._groups[name]
@@ -119,7 +130,7 @@ class Groups(Mapping[str, Group]):
         """Only the groups named, in order of execution. ValueError on a name that is no group."""
         chosen = {self[name].name for name in names}
         kept = [group for name, group in self.items() if name in chosen]
-        return Groups(kept, self.fixed, self.writers, self.shortcuts, self.entries)
+        return Groups(kept, self.fixed, self.writers, self.shortcuts, self.entries, self.reads)
 
     def first_convolutions(self) -> Groups:
         """What the first layers of residual blocks write: PFEC prunes these in its A and B models.
@@ -151,6 +162,7 @@ class Groups(Mapping[str, Group]):
                 "writers": sorted(self.writers),
                 "shortcuts": sorted(self.shortcuts),
                 "entries": sorted(self.entries),
+                "reads": self.reads,
             }
         )
 
@@ -162,7 +174,8 @@ class Groups(Mapping[str, Group]):
             Group(g["name"], g["size"], tuple(Slice(**s) for s in g["slices"]))
             for g in raw["groups"]
         ]
-        return cls(groups, *(raw[k] for k in ("fixed", "writers", "shortcuts", "entries")))
+        views = ("fixed", "writers", "shortcuts", "entries", "reads")
+        return cls(groups, *(raw[k] for k in views))
 
 
 def _unique(names: Iterable[str]) -> tuple[str, ...]:

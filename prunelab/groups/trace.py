@@ -20,6 +20,8 @@ from prunelab.groups.flow import Flow
 from prunelab.groups.group import Groups
 from prunelab.groups.tracer import first_line, graph_of
 
+PICKING = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
 
 def trace(net: nn.Module, example: Tensor) -> Groups:
     """Find the groups of channels of `net` that can be pruned.
@@ -60,7 +62,17 @@ def flow(net: nn.Module, example: Tensor) -> Flow:
     graph, labelled, used = follow(twin.eval(), x, evidence)
     if any(name not in used for name, _ in twin.named_parameters()):  # auxiliary classifiers
         follow(twin.train(), x, evidence)
-    return Flow(graph, twin, evidence.groups(), labelled, evidence)
+    return Flow(graph, twin, evidence.groups(_reads(twin, used)), labelled, evidence)
+
+
+def _reads(net: nn.Module, used: set[str]) -> dict[str, int]:
+    """Layer -> entries that it reads, for the layers of which single ones can be picked."""
+    sizes = {
+        name: getattr(m, "in_features", getattr(m, "in_channels", 0))
+        for name, m in net.named_modules()
+        if isinstance(m, PICKING) and getattr(m, "groups", 1) == 1
+    }
+    return {name: size for name, size in sizes.items() if f"{name}.weight" in used}
 
 
 def follow(

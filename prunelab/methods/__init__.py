@@ -2,7 +2,14 @@
 
 from prunelab.methods.activation_statistic import ActivationStatistic
 from prunelab.methods.filter_norm import FilterNorm
+from prunelab.methods.information_bottleneck import InformationBottleneck
 from prunelab.methods.magnitude import Magnitude
 from prunelab.methods.network_surgery import NetworkSurgery
 
-__all__ = ["ActivationStatistic", "FilterNorm", "Magnitude", "NetworkSurgery"]
+__all__ = [
+    "ActivationStatistic",
+    "FilterNorm",
+    "InformationBottleneck",
+    "Magnitude",
+    "NetworkSurgery",
+]

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from prunelab.groups import Groups
+from prunelab.groups.group import SELECT
 from prunelab.masks import Keep
 from prunelab.surgery.rebuilding import rebuild, tensors_of
+from prunelab.surgery.selection import indices, select
 
 
 def shrink(net: nn.Module, groups: Groups, keep: Mapping[str, Tensor]) -> nn.Module:
@@ -21,7 +23,8 @@ def shrink(net: nn.Module, groups: Groups, keep: Mapping[str, Tensor]) -> nn.Mod
         keep: group name -> (size,) bool, True = kept; groups not named stay whole.
 
     Returns:
-        A new module of the same classes; channels keep their order.
+        A new module of the same classes; channels keep their order. A layer whose `inputs` were
+        pruned picks them by an index (`selection.SelectingLinear`, `SelectingConv2d`).
 
     Raises:
         ValueError: unknown group, entry of the wrong length, or a group that would be emptied.
@@ -29,13 +32,17 @@ def shrink(net: nn.Module, groups: Groups, keep: Mapping[str, Tensor]) -> nn.Mod
     Source: PFEC, section 3.1, for one filter; every slice of the group goes with it.
     """
     found = cuts(net, groups, keep)
+    written = {name: k for name, k in keep.items() if groups[name].slices[0].role != SELECT}
+    picked = indices(groups, keep, cuts(net, groups, written), found)
 
     def cut(name: str, tensor: Tensor) -> Tensor:
         for axis, kept in found.get(name, {}).items():
             tensor = tensor.index_select(axis, kept.nonzero()[:, 0].to(tensor.device))
         return tensor
 
-    return rebuild(net, cut)
+    small = rebuild(net, cut)
+    select(small, picked)
+    return small
 
 
 def masked(net: nn.Module, groups: Groups, keep: Mapping[str, Tensor]) -> nn.Module:
@@ -94,4 +101,6 @@ def cuts(
             axes = out.setdefault(s.tensor, {})
             mask = axes.setdefault(s.axis, torch.ones(length, dtype=torch.bool))
             mask[s.offset : end] &= kept.repeat_interleave(s.repeat)
+            if not mask.any():
+                raise ValueError(f"shrink: nothing would be left of axis {s.axis} of `{s.tensor}`")
     return out

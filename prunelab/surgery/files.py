@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from prunelab.masks import Keep
 from prunelab.surgery.rebuilding import rebuild, tensors_of
+from prunelab.surgery.selection import INDEX, select
 from prunelab.train.checkpoint import crc32
 
 FORMAT = "prunelab-1"
@@ -61,6 +62,7 @@ def load(net: nn.Module, path: str | Path) -> nn.Module:
     """
     tensors, keep = read(path)
     own = tensors_of(net)
+    picks = {k: tensors.pop(k) for k in [*tensors] if k.endswith(f".{INDEX}") and k not in own}
     wrong = sorted(set(own) ^ set(tensors)) or [
         k for k in own if not _fits(tensors[k], own[k], exactly=not keep)
     ]
@@ -68,7 +70,9 @@ def load(net: nn.Module, path: str | Path) -> nn.Module:
         raise ValueError(
             f"load: `{path}` does not hold a pruned {type(net).__name__}: `{wrong[0]}` differs"
         )
-    return rebuild(net, lambda name, t: tensors[name].to(t.device, copy=True))
+    small = rebuild(net, lambda name, t: tensors[name].to(t.device, copy=True))
+    select(small, {name.removesuffix(f".{INDEX}"): index for name, index in picks.items()})
+    return small
 
 
 def _fits(small: Tensor, full: Tensor, exactly: bool) -> bool:

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, replace
 
 OPTIMIZERS = ("sgd", "adam")
-SCHEDULES = ("constant", "step", "cosine", "onecycle", "inverse")
+SCHEDULES = ("constant", "step", "cosine", "onecycle", "inverse", "linear")
 AUGMENTS = ("none", "crop-flip", "resized-crop-flip")
 PRECISIONS = ("float32", "bfloat16")
 
@@ -23,8 +23,9 @@ class Budget:
         nesterov: SGD with Nesterov's momentum.
         schedule: "constant"; "step" (times `gamma` at each milestone); "cosine" (to 0);
             "onecycle" (cosine from lr/25 up to lr at 30% of the run, then down to lr/250,000);
-            "inverse" (times (1 + step/10,000)^-0.75, Caffe's "inv" for MNIST).
-        milestones: for "step", fractions of the run, ascending, in (0, 1).
+            "inverse" (times (1 + step/10,000)^-0.75, Caffe's "inv" for MNIST); "linear" (constant
+            until the first milestone, then along a line to 0).
+        milestones: for "step" and "linear", fractions of the run, ascending, in (0, 1).
         gamma: factor at a milestone, in (0, 1].
         warmup: fraction of the run, in [0, 1), in which the rate also grows linearly from 0.
         augment: "none"; "crop-flip": 4 black pixels around, a random crop, a random mirror (for
@@ -75,6 +76,8 @@ class Budget:
         self._need(rising, "milestones", "ascending fractions of the run in (0, 1)")
         plain = self.optimizer == "sgd" and self.momentum > 0
         self._need(plain or not self.nesterov, "nesterov", "False unless SGD has momentum")
+        flat = self.schedule == "linear" and not self.milestones
+        self._need(not flat, "milestones", "a fraction of the run for schedule 'linear'")
         cycle = self.schedule == "onecycle" and self.warmup > 0
         self._need(not cycle, "warmup", "0 with schedule 'onecycle', which has its own")
 
@@ -107,6 +110,9 @@ class Budget:
             if step < top:
                 return _cosine(1 / 25, 1.0, step / top)
             return _cosine(1.0, 1 / 250_000, (step - top) / (steps - top))
+        if self.schedule == "linear":
+            flat = self.milestones[0] * steps
+            return min(1.0, (steps - step) / (steps - flat))
         if self.schedule == "inverse":
             return (1 + step / 10_000) ** -0.75
         return 1.0

@@ -1,0 +1,147 @@
+"""What all methods with gates do: train under gates, decide, fold."""
+
+from __future__ import annotations
+
+import abc
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from prunelab import train
+from prunelab.masks import Keep
+from prunelab.methods.base import Method, check_dataset, check_option, example_of
+from prunelab.methods.gates import Gate, Gated, Place
+
+DEAD = ("stop", "keep one")
+
+
+@dataclass
+class GateRun:
+    """What training under gates did.
+
+    Attributes:
+        keep: place name -> (size,) bool.
+        history: of the training, under gates (accuracies are those of the gated mean network).
+    """
+
+    keep: Keep
+    history: train.History
+
+
+@dataclass(frozen=True)
+class GatedMethod(Method):
+    """Training under gates; a subclass gives the gate.
+
+    Attributes:
+        budget: the training.
+        inputs: layers whose inputs get gates too, entry by entry.
+        ramp: fraction of the run in which the penalty grows linearly from 0.
+        rate: the gates learn at that many times the learning rate (under Adam).
+        dead: when no unit of a place is left: "stop" the run with its name, or "keep one".
+    """
+
+    budget: train.Budget = field(kw_only=True)
+    inputs: tuple[str, ...] = field(default=(), kw_only=True)
+    ramp: float = field(default=0.0, kw_only=True)
+    rate: float = field(default=1.0, kw_only=True)
+    dead: str = field(default="stop", kw_only=True)
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        if not isinstance(self.budget, train.Budget):
+            raise TypeError(f"{name}: `budget` must be a Budget, got {self.budget!r}")
+        listed = isinstance(self.inputs, list | tuple)
+        if not listed or not all(isinstance(v, str) for v in self.inputs):
+            raise ValueError(f"{name}: `inputs` must be names of layers, got {self.inputs!r}")
+        object.__setattr__(self, "inputs", tuple(self.inputs))  # JSON gives a list
+        check_option(self, "dead", DEAD)
+        self._number("ramp", "a number in [0, 1]", lambda v: 0 <= v <= 1)
+        self._number("rate", "a number > 0", lambda v: 0 < v < float("inf"))
+
+    def _number(self, field: str, allowed: str, test: Callable[[float], bool]) -> None:
+        value = getattr(self, field)
+        real = isinstance(value, int | float) and not isinstance(value, bool)
+        if not real or not test(value):
+            raise ValueError(f"{type(self).__name__}: `{field}` must be {allowed}; got {value!r}")
+
+    @abc.abstractmethod
+    def gate(self, place: Place) -> Gate:
+        """The gate of one place, as it is before training."""
+
+    @abc.abstractmethod
+    def strength(self, images: int) -> float:
+        """What the sum of the gates' penalties is multiplied with, beside the mean loss."""
+
+    def prune(self, net: nn.Module, data: object, *, seed: int = 0, progress: bool = True) -> Keep:
+        """See `Method.prune`, and `run`: place name -> (size,) bool."""
+        return self.run(net, data, seed=seed, progress=progress).keep
+
+    def run(
+        self, net: nn.Module, data: object, *, seed: int = 0, progress: bool = True,
+        checkpoint: str | os.PathLike | None = None,
+        watch: Callable[[int, Gated], None] | None = None,
+    ) -> GateRun:  # fmt: skip
+        """Train `net` under gates, and fold them into its weights.
+
+        Args:
+            net: a network; its weights are trained. Afterwards units that were removed are read
+                with weight 0, so that `net` computes what `surgery.shrink` makes of it.
+            data: a Dataset.
+            seed: of gates and training.
+            progress: show a bar.
+            checkpoint: file for `train.fit`; it holds the gates.
+            watch: called with (steps done, the gated network) before training and after each epoch.
+
+        Raises:
+            ValueError: see `Gated`.
+            RuntimeError: no unit of a place is left (dead="stop"), or the loss is not finite.
+        """
+        check_dataset(self, data)
+        gated = self.gated(net, data, seed)
+        an_epoch, steps = self.budget.steps(len(data.train))
+        strength, ramp = self.strength(len(data.train)), self.ramp * steps
+
+        def penalty() -> Tensor:
+            total = strength * gated.penalty()
+            return total * (gated.done / ramp).clamp(max=1) if ramp else total
+
+        def after_step(step: int) -> None:
+            gated.done += 1
+            if (step + 1) % an_epoch == 0 or step + 1 == steps:
+                self._check(gated, step + 1)
+                if watch is not None:
+                    watch(step + 1, gated)
+
+        if watch is not None and not (checkpoint and Path(checkpoint).exists()):
+            watch(0, gated)
+        fit = {"seed": seed, "progress": progress, "checkpoint": checkpoint}
+        history = train.fit(gated, data, self.budget, penalty=penalty, after_step=after_step, **fit)
+        keep = Keep({name: _some(gated, name, kept) for name, kept in gated.kept().items()})
+        gated.fold(net, keep)
+        return GateRun(keep, history)
+
+    def gated(self, net: nn.Module, data: object, seed: int = 0) -> Gated:
+        """`net` under fresh gates. Errors as `Gated`."""
+        with torch.random.fork_rng([]):
+            torch.manual_seed(seed)
+            return Gated(net, example_of(data), self.gate, self.inputs)
+
+    def _check(self, gated: Gated, step: int) -> None:
+        for name, kept in gated.kept().items():
+            if self.dead == "stop" and not kept.any():
+                raise RuntimeError(
+                    f"{type(self).__name__}: none of the {len(kept)} units of `{name}` is left"
+                    f" after {step} steps; make the penalty weaker, or dead='keep one'"
+                )
+
+
+def _some(gated: Gated, name: str, kept: Tensor) -> Tensor:
+    """`kept`, or the unit with the largest mean where it is empty."""
+    if not kept.any():
+        kept = kept.clone()
+        kept[gated.gates[name].mean().abs().argmax()] = True
+    return kept.cpu()

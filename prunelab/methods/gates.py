@@ -1,0 +1,139 @@
+r"""Gates: a noisy factor on each unit of a layer while a network trains.
+
+    h_j = z_j f_j(h),    z_j ~ q(z_j)  in training,    z_j = [j is kept] E z_j  in evaluation
+
+Five methods share this frame and differ in q, in the penalty on it and in who is kept. The network
+itself is left alone: what trains is its graph, with the same layers and a gate behind each ReLU,
+and at the end the factors are folded into the weights that read the unit.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, fx, nn
+
+from prunelab.groups import flow
+from prunelab.masks import Keep
+from prunelab.methods.places import Place, attributes, insert, same_graph, sites_of
+from prunelab.methods.weights import check_finite
+from prunelab.scores import layers_of
+
+
+class Gate(nn.Module, abc.ABC):
+    """A random factor for each of `place.size` units.
+
+    Args:
+        place: where it stands.
+        rate: its parameters learn at that many times the learning rate. They are stored divided by
+            it: an optimizer with steps of one size (Adam) then does just that.
+        start: name -> (size,) the parameters to begin with.
+    """
+
+    def __init__(self, place: Place, rate: float, **start: Tensor):
+        super().__init__()
+        self.place, self.rate = place, rate
+        for name, value in start.items():
+            self.register_parameter(name, nn.Parameter(value / rate))
+
+    def value(self, name: str) -> Tensor:
+        """A parameter as it counts."""
+        stored = getattr(self, name)
+        return stored if self.rate == 1 else stored * self.rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, ...) -> the same shape: one factor per image and unit, for all positions of a map."""
+        shape = [1] * x.ndim
+        shape[self.place.axis] = self.place.size
+        if not self.training:
+            return x * self.factor().view(shape)
+        shape[0] = len(x)
+        return x * self.sample(len(x)).view(shape)
+
+    @abc.abstractmethod
+    def sample(self, n: int) -> Tensor:
+        """(n, size): one draw of each factor for each image."""
+
+    @abc.abstractmethod
+    def mean(self) -> Tensor:
+        """(size,) what stands for the factor in evaluation."""
+
+    @abc.abstractmethod
+    def kept(self) -> Tensor:
+        """(size,) bool."""
+
+    @abc.abstractmethod
+    def penalty(self) -> Tensor:
+        """Scalar, summed over the units."""
+
+    def factor(self) -> Tensor:
+        """(size,) the mean where a unit is kept, else 0."""
+        return self.mean() * self.kept()
+
+
+class Gated(nn.Module):
+    """A network with gates, for `train.fit`; it shares its layers with `net`.
+
+    Args:
+        net: a network that torch.fx can trace.
+        example: (N, ...) an input batch.
+        make: builds the gate of a place.
+        inputs: layers whose inputs get gates too, beside the units of all layers.
+        swap: layer name -> what stands in its place while training.
+
+    Attributes:
+        gates: place name -> gate, in order of execution.
+
+    Raises:
+        ValueError: `net` has gates already, does not fit `example`, has no layer to gate, an entry
+            of `inputs` is no layer, weights are not finite, or its graph in training is another
+            one than in evaluation.
+    """
+
+    def __init__(
+        self, net: nn.Module, example: Tensor, make: Callable[[Place], Gate],
+        inputs: tuple[str, ...] = (), swap: Mapping[str, nn.Module] | None = None,
+    ):  # fmt: skip
+        super().__init__()
+        if any(isinstance(module, Gate) for module in net.modules()):
+            raise ValueError("gates: `net` has gates already; give the network without them")
+        check_finite(self, net, layers_of(net))
+        self._flow = flow(net, example)
+        graph, modules = same_graph(net)
+        sites = sites_of(graph, modules, self._flow, inputs)
+        self.gates: dict[str, Gate] = {}
+        parts = dict(modules) | dict(swap or {}) | attributes(net, graph)
+        for number, (place, node) in enumerate(sites):
+            parts[f"gates.{number}"] = self.gates[place.name] = make(place)
+            insert(graph, f"gates.{number}", place, node)
+        self.graph = fx.GraphModule(parts, graph)
+        self.register_buffer("done", torch.zeros((), device=example.device))
+        self.to(example.device)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What `net` gives, through the gates."""
+        return self.graph(x)
+
+    def penalty(self) -> Tensor:
+        """The sum over all gates."""
+        return sum(gate.penalty() for gate in self.gates.values())
+
+    def kept(self) -> dict[str, Tensor]:
+        """Place name -> (size,) bool."""
+        with torch.no_grad():
+            return {name: gate.kept() for name, gate in self.gates.items()}
+
+    @torch.no_grad()
+    def fold(self, net: nn.Module, keep: Keep) -> None:
+        """Multiply what reads a unit by its factor, in `net`: it then needs no gates."""
+        for name, gate in self.gates.items():
+            factor = gate.mean() * keep[name].to(self.done.device)
+            for s in self._flow.groups[name].slices:
+                if s.role in ("in", "select"):
+                    weight = net.get_parameter(s.tensor)
+                    part = weight.narrow(s.axis, s.offset, s.repeat * len(factor))
+                    shape = [1] * weight.ndim
+                    shape[s.axis] = -1
+                    part.mul_(factor.repeat_interleave(s.repeat).view(shape))
