@@ -128,7 +128,9 @@ class Groups(Mapping[str, Group]):
 
     def select(self, names: Iterable[str]) -> Groups:
         """Only the groups named, in order of execution. ValueError on a name that is no group."""
-        chosen = {self[name].name for name in names}
+        chosen = set(names)
+        for name in chosen - set(self._groups):
+            raise ValueError(f"groups: {self._unknown(name)}")
         kept = [group for name, group in self.items() if name in chosen]
         return Groups(kept, self.fixed, self.writers, self.shortcuts, self.entries, self.reads)
 

@@ -9,6 +9,8 @@ Activations live on the meta device: no arithmetic is done and no memory is used
 
 from __future__ import annotations
 
+from collections import Counter
+
 import torch
 from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
@@ -20,7 +22,7 @@ from prunelab.groups.flow import Flow
 from prunelab.groups.group import Groups
 from prunelab.groups.tracer import first_line, graph_of
 
-PICKING = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+PICKING = (nn.Linear, nn.Conv2d)
 
 
 def trace(net: nn.Module, example: Tensor) -> Groups:
@@ -62,17 +64,22 @@ def flow(net: nn.Module, example: Tensor) -> Flow:
     graph, labelled, used = follow(twin.eval(), x, evidence)
     if any(name not in used for name, _ in twin.named_parameters()):  # auxiliary classifiers
         follow(twin.train(), x, evidence)
-    return Flow(graph, twin, evidence.groups(_reads(twin, used)), labelled, evidence)
+    return Flow(graph, twin, evidence.groups(_reads(twin, graph)), labelled, evidence)
 
 
-def _reads(net: nn.Module, used: set[str]) -> dict[str, int]:
-    """Layer -> entries that it reads, for the layers of which single ones can be picked."""
-    sizes = {
-        name: getattr(m, "in_features", getattr(m, "in_channels", 0))
+def _reads(net: nn.Module, graph: fx.Graph) -> dict[str, int]:
+    """Layer -> entries that it reads, for the layers of which single ones can be picked.
+
+    They run (more than lend their weight to other code), and no other layer has their weight.
+    """
+    run = {name for node in graph.nodes for name in node.meta.get("nn_module_stack", ())}
+    owners = Counter(id(p) for _, p in net.named_parameters(remove_duplicate=False))
+    return {
+        name: m.weight.shape[1]
         for name, m in net.named_modules()
         if isinstance(m, PICKING) and getattr(m, "groups", 1) == 1
+        if name in run and owners[id(m.weight)] == 1
     }
-    return {name: size for name, size in sizes.items() if f"{name}.weight" in used}
 
 
 def follow(

@@ -120,15 +120,22 @@ class GatedMethod(Method):
             watch(0, gated)
         fit = {"seed": seed, "progress": progress, "checkpoint": checkpoint}
         history = train.fit(gated, data, self.budget, penalty=penalty, after_step=after_step, **fit)
-        keep = Keep({name: _some(gated, name, kept) for name, kept in gated.kept().items()})
+        keep: dict[str, Tensor] = {}
+        for name, kept in gated.kept().items():
+            written = gated.written(name, keep)
+            keep[name] = _some(gated.gates[name], kept & written, written).cpu()
         gated.fold(net, keep)
-        return GateRun(keep, history)
+        return GateRun(Keep(keep), history)
 
     def gated(self, net: nn.Module, data: object, seed: int = 0) -> Gated:
         """`net` under fresh gates. Errors as `Gated`."""
         with torch.random.fork_rng([]):
             torch.manual_seed(seed)
-            return Gated(net, example_of(data), self.gate, self.inputs)
+            return self.network(net, example_of(data))
+
+    def network(self, net: nn.Module, example: Tensor) -> Gated:
+        """What `gated` gives, with the generator as it is: for methods that also change layers."""
+        return Gated(net, example, self.gate, self.inputs)
 
     def _check(self, gated: Gated, step: int) -> None:
         for name, kept in gated.kept().items():
@@ -139,9 +146,9 @@ class GatedMethod(Method):
                 )
 
 
-def _some(gated: Gated, name: str, kept: Tensor) -> Tensor:
-    """`kept`, or the unit with the largest mean where it is empty."""
+def _some(gate: Gate, kept: Tensor, written: Tensor) -> Tensor:
+    """`kept`, or the unit with the largest mean (of those that are written) where it is empty."""
     if not kept.any():
         kept = kept.clone()
-        kept[gated.gates[name].mean().abs().argmax()] = True
-    return kept.cpu()
+        kept[gate.mean().masked_fill(~written, -float("inf")).argmax()] = True
+    return kept

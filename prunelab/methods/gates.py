@@ -16,8 +16,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from prunelab.groups import flow
-from prunelab.masks import Keep
-from prunelab.methods.places import Place, attributes, insert, same_graph, sites_of
+from prunelab.methods.places import Place, insert, same_graph, sites_of
 from prunelab.methods.weights import check_finite
 from prunelab.scores import layers_of
 
@@ -87,9 +86,9 @@ class Gated(nn.Module):
         gates: place name -> gate, in order of execution.
 
     Raises:
-        ValueError: `net` has gates already, does not fit `example`, has no layer to gate, an entry
-            of `inputs` is no layer, weights are not finite, or its graph in training is another
-            one than in evaluation.
+        ValueError: `net` has gates already, does not fit `example`, an entry of `inputs` is no
+            layer, weights are not finite, its graph in training is another one than in evaluation,
+            or it has no layer, or one, that cannot have gates (see `places.sites_of`).
     """
 
     def __init__(
@@ -101,13 +100,14 @@ class Gated(nn.Module):
             raise ValueError("gates: `net` has gates already; give the network without them")
         check_finite(self, net, layers_of(net))
         self._flow = flow(net, example)
-        graph, modules = same_graph(net)
-        sites = sites_of(graph, modules, self._flow, inputs)
+        graph, own = same_graph(net)
+        sites = sites_of(graph, own, self._flow, inputs)
         self.gates: dict[str, Gate] = {}
-        parts = dict(modules) | dict(swap or {}) | attributes(net, graph)
+        parts = own | dict(swap or {})
         for number, (place, node) in enumerate(sites):
-            parts[f"gates.{number}"] = self.gates[place.name] = make(place)
-            insert(graph, f"gates.{number}", place, node)
+            name = f"prunelab_gates.{number}"  # no name of a layer of `net`
+            parts[name] = self.gates[place.name] = make(place)
+            insert(graph, name, place, node)
         self.graph = fx.GraphModule(parts, graph)
         self.register_buffer("done", torch.zeros((), device=example.device))
         self.to(example.device)
@@ -120,13 +120,29 @@ class Gated(nn.Module):
         """The sum over all gates."""
         return sum(gate.penalty() for gate in self.gates.values())
 
+    @torch.no_grad()
     def kept(self) -> dict[str, Tensor]:
-        """Place name -> (size,) bool."""
-        with torch.no_grad():
-            return {name: gate.kept() for name, gate in self.gates.items()}
+        """Place name -> (size,) bool; of what a layer reads only what is still written."""
+        found: dict[str, Tensor] = {}
+        for name, gate in self.gates.items():
+            found[name] = gate.kept() & self.written(name, found)
+        return found
+
+    def written(self, name: str, keep: Mapping[str, Tensor]) -> Tensor:
+        """(size,) bool: the units of a place that are written, if no more is kept than `keep`."""
+        gate, groups = self.gates[name], self._flow.groups
+        there = torch.ones(gate.place.size, dtype=torch.bool, device=self.done.device)
+        if name not in groups:  # what a layer reads
+            (read,) = groups[name].slices
+            for other, kept in keep.items():
+                for s in groups[other].slices:
+                    if (s.tensor, s.axis, s.role) == (read.tensor, read.axis, "in"):
+                        part = there.narrow(0, s.offset, s.repeat * len(kept))
+                        part &= kept.to(there.device).repeat_interleave(s.repeat)
+        return there
 
     @torch.no_grad()
-    def fold(self, net: nn.Module, keep: Keep) -> None:
+    def fold(self, net: nn.Module, keep: Mapping[str, Tensor]) -> None:
         """Multiply what reads a unit by its factor, in `net`: it then needs no gates."""
         for name, gate in self.gates.items():
             factor = gate.mean() * keep[name].to(self.done.device)

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import fx, nn
 from torch.nn import functional
+from torch.utils import _pytree as pytree
 
 from prunelab.groups import INPUTS, Flow
+from prunelab.groups.labels import Tracked
 from prunelab.groups.tracer import graph_of
 
 RELUS = (nn.ReLU, functional.relu, torch.relu, "relu", torch.relu_, "relu_", functional.relu_)
 NORMS = (nn.modules.batchnorm._BatchNorm,)
+# f(z x) = z f(x) for a factor z > 0 on a channel: what may stand between a gate and its readers.
+PASSING = frozenset(
+    """
+    relu relu_ leaky_relu leaky_relu_ prelu ReLU LeakyReLU PReLU
+    max_pool1d max_pool2d avg_pool1d avg_pool2d adaptive_avg_pool1d adaptive_avg_pool2d
+    adaptive_max_pool2d MaxPool1d MaxPool2d AvgPool1d AvgPool2d AdaptiveAvgPool1d AdaptiveAvgPool2d
+    AdaptiveMaxPool2d interpolate Upsample mean sum amax
+    dropout dropout1d dropout2d Dropout Dropout1d Dropout2d Identity contiguous
+    flatten Flatten view reshape permute transpose squeeze unsqueeze cat getitem chunk split
+    """.split()
+)
 
 
 @dataclass(frozen=True)
@@ -25,7 +39,7 @@ class Place:
         name: of the group whose units it gates; `fc1.inputs`: what a layer reads.
         size: number of units.
         axis: of the activation, along which they stand.
-        side: side length of a unit's map there, 1 where it has none.
+        side: side length of a unit's map there (of a square as large), 1 where it has none.
         weights: weights and biases that hang on one unit: of its filter, or that read an input.
     """
 
@@ -39,41 +53,106 @@ class Place:
 def sites_of(
     graph: fx.Graph, modules: Mapping[str, nn.Module], seen: Flow, inputs: tuple[str, ...]
 ) -> list[tuple[Place, fx.Node]]:
-    """Each place with the node that its gate follows (or, for inputs, precedes)."""
+    """Each place with the node that its gate follows (or, for inputs, precedes).
+
+    Raises:
+        ValueError: no place, a layer that runs twice, an entry of `inputs` that is no layer, or
+            units that cannot have gates.
+    """
     groups, found = seen.groups, []
+    reading = [name for name in groups.reads if name in modules]
     for name in inputs:
-        if name not in groups.reads:
+        if name not in reading:
             raise ValueError(
-                f"gates: `inputs` names {name!r}; it must be one of {', '.join(groups.reads)}"
+                f"gates: `inputs` names {name!r}; it must be one of {', '.join(reading)}"
             )
     for node in graph.nodes:
         layer = node.target if node.op == "call_module" else None
         if layer in inputs:
-            read, axis = node.args[0], -1 if isinstance(modules[layer], nn.Linear) else 1
-            side = _side(seen, read)
+            (read,), axis = node.all_input_nodes, -1 if isinstance(modules[layer], nn.Linear) else 1
+            side = _side(seen, read, axis)
             weights = modules[layer].weight[:, 0].numel()
             found.append((Place(layer + INPUTS, groups.reads[layer], axis, side, weights), node))
         if layer in groups and groups[layer].producers == (layer,) and layer not in groups.writers:
             last, weight = _behind(node, modules), modules[layer].weight
-            place = seen.place(last.name, layer)
-            bias = modules[layer].bias is not None
-            weights = weight[0].numel() + bias
-            size = groups[layer].size
-            found.append((Place(layer, size, place.axis, _side(seen, last), weights), last))
+            axis, size = seen.place(last.name, layer).axis, groups[layer].size
+            _check(seen, layer, last, axis, modules)
+            weights = weight[0].numel() + (modules[layer].bias is not None)
+            found.append((Place(layer, size, axis, _side(seen, last, axis), weights), last))
     if not found:
         raise ValueError("gates: `net` has no layer whose units can be gated")
+    names = [place.name for place, _ in found]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise ValueError(f"gates: `{twice.removesuffix(INPUTS)}` runs more than once in `net`")
     return found
 
 
-def same_graph(net: nn.Module) -> tuple[fx.Graph, dict[str, nn.Module]]:
-    """The graph of `net`; ValueError if training and evaluation do not run the same operations."""
-    with _mode(net, False):
-        still = graph_of(net, "gates")[0]
-    with _mode(net, True):
-        graph, modules = graph_of(net, "gates")
-    if [(n.op, str(n.target)) for n in still.nodes] != [(n.op, str(n.target)) for n in graph.nodes]:
+def _check(
+    seen: Flow, layer: str, last: fx.Node, axis: int, modules: Mapping[str, nn.Module]
+) -> None:
+    """ValueError unless a factor on each unit of a layer can be folded into those who read it."""
+    group, width = seen.groups[layer], seen.values[last.name].meta.shape[axis]
+    why = None
+    if group.size != width:
+        why = f"its {width} channels are pruned as {group.size} units"
+    elif barrier := _barrier(seen, last, modules, group.consumers):
+        why = f"a factor does not pass `{_name(barrier, modules)}` at `{barrier.name}`"
+    if why:
+        raise ValueError(f"gates: the units of `{layer}` cannot have gates: {why}")
+
+
+def _barrier(
+    seen: Flow, node: fx.Node, modules: Mapping[str, nn.Module], readers: Container[str]
+) -> fx.Node | None:
+    """The first operation between a gate and the layers that read which is not `PASSING`."""
+    waiting, known = [node], {node}
+    while waiting:
+        for after in waiting.pop().users:
+            named = [
+                n.target.rpartition(".")[0] for n in after.all_input_nodes if n.op == "get_attr"
+            ]
+            named += [after.target] if after.op == "call_module" else []
+            values = pytree.tree_leaves(seen.values[after.name])
+            if after in known or any(name in readers for name in named):
+                continue
+            if not any(isinstance(value, Tracked) for value in values):
+                continue  # a size
+            if _name(after, modules) not in PASSING:
+                return after
+            known.add(after)
+            waiting.append(after)
+    return None
+
+
+def _name(node: fx.Node, modules: Mapping[str, nn.Module]) -> str:
+    """ReLU for a module, relu for a function or method."""
+    if node.op == "call_module":
+        return type(modules[node.target]).__name__
+    return node.target if isinstance(node.target, str) else node.target.__name__
+
+
+def same_graph(net: nn.Module) -> tuple[fx.Graph, dict[str, object]]:
+    """The graph of `net`, and the modules and tensors that it names.
+
+    Raises:
+        ValueError: training and evaluation do not run the same operations.
+    """
+    (still, _), (graph, parts) = (_traced(net, training) for training in (False, True))
+    if str(still) != str(graph):
         raise ValueError("gates: `net` runs other operations in training than in evaluation")
-    return graph, modules
+    return graph, parts
+
+
+def _traced(net: nn.Module, training: bool) -> tuple[fx.Graph, dict[str, object]]:
+    own = set(vars(net))
+    try:
+        with _mode(net, training):
+            graph, modules = graph_of(net, "gates")
+        return graph, modules | _attributes(net, graph)
+    finally:
+        for name in set(vars(net)) - own:
+            delattr(net, name)  # torch.fx leaves constants that are made in `forward`
 
 
 @contextmanager
@@ -100,12 +179,12 @@ def _behind(node: fx.Node, modules: Mapping[str, nn.Module]) -> fx.Node:
     return node
 
 
-def _side(seen: Flow, node: fx.Node) -> int:
+def _side(seen: Flow, node: fx.Node, axis: int) -> int:
     shape = seen.values[node.name].meta.shape
-    return shape[-1] if len(shape) > 2 else 1
+    return round(math.sqrt(math.prod(shape[1:]) / shape[axis]))
 
 
-def attributes(net: nn.Module, graph: fx.Graph) -> dict[str, object]:
+def _attributes(net: nn.Module, graph: fx.Graph) -> dict[str, object]:
     """What the graph reads of `net` beside its layers."""
     found = {}
     for node in graph.nodes:
@@ -118,9 +197,10 @@ def attributes(net: nn.Module, graph: fx.Graph) -> dict[str, object]:
 def insert(graph: fx.Graph, name: str, place: Place, node: fx.Node) -> None:
     """Put a module in front of (inputs) or behind (units) a node."""
     if place.name.endswith(INPUTS):
+        (read,) = node.all_input_nodes
         with graph.inserting_before(node):
-            new = graph.call_module(name, (node.args[0],))
-        node.args = (new, *node.args[1:])
+            new = graph.call_module(name, (read,))
+        node.replace_input_with(read, new)
         return
     with graph.inserting_after(node):
         new = graph.call_module(name, (node,))

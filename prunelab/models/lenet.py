@@ -27,13 +27,15 @@ class LeNet300100(nn.Module):
 class LeNet5(nn.Module):
     """Caffe's LeNet-5, 20-50-500-10 with 5x5 filters: 431,080 parameters.
 
-    There is no ReLU after the convolutions, only after `fc1`, as in Caffe's MNIST example.
+    There is no ReLU after the convolutions, only after `fc1`, as in Caffe's MNIST example; with
+    `rectified` there is, as in the networks of the Bayesian methods.
 
     Source: Guo et al. 2016 (papers/dns.md section 4); Caffe's Xavier initialisation.
     """
 
-    def __init__(self, num_classes: int, in_channels: int):
+    def __init__(self, num_classes: int, in_channels: int, rectified: bool = False):
         super().__init__()
+        self.rectified = rectified
         self.conv1 = nn.Conv2d(in_channels, 20, 5)
         self.conv2 = nn.Conv2d(20, 50, 5)
         self.fc1 = nn.Linear(50 * 4 * 4, 500)
@@ -42,8 +44,9 @@ class LeNet5(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, 28, 28) -> (N, classes) logits."""
-        x = max_pool2d(self.conv1(x), 2)
-        x = max_pool2d(self.conv2(x), 2)
+        for conv in (self.conv1, self.conv2):
+            x = relu(conv(x)) if self.rectified else conv(x)
+            x = max_pool2d(x, 2)
         return self.fc2(relu(self.fc1(x.flatten(1))))
 
 

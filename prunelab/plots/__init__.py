@@ -4,11 +4,13 @@ Colours are safe for colour-blind readers: layers in order take a perceptual map
 input) to light (near the output); other things take the palette of Okabe and Ito.
 """
 
+from prunelab.plots.bottleneck import log_ratios, size_frontier, widths
 from prunelab.plots.curves import accuracies, norm_curves, one_layer, panels, sensitivity
 from prunelab.plots.frame import FIGURES, not_measured, save
 from prunelab.plots.network_map import network_map
 from prunelab.plots.picture import group_picture
 from prunelab.plots.surgery import events, frontier, survivors
+from prunelab.plots.units_left import pixels, units_left
 from prunelab.plots.weights import crossover, magnitudes, mask_image
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "events",
     "frontier",
     "group_picture",
+    "log_ratios",
     "magnitudes",
     "mask_image",
     "network_map",
@@ -25,7 +28,11 @@ __all__ = [
     "not_measured",
     "one_layer",
     "panels",
+    "pixels",
     "save",
     "sensitivity",
+    "size_frontier",
     "survivors",
+    "units_left",
+    "widths",
 ]

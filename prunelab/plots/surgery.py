@@ -6,10 +6,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter
 
 from prunelab.plots.frame import (
@@ -23,12 +20,11 @@ from prunelab.plots.frame import (
     legend,
     not_measured,
 )
+from prunelab.plots.marks import one_seed, palette, runs, stars
+from prunelab.plots.names import INK, label
 from prunelab.plots.weights import log_axis, plain
 
-INK = "#333333"
 BINS = 80  # stretches of steps that `events` averages over
-SIDES = (("left", 10), ("right", -10))  # alignment, dots beside a star
-LABELS = [(x, y, side) for y in (0, 13, -13) for side, x in SIDES]
 
 
 def events(points: pd.DataFrame, title: str = "", stop: int | None = None) -> Figure:
@@ -97,27 +93,16 @@ def frontier(
                        label="up to 0.1 points worse")  # fmt: skip
         names = [] if points.empty else list(dict.fromkeys(points.method))
         if names:
-            ax.plot([], [], "o", color=GREY, alpha=0.55, ms=5, mew=0, label="one seed")
-        for name, marker, colour in zip(names, MARKERS * 9, _palette(len(names))):
-            part = points[points.method == name]
-            ax.plot(part.compression, 100 * part.error, marker, color=colour, alpha=0.55, ms=5,
-                    mew=0)  # fmt: skip
-            mean = _means(part)
-            ax.plot(mean.compression, 100 * mean.error, color=colour, marker=marker, ms=7,
-                    mec="white", mew=0.8, label=name)  # fmt: skip
-        for row in printed.itertuples():
-            ax.plot(row.compression, 100 * row.error, "*", ms=14, mfc="none", mec=INK, mew=1.4,
-                    label="_", zorder=4)  # fmt: skip
-        if not printed.empty:
-            ax.plot(
-                [], [], "*", ms=12, mfc="none", mec=INK, mew=1.4, ls="", label="printed in a paper"
-            )
+            one_seed(ax)
+        for name, marker, colour in zip(names, MARKERS * 9, palette(len(names))):
+            runs(ax, points[points.method == name], "compression", name, marker, colour)
+        found = stars(ax, printed, "compression")
         log_axis(ax, "x", pd.concat([points, printed]).compression, "×")
         ax.set(xlabel="compression (weights before / weights after)", ylabel="test error (%)")
         ax.set_title(title)
         ax.margins(y=0.12)
         legend(ax, "method")
-        _label(fig, ax, printed)
+        label(fig, ax, found)
         return done(fig)
 
 
@@ -169,53 +154,3 @@ def _rate(points: pd.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray]:
     ends, sums = np.r_[0, step[last]], np.r_[0, count[last]]
     rate = np.diff(sums) / np.diff(ends)
     return (ends[1:] + ends[:-1]) / 2, np.where(rate > 0, rate, np.nan)
-
-
-def _palette(number: int) -> list[str]:
-    """Colours of methods, one after the other."""
-    cycle = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
-    return [cycle[i % len(cycle)] for i in range(number)]
-
-
-def _means(part: pd.DataFrame) -> pd.DataFrame:
-    """Mean over the seeds of each setting, by compression."""
-    if "setting" in part:
-        key = part.setting
-    else:
-        key = part.groupby("seed").compression.rank(method="first")
-    mean = part[["compression", "error"]].groupby(key.to_numpy()).mean()
-    return mean.sort_values("compression")
-
-
-def _along(line: Line2D) -> np.ndarray:
-    """(n, 2) places in dots that a line passes; a line of single markers passes those."""
-    at = line.get_transform().transform(line.get_xydata())
-    if len(at) < 2 or line.get_linestyle() == "None":
-        return at
-    fine = np.linspace(0, len(at) - 1, 40 * len(at))
-    return np.stack([np.interp(fine, np.arange(len(at)), axis) for axis in at.T], axis=1)
-
-
-def _label(fig: Figure, ax: Axes, printed: pd.DataFrame) -> None:
-    """The names of the stars, each where it covers least."""
-    fig.draw_without_rendering()  # places the axes
-    dots = np.concatenate([_along(line) for line in ax.lines])
-    taken: list = []
-    for row in printed.itertuples():
-        best = None
-        for x, y, align in LABELS:
-            text = ax.annotate(
-                row.method, (row.compression, 100 * row.error), (x, y), size=9.5, color=INK,
-                textcoords="offset points", ha=align, va="center", zorder=5,
-                path_effects=[withStroke(linewidth=2.5, foreground="white")],
-            )  # fmt: skip
-            box = text.get_window_extent()
-            bad = box.count_contains(dots) + 1000 * sum(box.overlaps(other) for other in taken)
-            bad += 1000 * (not ax.bbox.contains(box.x0, box.y0) or not ax.bbox.contains(*box.max))
-            if best is None or bad < best[0]:
-                if best is not None:
-                    best[1].remove()
-                best = (bad, text, box)
-            else:
-                text.remove()
-        taken.append(best[2])

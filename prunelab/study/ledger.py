@@ -192,13 +192,15 @@ def measure(recipe: Recipe, progress: bool = True, since: float = 0.0) -> dict:
 def trained(
     recipe: Recipe, data: datasets.Dataset, progress: bool, since: float = 0.0
 ) -> tuple[nn.Module, dict]:
-    """The recipe's network, trained; and its history. A run trains each network once."""
+    """The recipe's network, trained if it has a budget; and its history. A run trains it once."""
     place = _runs() / "checkpoints"
     done = place / f"{recipe.trained_key}.safetensors"
     notes, partial = done.with_suffix(".json"), done.with_suffix(".fit")
     torch.manual_seed(recipe.seed)
     channels = data.example.shape[1]
     net = models.build(recipe.model, data.num_classes, channels).to(data.example.device)
+    if recipe.budget is None:  # the task trains it, from its first weights on
+        return net, {}
     with FileLock(_locks() / f"{recipe.trained_key}.lock"):  # two notebooks may want it at once
         for file in (done, notes, partial):
             if file.is_file() and file.stat().st_mtime < since:

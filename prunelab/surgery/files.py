@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from prunelab.masks import Keep
 from prunelab.surgery.rebuilding import rebuild, tensors_of
-from prunelab.surgery.selection import INDEX, select
+from prunelab.surgery.selection import INDEX, fits, select
 from prunelab.train.checkpoint import crc32
 
 FORMAT = "prunelab-1"
@@ -66,6 +66,7 @@ def load(net: nn.Module, path: str | Path) -> nn.Module:
     wrong = sorted(set(own) ^ set(tensors)) or [
         k for k in own if not _fits(tensors[k], own[k], exactly=not keep)
     ]
+    wrong = wrong or [k for k, index in picks.items() if not fits(net, k, index, tensors)]
     if wrong:
         raise ValueError(
             f"load: `{path}` does not hold a pruned {type(net).__name__}: `{wrong[0]}` differs"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
 from prunelab.groups.group import SELECT, Groups
@@ -52,6 +53,17 @@ def select(net: nn.Module, indices: Mapping[str, Tensor]) -> None:
             )
         layer.__class__ = KINDS[type(layer)]
         layer.register_buffer(INDEX, index)
+
+
+def fits(net: nn.Module, name: str, index: Tensor, tensors: Mapping[str, Tensor]) -> bool:
+    """Whether `index` under `name` can be of a layer of `net` whose weight is in `tensors`."""
+    owner = name.removesuffix(f".{INDEX}")
+    layer, weight = dict(net.named_modules()).get(owner), tensors.get(f"{owner}.weight")
+    if type(layer) not in KINDS or weight is None:
+        return False
+    rising = index.dtype == torch.int64 and index.shape == weight.shape[1:2]
+    rising = rising and bool((index.diff() > 0).all())
+    return rising and index[0] >= 0 and bool(index[-1] < layer.weight.shape[1])
 
 
 def indices(

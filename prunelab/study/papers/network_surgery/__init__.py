@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 TITLE = "Dynamic network surgery"
-README = ("Table 1: error and compression",)
+README = ("Table 1: error and compression (preset paper)",)
 CITATION = (
     "Yiwen Guo, Anbang Yao, Yurong Chen. Dynamic Network Surgery for Efficient DNNs. NIPS 2016."
 )

@@ -18,10 +18,10 @@ def tables(rows: list[dict]) -> dict[str, pd.DataFrame]:
     """Title -> table, from ledger rows of any preset; only of recipes as they are now."""
     rows = t.current(rows, recipes)
     out = {
-        "Table 1: error and compression": overall(rows),
-        "Table 2: parameters left, layer by layer": layers(rows),
-        "Which weights survive": survivors(rows),
-        "How rate and c were chosen": choice(rows),
+        "Table 1: error and compression (preset paper)": overall(rows),
+        "Table 2: parameters left, layer by layer (preset paper)": layers(rows),
+        "Which weights survive (preset paper)": survivors(rows),
+        "How rate and c were chosen (preset paper)": choice(rows),
     }
     for preset in ("paper", "quick", "smoke"):
         found = [r for r in rows if r["preset"] == preset]
@@ -79,15 +79,13 @@ def overall(rows: list[dict]) -> pd.DataFrame:
         out.append({
             "network": name,
             "verdict": f"within print in {met} of {len(found)} seeds" if found else _how(model),
+            "compression printed": f"{pruned.compression:g}x",
+            "compression ours": _range([v["compression"] for v in values], "{:.1f}x"),
             "error % before, printed": base.error_pct,
             "error % before, ours": _percent(found, "before", "accuracy"),
             "error % after, printed": pruned.error_pct,
             "error % after, ours (last)": _percent(found, "accuracy"),
             "error % after, ours (best)": _percent(found, "best_accuracy"),
-            "compression printed": f"{pruned.compression:g}x",
-            "compression ours": _range([v["compression"] for v in values], "{:.1f}x"),
-            "parameters left, printed": pruned.params,
-            "parameters left, ours": _range([v["kept"] for v in values], "{:,.0f}"),
             "seeds": len(found), "device": t.where(found),
         })  # fmt: skip
     return pd.DataFrame(out)

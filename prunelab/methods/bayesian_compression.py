@@ -1,0 +1,205 @@
+r"""Bayesian compression: a factor on each unit and noise on each weight, under sparse priors.
+
+    w_ij = z_i v_ij,    q(v) = N(theta, sigma^2),    p(v) = N(0, 1)
+    KL(v) = 1/2 (sigma^2 + theta^2 - 1 - log sigma^2)                                        (1)
+    loss = cross-entropy + (1/N) (sum KL(v) + sum KL(z))                        N images      (2)
+
+normal-Jeffreys:  p(z) ~ 1/|z|,    q(z_i) = N(mu_i, alpha_i mu_i^2)
+                  KL(z) as in variational dropout; a unit stays if log alpha_i < threshold    (3)
+horseshoe:        z_i = sqrt(s_a s_b a_i b_i),    one s_a and s_b a layer
+                  s_a ~ Gamma(1/2, tau0^2),  a_i ~ Gamma(1/2, 1),  s_b, b_i ~ InvGamma(1/2, 1)
+                  each posterior log-normal LN(m, v), so z_i is log-normal too:
+                  log z_i ~ N(sum m / 2, sum v / 4); a unit stays if log mode z_i > threshold (4)
+
+    KL(LN(m, v) || Gamma(1/2, t)) = exp(m + v/2) / t + 1/2 (log t - m - log v - 1 - log 2)    (5)
+
+and of an inverse Gamma the same with -m, as the inverse of LN(m, v) is LN(-m, v).
+
+Source: Louizos, Ullrich, Welling. Bayesian Compression for Deep Learning. NIPS 2017.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from prunelab.methods.base import check_option
+from prunelab.methods.gated_method import GatedMethod
+from prunelab.methods.gates import Gate
+from prunelab.methods.information_bottleneck import BottleneckGate
+from prunelab.methods.noisy_weights import NoisyLayer, NoisyNetwork, log_uniform_kl
+from prunelab.methods.places import Place
+
+PRIORS = ("jeffreys", "horseshoe")
+THRESHOLDS = {"jeffreys": -3.0, "horseshoe": -3.0}
+
+
+def standard_kl(mean: Tensor, log_var: Tensor) -> Tensor:
+    """KL of N(mean, exp(log_var)) from N(0, 1), entry by entry: equation (1)."""
+    return 0.5 * (log_var.exp() + mean.square() - 1 - log_var)
+
+
+def gamma_kl(mean: Tensor, log_var: Tensor, log_scale: float = 0.0) -> Tensor:
+    """KL of LN(mean, exp(log_var)) from Gamma(1/2, exp(log_scale)), entry by entry: (5)."""
+    expected = (mean + 0.5 * log_var.exp() - log_scale).exp()
+    return expected + 0.5 * (log_scale - mean - log_var - 1 - math.log(2))
+
+
+class GaussianLayer(NoisyLayer):
+    """A layer with noise on its weights and biases, and with a standard normal prior on both."""
+
+    def __init__(self, layer: nn.Module, rate: float, log_var: float):
+        super().__init__(layer, rate, ("weight", "bias"), log_var)
+
+    def penalty(self) -> Tensor:
+        """KL of weights and biases."""
+        means = dict(self.layer.named_parameters())
+        return sum(standard_kl(means[name], self.log_var(name)).sum() for name in self.log_vars)
+
+
+class NormalGate(BottleneckGate):
+    """z ~ N(mu, sigma^2) under the log-uniform prior.
+
+    Args:
+        place: where it stands.
+        rate: see `Gate`.
+        log_var: log sigma^2 to begin with.
+        threshold: on log alpha.
+    """
+
+    def __init__(self, place: Place, rate: float, log_var: float, threshold: float):
+        super().__init__(place, rate, log_var)
+        self.threshold = threshold
+
+    def kept(self) -> Tensor:
+        """(size,) bool: little noise, and a factor that can pass a max pooling."""
+        return (self.log_ratio() < self.threshold) & (self.mean() > 0)
+
+    def penalty(self) -> Tensor:
+        """KL of the factors."""
+        return log_uniform_kl(self.log_ratio()).sum()
+
+
+class HorseshoeGate(Gate):
+    """z = sqrt(s_a s_b a b), log-normal, under half-Cauchy priors.
+
+    At the start z is about 1 and s_a has its prior's size: s_b carries the rest.
+
+    Args:
+        place: where it stands.
+        rate: see `Gate`.
+        log_var: log v of all four factors to begin with.
+        threshold: on the log mode.
+        tau0: scale of the half-Cauchy prior on the layer's factor.
+    """
+
+    def __init__(self, place: Place, rate: float, log_var: float, threshold: float, tau0: float):
+        scale = 2 * math.log(tau0)
+        start = {"units": torch.zeros(2, place.size), "layer": torch.tensor([[scale], [-scale]])}
+        start |= {f"{name}_log_var": torch.full_like(m, log_var) for name, m in start.items()}
+        super().__init__(place, rate, **start)
+        self.threshold, self.log_scale = threshold, scale
+
+    def log_normal(self) -> tuple[Tensor, Tensor]:
+        """(size,) mean and (size,) variance of log z."""
+        means = (self.value(name).sum(0) for name in ("units", "layer"))
+        variances = (self.value(f"{name}_log_var").exp().sum(0) for name in ("units", "layer"))
+        return 0.5 * sum(means), 0.25 * sum(variances)
+
+    def sample(self, n: int) -> Tensor:
+        """(n, size): each z drawn as one log-normal."""
+        mean, variance = self.log_normal()
+        eps = torch.randn(n, self.place.size, device=mean.device)
+        return torch.addcmul(mean, eps, variance.sqrt()).exp()
+
+    def mean(self) -> Tensor:
+        """(size,) E z."""
+        mean, variance = self.log_normal()
+        return (mean + 0.5 * variance).exp()
+
+    def log_mode(self) -> Tensor:
+        """(size,) logarithm of where the density of z is largest."""
+        mean, variance = self.log_normal()
+        return mean - variance
+
+    def kept(self) -> Tensor:
+        """(size,) bool: a factor that is not small."""
+        return self.log_mode() > self.threshold
+
+    def penalty(self) -> Tensor:
+        """KL of the units' factors and of the layer's."""
+        total = 0
+        for name, log_scale in (("units", 0.0), ("layer", self.log_scale)):
+            (a, b), (a_log_var, b_log_var) = self.value(name), self.value(f"{name}_log_var")
+            total = total + gamma_kl(a, a_log_var, log_scale).sum() + gamma_kl(-b, b_log_var).sum()
+        return total
+
+
+@dataclass(frozen=True)
+class BayesianCompression(GatedMethod):
+    """Bayesian compression with group sparsity (BC-GNJ, BC-GHS).
+
+    Attributes:
+        prior: of the factors: "jeffreys" (BC-GNJ) or "horseshoe" (BC-GHS).
+        threshold: a unit stays while the log alpha of its factor is below ("jeffreys"), or while
+            the log mode of its factor is above ("horseshoe"); one number, or by place name (other
+            places then have the default). None: -3.
+        tau0: of the horseshoe's prior on a layer's factor; small = sparse.
+        log_var: log variances to begin with, of factors and weights.
+
+    Cost: `budget`, each step about ? times a plain one.
+    """
+
+    prior: str = "jeffreys"
+    threshold: float | Mapping[str, float] | None = None
+    tau0: float = 1e-5
+    log_var: float = -9.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_option(self, "prior", PRIORS)
+        self._number("tau0", "a number in [1e-9, 1e3]", lambda v: 1e-9 <= v <= 1e3)
+        self._number("log_var", "a number in [-30, 5]", lambda v: -30 <= v <= 5)
+        many = isinstance(self.threshold, Mapping)
+        values = self.threshold.values() if many else [self.threshold]
+        if not all(_is_number(v) for v in values) and self.threshold is not None:
+            raise ValueError(
+                "BayesianCompression: `threshold` must be a number, numbers by place, or None;"
+                f" got {self.threshold!r}"
+            )
+
+    def gate(self, place: Place) -> Gate:
+        """See `GatedMethod.gate`."""
+        named = isinstance(self.threshold, Mapping)
+        given = self.threshold.get(place.name) if named else self.threshold
+        at = THRESHOLDS[self.prior] if given is None else given
+        if self.prior == "jeffreys":
+            return NormalGate(place, self.rate, self.log_var, at)
+        return HorseshoeGate(place, self.rate, self.log_var, at, self.tau0)
+
+    def network(self, net: nn.Module, example: Tensor) -> NoisyNetwork:
+        """See `GatedMethod.network`."""
+        gated = NoisyNetwork(net, example, self.gate, self.inputs, self._noise)
+        for name in self.threshold if isinstance(self.threshold, Mapping) else ():
+            if name not in gated.gates:
+                raise ValueError(
+                    f"BayesianCompression: `threshold` names {name!r}; it must be one of"
+                    f" {', '.join(gated.gates)}"
+                )
+        return gated
+
+    def strength(self, images: int) -> float:
+        """1/N: the KL is of the whole set, the loss of one image."""
+        return 1 / images
+
+    def _noise(self, layer: nn.Module) -> GaussianLayer:
+        return GaussianLayer(layer, self.rate, self.log_var)
+
+
+def _is_number(value: object) -> bool:
+    real = isinstance(value, int | float) and not isinstance(value, bool)
+    return real and math.isfinite(value)

@@ -1,0 +1,192 @@
+r"""DropNeuron: group lasso on what enters and on what leaves a neuron.
+
+    loss = cross-entropy + l1 sum |w| + incoming sum_j ||W[j, :]||_2 + outgoing sum_j ||W[:, j]||_2
+
+A neuron whose incoming or whose outgoing weights are all zero is removed. Zeros come from the
+proximal step of a norm, made after each step of the optimizer at its rate:
+
+    w <- w max(0, 1 - rate lambda / ||w||_2)
+
+Source: Pan, Dong, Guo. DropNeuron: Simplifying the Structure of Deep Neural Networks.
+arXiv 1606.07326, 2016.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from prunelab import train
+from prunelab.groups import INPUTS, Group, trace
+from prunelab.groups.group import IN, OUT, SELECT, THROUGH, Slice
+from prunelab.masks import Keep
+from prunelab.methods.base import Method, check_dataset, check_option, example_of
+from prunelab.methods.gated_method import DEAD, GateRun
+from prunelab.methods.weights import check_finite
+from prunelab.scores import layers_of
+
+
+@dataclass(frozen=True)
+class DropNeuron(Method):
+    """Group lasso over neurons, from both sides (DN).
+
+    Attributes:
+        budget: the training.
+        incoming: strength beside the mean cross-entropy, of each neuron's incoming weights.
+        outgoing: the same of its outgoing ones.
+        l1: strength of the plain l1 penalty on all weights of the network's layers.
+        inputs: layers whose inputs can be dropped too, entry by entry (they have outgoing weights
+            only).
+        dead: when no neuron of a layer is left: "stop" with its name, or "keep one".
+
+    Cost: `budget`.
+
+    Source: Pan et al. 2016, the penalties l1 + l2,1 incoming + l2,1 outgoing (papers/vibnet.md
+        section 9).
+    Differs: proximal steps instead of gradients, which never reach zero. A bias belongs to the
+        incoming weights of its neuron, so that a neuron without any gives 0 and not a constant.
+        Behind a batch norm, which would shift that 0, only the outgoing weights decide.
+    """
+
+    budget: train.Budget
+    incoming: float
+    outgoing: float
+    l1: float = 0.0
+    inputs: tuple[str, ...] = ()
+    dead: str = "stop"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.budget, train.Budget):
+            raise TypeError(f"DropNeuron: `budget` must be a Budget, got {self.budget!r}")
+        for field in ("incoming", "outgoing", "l1"):
+            value = getattr(self, field)
+            real = isinstance(value, int | float) and not isinstance(value, bool)
+            if not real or not 0 <= value < float("inf"):
+                raise ValueError(f"DropNeuron: `{field}` must be a number >= 0; got {value!r}")
+        object.__setattr__(self, "inputs", tuple(self.inputs))  # JSON gives a list
+        check_option(self, "dead", DEAD)
+
+    def prune(self, net: nn.Module, data: object, *, seed: int = 0, progress: bool = True) -> Keep:
+        """See `Method.prune`, and `run`: place name -> (size,) bool."""
+        return self.run(net, data, seed=seed, progress=progress).keep
+
+    def run(
+        self, net: nn.Module, data: object, *, seed: int = 0, progress: bool = True,
+        checkpoint: str | os.PathLike | None = None,
+        watch: Callable[[int, Neurons], None] | None = None,
+    ) -> GateRun:  # fmt: skip
+        """Train `net` under the penalties, and leave zeros around what was dropped.
+
+        Arguments as `GatedMethod.run`; `watch` gets the `Neurons`.
+
+        Raises:
+            ValueError: an entry of `inputs` is no layer, or weights are not finite.
+            RuntimeError: no neuron of a layer is left (dead="stop"), or the loss is not finite.
+        """
+        check_dataset(self, data)
+        check_finite(self, net, layers_of(net))
+        neurons = Neurons(net, example_of(data), self)
+        an_epoch, steps = self.budget.steps(len(data.train))
+
+        def after_step(step: int) -> None:
+            neurons.shrink(self.budget.rate(step, steps))
+            if (step + 1) % an_epoch == 0 or step + 1 == steps:
+                self._check(neurons, step + 1)
+                if watch is not None:
+                    watch(step + 1, neurons)
+
+        if watch is not None and not (checkpoint and os.path.exists(checkpoint)):
+            watch(0, neurons)
+        penalty = neurons.absolute if self.l1 else None
+        fit = {"seed": seed, "progress": progress, "checkpoint": checkpoint}
+        history = train.fit(net, data, self.budget, penalty=penalty, after_step=after_step, **fit)
+        return GateRun(neurons.drop(), history)
+
+    def _check(self, neurons: Neurons, step: int) -> None:
+        for name, kept in neurons.kept().items():
+            if self.dead == "stop" and not kept.any():
+                raise RuntimeError(
+                    f"DropNeuron: none of the {len(kept)} units of `{name}` is left after {step}"
+                    " steps; make the penalties weaker, or dead='keep one'"
+                )
+
+
+class Neurons:
+    """The neurons of a network: what enters and what leaves each of them."""
+
+    def __init__(self, net: nn.Module, example: Tensor, method: DropNeuron):
+        groups = trace(net, example)
+        for name in method.inputs:
+            if name not in groups.reads:
+                raise ValueError(
+                    f"DropNeuron: `inputs` names {name!r}; it must be one of"
+                    f" {', '.join(groups.reads)}"
+                )
+        found = [*(groups[name + INPUTS] for name in method.inputs), *groups.values()]
+        self.net, self.method = net, method
+        self.groups: Mapping[str, Group] = {group.name: group for group in found}
+        self._tensors = dict(net.named_parameters())
+
+    def absolute(self) -> Tensor:
+        """The plain l1 penalty."""
+        layers = layers_of(self.net).values()
+        return self.method.l1 * sum(layer.weight.abs().sum() for layer in layers)
+
+    @torch.no_grad()
+    def shrink(self, rate: float) -> None:
+        """The proximal steps at a learning rate."""
+        for group in self.groups.values():
+            for roles, strength in (((OUT,), self.method.incoming),
+                                    ((IN, SELECT), self.method.outgoing)):  # fmt: skip
+                slices = [s for s in group.slices if s.role in roles]
+                if strength and slices:
+                    norm = self._norms(group, roles)
+                    factor = (1 - rate * strength / norm.clamp(min=1e-30)).clamp(min=0)
+                    for s in slices:
+                        self._scale(s, factor)
+
+    @torch.no_grad()
+    def kept(self) -> dict[str, Tensor]:
+        """Place name -> (size,) bool: something enters and something leaves."""
+        out = {}
+        for name, group in self.groups.items():
+            kept = self._norms(group, (IN, SELECT)) > 0
+            roles = {s.role for s in group.slices}
+            if OUT in roles and THROUGH not in roles:
+                kept &= self._norms(group, (OUT,)) > 0
+            out[name] = kept
+        return out
+
+    @torch.no_grad()
+    def drop(self) -> Keep:
+        """Zeros in all that leaves a dropped neuron; at least one neuron of each layer stays."""
+        keep = {}
+        for name, kept in self.kept().items():
+            if not kept.any():
+                kept[self._norms(self.groups[name], (OUT, SELECT)).argmax()] = True
+            for s in self.groups[name].slices:
+                if s.role in (IN, SELECT):
+                    self._scale(s, kept.float())
+            keep[name] = kept.cpu()
+        return Keep(keep)
+
+    def _norms(self, group: Group, roles: tuple[str, ...]) -> Tensor:
+        """(size,) l2 norm of what each neuron has in slices of these roles."""
+        found = [self._of(s, group.size) for s in group.slices if s.role in roles]
+        return sum(part.square().sum(1) for part in found).sqrt()
+
+    def _of(self, s: Slice, size: int) -> Tensor:
+        """(size, what each neuron has there)."""
+        part = self._tensors[s.tensor].narrow(s.axis, s.offset, s.repeat * size)
+        return part.movedim(s.axis, 0).reshape(size, -1)
+
+    def _scale(self, s: Slice, factor: Tensor) -> None:
+        tensor = self._tensors[s.tensor]
+        shape = [1] * tensor.ndim
+        shape[s.axis] = -1
+        part = tensor.narrow(s.axis, s.offset, s.repeat * len(factor))
+        part.mul_(factor.repeat_interleave(s.repeat).view(shape))

@@ -1,0 +1,188 @@
+r"""L0 regularisation with hard concrete gates: every unit pays for the weights that hang on it.
+
+    s = sigmoid((log u - log(1 - u) + log a) / b),    u ~ U(0, 1)                          (10)
+    z = min(1, max(0, s (zeta - gam) + gam))
+    P(z != 0) = sigmoid(log a - b log(-gam / zeta))
+    loss = cross-entropy + 1/N sum_g lam_g |g| P(z_g != 0)       the expected L0 norm, N images
+    in evaluation z = min(1, max(0, sigmoid(log a) (zeta - gam) + gam)),  kept where it is > 0
+
+Stretched beyond [0, 1] and cut back, the noise is 0 or 1 with a probability of its own and smooth
+between, so the number of units left has a gradient.
+
+Source: Louizos, Welling, Kingma. Learning Sparse Neural Networks through L0 Regularization. ICLR
+2018.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from prunelab.methods.gated_method import GatedMethod
+from prunelab.methods.gates import Gate, Gated
+from prunelab.methods.places import Place
+
+EPSILON = 1e-6  # u stays that far from 0 and 1
+BOUND = math.log(100)  # of |log a|
+
+
+class HardConcreteGate(Gate):
+    """z ~ hard concrete, one log a a unit.
+
+    Args:
+        place: where it stands.
+        rate: see `Gate`.
+        lam: price of one weight.
+        temperature: b; the smaller, the nearer to zeros and ones.
+        limits: (gam, zeta), below 0 and above 1.
+        start: sigmoid(log a) to begin with.
+
+    Source: the authors' `l0_layers.py`: log a starts with a standard deviation of 0.01, and is
+        clamped to +-log 100 after each step.
+    """
+
+    def __init__(
+        self, place: Place, rate: float = 1.0, *, lam: float = 1.0, temperature: float = 2 / 3,
+        limits: tuple[float, float] = (-0.1, 1.1), start: float = 0.5,
+    ):  # fmt: skip
+        log_a = math.log(start / (1 - start)) + 0.01 * torch.randn(place.size)
+        super().__init__(place, rate, log_a=log_a)
+        self.lam, self.temperature, (self.low, self.high) = lam, temperature, limits
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See `Gate.forward`."""
+        if self.training:  # before the loss sees them again: as good as after the step
+            with torch.no_grad():
+                self.log_a.clamp_(-BOUND / self.rate, BOUND / self.rate)
+        return super().forward(x)
+
+    def sample(self, n: int) -> Tensor:
+        """(n, size) in [0, 1]."""
+        u = torch.rand(n, self.place.size, device=self.log_a.device)
+        return self._stretched((torch.logit(u, EPSILON) + self.value("log_a")) / self.temperature)
+
+    def mean(self) -> Tensor:
+        """(size,) the test gate: z of the median u, at temperature 1; not E z."""
+        return self._stretched(self.value("log_a"))
+
+    def kept(self) -> Tensor:
+        """(size,) bool: the test gate is not 0."""
+        return self.mean() > 0
+
+    def alive(self) -> Tensor:
+        """(size,) P(z != 0)."""
+        shift = self.temperature * math.log(-self.low / self.high)
+        return torch.sigmoid(self.value("log_a") - shift)
+
+    def penalty(self) -> Tensor:
+        """Price of the weights expected to be left."""
+        return self.lam * self.place.weights * self.alive().sum()
+
+    def _stretched(self, logit: Tensor) -> Tensor:
+        return (torch.sigmoid(logit) * (self.high - self.low) + self.low).clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class HardConcrete(GatedMethod):
+    """L0 regularisation of units.
+
+    Attributes:
+        lam: price of one weight, before division by the number of images; one number ("L0"), or by
+            place name ("L0-sep"; then it names every gated place).
+        temperature: b.
+        limits: (gam, zeta).
+        start: sigmoid(log a) to begin with; one number, or by place name as `lam` (the authors: 0.8
+            for the pixels of a linear network, 0.5 elsewhere).
+
+    Cost: `budget`, each step about 1.1 times a plain one of LeNet-5, 2 times of LeNet-300-100.
+
+    Source: Louizos et al. 2018 (papers/vibnet.md section 9); numbers as in the authors' code.
+    Differs: one draw per image and unit; the authors' code draws once per batch unless told so
+        (`local_rep`). No running mean of the parameters (theirs: 0.999): the last ones count. No
+        L2 term weighted with P(z != 0): the budget's weight decay acts on all parameters, also on
+        log a: set it to 0. |g| of a unit is its own weights and bias; for a unit of a linear layer
+        the authors count the weights that read it (100 for a unit of LeNet-300-100's `fc1`, not
+        785). A `lam` by place makes up for it.
+    """
+
+    lam: float | Mapping[str, float]
+    temperature: float = 2 / 3
+    limits: tuple[float, float] = (-0.1, 1.1)
+    start: float | Mapping[str, float] = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_values(self, "lam", "a number >= 0", lambda v: 0 <= v < math.inf)
+        check_values(self, "start", "a number in [0.01, 0.99]", lambda v: 0.01 <= v <= 0.99)
+        self._number("temperature", "a number in [0.01, 10]", lambda v: 0.01 <= v <= 10)
+        pair = isinstance(self.limits, list | tuple) and len(self.limits) == 2
+        real = pair and all(map(_is_number, self.limits))
+        if not real or not self.limits[0] < 0 or not self.limits[1] > 1:
+            raise ValueError(
+                "HardConcrete: `limits` must be two numbers, one < 0 and one > 1;"
+                f" got {self.limits!r}"
+            )
+        object.__setattr__(self, "limits", tuple(self.limits))  # JSON gives a list
+
+    def gate(self, place: Place) -> HardConcreteGate:
+        """See `GatedMethod.gate`. ValueError if `lam` or `start` does not name the place."""
+        own = {field: value_at(self, field, place) for field in ("lam", "start")}
+        shape = {"temperature": self.temperature, "limits": self.limits}
+        return HardConcreteGate(place, self.rate, **own, **shape)
+
+    def strength(self, images: int) -> float:
+        """See `GatedMethod.strength`."""
+        return 1 / images
+
+    def network(self, net: nn.Module, example: Tensor) -> Gated:
+        """See `GatedMethod.network`. ValueError if `lam` or `start` names what has no gate."""
+        gated = super().network(net, example)
+        check_places(self, "lam", gated)
+        check_places(self, "start", gated)
+        return gated
+
+
+def check_values(
+    method: GatedMethod, field: str, allowed: str, test: Callable[[float], bool]
+) -> None:
+    """ValueError unless a field is such a number, or maps names to such numbers."""
+    value = getattr(method, field)
+    values = list(value.values()) if isinstance(value, Mapping) else [value]
+    if not all(_is_number(v) and test(v) for v in values):
+        raise ValueError(
+            f"{type(method).__name__}: `{field}` must be {allowed}, or such numbers by place name;"
+            f" got {value!r}"
+        )
+
+
+def value_at(method: GatedMethod, field: str, place: Place, default: float | None = None) -> float:
+    """A field's value at a place; ValueError if it maps names, not this one, and has no default."""
+    value = getattr(method, field)
+    if not isinstance(value, Mapping):
+        return value
+    if default is None and place.name not in value:
+        raise ValueError(
+            f"{type(method).__name__}: `{field}` must name every gated place, or be one number;"
+            f" `{place.name}` is missing in {dict(value)!r}"
+        )
+    return value.get(place.name, default)
+
+
+def check_places(method: GatedMethod, field: str, gated: Gated) -> None:
+    """ValueError if a field maps a name that has no gate."""
+    value = getattr(method, field)
+    for name in value if isinstance(value, Mapping) else ():
+        if name not in gated.gates:
+            raise ValueError(
+                f"{type(method).__name__}: `{field}` names {name!r}, which has no gate; it must be"
+                f" one of {', '.join(gated.gates)}"
+            )
+
+
+def _is_number(value: object) -> bool:
+    real = isinstance(value, int | float) and not isinstance(value, bool)
+    return real and math.isfinite(value)

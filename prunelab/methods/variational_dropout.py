@@ -1,0 +1,250 @@
+r"""Sparse variational dropout: weights that are all noise are not needed.
+
+    w ~ N(theta, sigma^2),    p(w) ~ 1/|w|,    log alpha = log sigma^2 - log theta^2       (1)
+    loss = cross-entropy + (1/N) sum_w KL(log alpha_w)                         N images      (2)
+    weight w is pruned if log alpha_w > 3                                                    (3)
+
+Units are looked at only afterwards. A unit goes when nothing reads it: all its outgoing weights
+are pruned or lead to units that went. It goes too when it reads nothing: it then gives a constant,
+which moves into the biases of those who read it. Neither changes what the network computes.
+
+Source: Molchanov, Ashukha, Vetrov. Variational Dropout Sparsifies Deep Neural Networks. ICML 2017.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, fx, nn
+from torch.func import functional_call
+
+from prunelab.groups import Group
+from prunelab.groups.group import IN, OUT, SELECT, THROUGH
+from prunelab.masks import Keep
+from prunelab.methods.gated_method import GatedMethod
+from prunelab.methods.gates import Gate, Place
+from prunelab.methods.noisy_weights import NoisyLayer, NoisyNetwork, log_uniform_kl
+from prunelab.train.evaluation import restore
+
+CLIP = 8.0  # of log alpha: beyond, the KL has no slope
+EPSILON = 1e-16  # beside theta^2: far below the sigma^2 of a weight that is pruned
+READ = (IN, SELECT)
+
+
+class SparseLayer(NoisyLayer):
+    """A layer whose noisiest weights are pruned; its biases have no noise.
+
+    Args:
+        layer: whose place it takes.
+        rate: see `NoisyLayer`.
+        log_var: log sigma^2 to begin with.
+        threshold: weights with a larger log alpha are pruned.
+    """
+
+    def __init__(self, layer: nn.Module, rate: float, log_var: float, threshold: float):
+        super().__init__(layer, rate, ("weight",), log_var)
+        self.threshold = threshold
+
+    def log_alpha(self) -> Tensor:
+        """Log sigma^2 - log theta^2 of each weight, within -8 and 8."""
+        ratio = self.log_var("weight") - (self.layer.weight.square() + EPSILON).log()
+        return ratio.clamp(-CLIP, CLIP)
+
+    def kept(self) -> Tensor:
+        """Bool, in the weight's shape."""
+        return self.log_alpha() <= self.threshold
+
+    def mean(self, x: Tensor) -> Tensor:
+        """The layer without its pruned weights."""
+        return functional_call(self.layer, {"weight": self.layer.weight * self.kept()}, x)
+
+    def penalty(self) -> Tensor:
+        """KL of the weights."""
+        return log_uniform_kl(self.log_alpha()).sum()
+
+    def takes_constants(self) -> bool:
+        """Whether a constant input is no more than a shift of the bias.
+
+        Not so where zeros stand around the input, as the sum then differs at the border.
+        """
+        padding = getattr(self.layer, "padding", 0)
+        none = padding in (0, "valid") or (isinstance(padding, tuple) and not any(padding))
+        zeros = getattr(self.layer, "padding_mode", "zeros") == "zeros"
+        return self.layer.bias is not None and (none or not zeros)
+
+
+class Unit(Gate):
+    """No gate: it marks a place whose units the layers around it decide about."""
+
+    def __init__(self, place: Place):
+        super().__init__(place, 1.0)
+        self.register_buffer("open", torch.ones(place.size), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x` itself."""
+        return x
+
+    def sample(self, n: int) -> Tensor:
+        """(n, size) ones."""
+        return self.open.expand(n, -1)
+
+    def mean(self) -> Tensor:
+        """(size,) ones."""
+        return self.open
+
+    def kept(self) -> Tensor:
+        """(size,) all; see `SparseNetwork.kept`."""
+        return self.open.bool()
+
+    def penalty(self) -> Tensor:
+        """0."""
+        return self.open.new_zeros(())
+
+
+class SparseNetwork(NoisyNetwork):
+    """A network whose layers are all `SparseLayer`s; arguments and errors as `NoisyNetwork`."""
+
+    def __init__(
+        self, net: nn.Module, example: Tensor, make: Callable[[Place], Gate],
+        inputs: tuple[str, ...], noise: Callable[[nn.Module], SparseLayer],
+    ):  # fmt: skip
+        super().__init__(net, example, make, inputs, noise)
+        calls = Counter(node.target for node in self.graph.graph.nodes)
+        self._take = {
+            name for name, layer in self.noisy.items()
+            if calls[name] == 1 and layer.takes_constants()
+        }  # fmt: skip
+        self._image = example[:1]
+
+    def kept(self) -> dict[str, Tensor]:
+        """Place name -> (size,) bool: the units that are read and are no constants."""
+        return self._decide()[0]
+
+    @torch.no_grad()
+    def fold(self, net: nn.Module, keep: Keep) -> None:
+        """Leave zeros in the pruned weights, and constants of units in the biases behind them."""
+        constant, inputs = self._decide()[1], self._inputs()
+        for name, noisy in self.noisy.items():
+            layer, weight = noisy.layer, noisy.layer.weight
+            weight.mul_(noisy.kept())
+            reads = torch.zeros_like(weight, dtype=torch.bool)
+            for place, units in constant.items():
+                _fill({f"{name}.weight": reads}, self._flow.groups[place], READ, units, True)
+            if reads.any():
+                only = {"weight": weight * reads, "bias": torch.zeros_like(layer.bias)}
+                shift = functional_call(layer, only, inputs[name])
+                outputs = -1 if isinstance(layer, nn.Linear) else 1
+                layer.bias += shift.movedim(outputs, 0).flatten(1)[:, 0]  # the same at all places
+                weight.masked_fill_(reads, 0)
+        super().fold(net, keep)
+
+    @torch.no_grad()
+    def _decide(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Place name -> (size,) bool: the units that stay; those that are constants."""
+        weights = {f"{name}.weight": layer.kept() for name, layer in self.noisy.items()}
+        groups = {name: self._flow.groups[name] for name in self.gates}
+        kept, constant = {}, {}
+        for name, group in groups.items():
+            constant[name] = ~_any(weights, group, (OUT,)) & self._can_move(group)
+            _fill(weights, group, READ, constant[name], False)
+        for name, group in reversed(groups.items()):
+            kept[name] = _any(weights, group, READ) & ~constant[name]
+            _fill(weights, group, (OUT,), ~kept[name], False)
+        return {name: kept[name] for name in groups}, constant
+
+    def _can_move(self, group: Group) -> bool:
+        """Whether a constant of the group arrives as one, and its readers can take it."""
+        readers = {s.layer for s in group.slices if s.role in READ}
+        changed = any(s.role == THROUGH and s.layer in self.noisy for s in group.slices)
+        return readers <= self._take and not changed
+
+    def _inputs(self) -> dict[str, Tensor]:
+        """Layer name -> what it reads of one image, in evaluation."""
+        flags = {module: module.training for module in self.modules()}
+        runner = _Reading(self.graph.eval())
+        try:
+            runner.run(self._image)
+        finally:
+            restore(flags)
+        return runner.seen
+
+
+class _Reading(fx.Interpreter):
+    """Runs a graph and notes what its modules read."""
+
+    def __init__(self, graph: fx.GraphModule):
+        super().__init__(graph)
+        self.seen: dict[str, Tensor] = {}
+
+    def call_module(self, target: str, args: tuple, kwargs: dict) -> object:
+        self.seen[target] = args[0] if args else None
+        return super().call_module(target, args, kwargs)
+
+
+def _parts(tensors: Mapping[str, Tensor], group: Group, roles: tuple[str, ...]) -> Iterator[Tensor]:
+    """Of each weight in `tensors` the part of the group: (size, repeat, ...) views."""
+    for s in group.slices:
+        if s.role in roles and s.tensor in tensors:
+            lines = tensors[s.tensor].movedim(s.axis, 0)
+            part = lines.narrow(0, s.offset, s.repeat * group.size)
+            yield part.unflatten(0, (group.size, s.repeat))
+
+
+def _any(weights: Mapping[str, Tensor], group: Group, roles: tuple[str, ...]) -> Tensor:
+    """(size,) bool: units with a kept weight; all of them if a layer's weights are not known."""
+    parts = [part.flatten(1).any(1) for part in _parts(weights, group, roles)]
+    layers = {s.layer for s in group.slices if s.role in roles}
+    known = bool(layers) and all(f"{layer}.weight" in weights for layer in layers)
+    return torch.stack(parts).any(0) if known else torch.ones(group.size, dtype=torch.bool)
+
+
+def _fill(
+    weights: Mapping[str, Tensor], group: Group, roles: tuple[str, ...], units: Tensor, value: bool
+) -> None:
+    """Write `value` to all weights of some units."""
+    for part in _parts(weights, group, roles):
+        part[units] = value
+
+
+@dataclass(frozen=True)
+class VariationalDropout(GatedMethod):
+    """Sparse variational dropout (VD).
+
+    Attributes:
+        threshold: weights with a larger log alpha are pruned.
+        log_var: log sigma^2 to begin with.
+
+    Cost: `budget`, each step about ? times a plain one.
+
+    Source: Molchanov et al. 2017, sections 3 and 4; start, limits of log alpha and threshold as in
+        the authors' code (papers/vibnet.md section 9). Its KL grows linearly at first: `ramp`.
+    Differs: the noise has variance sigma^2 also where log alpha is beyond its limits. Units are
+        not in the paper; VIBNet counts them. A unit that reads nothing stays, as long as it is
+        read, where its constant fits no bias: in front of zero padding or of a layer without bias.
+    """
+
+    threshold: float = 3.0
+    log_var: float = -10.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._number("threshold", "a number in [-8, 8)", lambda v: -CLIP <= v < CLIP)
+        self._number("log_var", "a number in [-30, 5]", lambda v: -30 <= v <= 5)
+
+    def gate(self, place: Place) -> Unit:
+        """See `GatedMethod.gate`."""
+        return Unit(place)
+
+    def network(self, net: nn.Module, example: Tensor) -> SparseNetwork:
+        """See `GatedMethod.network`."""
+        return SparseNetwork(net, example, self.gate, self.inputs, self._noise)
+
+    def strength(self, images: int) -> float:
+        """1/N: the KL is of the whole set, the loss of one image."""
+        return 1 / images
+
+    def _noise(self, layer: nn.Module) -> SparseLayer:
+        return SparseLayer(layer, self.rate, self.log_var, self.threshold)

@@ -1,0 +1,228 @@
+"""Units that noise removes: how they part, how many are left, and at what error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from prunelab.plots.frame import GREY, MARKERS, STYLE, colours_of, done, legend, not_measured
+from prunelab.plots.marks import STAR, one_seed, palette, runs, stars
+from prunelab.plots.names import INK, Name, label
+from prunelab.plots.weights import log_axis, plain
+
+COLUMNS, OVERLAP = 4, 1.5  # panels in a row; height of a histogram, distances of two
+LOG_BELOW = 25.0  # percent: with fewer units left, small shares need a log axis
+KEPT, REMOVED = "#08519c", "#a63603"  # of words, dark ends of the two ramps
+MARKS = MARKERS.replace("*", "")  # a star is a paper's
+SIZES = {"weights_pct": "weights left", "activations_pct": "activations left"}
+
+
+def log_ratios(points: pd.DataFrame, edges: Sequence[float], title: str = "") -> Figure:
+    """How the noise of the units spreads while a network trains, and splits in two.
+
+    One panel a place, one histogram a moment, from the top down and from light to dark. Each is as
+    high as its largest bin: all hold the same units.
+
+    Args:
+        points: of one run: columns place, counts (units between the edges, a list), and epoch or
+            step, the moment.
+        edges: of the bins, of log(sigma^2 / mu^2), rising, with the threshold 0 among them. Units
+            beyond them are counted in the first and the last bin.
+        title: says which network.
+
+    Raises:
+        ValueError: 0 is no edge, or the counts do not fit the edges.
+    """
+    if points.empty:
+        return not_measured(title)
+    edges = np.asarray(edges, float)
+    _check_bins(points, edges)
+    unit = "epoch" if "epoch" in points else "step"
+    places, moments = list(dict.fromkeys(points.place)), sorted(points[unit].unique())
+    columns = min(len(places), COLUMNS)
+    rows = -(-len(places) // columns)
+    with mpl.style.context([STYLE, {"axes.grid.axis": "x"}]):
+        fig, axes = plt.subplots(
+            rows, columns, figsize=(8.4, 0.7 + rows * (0.9 + 0.3 * len(moments))), sharex=True,
+            sharey=True, squeeze=False,
+        )  # fmt: skip
+        for ax, place in zip(axes.flat, places):
+            part = points[points.place == place].set_index(unit).counts
+            for row, moment in enumerate(moments):
+                if moment in part:
+                    _ridge(ax, np.asarray(part[moment], float), edges, row, len(moments))
+            _sides(ax, place)
+        ax.set(xlim=edges[[0, -1]], ylim=(len(moments) - 0.7, -OVERLAP - 0.55))
+        ax.set_yticks(range(len(moments)), [plain(moment) for moment in moments])
+        for ax in axes[:, 0]:
+            ax.set_ylabel(f"{unit} of training")
+        for ax in axes.flat[len(places) :]:
+            ax.set_visible(False)
+        for ax in axes.flat[max(0, len(places) - columns) : len(places)]:
+            ax.tick_params(labelbottom=True)
+        ends = any(counts[0] or counts[-1] for counts in points.counts)
+        beyond = "; the outermost bins also hold all beyond them" if ends else ""
+        fig.supxlabel(f"log (σ² / μ²) of the units{beyond}", size=11)
+        fig.suptitle(title, x=0.01, ha="left", weight="bold", size=12)
+        return done(fig)
+
+
+def widths(
+    points: pd.DataFrame,
+    title: str = "",
+    printed: pd.DataFrame | None = None,
+    curve: pd.DataFrame | None = None,
+) -> Figure:
+    """Units left of each place while a network trains, in percent of all units of the place.
+
+    Args:
+        points: columns place, epoch, units, size (all units of the place), and maybe seed: then a
+            thin line each, and a thick one through their means.
+        title: says which network.
+        printed: columns place, units: the authors' last widths, a hollow star each at our end.
+        curve: columns epoch, left (fraction): the authors' curve of all units together; ours is
+            drawn beside it.
+    """
+    if points.empty:
+        return not_measured(title)
+    with mpl.style.context(STYLE):
+        fig, ax = plt.subplots(figsize=(8.4, 4.4))
+        for (place, colour), marker in zip(colours_of(points.place).items(), MARKERS * 9):
+            _course(ax, points[points.place == place], place, color=colour, marker=marker)
+        if curve is not None and not curve.empty:
+            keys = [key for key in ("seed", "epoch") if key in points]
+            _course(ax, points.groupby(keys)[["units", "size"]].sum().reset_index(), "all",
+                    color=INK)  # fmt: skip
+            ax.plot(curve.epoch, 100 * curve.left, "--", color=INK, label="all, printed curve")
+        if printed is not None:
+            _last_widths(ax, points, printed)
+        shares = np.concatenate([np.asarray(line.get_ydata(), float) for line in ax.lines])
+        if np.nanmin(shares) < LOG_BELOW:
+            log_axis(ax, "y", shares, "%")
+            ax.set(ylabel="units left")
+        else:
+            ax.set(ylim=(0, 105), ylabel="units left (%)")
+        ax.set(xlabel="epochs of training", xlim=(0, None), title=title)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        legend(ax, "units of")
+        return done(fig)
+
+
+def size_frontier(
+    points: pd.DataFrame,
+    printed: pd.DataFrame | None = None,
+    x: str = "weights_pct",
+    title: str = "",
+) -> Figure:
+    """Test error against what is left of the network: a dot a run.
+
+    A method with several settings is a line through their means; any other is one named mark.
+
+    Args:
+        points: columns method, setting, seed, error (fraction), and weights_pct or activations_pct
+            (percent of the whole network).
+        printed: columns method, error, and the same: a hollow star each, where `x` is known.
+        x: "weights_pct" or "activations_pct".
+        title: says which network.
+
+    Raises:
+        ValueError: an unknown `x`.
+    """
+    if x not in SIZES:
+        raise ValueError(f"size_frontier: `x` must be one of {', '.join(SIZES)}, got {x!r}")
+    printed = pd.DataFrame() if printed is None or printed.empty else printed.dropna(subset=[x])
+    if points.empty and printed.empty:
+        return not_measured(title)
+    with mpl.style.context(STYLE):
+        fig, ax = plt.subplots(figsize=(8.4, 4.8))
+        methods = [] if points.empty else list(dict.fromkeys(points.method))
+        names = []
+        if methods:
+            one_seed(ax)
+        for method, marker, colour in zip(methods, MARKS * 9, palette(len(methods))):
+            part = points[points.method == method]
+            alone = len(set(part.setting)) == 1
+            mean = runs(ax, part, x, "_" if alone else method, marker, colour)
+            if alone:
+                names.append(Name(method, mean[x].iloc[0], 100 * mean.error.iloc[0],
+                                  _dark(colour), "bold"))  # fmt: skip
+        if names:
+            ax.plot([], [], "D", color=GREY, ms=7, mec="white", label="mean of the seeds")
+        names += stars(ax, printed, x)
+        log_axis(ax, "x", pd.concat([points, printed])[x], "%")
+        ax.set(xlabel=f"{SIZES[x]} (% of the whole network)", ylabel="test error (%)", title=title)
+        ax.margins(y=0.12)
+        legend(ax, "")
+        label(fig, ax, names)
+        return done(fig)
+
+
+def _check_bins(points: pd.DataFrame, edges: np.ndarray) -> None:
+    if 0 not in edges:
+        raise ValueError(f"log_ratios: 0, the threshold, must be one of `edges`, got {edges}")
+    for count in {len(counts) for counts in points.counts} - {len(edges) - 1}:
+        raise ValueError(
+            f"log_ratios: `counts` must have {len(edges) - 1} entries, one between two `edges`,"
+            f" got {count}"
+        )
+
+
+def _ridge(ax: Axes, counts: np.ndarray, edges: np.ndarray, row: int, rows: int) -> None:
+    """One histogram on its line, in two colours that are darker the later it is."""
+    top = row - OVERLAP * counts / max(counts.max(), 1)
+    shade = 0.3 + 0.6 * row / max(rows - 1, 1)
+    for cmap, side in (("Blues", edges[:-1] < 0), ("Oranges", edges[:-1] >= 0)):
+        values, ends = top[side], np.append(edges[:-1][side], edges[1:][side][-1:])
+        if len(values):
+            ax.stairs(values, ends, baseline=row, fill=True, color=mpl.colormaps[cmap](shade),
+                      zorder=2 + row)  # fmt: skip
+    ax.stairs(top, edges, baseline=row, color="white", lw=0.7, zorder=2 + row)
+
+
+def _dark(colour: str) -> str:
+    """A colour that letters can have."""
+    return to_hex(0.75 * np.array(to_rgb(colour)))
+
+
+def _sides(ax: Axes, place: str) -> None:
+    """The threshold, and what it means, in words above the first histogram."""
+    ax.axvline(0, color=INK, lw=1.2, ls="--", zorder=30)
+    for text, align, gap, colour in (
+        ("kept ", "right", -3, KEPT), ("removed", "left", 3, REMOVED),
+    ):  # fmt: skip
+        ax.annotate(text, (0, 1), (gap, -2), xycoords=("data", "axes fraction"), va="top",
+                    textcoords="offset points", ha=align, size=9, color=colour)  # fmt: skip
+    ax.set_title(place, size=11)
+
+
+def _course(ax: Axes, part: pd.DataFrame, name: str, **look: object) -> None:
+    """Share of the units left over epochs: the mean of the seeds, and thinly each of several."""
+    size, seeds = part["size"].iloc[0], [part]
+    if "seed" in part and len(set(part.seed)) > 1:
+        seeds = [one for _, one in part.groupby("seed")]
+        for one in seeds:
+            ax.plot(one.epoch, 100 * one.units / size, color=look["color"], lw=0.8, alpha=0.55)
+    mean = 100 * part.groupby("epoch").units.mean() / size
+    last = {one.units[one.epoch == one.epoch.max()].iloc[0] for one in seeds}
+    span = "–".join(plain(n) for n in sorted({min(last), max(last)}))
+    ax.plot(mean.index, mean, label=f"{name}: {plain(size)} → {span}",
+            markevery=max(1, len(mean) // 8), **look)  # fmt: skip
+
+
+def _last_widths(ax: Axes, points: pd.DataFrame, printed: pd.DataFrame) -> None:
+    """The authors' units left, at the end of our curves."""
+    size, colours = points.groupby("place")["size"].first(), colours_of(points.place)
+    shown = printed[printed.place.isin(size.index)]
+    for row in shown.itertuples():
+        ax.plot(points.epoch.max(), 100 * row.units / size[row.place], label="_", zorder=4, ms=13,
+                clip_on=False, **STAR | {"mec": colours[row.place]})  # fmt: skip
+    if not shown.empty:
+        ax.plot([], [], ms=12, label="printed, last widths", **STAR)

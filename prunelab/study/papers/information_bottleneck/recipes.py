@@ -1,0 +1,87 @@
+"""VIBNet: the recipes behind its tables and figures.
+
+Dai, Zhu, Guo, Wipf. Compressing Neural Networks using the Variational Information Bottleneck.
+ICML 2018.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from prunelab.methods import InformationBottleneck
+from prunelab.methods.base import Method
+from prunelab.study.recipes import Recipe, check_preset
+from prunelab.study.units import CutUnits
+from prunelab.train import Budget
+
+STEM = "information_bottleneck"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a preset runs on one network.
+
+    Attributes:
+        model: the network.
+        data: its images.
+        bottleneck: the headline, VIBNet.
+        frontier: other strengths of it.
+        others: label -> method, the rows it is compared with.
+        reference: training of the network that the methods start from; None = its first weights.
+    """
+
+    model: str
+    data: str
+    bottleneck: InformationBottleneck
+    frontier: tuple[float, ...] = ()
+    others: Mapping[str, Method] = field(default_factory=dict)
+    reference: Budget | None = None
+
+
+def _adam(epochs: float, batch: int, lr: float = 1e-3, flat: float = 0.5) -> Budget:
+    return Budget(epochs=epochs, lr=lr, batch=batch, optimizer="adam", weight_decay=0.0,
+                  schedule="linear", milestones=(flat,))  # fmt: skip
+
+
+def _digits(epochs: float) -> tuple[Setting, ...]:
+    budget = _adam(epochs, 64)
+    method = InformationBottleneck(3e-3, budget=budget, inputs=("fc1",), rate=20.0,
+                                   ramp=0.3)  # fmt: skip
+    return (Setting("lenet-300-100", "digits", method, (1e-3, 1e-2)),)
+
+
+SETTINGS: dict[str, tuple[Setting, ...]] = {
+    "smoke": _digits(2),
+    "quick": _digits(30),
+}
+
+
+def recipes(preset: str, seeds: Iterable[int]) -> dict[str, list[Recipe]]:
+    """All recipes of a preset, by what they are for.
+
+    `standard` is `paper` on MNIST.
+
+    Raises:
+        ValueError: an unknown preset.
+    """
+    settings, seeds = SETTINGS[check_preset(preset)], list(seeds)
+    name = "paper" if preset == "standard" else preset
+    out: dict[str, list[Recipe]] = {"bottleneck": [], "frontier": [], "others": []}
+    for setting in settings:
+        for part, label, method in _methods(setting):
+            out[part] += [
+                Recipe(STEM, name, label, CutUnits(method), setting.model, setting.data,
+                       setting.reference, seed)
+                for seed in seeds
+            ]  # fmt: skip
+    return out
+
+
+def _methods(setting: Setting) -> Iterable[tuple[str, str, Method]]:
+    """Part, label and method of everything that is run on one network."""
+    yield "bottleneck", "VIBNet", setting.bottleneck
+    for kl in setting.frontier:
+        yield "frontier", f"VIBNet, kl {kl:g}", replace(setting.bottleneck, kl=kl)
+    for label, method in setting.others.items():
+        yield "others", label, method

@@ -1,0 +1,198 @@
+"""One network under growing strengths: a slider over recorded runs, and what each leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import ipywidgets as w
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from prunelab import plots
+from prunelab.masks import unpacked
+from prunelab.widgets.frame import NATURAL, Pictured, png, shown
+
+KEYS = (
+    "kl", "seed", "widths", "whole", "weights_pct", "activations_pct", "macs", "error",
+    "best_error", "pixels",
+)  # fmt: skip
+COLUMNS = {  # of the table: head, and how a value is written
+    "weights_pct": ("weights left", lambda v: f"{v:.2f}%"),
+    "activations_pct": ("activations left", lambda v: f"{v:.2f}%"),
+    "macs": ("MACs", lambda v: f"{v:,.0f}"),
+    "error": ("error, last", lambda v: f"{100 * v:.2f}%"),
+    "best_error": ("error, best", lambda v: f"{100 * v:.2f}%"),
+}
+
+
+def strength_player(
+    runs: Sequence[Mapping],
+    title: str = "",
+    *,
+    kl: float | None = None,
+    printed: Mapping | None = None,
+    mean_image: np.ndarray | None = None,
+) -> Pictured:
+    """Drag through the strengths that one network was trained with.
+
+    Args:
+        runs: dicts, in any order, with
+            kl: the strength, >= 0;
+            seed: of the run;
+            widths: place -> units left;
+            whole: place -> units before, the same in all runs, in order from the input;
+            weights_pct, activations_pct: what is left, in percent of the whole network;
+            macs: multiply-accumulates of one image;
+            error, best_error: test errors (fractions), the last and the best;
+            pixels: (H, W) bool mask of the inputs left, what `masks.packed` made of it, or None.
+        title: says which network.
+        kl: the strength shown first; None = the middle one.
+        printed: the authors' values, any of widths, weights_pct, activations_pct, macs, error and
+            best_error, as in a run.
+        mean_image: (H, W), drawn faintly below the pixels.
+
+    Returns:
+        A box whose `slider`, `seed` (on show if there are several), `text` and `picture` are its
+        parts.
+
+    Raises:
+        ValueError: there are no runs, one lacks a key or does not fit the others, `kl` is none of
+            theirs, or `printed` has other keys.
+    """
+    found, printed = _found(runs), _printed(printed)
+    start = _start(found, kl)
+    slider = w.SelectionSlider(
+        options=[(f"{value:g}", value) for value in sorted({value for value, _ in found})],
+        value=start[0], description="kl", layout={"width": "420px", "max_width": "100%"},
+    )  # fmt: skip
+    seeds = sorted({seed for _, seed in found})
+    seed = w.Dropdown(options=seeds, value=start[1], description="seed", layout={"width": "160px"})
+    text, picture = w.HTML(), w.Image(format="png", layout=NATURAL)
+
+    def draw(*_: object) -> None:
+        key = (slider.value, seed.value)
+        if key in found:
+            fig = _figure(found[key], title, printed, mean_image)
+            text.value, picture.value = _table(found[key], printed), png(fig)
+        else:
+            text.value = _not_run(found, *key)
+            picture.value = png(plots.not_measured(_name(*key)))
+
+    for control in (slider, seed):
+        control.observe(shown(draw, text), "value")
+    draw()
+    controls = [slider, seed] if len(seeds) > 1 else [slider]
+    box = Pictured([w.HBox(controls), text, picture])
+    box.slider, box.seed, box.text, box.picture = slider, seed, text, picture
+    return box
+
+
+def strength_figure(
+    runs: Sequence[Mapping],
+    title: str = "",
+    *,
+    kl: float | None = None,
+    printed: Mapping | None = None,
+    mean_image: np.ndarray | None = None,
+) -> Figure:
+    """The picture that `strength_player` starts with; arguments and errors are the same."""
+    found = _found(runs)
+    return _figure(found[_start(found, kl)], title, _printed(printed), mean_image)
+
+
+def _found(runs: Sequence[Mapping]) -> dict[tuple[float, int], Mapping]:
+    """(kl, seed) -> run."""
+    if not runs:
+        raise ValueError("strength_player: `runs` is empty; measure some strengths first")
+    found = {}
+    for i, run in enumerate(runs):
+        if lacking := [key for key in KEYS if key not in run]:
+            raise ValueError(f"strength_player: run {i} of `runs` lacks {', '.join(lacking)}")
+        key = (run["kl"], run["seed"])
+        if key in found:
+            raise ValueError(f"strength_player: `runs` has {_name(*key)} twice")
+        _check(run, runs[0]["whole"])
+        found[key] = run
+    return found
+
+
+def _check(run: Mapping, whole: Mapping) -> None:
+    name = _name(run["kl"], run["seed"])
+    if run["whole"] != whole:
+        raise ValueError(
+            f"strength_player: `whole` must be the same in all runs, got {dict(run['whole'])} for"
+            f" {name}, {dict(whole)} for the first"
+        )
+    if run["widths"].keys() != whole.keys():
+        raise ValueError(
+            f"strength_player: `widths` must name the places of `whole`, {', '.join(whole)}, got"
+            f" {', '.join(run['widths']) or 'none'} for {name}"
+        )
+    for place, left in run["widths"].items():
+        if not 0 <= left <= whole[place]:
+            raise ValueError(
+                f"strength_player: `widths` of {place} must lie in 0 to {whole[place]}, got {left}"
+                f" for {name}"
+            )
+    if (mask := _mask(run)) is not None and mask.ndim != 2:
+        raise ValueError(
+            f"strength_player: `pixels` must be (H, W), packed or None, got shape {mask.shape} for"
+            f" {name}"
+        )
+
+
+def _printed(printed: Mapping | None) -> Mapping:
+    known = ("widths", *COLUMNS)
+    for key in (printed or {}).keys() - set(known):
+        raise ValueError(f"strength_player: `printed` can have {', '.join(known)}, got {key!r}")
+    return printed or {}
+
+
+def _start(found: Mapping, kl: float | None) -> tuple[float, int]:
+    """The run shown first: of the strength asked for or the middle one, the first seed."""
+    values = sorted({value for value, _ in found})
+    if kl is None:
+        kl = values[len(values) // 2]
+    if kl not in values:
+        raise ValueError(
+            f"strength_player: `kl` must be one of {', '.join(f'{v:g}' for v in values)}, got"
+            f" {kl!r}"
+        )
+    return min(key for key in found if key[0] == kl)
+
+
+def _mask(run: Mapping) -> np.ndarray | None:
+    kept = run["pixels"]
+    if kept is None:
+        return None
+    return unpacked(kept) if isinstance(kept, Mapping) else np.asarray(kept, bool)
+
+
+def _name(kl: float, seed: int) -> str:
+    return f"kl {kl:g}, seed {seed}"
+
+
+def _figure(run: Mapping, title: str, printed: Mapping, mean_image: np.ndarray | None) -> Figure:
+    left = f"{run['weights_pct']:.2f}% of the weights, test error {100 * run['error']:.2f}%"
+    name = f"{_name(run['kl'], run['seed'])}: {left}"
+    return plots.units_left(
+        run["widths"], run["whole"], f"{title}\n{name}" if title else name,
+        mask=_mask(run), mean_image=mean_image, printed=printed.get("widths"),
+    )  # fmt: skip
+
+
+def _table(run: Mapping, printed: Mapping) -> str:
+    """What the run leaves, above what the authors print."""
+    rows = {_name(run["kl"], run["seed"]): run} | ({"printed": printed} if printed else {})
+    cells = [
+        [name, *(form(row[key]) if key in row else "" for key, (_, form) in COLUMNS.items())]
+        for name, row in rows.items()
+    ]
+    table = pd.DataFrame(cells, columns=["run", *(head for head, _ in COLUMNS.values())])
+    return table.to_html(index=False, border=0, justify="left", col_space=130)
+
+
+def _not_run(found: Mapping, kl: float, seed: int) -> str:
+    there = ", ".join(f"{value:g}" for value, of in sorted(found) if of == seed)
+    return f"{_name(kl, seed)} was not run; with seed {seed} there are kl {there}"
