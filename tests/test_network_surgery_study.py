@@ -18,9 +18,10 @@ from prunelab.masks import packed, unpacked
 from prunelab.methods import Magnitude, NetworkSurgery
 from prunelab.methods.splicing import first_cut
 from prunelab.scores import layers_of
+from prunelab.study import ledger
 from prunelab.study import tables as t
 from prunelab.study.papers import network_surgery as paper
-from prunelab.study.papers.network_surgery.choice import chosen
+from prunelab.study.papers.network_surgery.choice import chosen, compared
 from prunelab.study.papers.network_surgery.recipes import PRINTED, alexnet, gaussian_c
 from prunelab.study.recipes import PRESETS, SEEDS, plain
 from prunelab.study.weights import BINS, CutWeights, Snapshots
@@ -250,3 +251,12 @@ def test_the_rule_takes_the_lowest_validation_error_of_what_is_small_enough_with
     rows[3]["values"]["compression"] = 108
     assert chosen(rows, "lenet-5") == "candidate, a"
     assert chosen(rows, "lenet-300-100") is None
+
+
+@pytest.mark.parametrize("setting", paper.SETTINGS["paper"], ids=lambda s: s.model)
+def test_the_shown_setting_is_the_one_that_the_rule_takes(setting):
+    rows = t.current(ledger.read(ledger.COMMITTED / f"{paper.STEM}.jsonl"), paper.recipes)
+    found = compared(rows, setting.model)
+    assert len(found) == 1 + len(setting.candidates)
+    assert {len(group) for group in found.values()} == {3}
+    assert chosen(rows, setting.model) == "surgery"

@@ -39,13 +39,13 @@ def log_ratios(points: pd.DataFrame, edges: Sequence[float], title: str = "") ->
         title: says which network.
 
     Raises:
-        ValueError: 0 is no edge, or the counts do not fit the edges.
+        ValueError: 0 is no edge, the counts do not fit the edges, or a place has a moment twice.
     """
     if points.empty:
         return not_measured(title)
     edges = np.asarray(edges, float)
-    _check_bins(points, edges)
     unit = "epoch" if "epoch" in points else "step"
+    _check_bins(points, edges, unit)
     places, moments = list(dict.fromkeys(points.place)), sorted(points[unit].unique())
     columns = min(len(places), COLUMNS)
     rows = -(-len(places) // columns)
@@ -165,9 +165,16 @@ def size_frontier(
         return done(fig)
 
 
-def _check_bins(points: pd.DataFrame, edges: np.ndarray) -> None:
+def _check_bins(points: pd.DataFrame, edges: np.ndarray, unit: str) -> None:
+    for row in points[points.duplicated(["place", unit])].to_dict("records"):
+        raise ValueError(
+            f"log_ratios: `points` must be of one run, got {unit} {row[unit]:g} of {row['place']}"
+            " twice"
+        )
     if 0 not in edges:
-        raise ValueError(f"log_ratios: 0, the threshold, must be one of `edges`, got {edges}")
+        raise ValueError(
+            f"log_ratios: 0, the threshold, must be one of `edges`, got {edges.tolist()}"
+        )
     for count in {len(counts) for counts in points.counts} - {len(edges) - 1}:
         raise ValueError(
             f"log_ratios: `counts` must have {len(edges) - 1} entries, one between two `edges`,"

@@ -36,11 +36,11 @@ def pixels(
         return not_measured(title)
     with mpl.style.context([STYLE, {"axes.grid": False}]):
         fig, ax = plt.subplots(figsize=(5.8, 4.4))
-        _picture(ax, np.asarray(mask, bool), mean_image)
+        _picture(ax, np.asarray(mask, bool), mean_image, "pixels")
         ax.set_title(f"{title}\n{ax.get_title('left')}" if title else ax.get_title("left"))
         handles = [Patch(color=BLUE, alpha=0.75, label="kept")]
         if mean_image is not None:
-            handles.append(Patch(color="#b5b5b5", label="mean image"))
+            handles.append(Patch(color=FAINT, label="mean image"))
         ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0))
         return done(fig)
 
@@ -75,19 +75,19 @@ def units_left(
             fig, ax = plt.subplots(figsize=size)
         else:
             fig, (picture, ax) = plt.subplots(1, 2, figsize=size, width_ratios=ratio)
-            _picture(picture, np.asarray(mask, bool), mean_image)
+            _picture(picture, np.asarray(mask, bool), mean_image, "units_left")
         _bars(ax, widths, whole, printed or {})
         fig.suptitle(title, x=0.01, ha="left", weight="bold", size=12)
         return done(fig)
 
 
-def _picture(ax: Axes, mask: np.ndarray, mean_image: np.ndarray | None) -> None:
-    """The kept pixels in blue over the mean image in light grey."""
+def _picture(ax: Axes, mask: np.ndarray, mean_image: np.ndarray | None, caller: str) -> None:
+    """The kept pixels in blue over the mean image in light grey; `caller` is for errors."""
     if mean_image is not None:
         mean_image = np.asarray(mean_image, float)
         if mean_image.shape != mask.shape:
             raise ValueError(
-                f"pixels: `mean_image` must have the shape of the mask, {mask.shape}, got"
+                f"{caller}: `mean_image` must have the shape of the mask, {mask.shape}, got"
                 f" {mean_image.shape}"
             )
         ax.imshow(mean_image, cmap="Greys", vmin=0, vmax=2.5 * max(mean_image.max(), 1e-12))
@@ -110,6 +110,7 @@ def _bars(ax: Axes, widths: Mapping, whole: Mapping, printed: Mapping) -> None:
     )
     shown = {i: 100 * printed[p] / whole[p] for i, p in enumerate(whole) if p in printed}
     if shown:
-        ax.plot(list(shown.values()), list(shown), ms=13, label="printed", zorder=4, **STAR)
+        ax.plot(list(shown.values()), list(shown), ms=13, label="printed", zorder=4,
+                **STAR | {"mfc": "white"})  # fmt: skip
     ax.set(xlim=(0, 100), ylim=(len(whole) - 0.4, -0.6), xlabel="units left (%)")
     ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3)

@@ -184,7 +184,9 @@ def _figure(run: Mapping, title: str, printed: Mapping, mean_image: np.ndarray |
 
 def _table(run: Mapping, printed: Mapping) -> str:
     """What the run leaves, above what the authors print."""
-    rows = {_name(run["kl"], run["seed"]): run} | ({"printed": printed} if printed else {})
+    rows = {_name(run["kl"], run["seed"]): run}
+    if any(key in printed for key in COLUMNS):
+        rows["printed"] = printed
     cells = [
         [name, *(form(row[key]) if key in row else "" for key, (_, form) in COLUMNS.items())]
         for name, row in rows.items()
