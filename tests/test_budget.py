@@ -47,6 +47,33 @@ def test_onecycle_schedule_follows_torchs_one_cycle():
     assert max(ours) == pytest.approx(0.1)
 
 
+def test_linear_schedule_is_flat_and_then_equals_torchs_linear():
+    make = lambda o: torch.optim.lr_scheduler.LinearLR(o, 1.0, 0.0, 30)  # noqa: E731
+    found = rates(Budget(1, schedule="linear", milestones=(0.25,)), 40)
+    assert found[:10] == [0.1] * 10
+    assert found[10:] == pytest.approx(torch_rates(make, 30))
+    assert found[-1] == pytest.approx(0.1 / 30)
+
+
+@pytest.mark.parametrize("milestones", [(0.5,), (0.5, 0.75), [0.5, 0.6, 0.9]])
+def test_linear_schedule_looks_at_the_first_milestone_only(milestones):
+    found = rates(Budget(1, lr=1.0, schedule="linear", milestones=milestones), 8)
+    assert found == pytest.approx([1, 1, 1, 1, 1, 0.75, 0.5, 0.25])
+
+
+def test_linear_schedule_falls_from_between_two_steps_too():
+    found = rates(Budget(1, lr=1.0, schedule="linear", milestones=(0.3,)), 5)  # flat until 1.5
+    assert found == pytest.approx([1, 1, 3 / 3.5, 2 / 3.5, 1 / 3.5])
+    assert rates(Budget(1, lr=1.0, schedule="linear", milestones=(0.9,)), 1) == [1.0]
+
+
+def test_warmup_and_linear_schedule_multiply():
+    budget = Budget(1, lr=1.0, schedule="linear", milestones=(0.2,), warmup=0.4)
+    assert rates(budget, 10) == pytest.approx(
+        [0.25, 0.5, 0.75, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8]
+    )
+
+
 def test_warmup_grows_linearly_and_ends():
     assert rates(Budget(1, lr=1.0, warmup=0.4), 10) == pytest.approx([0.25, 0.5, 0.75] + [1] * 7)
 
@@ -73,7 +100,7 @@ def test_budget_survives_json():
         ("optimizer", "lion", "one of sgd, adam"),
         ("momentum", 1.0, r"in \[0, 1\)"),
         ("weight_decay", -1, ">= 0"),
-        ("schedule", "poly", "one of constant, step, cosine, onecycle, inverse"),
+        ("schedule", "poly", "one of constant, step, cosine, onecycle, inverse, linear"),
         ("milestones", (0.7, 0.5), r"ascending fractions of the run in \(0, 1\)"),
         ("gamma", 2, r"in \(0, 1\]"),
         ("warmup", 1, r"in \[0, 1\)"),
@@ -92,11 +119,17 @@ def test_bad_budget_is_named_in_one_line(field, value, allowed):
         {"nesterov": True, "momentum": 0},
         {"nesterov": True, "optimizer": "adam"},
         {"warmup": 0.1, "schedule": "onecycle"},
+        {"milestones": (), "schedule": "linear"},
     ],
 )
 def test_budget_refuses_fields_that_contradict_each_other(fields):
-    with pytest.raises(ValueError, match=r"^Budget: `(nesterov|warmup)` must be "):
+    (field, *_) = fields
+    with pytest.raises(ValueError, match=rf"^Budget: `{field}` must be .*; got "):
         Budget(1, **fields)
+
+
+def test_other_schedules_need_no_milestone():
+    assert rates(Budget(1, schedule="step", milestones=()), 3) == [0.1] * 3
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from networks import Net, conv, head, pooled
 from pruning import batch, difference, ready
-from test_groups_random import Stack, stacks
+from test_groups_random import Stack
 from torch import nn
 from torch.nn import functional as F
 
@@ -95,8 +95,14 @@ def test_the_folded_network_is_the_gated_mean_network_on_the_papers_networks(nam
     assert difference(after, mean) < 1e-12 and difference(shrunk, mean) < 1e-12
 
 
-@settings(max_examples=120, deadline=None, derandomize=True)
-@given(steps=stacks, flat=st.booleans())
+STEPS = "conv conv relu relu pool prelu cat residual norm depthwise".split()
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    steps=st.lists(st.tuples(st.sampled_from(STEPS), st.integers(2, 6)), min_size=1, max_size=6),
+    flat=st.booleans(),
+)
 def test_a_random_network_is_refused_or_folded_exactly(steps, flat):
     net, x = ready(Stack(steps, flat)), batch(2, 6, 6)
     try:

@@ -205,7 +205,7 @@ def test_one_convolution_does_without_channels_of_a_stream_that_stays(name):
 
 
 def test_an_index_counts_in_what_its_writers_still_write():
-    net, x, groups = traced("poolings")
+    net, _, groups = traced("poolings")
     picked = torch.ones(36, dtype=torch.bool)
     picked[[0, 1, 2, 10, 20, 27, 28]] = False  # channel 0: 0 to 8, 1: 9 to 17, 2: 18 to 26
     small = surgery.shrink(net, groups, {"b": bools(1, 0, 1, 1), "last.inputs": picked})
@@ -447,8 +447,7 @@ ROW = torch.arange(3)
         ({"last.index": torch.arange(28) + 9}, "last.index"),
         ({"last.index": torch.arange(28) // 2}, "last.index"),
     ],
-    ids=["nose", "mouth", "alone", "no layer", "of an index", "length", "kind", "axes", "below", "above",
-         "twice"],
+    ids="nose mouth alone nobody index length kind axes below above twice".split(),
 )  # fmt: skip
 def test_an_index_that_fits_no_layer_is_refused_in_one_line(change, named, tmp_path):
     net, _, small, keep = with_indices()

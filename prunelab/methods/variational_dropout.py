@@ -22,7 +22,7 @@ from torch import Tensor, fx, nn
 from torch.func import functional_call
 
 from prunelab.groups import Group
-from prunelab.groups.group import IN, OUT, SELECT, THROUGH
+from prunelab.groups.group import IN, OUT, SELECT
 from prunelab.masks import Keep
 from prunelab.methods.gated_method import GatedMethod
 from prunelab.methods.gates import Gate, Place
@@ -156,10 +156,8 @@ class SparseNetwork(NoisyNetwork):
         return {name: kept[name] for name in groups}, constant
 
     def _can_move(self, group: Group) -> bool:
-        """Whether a constant of the group arrives as one, and its readers can take it."""
-        readers = {s.layer for s in group.slices if s.role in READ}
-        changed = any(s.role == THROUGH and s.layer in self.noisy for s in group.slices)
-        return readers <= self._take and not changed
+        """Whether all who read the group can take its constants into their biases."""
+        return {s.layer for s in group.slices if s.role in READ} <= self._take
 
     def _inputs(self) -> dict[str, Tensor]:
         """Layer name -> what it reads of one image, in evaluation."""

@@ -10,29 +10,26 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
-from matplotlib.transforms import Bbox, ScaledTranslation
+from matplotlib.transforms import ScaledTranslation
 
 from prunelab.plots.frame import GREY
 
 INK = "#333333"
 SIZE = 9.5  # of the letters
 CLEAR = 5.0  # points around a name without lines
-ROUNDS = 3  # in which each name moves to where it then does least harm
 RIM = 7.0  # points from the middle of a mark
+ROUNDS = 3  # in which each name moves to where it then does least harm
 
-Place = tuple[float, float, str]  # points right of and above the mark, and the alignment
-SIDES = (("left", 10), ("right", -10))
-NEAR: list[Place] = [(x, y, side) for y in (0, 13, -13) for side, x in SIDES]
-FAR: list[Place] = [
-    (sign * far * np.sin(angle), far * np.cos(angle), side)
+# Places of a name: points right of and above its mark, and the share of it that lies left of there.
+BESIDE = [(10 - 20 * side, y, side) for y in (0, 13, -13) for side in (0, 1)]
+AROUND = [
+    (sign * far * np.sin(angle), far * np.cos(angle), (1 - sign) / 2)
     for far in (20, 32, 46, 62)
-    for side, sign, turns in (
-        ("center", 1, (0, 180)),
-        ("left", 1, (30, 60, 120, 150)),
-        ("right", -1, (30, 60, 120, 150)),
-    )
+    for sign, turns in ((0, (0, 180)), (1, (30, 60, 120, 150)), (-1, (30, 60, 120, 150)))
     for angle in np.radians(turns)
 ]
+PLACES = np.array(BESIDE + AROUND)
+ALIGNED = {0: "left", 0.5: "center", 1: "right"}
 
 
 class Name(NamedTuple):
@@ -59,15 +56,15 @@ def label(fig: Figure, ax: Axes, names: Sequence[Name]) -> None:
     ground = _Ground(ax, names)
     for i in list(range(len(names))) * ROUNDS:
         ground.move(i)
-    for name, size, (x, y, side) in zip(names, ground.sizes, ground.places):
+    for name, place, size in zip(names, ground.chosen, ground.sizes / ground.point):
+        x, y, side = PLACES[place]
         ax.annotate(
             name.text, (name.x, name.y), (x, y), size=SIZE, color=name.colour, weight=name.weight,
-            textcoords="offset points", ha=side, va="center", zorder=5,
+            textcoords="offset points", ha=ALIGNED[side], va="center", zorder=5,
             path_effects=[withStroke(linewidth=2.5, foreground="white")],
         )  # fmt: skip
         if y:
-            half = np.sign(y) * size[1] / ground.point / 2 if side == "center" else 0
-            _leader(ax, name, np.array([x, y - half]))
+            _leader(ax, name, np.array([x, y - np.sign(y) * size[1] / 2 * (side == 0.5)]))
 
 
 def _leader(ax: Axes, name: Name, end: np.ndarray) -> None:
@@ -78,45 +75,54 @@ def _leader(ax: Axes, name: Name, end: np.ndarray) -> None:
 
 
 class _Ground:
-    """What lies on the axes and where names are put on it, in dots of the picture."""
+    """Where names are put, and what harm they do at each of PLACES; lengths in dots.
+
+    Attributes:
+        low, high: (names, places, 2) corners of the words.
+        leaders: (names, places, 12, 2) along the lines to the marks.
+        harm: (names, places) by all that is not a name.
+        chosen: (names,) index into PLACES; -1 = nowhere yet.
+    """
 
     def __init__(self, ax: Axes, names: Sequence[Name]):
-        self.point, self.frame = ax.figure.dpi / 72, ax.bbox
-        self.drawn = np.concatenate([_along(line) for line in ax.lines])
-        self.marks = ax.transData.transform([(name.x, name.y) for name in names])
-        self.sizes = [_size(ax, name) for name in names]
-        self.places = [NEAR[0]] * len(names)
-        self.boxes: dict[int, Bbox] = {}  # of the names put so far
+        self.point = ax.figure.dpi / 72
+        self.sizes = np.array([_size(ax, name) for name in names])
+        marks = ax.transData.transform([(name.x, name.y) for name in names])
+        left_and_below = np.stack([PLACES[:, 2], np.full(len(PLACES), 0.5)], axis=1)
+        offsets = self.point * PLACES[:, :2]
+        self.low = marks[:, None] + offsets - self.sizes[:, None] * left_and_below
+        self.high = self.low + self.sizes[:, None]
+        along = np.linspace(0.1, 1, 12)[:, None]
+        self.leaders = marks[:, None, None] + offsets[:, None] * along
+        self.chosen = np.full(len(names), -1)
+        drawn = np.concatenate([_along(line) for line in ax.lines])
+        self.harm = np.stack([self._fixed(ax, i, marks, drawn) for i in range(len(names))])
+
+    def _fixed(self, ax: Axes, i: int, marks: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+        """(places,) The edge weighs most, then marks, then lines, single dots and the way."""
+        low, high = self.low[i], self.high[i]
+        outside = (low < ax.bbox.min).any(1) | (high > ax.bbox.max).any(1)
+        covered = _inside(marks, low, high, RIM * self.point).sum(0)
+        crossed = _inside(drawn, low, high, CLEAR * self.point).sum(0)
+        others = marks[np.hypot(*(marks - marks[i]).T) > 1]
+        ways = np.hypot(*np.moveaxis(self.leaders[i][:, :, None] - others, -1, 0))
+        passed = (ways < RIM * self.point).any(1).sum(1)
+        way = np.where(PLACES[:, 1] == 0, 0, 30 * passed + np.hypot(*PLACES[:, :2].T) / 10)
+        return 1000 * outside + 200 * covered + crossed + way
 
     def move(self, i: int) -> None:
         """Put name `i` where it does least harm, the first of equal places."""
-        self.boxes.pop(i, None)
-        self.places[i] = min(NEAR + FAR, key=lambda place: self._harm(i, place))
-        self.boxes[i] = self._box(i, self.places[i])
+        others = np.flatnonzero((self.chosen >= 0) & (np.arange(len(self.chosen)) != i))
+        low, high = (corner[others, self.chosen[others]] for corner in (self.low, self.high))
+        over = (self.low[i][:, None] < high) & (self.high[i][:, None] > low)
+        through = _inside(self.leaders[i], low, high, 0).any(1) & (PLACES[:, 1:2] != 0)
+        self.chosen[i] = (self.harm[i] + 1000 * over.all(2).sum(1) + 100 * through.sum(1)).argmin()
 
-    def _box(self, i: int, place: Place) -> Bbox:
-        (x, y, side), (wide, high) = place, self.sizes[i]
-        left = self.marks[i][0] + self.point * x
-        left -= {"left": 0, "center": wide / 2, "right": wide}[side]
-        return Bbox.from_bounds(left, self.marks[i][1] + self.point * y - high / 2, wide, high)
 
-    def _harm(self, i: int, place: Place) -> float:
-        """Other names and the edge weigh most, then marks, then lines and single dots."""
-        box = self._box(i, place)
-        worst = box.count_overlaps(list(self.boxes.values()))
-        worst += not all(self.frame.contains(*corner) for corner in (box.min, box.max))
-        marks = box.padded(RIM * self.point).count_contains(self.marks)
-        lines = box.padded(CLEAR * self.point).count_contains(self.drawn)
-        return 1000 * worst + 200 * marks + lines + (self._leader_harm(i, place) if place[1] else 0)
-
-    def _leader_harm(self, i: int, place: Place) -> float:
-        """Names that the line to the mark crosses, marks it passes by, and its length."""
-        leader = self.marks[i] + np.linspace(0.1, 1, 12)[:, None] * self.point * np.array(place[:2])
-        crossed = sum(bool(other.count_contains(leader)) for other in self.boxes.values())
-        others = self.marks[np.hypot(*(self.marks - self.marks[i]).T) > 1]
-        away = np.hypot(*(leader[:, None] - others).T).min(axis=1)
-        near = int((away < RIM * self.point).sum())
-        return 100 * crossed + 30 * near + np.hypot(*place[:2]) / 10
+def _inside(at: np.ndarray, low: np.ndarray, high: np.ndarray, room: float) -> np.ndarray:
+    """(points..., boxes) bool: which points lie in which boxes, widened by `room`."""
+    at = at[..., None, :]
+    return ((at > low - room) & (at < high + room)).all(-1)
 
 
 def _size(ax: Axes, name: Name) -> tuple[float, float]:

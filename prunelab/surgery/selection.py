@@ -56,14 +56,13 @@ def select(net: nn.Module, indices: Mapping[str, Tensor]) -> None:
 
 
 def fits(net: nn.Module, name: str, index: Tensor, tensors: Mapping[str, Tensor]) -> bool:
-    """Whether `index` under `name` can be of a layer of `net` whose weight is in `tensors`."""
+    """Whether `name`, as of a file, can be the index of a layer of `net` with its weight there."""
     owner = name.removesuffix(f".{INDEX}")
     layer, weight = dict(net.named_modules()).get(owner), tensors.get(f"{owner}.weight")
-    if type(layer) not in KINDS or weight is None:
+    if type(layer) not in KINDS or weight is None or index.dtype != torch.int64:
         return False
-    rising = index.dtype == torch.int64 and index.shape == weight.shape[1:2]
-    rising = rising and bool((index.diff() > 0).all())
-    return rising and index[0] >= 0 and bool(index[-1] < layer.weight.shape[1])
+    ends = torch.tensor([-1, *index.flatten(), layer.weight.shape[1]])  # rising, and in between
+    return index.shape == weight.shape[1:2] and bool((ends.diff() > 0).all())
 
 
 def indices(

@@ -1,0 +1,195 @@
+"""VIBNet's tables, printed beside measured. Made from rows alone."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from prunelab.study import tables as t
+from prunelab.study.papers.information_bottleneck import counts
+from prunelab.study.papers.information_bottleneck.recipes import STEM, recipes
+
+NETWORKS = {"lenet-300-100": ("T1", "LeNet-300-100"), "lenet-5-relu": ("T2", "LeNet-5")}
+NOT_BUILT = {"GD": "generalized dropout", "GL": "group lasso of SSL"}
+
+
+def tables(rows: list[dict]) -> dict[str, pd.DataFrame]:
+    """Title -> table, from ledger rows of any preset; only of recipes as they are now."""
+    rows = t.current(rows, recipes)
+    out = {
+        "Table 1: LeNet-300-100 on MNIST (preset paper)": mnist(rows, "lenet-300-100"),
+        "Table 2: LeNet-5 on MNIST (preset paper)": mnist(rows, "lenet-5-relu"),
+        "What the printed widths give": check(),
+    }
+    for preset in ("quick", "smoke"):
+        found = t.of_kind(rows, "CutUnits", preset=preset)
+        if found:
+            out[f"On digits (preset {preset})"] = digits(found)
+    out["Tables 3 and 4: VGG on CIFAR, as printed"] = vgg()
+    return out
+
+
+def of(rows: list[dict], label: str, model: str, preset: str = "paper") -> list[dict]:
+    """Rows of one method on one network."""
+    found = t.of_kind(rows, "CutUnits", label, preset)
+    return [r for r in found if r["recipe"]["model"] == model]
+
+
+def counted(row: dict) -> counts.Counts:
+    """A row's widths, counted as the paper counts."""
+    model, widths = row["recipe"]["model"], row["values"]["widths"]
+    return counts.MNIST[model](*(widths[place] for place in counts.PLACES[model]))
+
+
+def percent(row: dict) -> tuple[float, float]:
+    """Weights and activations of a row's network, percent of the whole one's."""
+    model = row["recipe"]["model"]
+    return counted(row).percent(counts.MNIST[model](*counts.WHOLE[model]))
+
+
+def architecture(row: dict) -> str:
+    """Widths as the paper writes them."""
+    model = row["recipe"]["model"]
+    return "-".join(str(row["values"]["widths"][place]) for place in counts.PLACES[model])
+
+
+def mnist(rows: list[dict], model: str) -> pd.DataFrame:
+    """Tables 1 and 2. A seed meets a row if error, weights and activations are not above it."""
+    table, _ = NETWORKS[model]
+    printed = t.printed(STEM, "results")
+    out = []
+    for line in printed[printed.table == table].itertuples():
+        found = of(rows, line.method, model)
+        sizes = [percent(row) for row in found]
+        errors = [100 * (1 - row["values"]["accuracy"]) for row in found]
+        best = [100 * (1 - row["values"]["best_accuracy"]) for row in found]
+        met = sum(
+            round(error, 3) <= line.error_pct
+            and round(weights, 2) <= line.weights_pct
+            and round(activations, 2) <= line.footprint_pct
+            for error, (weights, activations) in zip(errors, sizes)
+        )
+        row = {
+            "method": line.method,
+            "verdict": f"within print in {met} of {len(found)} seeds" if found else _why(line),
+            "weights %, printed": line.weights_pct, "ours": _mean([s[0] for s in sizes]),
+            "activations %, printed": line.footprint_pct, "ours ": _mean([s[1] for s in sizes]),
+        }  # fmt: skip
+        if table == "T2":
+            row |= {"MMAC, printed": line.mflop,
+                    "ours  ": _mean([counted(r).macs / 1e6 for r in found], 3)}  # fmt: skip
+        row |= {
+            "error %, printed": line.error_pct, "ours, last": _mean(errors),
+            "ours, best": _mean(best), "widths, printed": _words(line.architecture),
+            "widths, ours": ", ".join(map(architecture, found)) or t.NOT_MEASURED,
+            "seeds": len(found),
+        }  # fmt: skip
+        out.append(row)
+    return pd.DataFrame(out)
+
+
+def _why(line) -> str:
+    if line.method in NOT_BUILT:
+        return f"not built here ({NOT_BUILT[line.method]})"
+    return f"{t.NOT_MEASURED}: prunelab run 03 --preset paper"
+
+
+def _words(cell: object) -> str:
+    return cell if isinstance(cell, str) else "–"
+
+
+def _mean(values: list[float], places: int = 2) -> str:
+    """Mean, and lowest to highest."""
+    if not values:
+        return t.NOT_MEASURED
+    shown = [f"{v:.{places}f}" for v in (sum(values) / len(values), min(values), max(values))]
+    return shown[0] if shown[0] == shown[2] else "{} ({} to {})".format(*shown)
+
+
+def check() -> pd.DataFrame:
+    """Every printed row with widths: what follows from the widths."""
+    printed, out = t.printed(STEM, "results"), []
+    for line in printed[printed.architecture.notna()].itertuples():
+        widths = [int(n) for n in line.architecture.split("-")]
+        own, whole = _printed_counts(line, widths)
+        weights, activations = own.percent(whole)
+        shown = [("weights %", weights, line.weights_pct),
+                 ("activations %", activations, line.footprint_pct),
+                 ("MMAC", own.macs / 1e6, line.mflop)]  # fmt: skip
+        verdicts = {t.agrees(value, given, _places(given)) for _, value, given in shown
+                    if given == given}  # fmt: skip
+        row = {"network": line.network, "method": line.method, "widths": line.architecture}
+        for name, value, given in shown:
+            row |= {f"{name}, printed": t.number(given), f"{name}, of the widths": f"{value:.3f}"}
+        row["verdict"] = "differs" if "differs" in verdicts else " and ".join(sorted(verdicts))
+        out.append(row)
+    return pd.DataFrame(out)
+
+
+def _places(given: float) -> int:
+    return len(f"{given:g}".partition(".")[2])
+
+
+def _printed_counts(line, widths: list[int]) -> tuple[counts.Counts, counts.Counts]:
+    if line.table in ("T1", "T2"):
+        model = next(m for m, (table, _) in NETWORKS.items() if table == line.table)
+        return counts.MNIST[model](*widths), counts.MNIST[model](*counts.WHOLE[model])
+    hidden = [512] * (2 if line.protocol == "D4" else 1)
+    whole = [64, 64, 128, 128, *[256] * 3, *[512] * 6, *hidden]
+    stages = (2, 2, 3, 3, 3)
+    return counts.vgg(widths, stages, 10), counts.vgg(whole, stages, 10)
+
+
+def digits(rows: list[dict]) -> pd.DataFrame:
+    """Every method on digits."""
+    return pd.DataFrame([
+        {
+            "method": row["label"], "weights %": f"{percent(row)[0]:.2f}",
+            "activations %": f"{percent(row)[1]:.2f}",
+            "error %, last": f"{100 * (1 - row['values']['accuracy']):.2f}",
+            "error %, best": f"{100 * (1 - row['values']['best_accuracy']):.2f}",
+            "widths": architecture(row), "seed": row["seed"],
+        }
+        for row in rows
+    ])  # fmt: skip
+
+
+def vgg() -> pd.DataFrame:
+    """Tables 3 and 4, printed rows."""
+    printed, out = t.printed(STEM, "results"), []
+    for line in printed[printed.table.isin(["T3", "T4"])].itertuples():
+        out.append({
+            "data": line.dataset, "network": line.network, "protocol": line.protocol,
+            "method": line.method, "weights %": t.number(line.weights_pct),
+            "activations %": t.number(line.footprint_pct), "MMAC": t.number(line.mflop),
+            "error %": t.number(line.error_pct),
+            "in parentheses": t.number(line.error_in_parentheses_pct),
+            "ours": t.NOT_MEASURED,
+        })  # fmt: skip
+    return pd.DataFrame(out)
+
+
+def frontier(rows: list[dict], model: str, data: str) -> pd.DataFrame:
+    """Points of one network: method, setting, seed, sizes in percent, error (fraction)."""
+    out = []
+    for row in t.of_kind(t.current(rows, recipes), "CutUnits"):
+        if (row["recipe"]["model"], row["recipe"]["data"]) == (model, data):
+            weights, activations = percent(row)
+            out.append({
+                "method": row["label"].split(",")[0], "setting": row["label"], "seed": row["seed"],
+                "weights_pct": weights, "activations_pct": activations,
+                "error": 1 - row["values"]["accuracy"],
+            })  # fmt: skip
+    columns = ["method", "setting", "seed", "weights_pct", "activations_pct", "error"]
+    return pd.DataFrame(out, columns=columns)
+
+
+def printed_points(model: str, data: str) -> pd.DataFrame:
+    """What the paper prints for one network on MNIST, in the columns of `frontier`."""
+    if data != "mnist":
+        return pd.DataFrame(columns=["method", "weights_pct", "activations_pct", "error"])
+    found = t.printed(STEM, "results")
+    found = found[found.table == NETWORKS[model][0]]
+    return pd.DataFrame({
+        "method": found.method, "weights_pct": found.weights_pct,
+        "activations_pct": found.footprint_pct, "error": found.error_pct / 100,
+    }).reset_index(drop=True)  # fmt: skip
