@@ -6,6 +6,12 @@ ICML 2018.
 
 from prunelab.study.papers.information_bottleneck.recipes import SETTINGS, STEM, recipes
 from prunelab.study.papers.information_bottleneck.tables import frontier, printed_points, tables
+from prunelab.study.papers.information_bottleneck.views import (
+    course,
+    log_ratios,
+    played,
+    printed_run,
+)
 
 __all__ = [
     "CAPTIONS",
@@ -15,8 +21,12 @@ __all__ = [
     "SETTINGS",
     "STEM",
     "TITLE",
+    "course",
     "frontier",
+    "log_ratios",
+    "played",
     "printed_points",
+    "printed_run",
     "recipes",
     "tables",
 ]

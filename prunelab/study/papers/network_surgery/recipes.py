@@ -39,7 +39,7 @@ class Setting:
         flat: c without hysteresis that ends at the headline's size.
         equal: fraction of each layer that the headline leaves: the size at which the others stand.
         rounds: of Han et al.; together they take the steps of the surgery.
-        snapshots: steps at which the masks of `fc1` are kept for the player.
+        snapshots: steps at which the masks of `fc1` are kept for the player (first network only).
     """
 
     model: str
@@ -160,10 +160,10 @@ def recipes(preset: str, seeds: Iterable[int]) -> dict[str, list[Recipe]]:
         for label, method in _methods(setting).items():
             part = PARTS.get(label.partition(",")[0], "controls") if label != "surgery" else label
             out[part] += [_recipe(name, setting, label, CutWeights(method), s) for s in seeds]
-        shown = Snapshots(setting.surgery, "fc1", setting.snapshots)
-        out["snapshots"].append(_recipe(name, setting, "snapshots", shown, seeds[0]))
         saved = Savings(setting.surgery)
         out["savings"].append(_recipe(name, setting, "savings", saved, seeds[0]))
+    shown = Snapshots(settings[0].surgery, "fc1", settings[0].snapshots)
+    out["snapshots"].append(_recipe(name, settings[0], "snapshots", shown, seeds[0]))
     task = CutWeights(alexnet())
     out["imagenet"] = [Recipe(STEM, "paper", "surgery", task, "alexnet", IMAGENET, _ALEXNET, s)
                        for s in seeds[:1] if name == "paper"]  # fmt: skip
