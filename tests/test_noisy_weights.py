@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 from torch import nn
+from torch.nn.utils.parametrizations import weight_norm
 
 from prunelab.methods.gates import Gate
 from prunelab.methods.noisy_weights import NoisyLayer, NoisyNetwork, log_uniform_kl
@@ -145,7 +146,7 @@ def test_gradients_are_finite_for_any_variance_input_and_weight(log_var, size, w
 
 
 def exact_kl(log_alpha):
-    """The KL up to its constant, chosen so that it is 0 for pure noise, by numerical integration."""
+    """The KL by numerical integration; its constant makes it 0 for pure noise."""
     spread = math.exp(0.5 * log_alpha)
 
     def log_size(n):  # E log |1 + spread n| over a standard normal n
@@ -205,3 +206,10 @@ def test_a_noisy_network_has_all_layers_that_run_and_sums_all_penalties():
     x = torch.randn(6, 5)
     assert not torch.equal(made(x), made(x))
     assert torch.equal(made.eval()(x), net(x))
+
+
+def test_a_layer_with_a_computed_weight_is_refused_by_name():
+    net = branchy()
+    weight_norm(net.body[0])
+    with pytest.raises(ValueError, match=r"`body.0` must have a weight and a bias only, got param"):
+        NoisyNetwork(net, torch.zeros(2, 5), Ones, (), lambda layer: Noisy(layer, 1.0, BOTH, -5.0))

@@ -126,6 +126,21 @@ def test_quantiles_invert_the_distribution_function_deep_in_the_tails_too(mu, lo
     assert float(back) == pytest.approx(u, rel=1e-4, abs=max(1e-9, float(grain)))
 
 
+@pytest.mark.parametrize("x", [29.99, 30.01])
+@pytest.mark.parametrize("u", [0.05, 0.3, 0.9])
+def test_where_the_series_of_the_tail_begins_it_is_good_to_a_millionth(u, x):
+    mu = x * math.exp(-5)
+    t = made(mu, -5.0)[2].quantile(torch.tensor([u], dtype=torch.float64)).item()
+    assert float(share_below(mp.mpf(t), mp.mpf(mu), mp.mpf(-5))) == pytest.approx(u, rel=1e-6)
+
+
+@pytest.mark.parametrize("x", [29.99, 30.01])
+def test_where_the_series_of_the_divergence_begins_it_is_as_good_as_the_formula(x):
+    mu = x * math.exp(-5)
+    value = made(mu, -5.0)[2].kl().item()
+    assert value == pytest.approx(float(kl(mp.mpf(mu), mp.mpf(-5))), rel=1e-11)
+
+
 @pytest.mark.parametrize(("mu", "log_sigma"), [*POINTS, (0.5, -5), (5, -4), (3, -2.5)])
 @pytest.mark.parametrize("u", [0.01, 0.4, 0.95])
 def test_gradients_of_a_draw_move_the_distribution_function(mu, log_sigma, u):

@@ -23,7 +23,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from prunelab.methods.gates import Gate, Gated, Place
+from prunelab.methods.gates import Gate, Gated
+from prunelab.methods.places import Place
 from prunelab.scores import layers_of
 
 K1, K2, K3 = 0.63576, 1.87320, 1.48695
@@ -104,13 +105,19 @@ class NoisyNetwork(Gated):
         noisy: layer name -> its stand-in, of the layers that run.
 
     Raises:
-        ValueError: as `Gated`.
+        ValueError: as `Gated`; or a layer computes its weight from other parameters.
     """
 
     def __init__(
         self, net: nn.Module, example: Tensor, make: Callable[[Place], Gate],
         inputs: tuple[str, ...], noise: Callable[[nn.Module], NoisyLayer],
     ):  # fmt: skip
+        for name, layer in layers_of(net).items():
+            if other := dict(layer.named_parameters()).keys() - {"weight", "bias"}:
+                raise ValueError(
+                    f"noisy weights: `{name}` must have a weight and a bias only, got"
+                    f" {', '.join(sorted(other))}"
+                )
         stand_ins = {name: noise(layer) for name, layer in layers_of(net).items()}
         super().__init__(net, example, make, inputs, stand_ins)
         called = dict(self.graph.named_modules())

@@ -90,7 +90,7 @@ class LogNormal:
             v, e = x.pow(-2), -u.log()
             y = e * (1 - v + 3 * v * v + e * (-v / 2 + 2 * v * v + e * (v * v / 2))) / x
             t = torch.where(beyond, -self.sigma * y, t)
-        return (HIGH + t).clamp(LOW, HIGH)
+        return HIGH + t
 
 
 def _from(least: float, x: Tensor) -> Tensor:

@@ -230,6 +230,6 @@ def _last_widths(ax: Axes, points: pd.DataFrame, printed: pd.DataFrame) -> None:
     shown = printed[printed.place.isin(size.index)]
     for row in shown.itertuples():
         ax.plot(points.epoch.max(), 100 * row.units / size[row.place], label="_", zorder=4, ms=13,
-                clip_on=False, **STAR | {"mec": colours[row.place]})  # fmt: skip
+                **STAR | {"mec": colours[row.place]})  # fmt: skip
     if not shown.empty:
         ax.plot([], [], ms=12, label="printed, last widths", **STAR)

@@ -24,7 +24,7 @@ ROUNDS = 3  # in which each name moves to where it then does least harm
 BESIDE = [(10 - 20 * side, y, side) for y in (0, 13, -13) for side in (0, 1)]
 AROUND = [
     (sign * far * np.sin(angle), far * np.cos(angle), (1 - sign) / 2)
-    for far in (20, 32, 46, 62)
+    for far in (20, 32, 46, 62, 80, 100)
     for sign, turns in ((0, (0, 180)), (1, (30, 60, 120, 150)), (-1, (30, 60, 120, 150)))
     for angle in np.radians(turns)
 ]
