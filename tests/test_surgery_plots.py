@@ -397,3 +397,16 @@ def test_crossover_draws_each_product_at_each_batch_and_where_they_are_as_quick_
     assert set(lines["as quick as dense"].get_ydata()) == {1}
     assert "300 × 784" in ax.get_title("left") and ax.get_xscale() == ax.get_yscale() == "log"
     assert not plots.crossover(points.iloc[:0]).axes[0].lines
+
+
+def test_a_mean_far_above_all_others_is_named_at_the_edge_and_does_not_flatten_them():
+    lost = pd.DataFrame([("one shot", 60.0, 0.10, s) for s in (0, 1)],
+                        columns=["method", "compression", "error", "seed"])  # fmt: skip
+    (ax,) = plots.frontier(pd.concat([runs(), lost]), PRINTED, 0.0215, "LeNet").axes
+    highest = max(
+        0.0215, PRINTED.error.max(), runs()[runs().method == runs().method[0]].error.max()
+    )
+    assert ax.get_ylim()[1] <= 150 * highest + 1e-9
+    assert "one shot: 10.0%" in {text.get_text() for text in ax.texts}
+    (ax,) = plots.frontier(runs(), PRINTED, 0.0215, "LeNet").axes
+    assert not any("%" in text.get_text() for text in ax.texts)

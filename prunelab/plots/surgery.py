@@ -6,6 +6,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
@@ -94,16 +95,37 @@ def frontier(
         names = [] if points.empty else list(dict.fromkeys(points.method))
         if names:
             one_seed(ax)
+        means = []
         for name, marker, colour in zip(names, MARKERS * 9, palette(len(names))):
-            runs(ax, points[points.method == name], "compression", name, marker, colour)
+            part = points[points.method == name]
+            mean = runs(ax, part, "compression", name, marker, colour)
+            means.append(mean.assign(method=name, colour=colour))
         found = stars(ax, printed, "compression")
         log_axis(ax, "x", pd.concat([points, printed]).compression, "×")
         ax.set(xlabel="compression (weights before / weights after)", ylabel="test error (%)")
         ax.set_title(title)
         ax.margins(y=0.12)
+        if means:
+            known = [reference or 0, *printed.get("error", []), *means[0].error]
+            _far_above(ax, pd.concat(means), 100 * max(known))
         legend(ax, "method")
         label(fig, ax, found)
         return done(fig)
+
+
+def _far_above(ax: Axes, means: pd.DataFrame, error: float) -> None:
+    """Leave means out that are twice `error` or more, which would flatten the rest; name them."""
+    far = means[100 * means.error > 2 * error]
+    if far.empty:
+        return
+    top, low = 1.5 * error, 100 * means.error.min()
+    ax.set_ylim(low - 0.25 * (top - low), top)
+    for row in far.itertuples():
+        ax.annotate(
+            f"{row.method}: {100 * row.error:.1f}%", (row.compression, top), (-12, -26),
+            textcoords="offset points", ha="right", color=row.colour, weight="bold",
+            arrowprops={"arrowstyle": "->", "color": row.colour},
+        )  # fmt: skip
 
 
 def survivors(points: pd.DataFrame, title: str = "", printed: pd.DataFrame | None = None) -> Figure:

@@ -16,7 +16,7 @@ NEAR = 0.001  # of error: a network as good as the reference within 0.1 points
 
 def tables(rows: list[dict]) -> dict[str, pd.DataFrame]:
     """Title -> table, from ledger rows of any preset; only of recipes as they are now."""
-    rows = t.current(rows, recipes)
+    rows = _ordered(rows)
     out = {
         "Table 1: error and compression (preset paper)": overall(rows),
         "Table 2: parameters left, layer by layer (preset paper)": layers(rows),
@@ -39,6 +39,16 @@ def of(rows: Iterable[dict], label: str, model: str) -> list[dict]:
     """Rows of single weights with that label, of one network."""
     found = t.of_kind(rows, "CutWeights", label)
     return [r for r in found if r["recipe"]["model"] == model]
+
+
+def _ordered(rows: list[dict]) -> list[dict]:
+    """Rows of recipes as they are now, in the order of these recipes, not of measuring."""
+    rows = t.current(rows, recipes)
+    seeds = sorted({row["seed"] for row in rows})
+    presets = dict.fromkeys(row["preset"] for row in rows)
+    parts = [part for preset in presets for part in recipes(preset, seeds).values()]
+    place = {recipe.key: i for i, recipe in enumerate(r for part in parts for r in part)}
+    return sorted(rows, key=lambda row: place[row["key"]])
 
 
 def _paper(rows: list[dict]) -> list[dict]:
@@ -141,7 +151,8 @@ def controls(rows: list[dict]) -> pd.DataFrame:
     for model in dict.fromkeys(r["recipe"]["model"] for r in t.of_kind(rows, "CutWeights")):
         if model not in ("lenet-300-100", "lenet-5"):
             continue
-        labels = dict.fromkeys(r["label"] for r in t.of_kind(rows, "CutWeights"))
+        cut = t.of_kind(rows, "CutWeights")
+        labels = dict.fromkeys(r["label"] for r in cut if r["recipe"]["model"] == model)
         for label in labels:
             found = of(rows, label, model)
             if not found or label.startswith("candidate"):  # they have a table of their own
@@ -162,7 +173,7 @@ def controls(rows: list[dict]) -> pd.DataFrame:
 def frontier(rows: list[dict], model: str, data: str) -> pd.DataFrame:
     """Points of one network: method, compression, error and its reference's (fractions), seed."""
     out = []
-    for row in t.of_kind(t.current(rows, recipes), "CutWeights"):
+    for row in t.of_kind(_ordered(rows), "CutWeights"):
         if (row["recipe"]["model"], row["recipe"]["data"]) != (model, data):
             continue
         values = row["values"]
