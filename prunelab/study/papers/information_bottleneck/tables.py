@@ -90,7 +90,7 @@ def mnist(rows: list[dict], model: str) -> pd.DataFrame:
 def _why(line) -> str:
     if line.method in NOT_BUILT:
         return f"not built here ({NOT_BUILT[line.method]})"
-    return f"{t.NOT_MEASURED}: prunelab run 03 --preset paper"
+    return t.NOT_MEASURED
 
 
 def _words(cell: object) -> str:

@@ -96,7 +96,6 @@ def overall(rows: list[dict]) -> pd.DataFrame:
             "error % after, printed": pruned.error_pct,
             "error % after, ours (last)": _percent(found, "accuracy"),
             "error % after, ours (best)": _percent(found, "best_accuracy"),
-            "seeds": len(found), "device": t.where(found),
         })  # fmt: skip
     return pd.DataFrame(out)
 
