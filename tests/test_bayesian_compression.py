@@ -188,27 +188,27 @@ def test_the_penalty_is_that_of_gates_weights_and_biases_over_the_number_of_imag
 
 
 @pytest.mark.parametrize("prior", PRIORS)
-def test_thresholds_are_one_number_or_by_place_with_the_default_elsewhere(prior):
+def test_thresholds_are_one_number_or_by_place_and_3_below_zero_elsewhere(prior):
     net, x = build("lenet-300-100"), torch.zeros(2, 1, 28, 28)
 
-    def thresholds(value):
-        gated = method(prior, threshold=value, inputs=("fc1",)).network(net, x)
+    def thresholds(**options):
+        gated = method(prior, inputs=("fc1",), **options).network(net, x)
         return [gate.threshold for gate in gated.gates.values()]
 
-    default = thresholds(None)
-    assert len(set(default)) == 1
-    assert thresholds(-1.5) == [-1.5] * 3
-    assert thresholds({"fc1.inputs": -2, "fc2": 0}) == [-2, default[0], 0]
+    assert thresholds() == [-3.0] * 3
+    assert thresholds(threshold=-1.5) == [-1.5] * 3
+    assert thresholds(threshold={"fc1.inputs": -2, "fc2": 0}) == [-2, -3.0, 0]
     with pytest.raises(ValueError, match=r"names 'fc3'; it must be one of fc1.inputs, fc1, fc2$"):
-        thresholds({"fc3": -2.0})
+        thresholds(threshold={"fc3": -2.0})
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"prior": "laplace"}, "`prior` must be one of jeffreys, horseshoe; got 'laplace'"),
-        ({"threshold": "3"}, "`threshold` must be a number, numbers by place, or None; got '3'"),
-        ({"threshold": {"fc1": None}}, "`threshold` must be a number, numbers by place"),
+        ({"threshold": "3"}, "`threshold` must be a number, or numbers by place; got '3'"),
+        ({"threshold": {"fc1": None}}, "`threshold` must be a number, or numbers by place"),
+        ({"threshold": None}, "`threshold` must be a number"),
         ({"threshold": math.nan}, "`threshold` must be a number"),
         ({"tau0": 0}, r"`tau0` must be a number in \[1e-9, 1e3\]; got 0"),
         ({"log_var": 6}, r"`log_var` must be a number in \[-30, 5\]; got 6"),

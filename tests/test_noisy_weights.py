@@ -132,9 +132,10 @@ def test_a_step_of_one_size_moves_log_variances_rate_times_as_far_as_weights(rat
 
 @settings(deadline=None, max_examples=60)
 @given(st.floats(-80, 20), st.sampled_from([0.0, 1e-30, 1e-12, 1e-3, 1.0, 1e4]),
-       st.sampled_from([0.0, 1e-20, 1.0, 1e4]), st.booleans())  # fmt: skip
-def test_gradients_are_finite_for_any_variance_input_and_weight(log_var, size, weight, conv):
-    made = Noisy(nn.Conv2d(1, 2, 2) if conv else nn.Linear(4, 2), 1.0, BOTH, log_var)
+       st.sampled_from([0.0, 1e-20, 1.0, 1e4]), st.booleans(),
+       st.sampled_from([BOTH, ("weight",)]))  # fmt: skip
+def test_gradients_are_finite_for_any_variance_input_and_weight(log_var, size, weight, conv, names):
+    made = Noisy(nn.Conv2d(1, 2, 2) if conv else nn.Linear(4, 2), 1.0, names, log_var)
     with torch.no_grad():
         for p in made.layer.parameters():
             p.fill_(weight)

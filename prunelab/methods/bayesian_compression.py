@@ -35,7 +35,7 @@ from prunelab.methods.noisy_weights import NoisyLayer, NoisyNetwork, log_uniform
 from prunelab.methods.places import Place
 
 PRIORS = ("jeffreys", "horseshoe")
-THRESHOLDS = {"jeffreys": -3.0, "horseshoe": -3.0}
+THRESHOLD = -3.0
 
 
 def standard_kl(mean: Tensor, log_var: Tensor) -> Tensor:
@@ -147,22 +147,23 @@ class BayesianCompression(GatedMethod):
         prior: of the factors: "jeffreys" (BC-GNJ) or "horseshoe" (BC-GHS).
         threshold: a unit stays while the log alpha of its factor is below ("jeffreys"), or while
             the log mode of its factor is above ("horseshoe"); one number, or by place name (other
-            places then have the default). None: -3.
+            places then have -3).
         tau0: of the horseshoe's prior on a layer's factor; small = sparse.
         log_var: log variances to begin with, of factors and weights.
 
     Cost: `budget`, each step about 2.4 times a plain one (LeNet-5, batch 64).
 
-    Source: Louizos et al. 2017, sections 3 and 4, in the form of papers/vibnet.md section 9.
+    Source: Louizos et al. 2017, and the public code for normal-Jeffreys, both as in
+        papers/vibnet.md section 9.
     Differs: gates stand behind the ReLU; the paper's on a convolution are in front, which is the
-        same for a positive factor. A unit with a negative mean is removed, as in `BottleneckGate`.
-        The paper reads a threshold a layer off the histogram of its units. Variances of the first
-        layer have no cap (0.04 there). Of the horseshoe no code is public: start, threshold and
-        the draw of each z on its own (units of a layer do not share the draw of s) are ours.
+        same for a positive factor. A unit with a negative mean is removed. The public code reads
+        a threshold a layer off the histogram of its units, and caps the first layer's variances at
+        0.04. For the horseshoe there is no public code: start, threshold, and that units draw their
+        factor apart, also their share in s, are ours.
     """
 
     prior: str = "jeffreys"
-    threshold: float | Mapping[str, float] | None = None
+    threshold: float | Mapping[str, float] = THRESHOLD
     tau0: float = 1e-5
     log_var: float = -9.0
 
@@ -173,17 +174,16 @@ class BayesianCompression(GatedMethod):
         self._number("log_var", "a number in [-30, 5]", lambda v: -30 <= v <= 5)
         many = isinstance(self.threshold, Mapping)
         values = self.threshold.values() if many else [self.threshold]
-        if not all(_is_number(v) for v in values) and self.threshold is not None:
+        if not all(_is_number(v) for v in values):
             raise ValueError(
-                "BayesianCompression: `threshold` must be a number, numbers by place, or None;"
+                "BayesianCompression: `threshold` must be a number, or numbers by place;"
                 f" got {self.threshold!r}"
             )
 
     def gate(self, place: Place) -> Gate:
         """See `GatedMethod.gate`."""
-        named = isinstance(self.threshold, Mapping)
-        given = self.threshold.get(place.name) if named else self.threshold
-        at = THRESHOLDS[self.prior] if given is None else given
+        many = isinstance(self.threshold, Mapping)
+        at = self.threshold.get(place.name, THRESHOLD) if many else self.threshold
         if self.prior == "jeffreys":
             return NormalGate(place, self.rate, self.log_var, at)
         return HorseshoeGate(place, self.rate, self.log_var, at, self.tau0)

@@ -38,7 +38,7 @@ def log_uniform_kl(log_alpha: Tensor) -> Tensor:
 
     The prior cannot be normalised: the constant is chosen so that the KL of pure noise is 0.
 
-    Source: Molchanov et al. 2017, equation (14), a fit that is off by less than 0.01.
+    Source: Molchanov et al. 2017 (papers/vibnet.md section 9): a fit, off by less than 0.01.
     """
     noisy = K1 * torch.sigmoid(-(K2 + K3 * log_alpha))
     return noisy + 0.5 * functional.softplus(-log_alpha)

@@ -219,11 +219,11 @@ class VariationalDropout(GatedMethod):
 
     Cost: `budget`, each step about 2.4 times a plain one (LeNet-5, batch 64).
 
-    Source: Molchanov et al. 2017, sections 3 and 4; start, limits of log alpha and threshold as in
-        the authors' code (papers/vibnet.md section 9). Its KL grows linearly at first: `ramp`.
-    Differs: the noise has variance sigma^2 also where log alpha is beyond its limits. Units are
-        not in the paper; VIBNet counts them. A unit that reads nothing stays, as long as it is
-        read, where its constant fits no bias: in front of zero padding or of a layer without bias.
+    Source: Molchanov et al. 2017; start, limits of log alpha and threshold as in the authors' code
+        (papers/vibnet.md section 9). There the KL grows linearly at first: `ramp`.
+    Differs: units are not in the paper; VIBNet counts them. A unit that reads nothing stays, as
+        long as it is read, where its constant fits no bias: in front of zero padding, of a layer
+        without bias, or of one that runs twice.
     """
 
     threshold: float = 3.0
