@@ -54,8 +54,9 @@ class Surgery:
             at = threshold(layer, c[name])
             self.layers[name] = Masked(layer, straight=True)
             state = self.layers[name].masks["weight"]
-            state.register_buffer("low", method.margins[0] * at)
-            state.register_buffer("high", method.margins[1] * at)
+            low, high = (margin * at for margin in method.margins)
+            state.register_buffer("low", low)
+            state.register_buffer("high", low + (high - low))  # to the bit what `_bar` lifts by
             state.register_buffer("events", torch.zeros(steps + 1, 2, dtype=torch.int32))
             rule = [c[name], stop, method.gamma, method.power, *method.margins, method.splice]
             state.register_buffer("rule", torch.tensor(rule, dtype=torch.float64))
@@ -63,8 +64,6 @@ class Surgery:
         longest = max(p.numel() for _, layer in self._items() for p in layer.dense.values())
         like = next(iter(self.layers.values())).layer.weight
         self._scratch = torch.empty(2, longest, dtype=like.dtype, device=like.device)
-        self._limits: dict[Mask, Tensor] = {}
-        self.refresh()
         self.look(0)
 
     def _items(self) -> Iterable[tuple[str, Masked]]:
@@ -79,11 +78,11 @@ class Surgery:
     @torch.no_grad()
     def _update(self, layer: Masked, done: int) -> None:
         """Equation (3) on one layer; counts what was pruned and what was spliced."""
-        new, counts = {}, []
+        state, new, counts = layer.masks["weight"], {}, []
         for name, mask in layer.masks.items():
             size, held = self._buffers(layer.dense[name], name == "weight")
             torch.abs(layer.dense[name], out=size)
-            new[name] = torch.gt(size, self._limits[mask], out=held)
+            new[name] = torch.gt(size, self._bar(state, size, mask.kept), out=held)
             counts += [ones(held), shared_ones(held, mask.kept)]
         counts = torch.stack(counts).tolist()
         kept, stay = int(sum(counts[::2])), int(sum(counts[1::2]))
@@ -94,18 +93,16 @@ class Surgery:
         if pruned or spliced:
             for name, mask in layer.masks.items():
                 mask.kept.copy_(new[name])
-            self._set_limits(layer)
             layer.known = kept
-            layer.masks["weight"].events[done] = torch.tensor([pruned, spliced])
+            state.events[done] = torch.tensor([pruned, spliced])
 
-    @torch.no_grad()
-    def _set_limits(self, layer: Masked) -> None:
-        """What a weight must exceed to be kept: a_k where it is, b_k where it is pruned."""
-        state, never = layer.masks["weight"], torch.finfo(layer.masks["weight"].low.dtype).max
-        for mask in layer.masks.values():
-            limit = self._limits.setdefault(mask, torch.empty_like(mask.kept))
-            torch.sub(1, mask.kept, out=limit).mul_(state.high if self.splice else never)
-            limit.clamp_(min=state.low)  # one line of `where` takes three times as long
+    def _bar(self, state: Mask, size: Tensor, kept: Tensor) -> Tensor:
+        """Lift what is kept by b - a, in place: then b is the limit for all. Returns the limit."""
+        if self.splice:
+            size.add_(kept, alpha=float(state.high - state.low))
+            return state.high
+        size.mul_(kept)
+        return state.low
 
     def _buffers(self, like: Tensor, shared: bool) -> list[Tensor]:
         """Room for two tensors of that shape; of the weight, shared by all layers."""
@@ -127,7 +124,6 @@ class Surgery:
         """Who changed a mask by hand, or loaded it, says so here."""
         for layer in self.layers.values():
             layer.known = None
-            self._set_limits(layer)
 
     def events(self) -> dict[str, Tensor]:
         """Layer -> (steps + 1, 2) weights and biases pruned, spliced; row 0 is the first cut."""
