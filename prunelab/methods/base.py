@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Mapping
 
 from torch import Tensor, nn
@@ -63,6 +64,12 @@ def check_option(method: object, field: str, allowed: tuple[str, ...]) -> None:
         raise ValueError(
             f"{type(method).__name__}: `{field}` must be one of {', '.join(allowed)}; got {value!r}"
         )
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a finite number; True and False are none."""
+    real = isinstance(value, int | float) and not isinstance(value, bool)
+    return real and math.isfinite(value)
 
 
 def check_count(method: object, field: str) -> None:

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from prunelab.methods.base import check_option
+from prunelab.methods.base import check_option, is_number
 from prunelab.methods.gated_method import GatedMethod
 from prunelab.methods.gates import Gate
 from prunelab.methods.information_bottleneck import BottleneckGate
@@ -174,7 +174,7 @@ class BayesianCompression(GatedMethod):
         self._number("log_var", "a number in [-30, 5]", lambda v: -30 <= v <= 5)
         many = isinstance(self.threshold, Mapping)
         values = self.threshold.values() if many else [self.threshold]
-        if not all(_is_number(v) for v in values):
+        if not all(is_number(v) for v in values):
             raise ValueError(
                 "BayesianCompression: `threshold` must be a number, or numbers by place;"
                 f" got {self.threshold!r}"
@@ -205,8 +205,3 @@ class BayesianCompression(GatedMethod):
 
     def _noise(self, layer: nn.Module) -> GaussianLayer:
         return GaussianLayer(layer, self.rate, self.log_var)
-
-
-def _is_number(value: object) -> bool:
-    real = isinstance(value, int | float) and not isinstance(value, bool)
-    return real and math.isfinite(value)

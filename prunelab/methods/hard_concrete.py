@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from prunelab.methods.base import is_number
 from prunelab.methods.gated_method import GatedMethod
 from prunelab.methods.gates import Gate, Gated
 from prunelab.methods.places import Place
@@ -120,7 +121,7 @@ class HardConcrete(GatedMethod):
         check_values(self, "start", "a number in [0.01, 0.99]", lambda v: 0.01 <= v <= 0.99)
         self._number("temperature", "a number in [0.01, 10]", lambda v: 0.01 <= v <= 10)
         pair = isinstance(self.limits, list | tuple) and len(self.limits) == 2
-        real = pair and all(map(_is_number, self.limits))
+        real = pair and all(map(is_number, self.limits))
         if not real or not self.limits[0] < 0 or not self.limits[1] > 1:
             raise ValueError(
                 "HardConcrete: `limits` must be two numbers, one < 0 and one > 1;"
@@ -152,7 +153,7 @@ def check_values(
     """ValueError unless a field is such a number, or maps names to such numbers."""
     value = getattr(method, field)
     values = list(value.values()) if isinstance(value, Mapping) else [value]
-    if not all(_is_number(v) and test(v) for v in values):
+    if not all(is_number(v) and test(v) for v in values):
         raise ValueError(
             f"{type(method).__name__}: `{field}` must be {allowed}, or such numbers by place name;"
             f" got {value!r}"
@@ -181,8 +182,3 @@ def check_places(method: GatedMethod, field: str, gated: Gated) -> None:
                 f"{type(method).__name__}: `{field}` names {name!r}, which has no gate; it must be"
                 f" one of {', '.join(gated.gates)}"
             )
-
-
-def _is_number(value: object) -> bool:
-    real = isinstance(value, int | float) and not isinstance(value, bool)
-    return real and math.isfinite(value)

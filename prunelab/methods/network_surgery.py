@@ -11,7 +11,6 @@ Source: Guo, Yao, Chen. Dynamic Network Surgery for Efficient DNNs. NIPS 2016.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from torch import nn
 
 from prunelab import train
 from prunelab.masks import Keep
-from prunelab.methods.base import Method, check_dataset, check_option
+from prunelab.methods.base import Method, check_dataset, check_option, is_number
 from prunelab.methods.splicing import Surgery, check_start
 from prunelab.methods.weights import Run, keep_of, per_layer
 from prunelab.scores import layers_of
@@ -69,12 +68,12 @@ class NetworkSurgery(Method):
         object.__setattr__(self, "margins", tuple(self.margins))
         if not isinstance(self.budget, train.Budget):
             raise TypeError(f"NetworkSurgery: `budget` must be a Budget, got {self.budget!r}")
-        self._need(all(map(_is_number, _values(self.c))), "c", "a number, or numbers by layer")
+        self._need(all(map(is_number, _values(self.c))), "c", "a number, or numbers by layer")
         self._need(all(_is_count(s) for s in _values(self.stop)), "stop", "steps, integers >= 0")
         for field in ("gamma", "power"):
             value = getattr(self, field)
-            self._need(_is_number(value) and value >= 0, field, "a number >= 0")
-        pair = len(self.margins) == 2 and all(map(_is_number, self.margins))
+            self._need(is_number(value) and value >= 0, field, "a number >= 0")
+        pair = len(self.margins) == 2 and all(map(is_number, self.margins))
         ordered = pair and 0 < self.margins[0] <= self.margins[1]
         self._need(ordered, "margins", "two numbers, 0 < a <= b")
 
@@ -163,11 +162,6 @@ class NetworkSurgery(Method):
 
 def _values(value: object) -> list:
     return list(value.values()) if isinstance(value, Mapping) else [value]
-
-
-def _is_number(value: object) -> bool:
-    real = isinstance(value, int | float) and not isinstance(value, bool)
-    return real and math.isfinite(value)
 
 
 def _is_count(value: object) -> bool:

@@ -34,7 +34,7 @@ class CutUnits:
     def run(self, net: nn.Module, data: Dataset, work: Work) -> dict:
         """Values: accuracies (before, last, best at the final widths, tuned), widths, counts."""
         before = train.evaluate(net, data.test).accuracy
-        groups, seen = trace(net, data.example), _Seen(net, data, self.method, work)
+        groups, seen = trace(net, data.example), _Seen(data, self.method, work)
         done = self.method.run(
             net, data, seed=work.seed, progress=work.progress, checkpoint=work.checkpoint(),
             watch=seen,
@@ -59,7 +59,7 @@ class CutUnits:
 class _Seen:
     """Widths after each epoch, and now and then how far units are from being removed."""
 
-    def __init__(self, net: nn.Module, data: Dataset, method: Method, work: Work):
+    def __init__(self, data: Dataset, method: Method, work: Work):
         self.work = work
         self.points = {point["step"]: point for point in work.points()}
         an_epoch, steps = method.budget.steps(len(data.train))
