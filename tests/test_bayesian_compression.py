@@ -198,7 +198,9 @@ def test_thresholds_are_one_number_or_by_place_and_3_below_zero_elsewhere(prior)
     assert thresholds() == [-3.0] * 3
     assert thresholds(threshold=-1.5) == [-1.5] * 3
     assert thresholds(threshold={"fc1.inputs": -2, "fc2": 0}) == [-2, -3.0, 0]
-    with pytest.raises(ValueError, match=r"names 'fc3'; it must be one of fc1.inputs, fc1, fc2$"):
+    with pytest.raises(
+        ValueError, match=r"names 'fc3', which has no gate; it must be one of fc1.inputs, fc1, fc2$"
+    ):
         thresholds(threshold={"fc3": -2.0})
 
 
@@ -206,8 +208,14 @@ def test_thresholds_are_one_number_or_by_place_and_3_below_zero_elsewhere(prior)
     ("options", "message"),
     [
         ({"prior": "laplace"}, "`prior` must be one of jeffreys, horseshoe; got 'laplace'"),
-        ({"threshold": "3"}, "`threshold` must be a number, or numbers by place; got '3'"),
-        ({"threshold": {"fc1": None}}, "`threshold` must be a number, or numbers by place"),
+        (
+            {"threshold": "3"},
+            "`threshold` must be a number, or such numbers by place name; got '3'",
+        ),
+        (
+            {"threshold": {"fc1": None}},
+            "`threshold` must be a number, or such numbers by place name",
+        ),
         ({"threshold": None}, "`threshold` must be a number"),
         ({"threshold": math.nan}, "`threshold` must be a number"),
         ({"tau0": 0}, r"`tau0` must be a number in \[1e-9, 1e3\]; got 0"),

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from prunelab.methods.base import check_option, is_number
-from prunelab.methods.gated_method import GatedMethod
+from prunelab.methods.gated_method import GatedMethod, check_places, check_values, value_at
 from prunelab.methods.gates import Gate
 from prunelab.methods.information_bottleneck import BottleneckGate
 from prunelab.methods.noisy_weights import NoisyLayer, NoisyNetwork, log_uniform_kl
@@ -172,18 +172,11 @@ class BayesianCompression(GatedMethod):
         check_option(self, "prior", PRIORS)
         self._number("tau0", "a number in [1e-9, 1e3]", lambda v: 1e-9 <= v <= 1e3)
         self._number("log_var", "a number in [-30, 5]", lambda v: -30 <= v <= 5)
-        many = isinstance(self.threshold, Mapping)
-        values = self.threshold.values() if many else [self.threshold]
-        if not all(is_number(v) for v in values):
-            raise ValueError(
-                "BayesianCompression: `threshold` must be a number, or numbers by place;"
-                f" got {self.threshold!r}"
-            )
+        check_values(self, "threshold", "a number", is_number)
 
     def gate(self, place: Place) -> Gate:
         """See `GatedMethod.gate`."""
-        many = isinstance(self.threshold, Mapping)
-        at = self.threshold.get(place.name, THRESHOLD) if many else self.threshold
+        at = value_at(self, "threshold", place, default=THRESHOLD)
         if self.prior == "jeffreys":
             return NormalGate(place, self.rate, self.log_var, at)
         return HorseshoeGate(place, self.rate, self.log_var, at, self.tau0)
@@ -191,12 +184,7 @@ class BayesianCompression(GatedMethod):
     def network(self, net: nn.Module, example: Tensor) -> NoisyNetwork:
         """See `GatedMethod.network`."""
         gated = NoisyNetwork(net, example, self.gate, self.inputs, self._noise)
-        for name in self.threshold if isinstance(self.threshold, Mapping) else ():
-            if name not in gated.gates:
-                raise ValueError(
-                    f"BayesianCompression: `threshold` names {name!r}; it must be one of"
-                    f" {', '.join(gated.gates)}"
-                )
+        check_places(self, "threshold", gated)
         return gated
 
     def strength(self, images: int) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from prunelab import train
 from prunelab.masks import Keep
-from prunelab.methods.base import Method, check_dataset, check_option, example_of
+from prunelab.methods.base import Method, check_dataset, check_option, example_of, is_number
 from prunelab.methods.gates import Gate, Gated, Place
 
 DEAD = ("stop", "keep one")
@@ -152,3 +152,40 @@ def _some(gate: Gate, kept: Tensor, written: Tensor) -> Tensor:
         kept = kept.clone()
         kept[gate.mean().masked_fill(~written, -float("inf")).argmax()] = True
     return kept
+
+
+def check_values(
+    method: GatedMethod, field: str, allowed: str, test: Callable[[float], bool]
+) -> None:
+    """ValueError unless a field is such a number, or maps names to such numbers."""
+    value = getattr(method, field)
+    values = list(value.values()) if isinstance(value, Mapping) else [value]
+    if not all(is_number(v) and test(v) for v in values):
+        raise ValueError(
+            f"{type(method).__name__}: `{field}` must be {allowed}, or such numbers by place name;"
+            f" got {value!r}"
+        )
+
+
+def value_at(method: GatedMethod, field: str, place: Place, default: float | None = None) -> float:
+    """A field's value at a place; ValueError if it maps names, not this one, and has no default."""
+    value = getattr(method, field)
+    if not isinstance(value, Mapping):
+        return value
+    if default is None and place.name not in value:
+        raise ValueError(
+            f"{type(method).__name__}: `{field}` must name every gated place, or be one number;"
+            f" `{place.name}` is missing in {dict(value)!r}"
+        )
+    return value.get(place.name, default)
+
+
+def check_places(method: GatedMethod, field: str, gated: Gated) -> None:
+    """ValueError if a field maps a name that has no gate."""
+    value = getattr(method, field)
+    for name in value if isinstance(value, Mapping) else ():
+        if name not in gated.gates:
+            raise ValueError(
+                f"{type(method).__name__}: `{field}` names {name!r}, which has no gate; it must be"
+                f" one of {', '.join(gated.gates)}"
+            )

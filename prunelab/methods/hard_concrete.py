@@ -16,14 +16,14 @@ Source: Louizos, Welling, Kingma. Learning Sparse Neural Networks through L0 Reg
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from prunelab.methods.base import is_number
-from prunelab.methods.gated_method import GatedMethod
+from prunelab.methods.gated_method import GatedMethod, check_places, check_values, value_at
 from prunelab.methods.gates import Gate, Gated
 from prunelab.methods.places import Place
 
@@ -145,40 +145,3 @@ class HardConcrete(GatedMethod):
         check_places(self, "lam", gated)
         check_places(self, "start", gated)
         return gated
-
-
-def check_values(
-    method: GatedMethod, field: str, allowed: str, test: Callable[[float], bool]
-) -> None:
-    """ValueError unless a field is such a number, or maps names to such numbers."""
-    value = getattr(method, field)
-    values = list(value.values()) if isinstance(value, Mapping) else [value]
-    if not all(is_number(v) and test(v) for v in values):
-        raise ValueError(
-            f"{type(method).__name__}: `{field}` must be {allowed}, or such numbers by place name;"
-            f" got {value!r}"
-        )
-
-
-def value_at(method: GatedMethod, field: str, place: Place, default: float | None = None) -> float:
-    """A field's value at a place; ValueError if it maps names, not this one, and has no default."""
-    value = getattr(method, field)
-    if not isinstance(value, Mapping):
-        return value
-    if default is None and place.name not in value:
-        raise ValueError(
-            f"{type(method).__name__}: `{field}` must name every gated place, or be one number;"
-            f" `{place.name}` is missing in {dict(value)!r}"
-        )
-    return value.get(place.name, default)
-
-
-def check_places(method: GatedMethod, field: str, gated: Gated) -> None:
-    """ValueError if a field maps a name that has no gate."""
-    value = getattr(method, field)
-    for name in value if isinstance(value, Mapping) else ():
-        if name not in gated.gates:
-            raise ValueError(
-                f"{type(method).__name__}: `{field}` names {name!r}, which has no gate; it must be"
-                f" one of {', '.join(gated.gates)}"
-            )

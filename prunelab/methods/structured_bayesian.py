@@ -30,9 +30,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from prunelab.methods.gated_method import GatedMethod
+from prunelab.methods.gated_method import GatedMethod, check_places, check_values, value_at
 from prunelab.methods.gates import Gate, Gated
-from prunelab.methods.hard_concrete import check_places, check_values, value_at
 from prunelab.methods.places import Place
 
 LOW, HIGH = -20.0, 0.0  # a, b
