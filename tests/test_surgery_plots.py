@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
+from figures import legend_of, lines, ticks
 from prunelab import plots
 from prunelab.plots.weights import RED
 
@@ -49,21 +50,6 @@ def sizes(n=3):
     return {
         f"fc{i}": np.abs(rng.normal(size=50 * 10**i)).astype(np.float32) for i in range(1, n + 1)
     }
-
-
-def lines(ax):
-    return {line.get_label(): line for line in ax.lines if not line.get_label().startswith("_")}
-
-
-def legend_of(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
-
-
-def ticks(axis):
-    """Numbers and labels of the ticks that are in view."""
-    low, high = sorted(axis.get_view_interval())
-    found = zip(axis.get_ticklocs(), [label.get_text() for label in axis.get_ticklabels()])
-    return {text: at for at, text in found if low <= at <= high and text}
 
 
 FIGURES = {
