@@ -1,10 +1,13 @@
 """What the tests of gates share: gates whose factors are known, networks, what could be left."""
 
+from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
 from networks import Net, conv, head
 
+from prunelab import surgery
+from prunelab.groups import trace
 from prunelab.methods.gated_method import GatedMethod
 from prunelab.methods.gates import Gate, Gated
 
@@ -100,3 +103,14 @@ def traces(net):
     flags = [(n, id(p), p.requires_grad, p.is_leaf, p.grad) for n, p in net.named_parameters()]
     state = [(k, v.shape, v.dtype, v.stride()) for k, v in net.state_dict().items()]
     return hooks, modules, flags, state, [n for n, _ in net.named_buffers()]
+
+
+def check_shrunk(net, keep, data):
+    """A pruned LeNet-300-100 computes what its shrunk and its masked form do, in float64."""
+    net, x = deepcopy(net).double(), data.test.batch(slice(0, 100))[0].double()
+    groups = trace(net, x)
+    expected = surgery.shrink(net, groups, keep)(x)
+    torch.testing.assert_close(net(x), expected, rtol=0, atol=1e-9)
+    torch.testing.assert_close(surgery.masked(net, groups, keep)(x), expected, rtol=0, atol=1e-9)
+    left = surgery.shrink(net, groups, keep).fc1.weight.shape
+    assert left == (int(keep["fc1"].sum()), int(keep["fc1.inputs"].sum()))

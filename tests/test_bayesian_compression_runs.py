@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from gating import check_shrunk
 from test_network_surgery_runs import traces
 from torch import nn
 from toy import dataset, same
@@ -63,12 +64,10 @@ def test_afterwards_the_network_is_plain_and_computes_what_its_shrunk_form_does(
     _, net, before, run, _ = digits
     data = load("digits")
     assert traces(net) == before
-    x = data.test.batch(slice(0, 100))[0]
-    small = surgery.shrink(net, trace(net, data.example), run.keep)
+    check_shrunk(net, run.keep, data)
     with torch.no_grad():
-        assert (small(x) - net(x)).abs().max() < 1e-5 * net(x).abs().max()
+        x = data.test.batch(slice(0, 100))[0]
         assert torch.equal(net(x), net(x))
-    assert small.fc1.weight.shape == (run.keep.widths()["fc1"], run.keep.widths()["fc1.inputs"])
     last = run.history.last["test_accuracy"]  # of means, before they were folded
     assert abs(evaluate(net, data.test).accuracy - last) < 1.5 / 360
 

@@ -7,14 +7,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from gating import check_shrunk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 from toy import same
 
-from prunelab import surgery
 from prunelab.data import load
-from prunelab.groups import trace
 from prunelab.methods.hard_concrete import HardConcrete, HardConcreteGate
 from prunelab.methods.places import Place
 from prunelab.models import build
@@ -176,14 +175,8 @@ def test_pixels_and_units_are_removed_and_digits_still_read(pruned, digits):
 
 
 def test_what_is_left_on_the_network_is_what_shrinking_makes_of_it(pruned, digits):
-    net, done = deepcopy(pruned[0]).double(), pruned[1]
-    x = digits.test.batch(slice(0, 64))[0].double()
-    groups = trace(net, x)
-    small = surgery.shrink(net, groups, done.keep)
-    expected = small(x)
-    assert small.fc1.weight.shape == (int(done.keep["fc1"].sum()), done.keep["fc1.inputs"].sum())
-    assert torch.allclose(net(x), expected, rtol=0, atol=1e-9)
-    assert torch.allclose(surgery.masked(net, groups, done.keep)(x), expected, rtol=0, atol=1e-9)
+    net, done = pruned
+    check_shrunk(net, done.keep, digits)
 
 
 def test_the_same_seed_gives_the_same_keep_and_another_one_another(pruned, trained, digits):

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from gating import check_shrunk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pruning import batch, ready
@@ -115,11 +116,7 @@ def test_afterwards_the_network_is_plain_and_computes_what_its_shrunk_form_does(
     net, before, run, _ = digits
     data = load("digits")
     assert traces(net) == before
-    x = data.test.batch(slice(0, 100))[0]
-    small = surgery.shrink(net, trace(net, data.example), run.keep)
-    with torch.no_grad():
-        assert (small(x) - net(x)).abs().max() < 1e-5 * net(x).abs().max()
-    assert small.fc1.weight.shape == (run.keep.widths()["fc1"], run.keep.widths()["fc1.inputs"])
+    check_shrunk(net, run.keep, data)
     last = run.history.last["test_accuracy"]  # of the mean network, before it was folded
     assert abs(evaluate(net, data.test).accuracy - last) < 1.5 / 360
 

@@ -31,7 +31,7 @@ def tables(rows: list[dict]) -> dict[str, pd.DataFrame]:
     out["XOR, 2-5-1"] = xor(rows)
     out["What the zeros save on disk"] = savings(rows)
     out["What the zeros save in time"] = products(rows)
-    out["AlexNet: counts and Table 4"] = alexnet(rows)
+    out["AlexNet: counts and Table 4 (preset paper)"] = alexnet(rows)
     return out
 
 
