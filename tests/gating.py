@@ -29,17 +29,17 @@ class Known(Gate):
     def __init__(self, place, rate=1.0):
         g = torch.Generator().manual_seed(place.size)
         super().__init__(place, rate, mu=torch.rand(place.size, generator=g) + 0.5)
-        self.mask = torch.arange(place.size) % 3 != 1
+        self.register_buffer("mask", torch.arange(place.size) % 3 != 1, persistent=False)
 
     def sample(self, n):
-        self.drawn = torch.randn(n, self.place.size)
+        self.drawn = torch.randn(n, len(self.mu))
         return self.mean() * self.drawn
 
     def mean(self):
         return self.value("mu")
 
-    def kept(self):
-        return self.mask
+    def margin(self):
+        return self.mask * 2.0 - 1
 
     def penalty(self):
         return self.mean().square().sum()

@@ -13,7 +13,7 @@ from torch import nn
 from prunelab.methods.bayesian_compression import (
     BayesianCompression,
     HorseshoeGate,
-    NormalGate,
+    JeffreysGate,
     gamma_kl,
     standard_kl,
 )
@@ -134,7 +134,7 @@ def test_a_horseshoe_unit_is_kept_while_its_log_mode_is_above_the_threshold():
 
 
 def normal(mu, log_var, threshold=-3.0):
-    gate = NormalGate(place(len(mu)), 1.0, -9.0, threshold)
+    gate = JeffreysGate(place(len(mu)), 1.0, -9.0, threshold)
     with torch.no_grad():
         gate.mu.copy_(torch.tensor(mu))
         gate.log_var.copy_(torch.tensor(log_var))

@@ -136,7 +136,7 @@ def test_gates_start_around_1_with_little_noise():
 
 
 def test_convolutions_weigh_with_the_sides_of_their_maps_and_units_with_1():
-    gated = method(inputs=("fc1",)).gated(build("lenet-5"), torch.zeros(2, 1, 28, 28))
+    gated = method(1.0, inputs=("fc1",)).gated(build("lenet-5"), torch.zeros(2, 1, 28, 28))
     with torch.no_grad():
         for g in gated.gates.values():
             g.mu.fill_(1)
@@ -146,6 +146,25 @@ def test_convolutions_weigh_with_the_sides_of_their_maps_and_units_with_1():
     found = {name: g.penalty().item() for name, g in gated.gates.items()}
     assert found == pytest.approx({name: n * one for name, n in units.items()}, rel=1e-5)
     assert gated.penalty().item() == pytest.approx(sum(units.values()) * one, rel=1e-5)
+
+
+def test_a_strength_by_place_weighs_its_place_alone():
+    by_place = {"conv1": 0.5, "conv2": 0.0, "fc1.inputs": 2.0, "fc1": 3.0}
+    net, x = build("lenet-5"), torch.zeros(2, 1, 28, 28)
+    one, own = (method(kl, inputs=("fc1",)).gated(net, x).gates for kl in (1.0, by_place))
+    for name, kl in by_place.items():
+        expected = kl * one[name].penalty().item()
+        assert own[name].penalty().item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_strengths_that_do_not_fit_the_places_are_refused():
+    net, x = build("lenet-300-100"), torch.zeros(2, 1, 28, 28)
+    with pytest.raises(
+        ValueError, match=r"^InformationBottleneck: `kl` must name every gated place"
+    ):
+        method({"fc1": 1e-4}).gated(net, x)
+    with pytest.raises(ValueError, match=r"^InformationBottleneck: `kl` names 'fc3', which has no"):
+        method({"fc1": 1e-4, "fc2": 1e-4, "fc3": 1e-4}).gated(net, x)
 
 
 @pytest.mark.parametrize(
@@ -163,12 +182,13 @@ def test_the_penalty_beside_the_mean_loss_is_kl_times_the_sum_and_grows_with_the
 ):
     still = replace(ADAM, lr=1e-12, epochs=epochs)  # so the penalty stays as it is
     whole = []
-    _, without = run(method(0, still, ramp=ramp), watch=lambda t, g: whole.append(g.penalty()))
-    _, found = run(method(0.125, still, ramp=ramp))
+    _, without = run(method(0, still, ramp=ramp))
+    weighed = method(0.125, still, ramp=ramp)
+    _, found = run(weighed, watch=lambda t, g: whole.append(g.penalty().item()))
     losses = [[row["loss"] for row in r.history.rows] for r in (without, found)]
     added = [more - less for less, more in zip(*losses)]
     by_epoch = [sum(shares[6 * k : 6 * k + 6]) / 6 for k in range(epochs)]
-    assert added == pytest.approx([0.125 * whole[0].item() * s for s in by_epoch], rel=1e-4)
+    assert added == pytest.approx([whole[0] * s for s in by_epoch], rel=1e-4)
 
 
 def test_a_rate_makes_the_gates_learn_faster_and_the_weights_as_before():
@@ -346,7 +366,7 @@ def test_on_mnist_two_epochs_from_random_weights_leave_half_of_the_pixels():
 
 
 def test_a_method_is_data_that_survives_json_and_has_a_key():
-    m = method(1e-4, inputs=["fc1"], ramp=0.3, rate=2.0, dead="keep one", log_var=-8.0)
+    m = method(1e-4, inputs=["fc1"], ramp=0.3, rate=2.0, dead="keep one", log_var=-8.0, cut=3.0)
     stored = json.loads(json.dumps(plain(m)))
     assert stored.pop("type") == "InformationBottleneck"
     budget = {k: v for k, v in stored["budget"].items() if k != "type"}
@@ -354,7 +374,7 @@ def test_a_method_is_data_that_survives_json_and_has_a_key():
     assert again == m and digest(again) == digest(m)
     others = {
         "kl": 2e-4, "budget": replace(ADAM, lr=0.2), "inputs": (), "ramp": 0.0, "rate": 1.0,
-        "dead": "stop", "log_var": -9.0,
+        "dead": "stop", "log_var": -9.0, "cut": None,
     }  # fmt: skip
     keys = {digest(m), *(digest(replace(m, **{k: v})) for k, v in others.items())}
     assert len(keys) == 1 + len(others) and set(others) == set(vars(m))
@@ -379,7 +399,7 @@ def test_a_method_is_data_that_survives_json_and_has_a_key():
 )  # fmt: skip
 def test_a_bad_field_is_named_in_one_line(field, value, allowed):
     with pytest.raises(
-        ValueError, match=rf"^InformationBottleneck: `{field}` must be {allowed}[;,] got"
+        ValueError, match=rf"^InformationBottleneck: `{field}` must be {allowed}.*[;,] got"
     ):
         InformationBottleneck(**({"kl": 1e-4, "budget": ADAM} | {field: value}))
 

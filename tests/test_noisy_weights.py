@@ -30,8 +30,8 @@ class Ones(Gate):
     def mean(self):
         return torch.ones(self.place.size)
 
-    def kept(self):
-        return torch.ones(self.place.size, dtype=torch.bool)
+    def margin(self):
+        return torch.ones(self.place.size)
 
     def penalty(self):
         return torch.tensor(0.5)

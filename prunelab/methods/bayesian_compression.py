@@ -29,8 +29,7 @@ from torch import Tensor, nn
 
 from prunelab.methods.base import check_option, is_number
 from prunelab.methods.gated_method import GatedMethod, check_places, check_values, value_at
-from prunelab.methods.gates import Gate
-from prunelab.methods.information_bottleneck import BottleneckGate
+from prunelab.methods.gates import Gate, NormalGate
 from prunelab.methods.noisy_weights import NoisyLayer, NoisyNetwork, log_uniform_kl
 from prunelab.methods.places import Place
 
@@ -61,7 +60,7 @@ class GaussianLayer(NoisyLayer):
         return sum(standard_kl(means[name], self.log_var(name)).sum() for name in self.log_vars)
 
 
-class NormalGate(BottleneckGate):
+class JeffreysGate(NormalGate):
     """z ~ N(mu, sigma^2) under the log-uniform prior.
 
     Args:
@@ -75,9 +74,9 @@ class NormalGate(BottleneckGate):
         super().__init__(place, rate, log_var)
         self.threshold = threshold
 
-    def kept(self) -> Tensor:
-        """(size,) bool: little noise, and a factor that can pass a max pooling."""
-        return (self.log_ratio() < self.threshold) & (self.mean() > 0)
+    def margin(self) -> Tensor:
+        """(size,) threshold - log alpha."""
+        return self.threshold - self.log_ratio()
 
     def penalty(self) -> Tensor:
         """KL of the factors."""
@@ -113,7 +112,7 @@ class HorseshoeGate(Gate):
     def sample(self, n: int) -> Tensor:
         """(n, size): each z drawn as one log-normal."""
         mean, variance = self.log_normal()
-        eps = torch.randn(n, self.place.size, device=mean.device)
+        eps = torch.randn(n, len(mean), device=mean.device)
         return torch.addcmul(mean, eps, variance.sqrt()).exp()
 
     def mean(self) -> Tensor:
@@ -126,9 +125,9 @@ class HorseshoeGate(Gate):
         mean, variance = self.log_normal()
         return mean - variance
 
-    def kept(self) -> Tensor:
-        """(size,) bool: a factor that is not small."""
-        return self.log_mode() > self.threshold
+    def margin(self) -> Tensor:
+        """(size,) log mode - threshold."""
+        return self.log_mode() - self.threshold
 
     def penalty(self) -> Tensor:
         """KL of the units' factors and of the layer's."""
@@ -178,7 +177,7 @@ class BayesianCompression(GatedMethod):
         """See `GatedMethod.gate`."""
         at = value_at(self, "threshold", place, default=THRESHOLD)
         if self.prior == "jeffreys":
-            return NormalGate(place, self.rate, self.log_var, at)
+            return JeffreysGate(place, self.rate, self.log_var, at)
         return HorseshoeGate(place, self.rate, self.log_var, at, self.tau0)
 
     def network(self, net: nn.Module, example: Tensor) -> NoisyNetwork:

@@ -15,6 +15,7 @@ from prunelab import train
 from prunelab.masks import Keep
 from prunelab.methods.base import Method, check_dataset, check_option, example_of, is_number
 from prunelab.methods.gates import Gate, Gated, Place
+from prunelab.methods.narrowing import Narrowed
 
 DEAD = ("stop", "keep one")
 
@@ -42,6 +43,8 @@ class GatedMethod(Method):
         ramp: fraction of the run in which the penalty grows linearly from 0.
         rate: the gates learn at that many times the learning rate (under Adam).
         dead: when no unit of a place is left: "stop" the run with its name, or "keep one".
+        cut: after each epoch, units whose margin (see `Gate.margin`) is below minus this number
+            leave the computation: training becomes faster as the network shrinks. None = none.
     """
 
     budget: train.Budget = field(kw_only=True)
@@ -49,6 +52,7 @@ class GatedMethod(Method):
     ramp: float = field(default=0.0, kw_only=True)
     rate: float = field(default=1.0, kw_only=True)
     dead: str = field(default="stop", kw_only=True)
+    cut: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         name = type(self).__name__
@@ -61,6 +65,8 @@ class GatedMethod(Method):
         check_option(self, "dead", DEAD)
         self._number("ramp", "a number in [0, 1]", lambda v: 0 <= v <= 1)
         self._number("rate", "a number > 0", lambda v: 0 < v < float("inf"))
+        if self.cut is not None:
+            self._number("cut", "a number >= 0 or None", lambda v: 0 <= v < float("inf"))
 
     def _number(self, field: str, allowed: str, test: Callable[[float], bool]) -> None:
         value = getattr(self, field)
@@ -102,16 +108,20 @@ class GatedMethod(Method):
         """
         check_dataset(self, data)
         gated = self.gated(net, data, seed)
+        running = gated if self.cut is None else Narrowed(gated, net, self.cut)
         an_epoch, steps = self.budget.steps(len(data.train))
         strength, ramp = self.strength(len(data.train)), self.ramp * steps
 
         def penalty() -> Tensor:
-            total = strength * gated.penalty()
+            total = strength * running.penalty()
             return total * (gated.done / ramp).clamp(max=1) if ramp else total
 
         def after_step(step: int) -> None:
             gated.done += 1
+            for gate in gated.gates.values():
+                gate.bound()
             if (step + 1) % an_epoch == 0 or step + 1 == steps:
+                running.look()
                 self._check(gated, step + 1)
                 if watch is not None:
                     watch(step + 1, gated)
@@ -119,7 +129,9 @@ class GatedMethod(Method):
         if watch is not None and not (checkpoint and Path(checkpoint).exists()):
             watch(0, gated)
         fit = {"seed": seed, "progress": progress, "checkpoint": checkpoint}
-        history = train.fit(gated, data, self.budget, penalty=penalty, after_step=after_step, **fit)
+        history = train.fit(
+            running, data, self.budget, penalty=penalty, after_step=after_step, **fit
+        )
         keep: dict[str, Tensor] = {}
         for name, kept in gated.kept().items():
             written = gated.written(name, keep)

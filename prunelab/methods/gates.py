@@ -19,6 +19,9 @@ from prunelab.groups import flow
 from prunelab.methods.places import Place, insert, same_graph, sites_of
 from prunelab.methods.weights import check_finite
 from prunelab.scores import layers_of
+from prunelab.surgery import tensors_of
+
+EPSILON = 1e-8  # beside mu^2 and sigma^2
 
 
 class Gate(nn.Module, abc.ABC):
@@ -34,6 +37,7 @@ class Gate(nn.Module, abc.ABC):
     def __init__(self, place: Place, rate: float, **start: Tensor):
         super().__init__()
         self.place, self.rate = place, rate
+        self.register_buffer("pick", torch.empty(0, dtype=torch.long), persistent=False)
         for name, value in start.items():
             self.register_parameter(name, nn.Parameter(value / rate))
 
@@ -43,13 +47,17 @@ class Gate(nn.Module, abc.ABC):
         return stored if self.rate == 1 else stored * self.rate
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, ...) -> the same shape: one factor per image and unit, for all positions of a map."""
+        """(N, ...) -> the same shape: one factor per image and unit, for all positions of a map.
+
+        Of units that are narrowed away (see `narrowing`) only the others are left, in both.
+        """
+        axis = self.place.axis
+        if len(self.pick):
+            x = x.index_select(axis, self.pick)
+        factors = self.sample(len(x)) if self.training else self.factor()[None]
         shape = [1] * x.ndim
-        shape[self.place.axis] = self.place.size
-        if not self.training:
-            return x * self.factor().view(shape)
-        shape[0] = len(x)
-        return x * self.sample(len(x)).view(shape)
+        shape[0], shape[axis] = factors.shape
+        return x * factors.view(shape)
 
     @abc.abstractmethod
     def sample(self, n: int) -> Tensor:
@@ -60,16 +68,57 @@ class Gate(nn.Module, abc.ABC):
         """(size,) what stands for the factor in evaluation."""
 
     @abc.abstractmethod
-    def kept(self) -> Tensor:
-        """(size,) bool."""
+    def margin(self) -> Tensor:
+        """(size,) how far each unit is from being removed: above 0 it is kept; on a log scale."""
 
     @abc.abstractmethod
     def penalty(self) -> Tensor:
         """Scalar, summed over the units."""
 
+    def kept(self) -> Tensor:
+        """(size,) bool."""
+        return self.margin() > 0
+
+    def bound(self) -> None:
+        """Bring parameters back to where they may be; called after each step."""
+
     def factor(self) -> Tensor:
         """(size,) the mean where a unit is kept, else 0."""
         return self.mean() * self.kept()
+
+
+class NormalGate(Gate):
+    """z ~ N(mu, sigma^2), one mu and one log sigma^2 a unit.
+
+    Args:
+        place: where it stands.
+        rate: see `Gate`.
+        log_var: log sigma^2 to begin with; mu begins at 1.
+
+    Source: VIBNet's `ib_layers.py`: starts at N(1, 0.01) and N(log_var, 0.01), 0.01 being the
+        standard deviation.
+    """
+
+    def __init__(self, place: Place, rate: float = 1.0, log_var: float = -9.0):
+        mu, spread = torch.randn(2, place.size) * 0.01
+        super().__init__(place, rate, mu=1 + mu, log_var=log_var + spread)
+
+    def sample(self, n: int) -> Tensor:
+        """(n, size): mu + eps sigma."""
+        eps = torch.randn(n, len(self.mu), device=self.mu.device)
+        return torch.addcmul(self.mean(), eps, (0.5 * self.value("log_var")).exp())
+
+    def mean(self) -> Tensor:
+        """(size,) mu."""
+        return self.value("mu")
+
+    def log_ratio(self) -> Tensor:
+        """(size,) log sigma^2 - log mu^2."""
+        return self.value("log_var") - (self.mean().square() + EPSILON).log()
+
+    def kept(self) -> Tensor:
+        """(size,) bool: little noise, and a factor that can pass a max pooling."""
+        return super().kept() & (self.mean() > 0)
 
 
 class Gated(nn.Module):
@@ -99,9 +148,10 @@ class Gated(nn.Module):
         if any(isinstance(module, Gate) for module in net.modules()):
             raise ValueError("gates: `net` has gates already; give the network without them")
         check_finite(self, net, layers_of(net))
-        self._flow = flow(net, example)
+        seen = flow(net, example)
+        self.groups = seen.groups
         graph, own = same_graph(net)
-        sites = sites_of(graph, own, self._flow, inputs)
+        sites = sites_of(graph, own, seen, inputs)
         self.gates: dict[str, Gate] = {}
         parts = own | dict(swap or {})
         for number, (place, node) in enumerate(sites):
@@ -111,6 +161,13 @@ class Gated(nn.Module):
         self.graph = fx.GraphModule(parts, graph)
         self.register_buffer("done", torch.zeros((), device=example.device))
         self.to(example.device)
+
+    def look(self) -> None:
+        """Nothing changes; see `narrowing`."""
+
+    def alike(self, net: nn.Module) -> dict[str, list[Tensor]]:
+        """Name in `net` -> the tensors here that carry units along the same axes."""
+        return {name: [tensor] for name, tensor in tensors_of(net).items()}
 
     def forward(self, x: Tensor) -> Tensor:
         """What `net` gives, through the gates."""
@@ -130,7 +187,7 @@ class Gated(nn.Module):
 
     def written(self, name: str, keep: Mapping[str, Tensor]) -> Tensor:
         """(size,) bool: the units of a place that are written, if no more is kept than `keep`."""
-        gate, groups = self.gates[name], self._flow.groups
+        gate, groups = self.gates[name], self.groups
         there = torch.ones(gate.place.size, dtype=torch.bool, device=self.done.device)
         if name not in groups:  # what a layer reads
             (read,) = groups[name].slices
@@ -146,7 +203,7 @@ class Gated(nn.Module):
         """Multiply what reads a unit by its factor, in `net`: it then needs no gates."""
         for name, gate in self.gates.items():
             factor = gate.mean() * keep[name].to(self.done.device)
-            for s in self._flow.groups[name].slices:
+            for s in self.groups[name].slices:
                 if s.role in ("in", "select"):
                     weight = net.get_parameter(s.tensor)
                     part = weight.narrow(s.axis, s.offset, s.repeat * len(factor))

@@ -54,25 +54,23 @@ class HardConcreteGate(Gate):
         super().__init__(place, rate, log_a=log_a)
         self.lam, self.temperature, (self.low, self.high) = lam, temperature, limits
 
-    def forward(self, x: Tensor) -> Tensor:
-        """See `Gate.forward`."""
-        if self.training:  # before the loss sees them again: as good as after the step
-            with torch.no_grad():
-                self.log_a.clamp_(-BOUND / self.rate, BOUND / self.rate)
-        return super().forward(x)
-
     def sample(self, n: int) -> Tensor:
         """(n, size) in [0, 1]."""
-        u = torch.rand(n, self.place.size, device=self.log_a.device)
+        u = torch.rand(n, len(self.log_a), device=self.log_a.device)
         return self._stretched((torch.logit(u, EPSILON) + self.value("log_a")) / self.temperature)
 
     def mean(self) -> Tensor:
         """(size,) the test gate: z of the median u, at temperature 1; not E z."""
         return self._stretched(self.value("log_a"))
 
-    def kept(self) -> Tensor:
-        """(size,) bool: the test gate is not 0."""
-        return self.mean() > 0
+    def margin(self) -> Tensor:
+        """(size,) log a, less the one from which on the test gate is not 0."""
+        return self.value("log_a") - math.log(-self.low / self.high)
+
+    @torch.no_grad()
+    def bound(self) -> None:
+        """See `Gate.bound`."""
+        self.log_a.clamp_(-BOUND / self.rate, BOUND / self.rate)
 
     def alive(self) -> Tensor:
         """(size,) P(z != 0)."""
@@ -105,9 +103,7 @@ class HardConcrete(GatedMethod):
     Differs: one draw per image and unit; the authors' code draws once per batch unless told so
         (`local_rep`). No running mean of the parameters (theirs: 0.999): the last ones count. No
         L2 term weighted with P(z != 0): the budget's weight decay acts on all parameters, also on
-        log a: set it to 0. |g| of a unit is its own weights and bias; for a unit of a linear layer
-        the authors count the weights that read it (100 for a unit of LeNet-300-100's `fc1`, not
-        785). A `lam` by place makes up for it.
+        log a: set it to 0.
     """
 
     lam: float | Mapping[str, float]

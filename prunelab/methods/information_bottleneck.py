@@ -4,7 +4,7 @@ r"""VIBNet: what a layer does not need to predict the label is squeezed out of i
     h_i = (mu_i + eps . sigma_i) . f_i(h_{i-1}),   eps ~ N(0, 1)
     KL_i = 1/2 sum_j log(1 + mu_ij^2 / sigma_ij^2)     an upper bound of the first term, the best
                                                        Gaussian prior put in
-    loss = cross-entropy + kl sum_i S_i KL_i
+    loss = cross-entropy + sum_i kl_i S_i KL_i
     unit j is kept if mu_ij^2 > sigma_ij^2
 
 Noise grows on units that the label does not need, their mean falls, and in the end they carry
@@ -16,49 +16,39 @@ Bottleneck. ICML 2018.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from prunelab.methods.gated_method import GatedMethod
-from prunelab.methods.gates import Gate, Place
-
-EPSILON = 1e-8
+from prunelab.methods.gated_method import GatedMethod, check_places, check_values, value_at
+from prunelab.methods.gates import EPSILON, Gated, NormalGate, Place
 
 
-class BottleneckGate(Gate):
-    """z ~ N(mu, sigma^2), one mu and one log sigma^2 a unit.
+class BottleneckGate(NormalGate):
+    """z ~ N(mu, sigma^2) under the best Gaussian prior.
 
-    Source: the authors' `ib_layers.py`: starts at N(1, 0.01) and N(log_var, 0.01), 0.01 being the
-        standard deviation.
+    Args:
+        place: where it stands.
+        rate: see `Gate`.
+        log_var: see `NormalGate`.
+        kl: strength of this place beside the others.
     """
 
-    def __init__(self, place: Place, rate: float = 1.0, log_var: float = -9.0):
-        mu, spread = torch.randn(2, place.size) * 0.01
-        super().__init__(place, rate, mu=1 + mu, log_var=log_var + spread)
+    def __init__(
+        self, place: Place, rate: float = 1.0, log_var: float = -9.0, kl: float = 1.0
+    ):  # fmt: skip
+        super().__init__(place, rate, log_var)
+        self.kl = kl
 
-    def sample(self, n: int) -> Tensor:
-        """(n, size): mu + eps sigma."""
-        eps = torch.randn(n, self.place.size, device=self.mu.device)
-        return torch.addcmul(self.mean(), eps, (0.5 * self.value("log_var")).exp())
-
-    def mean(self) -> Tensor:
-        """(size,) mu."""
-        return self.value("mu")
-
-    def log_ratio(self) -> Tensor:
-        """(size,) log sigma^2 - log mu^2: the code's log alpha, the paper's with a minus."""
-        return self.value("log_var") - (self.mean().square() + EPSILON).log()
-
-    def kept(self) -> Tensor:
-        """(size,) bool: mu > sigma."""
-        return (self.log_ratio() < 0) & (self.mean() > 0)
+    def margin(self) -> Tensor:
+        """(size,) log mu^2 - log sigma^2: the paper's log alpha, the code's with a minus."""
+        return -self.log_ratio()
 
     def penalty(self) -> Tensor:
-        """S times KL, of the whole place."""
+        """S times KL, of the whole place, by its strength."""
         alpha = self.mean().square() / (self.value("log_var").exp() + EPSILON)
-        return 0.5 * self.place.side * alpha.log1p().sum()
+        return 0.5 * self.kl * self.place.side * alpha.log1p().sum()
 
 
 @dataclass(frozen=True)
@@ -67,7 +57,7 @@ class InformationBottleneck(GatedMethod):
 
     Attributes:
         kl: weight of the KL terms beside the mean cross-entropy (the code's `kl_fac`; the paper's
-            gamma is 2 kl / L of L layers, over the side of the map).
+            gamma is L kl / (2 S) of L layers and a map's side S); one number, or by place name.
         log_var: log sigma^2 to begin with.
 
     Cost: `budget`, each step about 1.1 times a plain one.
@@ -78,18 +68,24 @@ class InformationBottleneck(GatedMethod):
         Without a ReLU behind a layer, the gate follows the layer itself, or its batch norm.
     """
 
-    kl: float
+    kl: float | Mapping[str, float]
     log_var: float = -9.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._number("kl", "a number >= 0", lambda v: 0 <= v < float("inf"))
+        check_values(self, "kl", "a number >= 0", lambda v: v >= 0)
         self._number("log_var", "a number in [-30, 5]", lambda v: -30 <= v <= 5)
 
     def gate(self, place: Place) -> BottleneckGate:
-        """See `GatedMethod.gate`."""
-        return BottleneckGate(place, self.rate, self.log_var)
+        """See `GatedMethod.gate`. ValueError if `kl` does not name the place."""
+        return BottleneckGate(place, self.rate, self.log_var, value_at(self, "kl", place))
 
     def strength(self, images: int) -> float:
         """See `GatedMethod.strength`."""
-        return self.kl
+        return 1.0
+
+    def network(self, net: nn.Module, example: Tensor) -> Gated:
+        """See `GatedMethod.network`. ValueError if `kl` names what has no gate."""
+        gated = super().network(net, example)
+        check_places(self, "kl", gated)
+        return gated

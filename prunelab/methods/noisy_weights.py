@@ -123,6 +123,14 @@ class NoisyNetwork(Gated):
         called = dict(self.graph.named_modules())
         self.noisy = {name: layer for name, layer in stand_ins.items() if name in called}
 
+    def alike(self, net: nn.Module) -> dict[str, list[Tensor]]:
+        """See `Gated.alike`."""
+        found = super().alike(net)
+        for name, layer in self.noisy.items():
+            for own, log_var in layer.log_vars.items():
+                found[f"{name}.{own}"].append(log_var)
+        return found
+
     def penalty(self) -> Tensor:
         """The sum over all gates and layers."""
         return super().penalty() + sum(layer.penalty() for layer in self.noisy.values())

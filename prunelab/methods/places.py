@@ -12,7 +12,8 @@ from torch import fx, nn
 from torch.nn import functional
 from torch.utils import _pytree as pytree
 
-from prunelab.groups import INPUTS, Flow
+from prunelab.groups import INPUTS, Flow, Group
+from prunelab.groups.group import IN
 from prunelab.groups.labels import Tracked
 from prunelab.groups.tracer import graph_of
 
@@ -40,7 +41,8 @@ class Place:
         size: number of units.
         axis: of the activation, along which they stand.
         side: side length of a unit's map there (of a square as large), 1 where it has none.
-        weights: weights and biases that hang on one unit: of its filter, or that read an input.
+        weights: what hangs on one unit: weights and bias of its filter, or, of an input or of a
+            unit of a linear layer, the weights that read it.
     """
 
     name: str
@@ -74,10 +76,10 @@ def sites_of(
             weights = modules[layer].weight[:, 0].numel()
             found.append((Place(layer + INPUTS, groups.reads[layer], axis, side, weights), node))
         if layer in groups and groups[layer].producers == (layer,) and layer not in groups.writers:
-            last, weight = _behind(node, modules), modules[layer].weight
+            last = _behind(node, modules)
             axis, size = seen.place(last.name, layer).axis, groups[layer].size
             _check(seen, layer, last, axis, modules)
-            weights = weight[0].numel() + (modules[layer].bias is not None)
+            weights = _weights(groups[layer], modules)
             found.append((Place(layer, size, axis, _side(seen, last, axis), weights), last))
     if not found:
         raise ValueError("gates: `net` has no layer whose units can be gated")
@@ -100,6 +102,15 @@ def _check(
         why = f"a factor does not pass `{_name(barrier, modules)}` at `{barrier.name}`"
     if why:
         raise ValueError(f"gates: the units of `{layer}` cannot have gates: {why}")
+
+
+def _weights(group: Group, modules: Mapping[str, nn.Module]) -> int:
+    """What hangs on one unit of a group; see `Place`."""
+    filters = modules[group.name]
+    if not isinstance(filters, nn.Linear):
+        return filters.weight[0].numel() + (filters.bias is not None)
+    reads = [(modules[s.layer].weight, s) for s in group.slices if s.role == IN]
+    return sum(s.repeat * weight.numel() // weight.shape[s.axis] for weight, s in reads)
 
 
 def _barrier(

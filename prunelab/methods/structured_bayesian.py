@@ -2,7 +2,7 @@ r"""Structured Bayesian pruning: log-normal noise on units, and a prior that lik
 
     theta = exp(t),   q(t) = N(mu, sigma^2) cut to [a, b] = [-20, 0],   p(t) uniform on [a, b]
     loss = cross-entropy + 1/N sum KL(q || p)                                       N images
-    in evaluation theta = E theta;   a unit is kept if SNR = E theta / sqrt(Var theta) >= 1
+    in evaluation theta = E theta;   a unit is kept if SNR = E theta / sqrt(Var theta) > 1
 
 p is the log-uniform prior of theta, cut so that it is one. A unit that the label does not need is
 drowned in noise. With
@@ -159,17 +159,9 @@ class LogNormalGate(Gate):
         """The distribution of theta."""
         return LogNormal(self.value("mu"), self.value("log_sigma").exp())
 
-    def forward(self, x: Tensor) -> Tensor:
-        """See `Gate.forward`."""
-        if self.training:
-            with torch.no_grad():
-                self.mu.clamp_(*(v / self.rate for v in MU))
-                self.log_sigma.clamp_(*(v / self.rate for v in LOG_SIGMA))
-        return super().forward(x)
-
     def sample(self, n: int) -> Tensor:
         """(n, size) in [exp(LOW), 1]."""
-        u = torch.empty(n, self.place.size, dtype=torch.float64, device=self.mu.device)
+        u = torch.empty(n, len(self.mu), dtype=torch.float64, device=self.mu.device)
         u.uniform_(EPSILON, 1 - EPSILON)
         return self.noise().quantile(u).exp().to(self.mu.dtype)
 
@@ -177,9 +169,15 @@ class LogNormalGate(Gate):
         """(size,) E theta."""
         return self.noise().log_moment(1).exp().to(self.mu.dtype)
 
-    def kept(self) -> Tensor:
-        """(size,) bool: signal-to-noise ratio at least `snr`."""
-        return self.noise().snr() >= self.snr
+    def margin(self) -> Tensor:
+        """(size,) logarithm of the signal-to-noise ratio over `snr`."""
+        return self.noise().snr().log() - (math.log(self.snr) if self.snr else -math.inf)
+
+    @torch.no_grad()
+    def bound(self) -> None:
+        """See `Gate.bound`."""
+        self.mu.clamp_(*(v / self.rate for v in MU))
+        self.log_sigma.clamp_(*(v / self.rate for v in LOG_SIGMA))
 
     def penalty(self) -> Tensor:
         """KL, times `scale`."""
@@ -202,7 +200,7 @@ class StructuredBayesian(GatedMethod):
     Differs: one draw per image and unit; the authors' code draws once per batch. Their noise stands
         right behind a convolution, before bias, batch norm and ReLU; ours behind these. As theta >
         0, a ReLU does not mind, but the bias is scaled too, and a batch norm no longer divides by
-        the spread of the noise. They keep SNR > threshold.
+        the spread of the noise.
     """
 
     snr: float = 1.0

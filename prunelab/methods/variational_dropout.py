@@ -96,9 +96,9 @@ class Unit(Gate):
         """(size,) ones."""
         return self.open
 
-    def kept(self) -> Tensor:
-        """(size,) all; see `SparseNetwork.kept`."""
-        return self.open.bool()
+    def margin(self) -> Tensor:
+        """(size,) infinite: none goes; see `SparseNetwork.kept`."""
+        return self.open * torch.inf
 
     def penalty(self) -> Tensor:
         """0."""
@@ -133,7 +133,7 @@ class SparseNetwork(NoisyNetwork):
             weight.mul_(noisy.kept())
             reads = torch.zeros_like(weight, dtype=torch.bool)
             for place, units in constant.items():
-                _fill({f"{name}.weight": reads}, self._flow.groups[place], READ, units, True)
+                _fill({f"{name}.weight": reads}, self.groups[place], READ, units, True)
             if reads.any():
                 only = {"weight": weight * reads, "bias": torch.zeros_like(layer.bias)}
                 shift = functional_call(layer, only, inputs[name])
@@ -146,7 +146,7 @@ class SparseNetwork(NoisyNetwork):
     def _decide(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Place name -> (size,) bool: the units that stay; those that are constants."""
         weights = {f"{name}.weight": layer.kept() for name, layer in self.noisy.items()}
-        groups = {name: self._flow.groups[name] for name in self.gates}
+        groups = {name: self.groups[name] for name in self.gates}
         kept, constant = {}, {}
         for name, group in groups.items():
             constant[name] = ~_any(weights, group, (OUT,)) & self._can_move(group)
