@@ -10,6 +10,7 @@ from prunelab.study.papers.information_bottleneck.views import (
     course,
     log_ratios,
     played,
+    printed_curve,
     printed_run,
 )
 
@@ -25,6 +26,7 @@ __all__ = [
     "frontier",
     "log_ratios",
     "played",
+    "printed_curve",
     "printed_points",
     "printed_run",
     "recipes",

@@ -26,7 +26,7 @@ class Setting:
         model: the network.
         data: its images.
         bottleneck: the headline, VIBNet.
-        frontier: other strengths of it.
+        frontier: other strengths of it, run with the first seed.
         others: label -> method, the rows it is compared with.
         reference: training of the network that the methods start from; None = its first weights.
     """
@@ -51,11 +51,24 @@ def _digits(epochs: float) -> tuple[Setting, ...]:
     return (Setting("lenet-300-100", "digits", method, (1e-3, 1e-2)),)
 
 
+INPUTS = ("fc1",)  # of the layer that reads pixels, or the flattened maps
+_MNIST = (
+    Setting(
+        "lenet-300-100", "mnist",
+        InformationBottleneck(5e-4, budget=_adam(100, 100), inputs=INPUTS, cut=3.0),
+        (1e-4, 2e-4, 1e-3, 2e-3),
+    ),
+    Setting(
+        "lenet-5-relu", "mnist",
+        InformationBottleneck(3.5e-4, budget=_adam(20, 64), inputs=INPUTS, cut=3.0),
+        (1.5e-4, 7e-4), reference=_adam(3, 64),
+    ),
+)  # fmt: skip
 SETTINGS: dict[str, tuple[Setting, ...]] = {
     "smoke": _digits(2),
     "quick": _digits(30),
-    "standard": (),  # MNIST's strengths are not chosen yet
-    "paper": (),
+    "standard": _MNIST,
+    "paper": _MNIST,
 }
 
 
@@ -75,7 +88,7 @@ def recipes(preset: str, seeds: Iterable[int]) -> dict[str, list[Recipe]]:
             out[part] += [
                 Recipe(STEM, name, label, CutUnits(method), setting.model, setting.data,
                        setting.reference, seed)
-                for seed in seeds
+                for seed in (seeds[:1] if part == "frontier" else seeds)
             ]  # fmt: skip
     return out
 

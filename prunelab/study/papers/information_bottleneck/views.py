@@ -62,6 +62,13 @@ def printed_run(model: str, data: str) -> dict | None:
     return out
 
 
+def printed_curve(model: str, data: str) -> pd.DataFrame | None:
+    """The authors' curve of all units of LeNet-300-100 on MNIST: epoch, left (fraction)."""
+    if (model, data) != ("lenet-300-100", "mnist"):
+        return None
+    return t.printed(STEM, "figure2_curve")[["epoch", "left"]]
+
+
 def _whole(row: dict) -> dict[str, int]:
     model = row["recipe"]["model"]
     return dict(zip(counts.PLACES[model], counts.WHOLE[model]))
