@@ -46,4 +46,10 @@ DEVIATIONS = [
     "No recipe for MNIST is public: strengths, rates and epochs are ours, chosen with validation "
     "images.",
 ]
-CAPTIONS = {}
+CAPTIONS = {
+    "log-ratios": "log (sigma^2 / mu^2) of the units of LeNet-300-100 while it trains under gates.",
+    "widths": "Units left of each place while LeNet-300-100 trains under gates.",
+    "pixels": "The input pixels that LeNet-300-100 still reads, over the mean image.",
+    "frontier-lenet-300-100": "LeNet-300-100: test error against weights left. Stars are printed.",
+    "frontier-lenet-5-relu": "LeNet-5: test error against weights left. Stars are printed.",
+}

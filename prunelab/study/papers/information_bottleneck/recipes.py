@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from prunelab.methods import InformationBottleneck
+from prunelab.methods import HardConcrete, InformationBottleneck, VariationalDropout
 from prunelab.methods.base import Method
 from prunelab.study.recipes import Recipe, check_preset
 from prunelab.study.units import CutUnits
@@ -52,11 +52,18 @@ def _digits(epochs: float) -> tuple[Setting, ...]:
 
 
 INPUTS = ("fc1",)  # of the layer that reads pixels, or the flattened maps
+_START = {"fc1.inputs": 0.8, "fc1": 0.5, "fc2": 0.5}  # of L0's gates, as the authors' code
 _MNIST = (
     Setting(
         "lenet-300-100", "mnist",
         InformationBottleneck(5e-4, budget=_adam(100, 100), inputs=INPUTS, cut=3.0),
-        (1e-4, 2e-4, 1e-3, 2e-3),
+        (2e-4, 1e-3),
+        {
+            "VD": VariationalDropout(budget=_adam(25, 100), inputs=INPUTS, ramp=0.5),
+            "L0": HardConcrete(0.4, budget=_adam(40, 100), inputs=INPUTS, start=_START, cut=2.0),
+            "L0-sep": HardConcrete({"fc1.inputs": 0.3, "fc1": 1.0, "fc2": 10.0},
+                                   budget=_adam(40, 100), inputs=INPUTS, start=_START, cut=2.0),
+        },
     ),
     Setting(
         "lenet-5-relu", "mnist",

@@ -71,15 +71,17 @@ def mnist(rows: list[dict], model: str) -> pd.DataFrame:
         row = {
             "method": line.method,
             "verdict": f"within print in {met} of {len(found)} seeds" if found else _why(line),
-            "weights %, printed": line.weights_pct, "ours": _mean([s[0] for s in sizes]),
-            "activations %, printed": line.footprint_pct, "ours ": _mean([s[1] for s in sizes]),
+            "weights %, printed": line.weights_pct,
+            "weights %, ours": _mean([s[0] for s in sizes]),
+            "activations %, printed": line.footprint_pct,
+            "activations %, ours": _mean([s[1] for s in sizes]),
         }  # fmt: skip
         if table == "T2":
             row |= {"MMAC, printed": line.mflop,
-                    "ours  ": _mean([counted(r).macs / 1e6 for r in found], 3)}  # fmt: skip
+                    "MMAC, ours": _mean([counted(r).macs / 1e6 for r in found], 3)}  # fmt: skip
         row |= {
-            "error %, printed": line.error_pct, "ours, last": _mean(errors),
-            "ours, best": _mean(best), "widths, printed": _words(line.architecture),
+            "error %, printed": line.error_pct, "error %, ours (last)": _mean(errors),
+            "error %, ours (best)": _mean(best), "widths, printed": _words(line.architecture),
             "widths, ours": ", ".join(map(architecture, found)) or t.NOT_MEASURED,
             "seeds": len(found),
         }  # fmt: skip
