@@ -65,6 +65,17 @@ def test_training_drops_neurons_keeps_accuracy_and_shrinks_exactly(name):
     torch.testing.assert_close(small(DIGITS.example), net(DIGITS.example), atol=1e-4, rtol=1e-4)
 
 
+def test_what_a_layer_reads_goes_with_the_channel_that_wrote_it():
+    net = models.build("lenet-5-relu")
+    with torch.no_grad():
+        net.conv2.weight[3], net.conv2.bias[3] = 0, 0
+    neurons = Neurons(net, DIGITS.example, method(inputs=("fc1",)))
+    keep = neurons.drop()
+    gone = (~keep["fc1.inputs"]).nonzero()[:, 0].tolist()
+    assert (~keep["conv2"]).nonzero()[:, 0].tolist() == [3]
+    assert gone == list(range(3 * 16, 4 * 16))
+
+
 def test_without_penalties_nothing_goes():
     net = mlp()
     assert Neurons(net, torch.zeros(1, 6), method()).kept()["0"].all()

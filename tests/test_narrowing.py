@@ -151,6 +151,14 @@ def test_a_run_that_stops_ends_as_one_that_never_stopped(method, tmp_path):
     assert not all(kept.all() for kept in expected.values())
 
 
+@pytest.mark.parametrize("other", [{"kl": 6e-3}, {"cut": 2.0}, {"ramp": 0.1}])
+def test_a_checkpoint_of_another_method_is_refused(other, tmp_path):
+    short = replace(CUT[0], budget=replace(ONE, epochs=2))
+    short.run(network(), DATA, progress=False, checkpoint=(path := tmp_path / "run"))
+    with pytest.raises(ValueError, match=r"^InformationBottleneck: `checkpoint` is of another run"):
+        replace(short, **other).run(network(), DATA, progress=False, checkpoint=path)
+
+
 def test_a_narrowed_run_ends_near_the_plain_one_on_digits():
     digits, found = load("digits"), []
     plain = InformationBottleneck(3e-3, budget=replace(ADAM, epochs=20), inputs=("fc1",), rate=20.0)

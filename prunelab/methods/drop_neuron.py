@@ -26,6 +26,7 @@ from prunelab.groups.group import IN, OUT, SELECT, THROUGH, Slice
 from prunelab.masks import Keep
 from prunelab.methods.base import Method, check_dataset, check_option, example_of
 from prunelab.methods.gated_method import DEAD, GateRun
+from prunelab.methods.places import written
 from prunelab.methods.weights import check_finite
 from prunelab.scores import layers_of
 
@@ -126,8 +127,8 @@ class Neurons:
                     f"DropNeuron: `inputs` names {name!r}; it must be one of"
                     f" {', '.join(groups.reads)}"
                 )
-        found = [*(groups[name + INPUTS] for name in method.inputs), *groups.values()]
-        self.net, self.method = net, method
+        found = [*groups.values(), *(groups[name + INPUTS] for name in method.inputs)]
+        self.net, self.method, self._all = net, method, groups
         self.groups: Mapping[str, Group] = {group.name: group for group in found}
         self._tensors = dict(net.named_parameters())
 
@@ -151,14 +152,17 @@ class Neurons:
 
     @torch.no_grad()
     def kept(self) -> dict[str, Tensor]:
-        """Place name -> (size,) bool: something enters and something leaves."""
+        """Place name -> (size,) bool: something enters and something leaves.
+
+        Of what a layer reads only what is still written.
+        """
         out = {}
         for name, group in self.groups.items():
             kept = self._norms(group, (IN, SELECT)) > 0
             roles = {s.role for s in group.slices}
             if OUT in roles and THROUGH not in roles:
                 kept &= self._norms(group, (OUT,)) > 0
-            out[name] = kept
+            out[name] = kept & written(self._all, name, out).to(kept.device)
         return out
 
     @torch.no_grad()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import hashlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -99,11 +100,11 @@ class GatedMethod(Method):
             data: a Dataset.
             seed: of gates and training.
             progress: show a bar.
-            checkpoint: file for `train.fit`; it holds the gates.
+            checkpoint: file for `train.fit`; it holds the gates, and which method they are of.
             watch: called with (steps done, the gated network) before training and after each epoch.
 
         Raises:
-            ValueError: see `Gated`.
+            ValueError: see `Gated`; or `checkpoint` is of a run of another method.
             RuntimeError: no unit of a place is left (dead="stop"), or the loss is not finite.
         """
         check_dataset(self, data)
@@ -143,11 +144,26 @@ class GatedMethod(Method):
         """`net` under fresh gates. Errors as `Gated`."""
         with torch.random.fork_rng([]):
             torch.manual_seed(seed)
-            return self.network(net, example_of(data))
+            gated = self.network(net, example_of(data))
+        gated.register_buffer("rule", self._rule().to(gated.done.device))
+        gated.register_load_state_dict_post_hook(self._same_rule)
+        return gated
 
     def network(self, net: nn.Module, example: Tensor) -> Gated:
         """What `gated` gives, with the generator as it is: for methods that also change layers."""
         return Gated(net, example, self.gate, self.inputs)
+
+    def _rule(self) -> Tensor:
+        """A number of all fields, for checkpoints."""
+        fields = hashlib.blake2b(repr(self).encode(), digest_size=7).digest()
+        return torch.tensor(int.from_bytes(fields))
+
+    def _same_rule(self, gated: Gated, _: object) -> None:
+        if not torch.equal(gated.rule.cpu(), self._rule()):
+            raise ValueError(
+                f"{type(self).__name__}: `checkpoint` is of another run: fields of its method"
+                " differ; delete it or name another file"
+            )
 
     def _check(self, gated: Gated, step: int) -> None:
         for name, kept in gated.kept().items():

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from prunelab.groups import flow
-from prunelab.methods.places import Place, insert, same_graph, sites_of
+from prunelab.methods.places import Place, insert, same_graph, sites_of, written
 from prunelab.methods.weights import check_finite
 from prunelab.scores import layers_of
 from prunelab.surgery import tensors_of
@@ -186,17 +186,8 @@ class Gated(nn.Module):
         return found
 
     def written(self, name: str, keep: Mapping[str, Tensor]) -> Tensor:
-        """(size,) bool: the units of a place that are written, if no more is kept than `keep`."""
-        gate, groups = self.gates[name], self.groups
-        there = torch.ones(gate.place.size, dtype=torch.bool, device=self.done.device)
-        if name not in groups:  # what a layer reads
-            (read,) = groups[name].slices
-            for other, kept in keep.items():
-                for s in groups[other].slices:
-                    if (s.tensor, s.axis, s.role) == (read.tensor, read.axis, "in"):
-                        part = there.narrow(0, s.offset, s.repeat * len(kept))
-                        part &= kept.to(there.device).repeat_interleave(s.repeat)
-        return there
+        """(size,) bool: see `places.written`."""
+        return written(self.groups, name, keep).to(self.done.device)
 
     @torch.no_grad()
     def fold(self, net: nn.Module, keep: Mapping[str, Tensor]) -> None:

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 from torch.nn import functional
 from torch.utils import _pytree as pytree
 
-from prunelab.groups import INPUTS, Flow, Group
+from prunelab.groups import INPUTS, Flow, Group, Groups
 from prunelab.groups.group import IN
 from prunelab.groups.labels import Tracked
 from prunelab.groups.tracer import graph_of
@@ -203,6 +203,19 @@ def _attributes(net: nn.Module, graph: fx.Graph) -> dict[str, object]:
             owner, _, name = node.target.rpartition(".")
             found[node.target] = getattr(net.get_submodule(owner), name)
     return found
+
+
+def written(groups: Groups, name: str, keep: Mapping[str, Tensor]) -> Tensor:
+    """(size,) bool: the units of a place that are written, if no more is kept than `keep`."""
+    there = torch.ones(groups[name].size, dtype=torch.bool)
+    if name not in groups:  # what a layer reads
+        (read,) = groups[name].slices
+        for other, kept in keep.items():
+            for s in groups[other].slices:
+                if (s.tensor, s.axis, s.role) == (read.tensor, read.axis, IN):
+                    part = there.narrow(0, s.offset, s.repeat * len(kept))
+                    part &= kept.cpu().repeat_interleave(s.repeat)
+    return there
 
 
 def insert(graph: fx.Graph, name: str, place: Place, node: fx.Node) -> None:
