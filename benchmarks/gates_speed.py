@@ -4,7 +4,7 @@
 
 Batch 64, Adam; gates on the units of all layers and on what fc1 reads. Both are timed inside one
 epoch, from the end of the first step to the end of the last, and take turns, so that a busy machine
-slows both.
+slows both. Then the same with `cut`, when about as many units run as the paper leaves.
 """
 
 import argparse
@@ -14,10 +14,12 @@ import torch
 from network_surgery_speed import BATCH, compare
 
 from prunelab.methods import InformationBottleneck
+from prunelab.methods.narrowing import Narrowed
 from prunelab.train import Budget, fit
 
 GOAL = 1.25
 CASES = {"lenet-5": (20, 9), "lenet-5-relu": (20, 9)}  # steps, repeats
+LEFT = {"conv1": 3, "conv2": 10, "fc1.inputs": 70, "fc1": 35}  # of VIBNet's LeNet-5
 BUDGET = Budget(epochs=1, lr=1e-3, batch=BATCH, optimizer="adam", weight_decay=0.0)
 
 
@@ -36,11 +38,23 @@ def gated(net, data) -> float:
     return seconds(state, data, state.penalty)
 
 
+def narrowed(net, data) -> float:
+    """Seconds of a step when only some units run."""
+    method = InformationBottleneck(1e-4, budget=BUDGET, inputs=("fc1",), cut=3.0)
+    state = method.gated(net, data)
+    for place, left in LEFT.items():
+        torch.nn.init.constant_(state.gates[place].log_var[left:], 8.0)
+    running = Narrowed(state, net, method.cut)
+    return seconds(running, data, running.penalty)
+
+
 def main(threads: int) -> None:
     torch.set_num_threads(threads)
     print(f"torch {torch.__version__}, {threads} threads")
     for name, sizes in CASES.items():
         compare(name, sizes, GOAL, seconds, gated)
+        print("narrowed, ", end="")
+        compare(name, sizes, 1.0, seconds, narrowed)
 
 
 if __name__ == "__main__":
