@@ -43,29 +43,31 @@ CITATION = (
     "Information Bottleneck. ICML 2018."
 )
 DEVIATIONS = [
-    "No recipe for MNIST is public. Ours: Adam at 1e-3, constant for half of the run, then linearly "
-    "to 0, no weight decay; LeNet-300-100 from its first weights, 100 epochs of batches of 100; "
-    "LeNet-5 from three plain epochs, 20 epochs of batches of 64. The strength was looked for with "
-    "5,000 validation images cut from the training images; the networks are trained on the other "
-    "55,000, normalised by mean and standard deviation.",
-    "The other methods run far shorter than in their papers (12 to 50 epochs where those have 200), "
-    "with rates and strengths set after one or two runs, by the validation error and the size. "
-    "A rival that looks worse than its printed row here is mostly one that was not trained long "
-    "enough: read their rows as what these budgets give, not as a verdict on the method.",
-    "On the way, units far below their threshold leave the computation (`cut`), which makes a step "
-    "on LeNet-5 three times as fast. On digits the widths end within a few units of those of the "
-    "run without it.",
+    "No recipe for MNIST is public. Ours: Adam at 1e-3, constant for half of the run, then "
+    "linearly to 0, no weight decay; LeNet-300-100 from its first weights, 100 epochs of batches "
+    "of 100; LeNet-5 from three plain epochs, 20 epochs of batches of 64. The strength was looked "
+    "for with 5,000 validation images cut from the training images; the networks are trained on "
+    "the other 55,000, normalised by mean and standard deviation.",
+    "The other methods run far shorter than in their papers (12 to 50 epochs where those have "
+    "200), with rates and strengths set after one or two runs, by the validation error and the "
+    "size. A rival that looks worse than its printed row here is mostly one that was not trained "
+    "long enough: read their rows as what these budgets give, not as a verdict on the method.",
+    "On the way, units far below their threshold leave the computation (`cut`), which makes a "
+    "step on LeNet-5 three times as fast. On digits the widths end within a few units of those of "
+    "the run without it.",
     "A unit with a negative mean is removed too, whatever its noise: its factor cannot pass a max "
-    "pooling. On LeNet-5, ReLU stands behind both convolutions, and the 800 entries that fc1 reads "
-    "have gates of their own beside those of conv2's channels: the printed widths of the other "
-    "methods count them so.",
+    "pooling. On LeNet-5, ReLU stands behind both convolutions, and the 800 entries that fc1 "
+    "reads have gates of their own beside those of conv2's channels: the printed widths of the "
+    "other methods count them so.",
     "Variational dropout prunes weights. A unit is counted as gone when nothing reads it, or when "
     "it reads nothing and its constant moves into biases.",
-    "DropNeuron is trained with SGD and proximal steps. Pixels that are always black are a constant "
-    "other than 0 after normalisation, so its group lasso keeps many that the other methods drop.",
-    "GD (generalized dropout) and GL (group lasso of SSL) are printed in Table 2 and not built here.",
-    "Last errors count. The best error is the lowest of an epoch at the final widths; the authors' "
-    "code reports the best test error of the run.",
+    "DropNeuron is trained with SGD and proximal steps. Pixels that are always black are a "
+    "constant other than 0 after normalisation, so its group lasso keeps many that the other "
+    "methods drop.",
+    "GD (generalized dropout) and GL (group lasso of SSL) are printed in Table 2 and not built "
+    "here.",
+    "Last errors count. The best error is the lowest of an epoch at the final widths; the "
+    "authors' code reports the best test error of the run.",
 ]
 CAPTIONS = {
     "log-ratios": "log (sigma^2 / mu^2) of the units of LeNet-300-100 while it trains under gates.",
