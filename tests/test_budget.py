@@ -104,7 +104,7 @@ def test_budget_survives_json():
         ("milestones", (0.7, 0.5), r"ascending fractions of the run in \(0, 1\)"),
         ("gamma", 2, r"in \(0, 1\]"),
         ("warmup", 1, r"in \[0, 1\)"),
-        ("augment", "mixup", "one of none, crop-flip, resized-crop-flip"),
+        ("augment", "mixup", "one of none, flip, crop-flip, resized-crop-flip"),
         ("precision", "float16", "one of float32, bfloat16"),
     ],
 )

@@ -42,6 +42,7 @@ def macs(net, *shape):
         ("lenet-300-100", 266_610),
         ("lenet-5", 431_080),
         ("vgg-16", 14_991_946),
+        ("vgg-16-fc2", 15_255_626),
         ("vgg-19", 20_040_522),
         ("resnet-20", 269_722),
         ("resnet-56", 853_018),
@@ -73,6 +74,8 @@ def test_parameters_equal_the_papers_count_with_thousand_classes(name, expected)
         ("lenet-300-100", 266_200),
         ("lenet-5", 430_500),
         ("vgg-16", 14_977_728),
+        ("vgg-16-fc2", 15_239_872),
+        ("vgg-19", 20_024_000),
         ("resnet-56", 848_944),
         ("resnet-110", 1_719_856),
     ],
@@ -87,6 +90,7 @@ def test_weights_alone_equal_the_papers_count(name, expected):
         ("lenet-300-100", 10, (1, 28, 28), 266_200),
         ("lenet-5", 10, (1, 28, 28), 2_293_000),
         ("vgg-16", 10, (3, 32, 32), 313_463_808),
+        ("vgg-16-fc2", 10, (3, 32, 32), 313_725_952),
         ("resnet-56", 10, (3, 32, 32), 125_485_696),
         ("resnet-110", 10, (3, 32, 32), 252_887_680),
         # dcp.md counts the ten biases of the last layer as well: 125,747,850 and 398,439,434.
@@ -105,6 +109,13 @@ def test_vgg_16_has_the_papers_layers_and_no_dropout():
     assert kinds.count(nn.MaxPool2d) == 5
     assert nn.Dropout not in kinds
     assert all(m.eps == 1e-3 for m in net.modules() if hasattr(m, "running_mean"))
+
+
+def test_vgg_16_fc2_has_a_second_hidden_layer_like_the_first():
+    kinds = [type(m) for m in on_meta("vgg-16-fc2", 10).classifier]
+    one = [nn.Linear, nn.BatchNorm1d, nn.ReLU]
+    assert kinds == [*one, *one, nn.Linear]
+    assert kinds[3:] == [type(m) for m in on_meta("vgg-16", 10).classifier]
 
 
 def test_he_initialisation_has_variance_two_over_fan_out():
@@ -142,7 +153,7 @@ def test_alexnet_takes_caffes_227_pixel_crops():
         assert build("alexnet").eval()(torch.randn(1, 3, 227, 227)).shape == (1, 10)
 
 
-@pytest.mark.parametrize("name", ["vgg-16", "vgg-19", "resnet-20", "preresnet-56"])
+@pytest.mark.parametrize("name", ["vgg-16", "vgg-16-fc2", "vgg-19", "resnet-20", "preresnet-56"])
 @pytest.mark.parametrize("pixels", [8, 28])
 def test_cifar_networks_take_smaller_grey_images(name, pixels):
     net = build(name, 5, in_channels=1).eval()

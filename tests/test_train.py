@@ -9,7 +9,7 @@ from toy import PLAIN, dataset, linear, network, quiet, same
 
 from prunelab.models import build
 from prunelab.train import Budget, evaluate
-from prunelab.train.batches import crop_flip, shuffled
+from prunelab.train.batches import crop_flip, flip, shuffled
 from prunelab.train.losses import Losses
 
 # the loop
@@ -169,6 +169,30 @@ def test_bfloat16_trains_float32_weights_to_nearly_the_same_place():
 
 
 # augmentation
+
+
+def test_flip_gives_each_image_or_its_mirror_about_equally_often():
+    g = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (400, 2, 4, 6), dtype=torch.uint8, generator=g)
+    out = flip(images, g)
+    mirrored = (out == images.flip(3)).flatten(1).all(1)
+    assert torch.equal(mirrored, (out != images).flatten(1).any(1))
+    assert 160 <= mirrored.sum() <= 240
+
+
+def test_a_budget_with_flip_mirrors_half_of_what_it_would_show_without():
+    data = dataset(40)
+    plain, mirrored = (
+        shuffled(data.train, replace(PLAIN, augment=name), torch.Generator().manual_seed(1))
+        for name in ("none", "flip")
+    )
+    kinds = set()
+    for (x, y), (z, labels) in zip(plain, mirrored, strict=True):
+        assert torch.equal(y, labels)
+        same, other = ((v == z).flatten(1).all(1) for v in (x, x.flip(3)))
+        assert (same | other).all()
+        kinds |= set(same.tolist())
+    assert kinds == {True, False}
 
 
 def test_crop_flip_gives_a_shifted_and_perhaps_mirrored_window():

@@ -13,6 +13,7 @@ _MAKERS: dict[str, Callable[[int, int], nn.Module]] = {
     "lenet-5-relu": partial(lenet.LeNet5, rectified=True),
     "mlp-2-5-1": xor.Xor,
     "vgg-16": vgg.vgg16,
+    "vgg-16-fc2": partial(vgg.vgg16, hidden=2),
     "vgg-19": vgg.vgg19,
     "resnet-20": partial(resnet.ResNet, 3),
     "resnet-56": partial(resnet.ResNet, 9),

@@ -1,4 +1,4 @@
-"""The two CIFAR VGGs: PFEC's VGG-16 and DCP's VGG-19."""
+"""The CIFAR VGGs: PFEC's VGG-16, one with another hidden layer, and DCP's VGG-19."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -27,19 +27,23 @@ class VGG(nn.Module):
         return self.classifier(self.features(x).flatten(1))
 
 
-def vgg16(num_classes: int, in_channels: int) -> VGG:
-    """VGG-16 with batch norm and one hidden linear layer of 512, no dropout: 14,991,946 parameters.
+def vgg16(num_classes: int, in_channels: int, *, hidden: int = 1) -> VGG:
+    """VGG-16 with batch norm and `hidden` linear layers of 512 before the last one, no dropout.
 
-    Source: Li et al. 2017 and cifar.torch (papers/pfec.md section 4.1), batch-norm eps 1e-3.
+    One hidden layer: 14,991,946 parameters, two: 15,255,626.
+
+    Source: Li et al. 2017 and cifar.torch (papers/pfec.md section 4.1), batch-norm eps 1e-3; two
+        hidden layers: Dai et al. 2018 (papers/vibnet.md section 4, D4).
+    Differs: the authors' D4 has no batch norm behind its hidden linear layers.
     """
-    hidden = OrderedDict(
-        fc1=nn.Linear(512, 512),
-        bn1=nn.BatchNorm1d(512, eps=1e-3),
-        relu1=nn.ReLU(inplace=True),
-        fc2=nn.Linear(512, num_classes),
-    )
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    for number in range(1, hidden + 1):
+        layers[f"fc{number}"] = nn.Linear(512, 512)
+        layers[f"bn{number}"] = nn.BatchNorm1d(512, eps=1e-3)
+        layers[f"relu{number}"] = nn.ReLU(inplace=True)
+    layers[f"fc{hidden + 1}"] = nn.Linear(512, num_classes)
     last = nn.MaxPool2d(2, ceil_mode=True)
-    return VGG(_features(VGG16, in_channels, last, eps=1e-3), nn.Sequential(hidden))
+    return VGG(_features(VGG16, in_channels, last, eps=1e-3), nn.Sequential(layers))
 
 
 def vgg19(num_classes: int, in_channels: int) -> VGG:

@@ -29,9 +29,10 @@ def shuffled(split: Split, budget: Budget, generator: torch.Generator) -> Iterat
     usable = len(order) - (len(order) % budget.batch == 1)
     values = math.prod(split.images.shape[1:]) * budget.batch
     together = max(1, CHUNK // values) * budget.batch
+    change = {"flip": flip, "crop-flip": crop_flip}.get(budget.augment)
     for images, y in split.draw(order[:usable], together, _change(budget, generator)):
-        if budget.augment == "crop-flip":
-            images = crop_flip(images, generator)
+        if change is not None:
+            images = change(images, generator)
         x = split.normalise(images)
         if budget.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
@@ -44,6 +45,20 @@ def _change(budget: Budget, generator: torch.Generator) -> Change | None:
         return None
     seed = torch.randint(2**62, (), generator=generator, device=generator.device)
     return ResizedCropFlip(seed.item())
+
+
+def flip(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Mirror half of the images.
+
+    Args:
+        images: (n, C, H, W) uint8.
+        generator: on the images' device.
+
+    Returns:
+        (n, C, H, W) uint8.
+    """
+    drawn = torch.randint(0, 2, (len(images),), generator=generator, device=images.device)
+    return torch.where(drawn.bool()[:, None, None, None], images.flip(3), images)
 
 
 def crop_flip(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -61,10 +76,9 @@ def crop_flip(images: Tensor, generator: torch.Generator) -> Tensor:
     n, _, height, width = images.shape
     draw = {"generator": generator, "device": images.device}
     down, right = torch.randint(0, 2 * MARGIN + 1, (2, n), **draw)
-    mirror = torch.randint(0, 2, (n,), **draw).bool()
     windows = pad(images, (MARGIN,) * 4).unfold(2, height, 1).unfold(3, width, 1)
     crops = windows[torch.arange(n, device=images.device), :, down, right]
-    return torch.where(mirror[:, None, None, None], crops.flip(3), crops)
+    return flip(crops, generator)
 
 
 @dataclass(frozen=True)

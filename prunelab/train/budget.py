@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 OPTIMIZERS = ("sgd", "adam")
 SCHEDULES = ("constant", "step", "cosine", "onecycle", "inverse", "linear")
-AUGMENTS = ("none", "crop-flip", "resized-crop-flip")
+AUGMENTS = ("none", "flip", "crop-flip", "resized-crop-flip")
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -28,8 +28,9 @@ class Budget:
         milestones: for "step" and "linear", fractions of the run, ascending, in (0, 1).
         gamma: factor at a milestone, in (0, 1].
         warmup: fraction of the run, in [0, 1), in which the rate also grows linearly from 0.
-        augment: "none"; "crop-flip": 4 black pixels around, a random crop, a random mirror (for
-            CIFAR); "resized-crop-flip": a random part resized, a random mirror (for photographs).
+        augment: "none"; "flip": a random mirror; "crop-flip": 4 black pixels around, a random crop,
+            a random mirror (for CIFAR); "resized-crop-flip": a random part resized, a random mirror
+            (for photographs).
         precision: "float32", or "bfloat16": forward under autocast, weights stay float32.
         channels_last: run with channels-last memory, the faster one for convolutions in bfloat16.
 

@@ -94,6 +94,7 @@ def _mnist() -> tuple[Setting, ...]:
             "L0": HardConcrete(0.4, **dense, start=_START, cut=2.0),
             "L0-sep": HardConcrete({"fc1.inputs": 0.3, "fc1": 1.0, "fc2": 10.0}, **dense,
                                    start=_START, cut=2.0),
+            "DN": DropNeuron(_sgd(20, 100), 0.003, 0.012, inputs=INPUTS),
         },
     )  # fmt: skip
     gates = {"budget": _adam(12, 100), "inputs": INPUTS}

@@ -25,9 +25,9 @@ def log_ratios(row: dict | None) -> pd.DataFrame:
     """Histograms of log(sigma^2 / mu^2): place, epoch, counts."""
     points = enumerate(row["values"]["course"] if row else [])
     return pd.DataFrame([
-        {"place": place, "epoch": epoch, "counts": found}
-        for epoch, point in points
-        for place, found in point.get("log_ratio", {}).items()
+        {"place": place, "epoch": epoch, "counts": point["log_ratio"][place]}
+        for epoch, point in points if "log_ratio" in point
+        for place in _whole(row)
     ])  # fmt: skip
 
 
