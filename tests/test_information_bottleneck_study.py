@@ -12,6 +12,7 @@ from prunelab.methods import InformationBottleneck
 from prunelab.study import tables as t
 from prunelab.study.papers import information_bottleneck as paper
 from prunelab.study.papers.information_bottleneck import counts
+from prunelab.study.papers.information_bottleneck.tables import NETWORKS, NOT_BUILT
 from prunelab.study.recipes import PRESETS, SEEDS, plain
 from prunelab.study.units import EDGES, CutUnits, histogram
 from prunelab.study.work import Work
@@ -93,7 +94,28 @@ def test_a_seed_is_within_print_only_if_error_and_both_sizes_are(accuracy, width
     assert verdict == f"within print in {met} of 1 seeds"
 
 
+def keys(preset):
+    return [r.key for part in paper.recipes(preset, (0, 1)).values() for r in part]
+
+
 def test_no_two_measurements_share_a_key():
-    recipes = [r for p in PRESETS for part in paper.recipes(p, (0, 1)).values()
-               for r in part]  # fmt: skip
-    assert len({r.key for r in recipes}) == len(recipes) == 12
+    found = [key for preset in PRESETS if preset != "standard" for key in keys(preset)]
+    assert len(set(found)) == len(found) > 60
+
+
+def test_standard_is_paper_with_one_seed_of_the_other_methods():
+    short = {r.key for r in paper.recipes("standard", (0, 1))["cifar"]}
+    assert set(keys("standard")) - short < set(keys("paper"))
+    assert len(short) == 1
+    found = paper.recipes("standard", (0, 1))
+    assert [r.seed for r in found["bottleneck"]] == [0, 1, 0, 1]
+    assert {r.seed for part in ("frontier", "others") for r in found[part]} == {0}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_printed_method_that_is_built_is_measured_on_mnist(preset):
+    found = {(r.model, r.label) for r in paper.recipes(preset, (0,))["others"]}
+    printed = t.printed(paper.STEM, "results")
+    for model, (table, _) in NETWORKS.items() if preset in ("standard", "paper") else ():
+        names = set(printed[printed.table == table].method) - {"VIBNet", *NOT_BUILT}
+        assert names == {label for of, label in found if of == model}

@@ -100,6 +100,12 @@ def test_spread_is_the_mean_and_the_sample_standard_deviation():
     assert t.spread(iter([0.5, 0.5])) == "50.00 ± 0.00"
 
 
+def test_ranged_is_the_mean_and_the_lowest_to_the_highest():
+    assert t.ranged([6.0, 7.0, 9.5]) == "7.50 (6.00 to 9.50)"
+    assert t.ranged(iter([1.04, 1.0]), places=1) == "1.0"
+    assert t.ranged([]) == "not measured"
+
+
 def test_a_remembered_number_is_never_shown(tmp_path, monkeypatch):
     (tmp_path / "toy").mkdir()
     marks = ["source", "recalled", "computed", "unknown", "seed", "inferred", None]

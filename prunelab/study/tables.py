@@ -67,6 +67,17 @@ def spread(values: Iterable[float], scale: float = 100.0, places: int = 2) -> st
     return f"{mean:.{places}f} ± {sd:.{places}f}"
 
 
+def ranged(values: Iterable[float], places: int = 2) -> str:
+    """Mean, and lowest to highest, e.g. "6.75 (6.60 to 6.91)"; equal ones stand alone."""
+    values = list(values)
+    if not values:
+        return NOT_MEASURED
+    mean, low, high = (
+        f"{v:.{places}f}" for v in (sum(values) / len(values), min(values), max(values))
+    )
+    return mean if low == high else f"{mean} ({low} to {high})"
+
+
 def number(value: float | None, places: int | None = None) -> str:
     """A printed number for a table; a blank where the paper gives none."""
     if value is None or (isinstance(value, float) and math.isnan(value)):

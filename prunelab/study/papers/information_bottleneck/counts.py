@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+STEM = "information_bottleneck"
+
 
 @dataclass(frozen=True)
 class Counts:
@@ -67,6 +69,27 @@ def vgg(widths: Sequence[int], stages: Sequence[int], classes: int, colours: int
         macs += before * width
         before = width
     return Counts(weights, activations + sum(hidden), macs)
+
+
+def resnet(widths: Sequence[int], classes: int, colours: int = 3) -> Counts:
+    """A CIFAR ResNet of three stages on 32 x 32 images, whose shortcuts have no weights.
+
+    Args:
+        widths: of the first convolution of each block: what can be cut without its neighbours.
+        classes: outputs.
+        colours: channels of the image.
+    """
+    blocks, before = len(widths) // 3, 16
+    weights = 9 * colours * before
+    macs, activations = weights * 32**2, before * 32**2
+    for number, inner in enumerate(widths):
+        side, width = 32 >> number // blocks, 16 << number // blocks
+        own = 9 * inner * (before + width)
+        weights, macs = weights + own, macs + own * side**2
+        activations += (inner + width) * side**2
+        before = width
+    last = before * classes
+    return Counts(weights + last, activations, macs + last)
 
 
 MNIST = {"lenet-300-100": lenet_300_100, "lenet-5-relu": lenet_5}

@@ -18,11 +18,11 @@ from prunelab.methods import (
     VariationalDropout,
 )
 from prunelab.methods.base import Method
+from prunelab.study.papers.information_bottleneck import vgg
+from prunelab.study.papers.information_bottleneck.counts import STEM
 from prunelab.study.recipes import Recipe, check_preset
 from prunelab.study.units import CutUnits
 from prunelab.train import Budget
-
-STEM = "information_bottleneck"
 
 
 @dataclass(frozen=True)
@@ -99,13 +99,15 @@ def _mnist() -> tuple[Setting, ...]:
     )  # fmt: skip
     gates = {"budget": _adam(12, 100), "inputs": INPUTS}
     convolutional = Setting(
-        "lenet-5-relu", "mnist", _bottleneck(3.5e-4, _adam(20, 64)), (1.5e-4, 7e-4),
+        "lenet-5-relu", "mnist", _bottleneck(3.5e-4, _adam(20, 64)), (7e-4,),
         {
+            "VD": VariationalDropout(budget=_adam(6, 100), inputs=INPUTS, rate=5.0, ramp=0.3),
             "SBP": StructuredBayesian(**gates, rate=10.0, cut=1.0),
             "L0": HardConcrete(0.2, **gates, cut=2.0),
             "L0-sep": HardConcrete({"conv1": 10.0, "conv2": 0.5, "fc1.inputs": 0.3, "fc1": 10.0},
                                    **gates, cut=2.0),
             "BC-GNJ": BayesianCompression(**gates, rate=5.0, threshold=-1.0, cut=1.0),
+            "BC-GHS": BayesianCompression("horseshoe", **gates, rate=5.0, cut=3.0),
         },
         _adam(3, 64),
     )  # fmt: skip
@@ -123,7 +125,8 @@ SETTINGS: dict[str, tuple[Setting, ...]] = {
 def recipes(preset: str, seeds: Iterable[int]) -> dict[str, list[Recipe]]:
     """All recipes of a preset, by what they are for.
 
-    `standard` is `paper` on MNIST, with the first seed only of the methods beside VIBNet.
+    `standard` is `paper` on MNIST, with the first seed only of the methods beside VIBNet. CIFAR
+    is apart: "vgg" needs a GPU, "cifar" is a small network for `standard`.
 
     Raises:
         ValueError: an unknown preset.
@@ -139,6 +142,8 @@ def recipes(preset: str, seeds: Iterable[int]) -> dict[str, list[Recipe]]:
                        setting.reference, seed)
                 for seed in (seeds[:1] if part in once else seeds)
             ]  # fmt: skip
+    out["vgg"] = vgg.recipes(seeds) if preset == "paper" else []
+    out["cifar"] = vgg.cifar(seeds[:1]) if preset == "standard" else []
     return out
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from prunelab.study import tables as t
-from prunelab.study.papers.information_bottleneck import counts
+from prunelab.study.papers.information_bottleneck import counts, vgg
 from prunelab.study.papers.information_bottleneck.recipes import STEM, recipes
 
 NETWORKS = {"lenet-300-100": ("T1", "LeNet-300-100"), "lenet-5-relu": ("T2", "LeNet-5")}
@@ -24,7 +24,8 @@ def tables(rows: list[dict]) -> dict[str, pd.DataFrame]:
         found = t.of_kind(rows, "CutUnits", preset=preset)
         if found:
             out[f"On digits (preset {preset})"] = digits(found)
-    out["Tables 3 and 4: VGG on CIFAR, as printed"] = vgg()
+    out["Tables 3 and 4: VGG on CIFAR (preset paper)"] = vgg.table(rows)
+    out["In short: ResNet-20 on CIFAR-10 (preset standard)"] = vgg.small(rows)
     return out
 
 
@@ -72,16 +73,16 @@ def mnist(rows: list[dict], model: str) -> pd.DataFrame:
             "method": line.method,
             "verdict": f"within print in {met} of {len(found)} seeds" if found else _why(line),
             "weights %, printed": line.weights_pct,
-            "weights %, ours": _mean([s[0] for s in sizes]),
+            "weights %, ours": t.ranged([s[0] for s in sizes]),
             "activations %, printed": line.footprint_pct,
-            "activations %, ours": _mean([s[1] for s in sizes]),
+            "activations %, ours": t.ranged([s[1] for s in sizes]),
         }  # fmt: skip
         if table == "T2":
             row |= {"MMAC, printed": line.mflop,
-                    "MMAC, ours": _mean([counted(r).macs / 1e6 for r in found], 3)}  # fmt: skip
+                    "MMAC, ours": t.ranged([counted(r).macs / 1e6 for r in found], 3)}  # fmt: skip
         row |= {
-            "error %, printed": line.error_pct, "error %, ours (last)": _mean(errors),
-            "error %, ours (best)": _mean(best), "widths, printed": _words(line.architecture),
+            "error %, printed": line.error_pct, "error %, ours (last)": t.ranged(errors),
+            "error %, ours (best)": t.ranged(best), "widths, printed": _words(line.architecture),
             "widths, ours": ", ".join(map(architecture, found)) or t.NOT_MEASURED,
             "seeds": len(found),
         }  # fmt: skip
@@ -97,14 +98,6 @@ def _why(line) -> str:
 
 def _words(cell: object) -> str:
     return cell if isinstance(cell, str) else "–"
-
-
-def _mean(values: list[float], places: int = 2) -> str:
-    """Mean, and lowest to highest."""
-    if not values:
-        return t.NOT_MEASURED
-    shown = [f"{v:.{places}f}" for v in (sum(values) / len(values), min(values), max(values))]
-    return shown[0] if shown[0] == shown[2] else "{} ({} to {})".format(*shown)
 
 
 def check() -> pd.DataFrame:
@@ -135,10 +128,9 @@ def _printed_counts(line, widths: list[int]) -> tuple[counts.Counts, counts.Coun
     if line.table in ("T1", "T2"):
         model = next(m for m, (table, _) in NETWORKS.items() if table == line.table)
         return counts.MNIST[model](*widths), counts.MNIST[model](*counts.WHOLE[model])
-    hidden = [512] * (2 if line.protocol == "D4" else 1)
-    whole = [64, 64, 128, 128, *[256] * 3, *[512] * 6, *hidden]
-    stages = (2, 2, 3, 3, 3)
-    return counts.vgg(widths, stages, 10), counts.vgg(whole, stages, 10)
+    protocol = vgg.protocol(line.table, line.protocol)
+    whole = vgg.whole(protocol.model)
+    return protocol.counted(dict(zip(whole, widths, strict=True))), protocol.counted(whole)
 
 
 def digits(rows: list[dict]) -> pd.DataFrame:
@@ -153,21 +145,6 @@ def digits(rows: list[dict]) -> pd.DataFrame:
         }
         for row in rows
     ])  # fmt: skip
-
-
-def vgg() -> pd.DataFrame:
-    """Tables 3 and 4, printed rows."""
-    printed, out = t.printed(STEM, "results"), []
-    for line in printed[printed.table.isin(["T3", "T4"])].itertuples():
-        out.append({
-            "data": line.dataset, "network": line.network, "protocol": line.protocol,
-            "method": line.method, "weights %": t.number(line.weights_pct),
-            "activations %": t.number(line.footprint_pct), "MMAC": t.number(line.mflop),
-            "error %": t.number(line.error_pct),
-            "in parentheses": t.number(line.error_in_parentheses_pct),
-            "ours": t.NOT_MEASURED,
-        })  # fmt: skip
-    return pd.DataFrame(out)
 
 
 def frontier(rows: list[dict], model: str, data: str) -> pd.DataFrame:

@@ -1,0 +1,250 @@
+"""VIBNet on CIFAR: its recipes are the authors', its counts the paper's, and it runs."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from stand_ins import place_unpacked, stand_in_cifar100
+
+from prunelab import cost, data, models, surgery
+from prunelab.data import sources
+from prunelab.groups import trace
+from prunelab.masks import Keep
+from prunelab.study import ledger
+from prunelab.study import tables as t
+from prunelab.study.papers import information_bottleneck as paper
+from prunelab.study.papers.information_bottleneck import counts, vgg
+from prunelab.study.recipes import PRESETS, plain
+
+# papers/vibnet.md, sections 4 and 6: rate, decay and strength; epochs of the plain training.
+AUTHORS = """
+    T3 D4  cifar10   vgg-16-fc2  1.4e-3  5e-5    1.4e-5  flip       300
+    T3 D6  cifar10   vgg-16      1e-3    5e-5    3e-5    crop-flip  600
+    T3 G5  cifar10   vgg-19      1e-3    5e-5    1e-5    crop-flip  400
+    T4 G   cifar100  vgg-16      1e-3    1.2e-4  1e-5    none       300
+    T4 G5  cifar100  vgg-19      1e-3    5e-5    1.5e-5  crop-flip  300
+"""
+LINES = [line.split() for line in AUTHORS.strip().splitlines()]
+IDS = [" ".join(line[:2]) for line in LINES]
+# Section 4: weights, activations, millions of MACs.
+WHOLE = {
+    "T3 D4": (15_239_872, 308_736, 313.73), "T3 D6": (14_977_728, 308_224, 313.46),
+    "T3 G5": (20_024_000, 334_336, 398.14), "T4 G": (15_023_808, 308_224, 313.51),
+    "T4 G5": (20_070_080, 334_336, 398.18),
+}  # fmt: skip
+PF = (32, 64, 128, 128, *[256] * 9, 512)  # of D6, as printed in Li et al. 2017
+KEPT = {"T3 D4": 0.1, "T3 D6": 0.1, "T3 G5": 0.1, "T4 G": 0.2, "T4 G5": 0.1}  # of each layer
+
+
+def recipe_of(name):
+    return vgg.recipes((0,))[IDS.index(name)]
+
+
+def row_of(name, accuracy, widths, **more):
+    recipe = recipe_of(name)
+    values = {"accuracy": accuracy, "best_accuracy": accuracy + 0.002, "widths": widths} | more
+    return {"key": recipe.key, "preset": "paper", "label": "VIBNet", "seed": 0,
+            "recipe": plain(recipe), "values": values}  # fmt: skip
+
+
+def shown(rows):
+    """The table as `tables` gives it, VIBNet's lines by table and protocol."""
+    table = paper.tables(rows)["Tables 3 and 4: VGG on CIFAR (preset paper)"]
+    own = table[table.method == "VIBNet"]
+    return table, dict(zip(IDS, own.to_dict("records"), strict=True))
+
+
+# Recipes
+
+
+@pytest.mark.parametrize("line", LINES, ids=IDS)
+def test_every_recipe_is_the_authors(line):
+    table, name, images, model, lr, decay, kl, augment, epochs = line
+    protocol, recipe = vgg.protocol(table, name), recipe_of(f"{table} {name}")
+    method, before = recipe.task.method, recipe.budget
+    assert (protocol.table, protocol.name) == (table, name)
+    assert (recipe.preset, recipe.data, recipe.model) == ("paper", images, model)
+    assert (method.kl, method.rate, method.ramp, method.inputs) == (float(kl), 1, 0, ())
+    assert (method.cut, method.dead) == (3.0, "stop")
+    under = method.budget
+    assert (under.epochs, under.batch, under.optimizer) == (300, 128, "adam")
+    assert (under.momentum, under.lr, under.weight_decay) == (0.9, float(lr), float(decay))
+    assert under.augment == before.augment == augment and before.epochs == int(epochs)
+
+
+def test_the_rate_is_halved_after_every_thirty_epochs():
+    budget = recipe_of("T3 D6").task.method.budget
+    an_epoch, steps = budget.steps(45_000)
+    for epoch in range(300):
+        expected = pytest.approx(1e-3 * 0.5 ** (epoch // 30))
+        first = epoch * an_epoch
+        assert [budget.rate(s, steps) for s in (first, first + an_epoch - 1)] == [expected] * 2
+
+
+def test_only_preset_paper_has_them_and_every_seed_is_another_measurement():
+    parts = {preset: paper.recipes(preset, (0, 1))["vgg"] for preset in PRESETS}
+    assert (
+        len({r.key for r in parts["paper"]}) == len({r.trained_key for r in parts["paper"]}) == 10
+    )
+    assert {r.seed for r in parts["paper"]} == {0, 1}
+    assert not any(found for preset, found in parts.items() if preset != "paper")
+
+
+@pytest.mark.parametrize("model", vgg.NETWORKS)
+def test_every_unit_has_a_gate_and_nothing_else_has(model):
+    method = recipe_of("T3 D6").task.method
+    gates = method.network(models.build(model), torch.zeros(1, 3, 32, 32)).gates
+    assert {name: gate.place.size for name, gate in gates.items()} == vgg.whole(model)
+    assert list(gates) == list(vgg.whole(model))
+
+
+# Counts
+
+
+@pytest.mark.parametrize(("name", "expected"), WHOLE.items())
+def test_whole_networks_count_as_the_paper_counts(name, expected):
+    protocol = vgg.protocol(*name.split())
+    found = protocol.counted(vgg.whole(protocol.model))
+    assert (found.weights, found.activations, round(found.macs / 1e6, 2)) == expected
+    assert protocol.sizes(vgg.whole(protocol.model)) == (100, 100, found.macs / 1e6)
+    with torch.device("meta"):
+        net = models.build(protocol.model, 100 if protocol.data == "cifar100" else 10)
+    assert found.weights == sum(p.numel() for p in net.parameters() if p.ndim > 1)
+
+
+def test_a_shrunk_resnet_counts_as_its_inner_widths_say():
+    net, x = models.build("resnet-20"), torch.zeros(1, 3, 32, 32)
+    groups, g = trace(net, x), torch.Generator().manual_seed(0)
+    inner = [f"layer{stage}.{block}.conv1" for stage in (1, 2, 3) for block in range(3)]
+    assert list(vgg.SMALL.network(net, x).gates) == inner
+    keep = {name: torch.rand(groups[name].size, generator=g) < 0.5 for name in inner}
+    measured = cost.measure(surgery.shrink(net, groups, Keep(keep)), x)
+    found = counts.resnet([int(keep[name].sum()) for name in inner], 10)
+    assert (found.weights, found.macs) == (measured.weights, measured.macs)
+    assert found.activations < counts.resnet([groups[name].size for name in inner], 10).activations
+
+
+# Tables
+
+
+def test_without_rows_every_line_of_ours_says_how_to_measure_it():
+    table, ours = shown([])
+    assert list(table.protocol) == [*["D4"] * 3, *["D6"] * 4, *["G5"] * 3, *["G"] * 2, *["G5"] * 3]
+    for name, line in ours.items():
+        images = vgg.protocol(*name.split()).data
+        assert line["verdict"] == (
+            f"not measured: prunelab run 03 --preset paper, with {line['data']} in a data root"
+            f" (prunelab data {images})"
+        )
+        assert {v for k, v in line.items() if "ours" in k} == {"not measured"}
+    others = table[table.method != "VIBNet"]
+    assert len(others) == 10 and set(others.verdict) == {"not run here"}
+    assert {v for c in others if "ours" in c for v in others[c]} == {"–"} and not others.seeds.any()
+    assert ours["T3 D4"]["MMAC, printed"] == "70.63" and ours["T4 G5"]["in parentheses"] == "25.1"
+
+
+def test_a_row_stands_in_its_line_with_the_percentages_of_its_widths():
+    row = row_of("T3 D6", 0.94, dict(zip(vgg.whole("vgg-16"), PF, strict=True)))
+    _, ours = shown([row])
+    line = ours.pop("T3 D6")
+    # What the paper prints for these widths is 35.99, 83.97 and 206.3.
+    assert {k: v for k, v in line.items() if "ours" in k} == {
+        "weights %, ours": "35.99", "activations %, ours": "83.97", "MMAC, ours": "206.28",
+        "error %, ours (last)": "6.00", "error %, ours (best)": "5.80",
+    }  # fmt: skip
+    assert (line["verdict"], line["seeds"]) == ("within print in 0 of 1 seeds", 1)
+    assert all(other["verdict"].startswith("not measured") for other in ours.values())
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_a_line_takes_only_rows_of_its_own_protocol_and_meets_print_when_all_is_smaller(name):
+    protocol = vgg.protocol(*name.split())
+    widths = {k: round(KEPT[name] * n) for k, n in vgg.whole(protocol.model).items()}
+    _, ours = shown([row_of(name, 0.95, widths)])
+    assert ours.pop(name)["verdict"] == "within print in 1 of 1 seeds"
+    assert not any(line["seeds"] for line in ours.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "accuracy", "wide"),
+    [
+        ("T3 D6", "error %", 0.934, ()),
+        ("T3 D6", "weights %", 0.95, (11, 12, 13)),
+        ("T3 D6", "activations %", 0.95, (1, 2, 3)),
+        ("T4 G", "MMAC", 0.95, (3, 4, 5, 6, 7)),
+    ],
+)
+def test_one_number_above_print_is_enough_not_to_meet_it(name, column, accuracy, wide):
+    whole = vgg.whole("vgg-16")
+    widths = {k: round(0.1 * n) for k, n in whole.items()}
+    widths |= {k: whole[k] for k in (f"features.conv{number}" for number in wide)}
+    line = shown([row_of(name, accuracy, widths)])[1][name]
+    line["error %, ours"] = line["error %, ours (last)"]
+    above = [k for k in vgg.COLUMNS if float(line[f"{k}, ours"]) > float(line[f"{k}, printed"])]
+    assert (above, line["verdict"]) == ([column], "within print in 0 of 1 seeds")
+
+
+# It runs
+
+
+@pytest.fixture
+def stand_in(tmp_path, monkeypatch):
+    """Small files of CIFAR-100 in a data root, and a run of its own."""
+    place_unpacked(stand_in_cifar100(monkeypatch), tmp_path / "data")
+    monkeypatch.setenv("PRUNELAB_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("PRUNELAB_RUNS", str(tmp_path / "run"))
+    monkeypatch.delenv("PRUNELAB_WRITE", raising=False)
+
+
+def test_a_protocol_runs_from_its_plain_training_to_its_line(stand_in):
+    recipe = recipe_of("T4 G")
+    method = recipe.task.method
+    # Noise as large as the means: which units stay is a matter of how both begin.
+    short = replace(method, budget=method.budget.scaled(2 / 300), log_var=0.0)
+    recipe = replace(recipe, budget=recipe.budget.scaled(1 / 300),
+                     task=replace(recipe.task, method=short))  # fmt: skip
+    (row,) = ledger.run(recipe, "missing", progress=False)
+    values, whole = row["values"], vgg.whole("vgg-16")
+    assert [point["step"] for point in values["course"]] == [0, 1, 2]
+    left = values["widths"]
+    assert set(left) == set(whole) and all(0 < left[k] < whole[k] for k in whole)
+    found = vgg.protocol("T4", "G").counted(left)
+    assert (found.weights, found.macs) == (values["weights"], values["macs"])
+    table = vgg.table([row])
+    (line,) = table[(table.method == "VIBNet") & (table.protocol == "G")].to_dict("records")
+    assert line["weights %, ours"] == f"{100 * values['weights'] / 15_023_808:.2f}"
+    assert line["MMAC, ours"] == f"{values['macs'] / 1e6:.2f}"
+    assert line["error %, ours (last)"] == f"{100 * (1 - values['accuracy']):.2f}"
+
+
+def test_where_the_images_are_not_nothing_is_measured_and_nothing_fails(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "CACHE", tmp_path / "cache")
+    monkeypatch.setenv("PRUNELAB_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("PRUNELAB_RUNS", str(tmp_path / "run"))
+    for recipe in vgg.recipes((0,)):
+        assert ledger.run(recipe, data.available(recipe.data) and "missing") == []
+
+
+# ResNet-20
+
+
+def test_resnet_20_starts_from_the_network_that_the_project_comes_with():
+    first, second = vgg.cifar((0, 1))
+    assert (ledger.CHECKPOINTS / f"{first.trained_key}.safetensors").is_file()
+    assert (first.preset, first.model, first.data) == ("standard", "resnet-20", "cifar10")
+    assert first.key != second.key
+    method = first.task.method
+    assert (method.cut, method.rate, method.budget.epochs) == (3.0, 5.0, 6)
+
+
+def test_resnet_20s_table_shows_what_is_left_of_its_macs_and_weights():
+    assert vgg.small([]).network.tolist() == [t.NOT_MEASURED]
+    whole = cost.measure(models.build("resnet-20"), torch.zeros(1, 3, 32, 32))
+    values = {"before": 0.8343, "accuracy": 0.8, "best_accuracy": 0.81,
+              "macs": whole.macs // 2, "weights": whole.weights // 4}  # fmt: skip
+    row = {"preset": "standard", "label": "VIBNet", "seed": 0, "values": values,
+           "recipe": plain(vgg.cifar((0,))[0])}  # fmt: skip
+    assert vgg.small([row]).to_dict("records") == [{
+        "network": "ResNet-20", "kl": "0.0001", "MACs %": "50.00", "weights %": "25.00",
+        "error %, before": "16.57", "error %, last": "20.00", "error %, best": "19.00", "seed": 0,
+    }]  # fmt: skip
