@@ -48,7 +48,7 @@ DEVIATIONS = [
     "of 100; LeNet-5 from three plain epochs, 20 epochs of batches of 64. The strength was looked "
     "for with 5,000 validation images cut from the training images; the networks are trained on "
     "the other 55,000, normalised by mean and standard deviation.",
-    "The other methods run far shorter than in their papers (12 to 50 epochs where those have "
+    "The other methods run far shorter than in their papers (6 to 50 epochs where those have "
     "200), with rates and strengths set after one or two runs, by the validation error and the "
     "size. A rival that looks worse than its printed row here is mostly one that was not trained "
     "long enough: read their rows as what these budgets give, not as a verdict on the method.",

@@ -84,13 +84,14 @@ def _digits(epochs: float) -> tuple[Setting, ...]:
 
 def _mnist() -> tuple[Setting, ...]:
     """LeNet-300-100 from its first weights, LeNet-5 from three plain epochs."""
-    dense, noisy = ({"budget": _adam(epochs, 100), "inputs": INPUTS} for epochs in (40, 50))
+    dense = {"budget": _adam(40, 100), "inputs": INPUTS}
     small = Setting(
         "lenet-300-100", "mnist", _bottleneck(5e-4, _adam(100, 100)), (2e-4, 1e-3),
         {
             "VD": VariationalDropout(budget=_adam(25, 100), inputs=INPUTS, ramp=0.5),
-            "BC-GNJ": BayesianCompression(**noisy, cut=2.0),
-            "BC-GHS": BayesianCompression("horseshoe", **noisy, rate=1.5, cut=3.0),
+            "BC-GNJ": BayesianCompression(budget=_adam(50, 100), inputs=INPUTS, cut=2.0),
+            "BC-GHS": BayesianCompression("horseshoe", budget=_adam(20, 100), inputs=INPUTS,
+                                          rate=4.0, cut=3.0),
             "L0": HardConcrete(0.4, **dense, start=_START, cut=2.0),
             "L0-sep": HardConcrete({"fc1.inputs": 0.3, "fc1": 1.0, "fc2": 10.0}, **dense,
                                    start=_START, cut=2.0),
@@ -98,16 +99,17 @@ def _mnist() -> tuple[Setting, ...]:
         },
     )  # fmt: skip
     gates = {"budget": _adam(12, 100), "inputs": INPUTS}
+    noisy = {"budget": _adam(8, 100), "inputs": INPUTS, "rate": 8.0}
     convolutional = Setting(
-        "lenet-5-relu", "mnist", _bottleneck(3.5e-4, _adam(20, 64)), (7e-4,),
+        "lenet-5-relu", "mnist", _bottleneck(3.5e-4, _adam(20, 64)), (),
         {
             "VD": VariationalDropout(budget=_adam(6, 100), inputs=INPUTS, rate=5.0, ramp=0.3),
             "SBP": StructuredBayesian(**gates, rate=10.0, cut=1.0),
             "L0": HardConcrete(0.2, **gates, cut=2.0),
             "L0-sep": HardConcrete({"conv1": 10.0, "conv2": 0.5, "fc1.inputs": 0.3, "fc1": 10.0},
                                    **gates, cut=2.0),
-            "BC-GNJ": BayesianCompression(**gates, rate=5.0, threshold=-1.0, cut=1.0),
-            "BC-GHS": BayesianCompression("horseshoe", **gates, rate=5.0, cut=3.0),
+            "BC-GNJ": BayesianCompression(**noisy, threshold=-1.0, cut=1.0),
+            "BC-GHS": BayesianCompression("horseshoe", **noisy, cut=3.0),
         },
         _adam(3, 64),
     )  # fmt: skip
