@@ -102,7 +102,7 @@ def test_spread_is_the_mean_and_the_sample_standard_deviation():
 
 def test_ranged_is_the_mean_and_the_lowest_to_the_highest():
     assert t.ranged([6.0, 7.0, 9.5]) == "7.50 (6.00 to 9.50)"
-    assert t.ranged(iter([1.04, 1.0]), places=1) == "1.0"
+    assert t.ranged(iter([1.04, 1.0]), "{:.1f}x") == "1.0x"
     assert t.ranged([]) == "not measured"
 
 

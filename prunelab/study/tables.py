@@ -67,13 +67,13 @@ def spread(values: Iterable[float], scale: float = 100.0, places: int = 2) -> st
     return f"{mean:.{places}f} ± {sd:.{places}f}"
 
 
-def ranged(values: Iterable[float], places: int = 2) -> str:
+def ranged(values: Iterable[float], form: str = "{:.2f}") -> str:
     """Mean, and lowest to highest, e.g. "6.75 (6.60 to 6.91)"; equal ones stand alone."""
     values = list(values)
     if not values:
         return NOT_MEASURED
     mean, low, high = (
-        f"{v:.{places}f}" for v in (sum(values) / len(values), min(values), max(values))
+        form.format(v) for v in (sum(values) / len(values), min(values), max(values))
     )
     return mean if low == high else f"{mean} ({low} to {high})"
 

@@ -78,8 +78,8 @@ def mnist(rows: list[dict], model: str) -> pd.DataFrame:
             "activations %, ours": t.ranged([s[1] for s in sizes]),
         }  # fmt: skip
         if table == "T2":
-            row |= {"MMAC, printed": line.mflop,
-                    "MMAC, ours": t.ranged([counted(r).macs / 1e6 for r in found], 3)}  # fmt: skip
+            macs = t.ranged((counted(r).macs / 1e6 for r in found), "{:.3f}")
+            row |= {"MMAC, printed": line.mflop, "MMAC, ours": macs}
         row |= {
             "error %, printed": line.error_pct, "error %, ours (last)": t.ranged(errors),
             "error %, ours (best)": t.ranged(best), "widths, printed": _words(line.architecture),

@@ -55,22 +55,12 @@ def _paper(rows: list[dict]) -> list[dict]:
     return [r for r in rows if r["preset"] == "paper"]
 
 
-def _range(values: list[float], form: str = "{:.1f}") -> str:
-    """Mean, and lowest to highest."""
-    if not values:
-        return t.NOT_MEASURED
-    mean, low, high = (
-        form.format(v) for v in (sum(values) / len(values), min(values), max(values))
-    )
-    return mean if low == high else f"{mean} ({low} to {high})"
-
-
 def _percent(rows: list[dict], *keys: str) -> str:
     """Test error of the rows, percent."""
     values = [r["values"] for r in rows]
     for key in keys[:-1]:
         values = [v[key] for v in values]
-    return _range([100 * (1 - v[keys[-1]]) for v in values], "{:.2f}")
+    return t.ranged(100 * (1 - v[keys[-1]]) for v in values)
 
 
 def overall(rows: list[dict]) -> pd.DataFrame:
@@ -90,7 +80,7 @@ def overall(rows: list[dict]) -> pd.DataFrame:
             "network": name,
             "verdict": f"within print in {met} of {len(found)} seeds" if found else _how(model),
             "compression printed": f"{pruned.compression:g}x",
-            "compression ours": _range([v["compression"] for v in values], "{:.1f}x"),
+            "compression ours": t.ranged([v["compression"] for v in values], "{:.1f}x"),
             "error % before, printed": base.error_pct,
             "error % before, ours": _percent(found, "before", "accuracy"),
             "error % after, printed": pruned.error_pct,
@@ -117,8 +107,8 @@ def layers(rows: list[dict]) -> pd.DataFrame:
             "Han et al. % printed": t.number(line.han_pct),
             "authors' model, kept": f"{line.released_kept:,}",
             "authors' model, %": f"{line.released_pct:.2f}",
-            "ours, kept": _range(kept, "{:,.0f}"),
-            "ours, %": _range([100 * k / line.params for k in kept], "{:.2f}"),
+            "ours, kept": t.ranged(kept, "{:,.0f}"),
+            "ours, %": t.ranged(100 * k / line.params for k in kept),
         })  # fmt: skip
     return pd.DataFrame(out)
 
@@ -139,7 +129,7 @@ def survivors(rows: list[dict]) -> pd.DataFrame:
         for label in ("surgery", "no splicing"):
             found = [r["values"]["layers"] for r in of(_paper(rows), label, model)]
             shares = [100 * e["top_share"] for v in found for e in v if e["layer"] == line.layer]
-            row[f"{label}, %"] = _range(shares, "{:.0f}")
+            row[f"{label}, %"] = t.ranged(shares, "{:.0f}")
         out.append(row)
     return pd.DataFrame(out)
 
@@ -160,7 +150,7 @@ def controls(rows: list[dict]) -> pd.DataFrame:
             gaps = [v["before"]["accuracy"] - v["accuracy"] for v in values]
             out.append({
                 "network": PRINTED[model], "method": label,
-                "compression": _range([v["compression"] for v in values], "{:.1f}x"),
+                "compression": t.ranged([v["compression"] for v in values], "{:.1f}x"),
                 "error % (last)": _percent(found, "accuracy"),
                 "error % (best)": _percent(found, "best_accuracy"),
                 "change by pruning, points": t.spread(gaps),
