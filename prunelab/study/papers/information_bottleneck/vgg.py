@@ -130,7 +130,7 @@ def table(rows: list[dict]) -> pd.DataFrame:
             row[f"{column}, ours{last}"] = _shown(found, column)
         out.append(row | {
             "error %, ours (best)": _shown(found, "best"),
-            "in parentheses": t.number(line.error_in_parentheses_pct), "seeds": len(found or ()),
+            "in parentheses": t.number(line.error_in_parentheses_pct),
         })  # fmt: skip
     return pd.DataFrame(out)
 
@@ -151,11 +151,7 @@ def _verdict(line, found: list[dict[str, float]] | None) -> str:
     if found is None:
         return "not run here"
     if not found:
-        data = protocol(line.table, line.protocol).data
-        return (
-            f"{t.NOT_MEASURED}: prunelab run 03 --preset paper, with {line.dataset} in a data root"
-            f" (prunelab data {data})"
-        )
+        return f"{t.NOT_MEASURED}: prunelab run 03 --preset paper"
     met = sum(
         all(round(run[column], 2) <= getattr(line, name) for column, name in COLUMNS.items())
         for run in found
