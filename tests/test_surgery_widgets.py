@@ -271,14 +271,16 @@ def test_the_network_is_only_read_and_only_at_the_start(lenet):
     assert all(torch.equal(value, before[name]) for name, value in lenet.state_dict().items())
 
 
-def test_a_move_is_answered_at_once(lenet):
-    box = widgets.threshold_setter(lenet)
-    moves = []
-    for c in np.linspace(0, 1.5, 7).round(1):
+def test_a_move_costs_no_more_than_the_first_picture(lenet):
+    made, moves = [], []
+    for c in np.linspace(0, 1.5, 5).round(1):
+        start = time.process_time()  # of this process: others may be at work
+        box = widgets.threshold_setter(lenet)
+        made.append(time.process_time() - start)
         start = time.process_time()
         box.sliders["fc1"].value = float(c) + 0.05
         moves.append(time.process_time() - start)
-    assert min(moves) < 0.15  # seconds of this process: others may be at work
+    assert min(moves) < 1.5 * min(made)
 
 
 def test_names_are_escaped_and_errors_are_seen(lenet, monkeypatch):
