@@ -106,7 +106,6 @@ def test_whole_networks_count_as_the_paper_counts(name, expected):
     protocol = vgg.protocol(*name.split())
     found = protocol.counted(vgg.whole(protocol.model))
     assert (found.weights, found.activations, round(found.macs / 1e6, 2)) == expected
-    assert protocol.sizes(vgg.whole(protocol.model)) == (100, 100, found.macs / 1e6)
     with torch.device("meta"):
         net = models.build(protocol.model, 100 if protocol.data == "cifar100" else 10)
     assert found.weights == sum(p.numel() for p in net.parameters() if p.ndim > 1)

@@ -163,3 +163,11 @@ def test_points_of_scans_carry_label_criterion_seed_and_the_whole_networks_accur
         {**points[0], "label": "a", "seed": 2, "criterion": "l1", "whole": 0.9}
     ]
     assert t.points([]).empty
+
+
+def test_a_run_is_within_print_only_if_nothing_is_above_to_the_digits_that_are_printed():
+    printed = {"error": 1.6, "weights": 3.59, "macs": 0.094, "blank": float("nan")}
+    good = {"error": 1.6, "weights": 3.591, "macs": 0.0942, "blank": 7.0}
+    assert t.within([good], printed) == "within print in 1 of 1 seeds"
+    for name, value in {"error": 1.61, "weights": 3.596, "macs": 0.0946}.items():
+        assert t.within([good, good | {name: value}], printed) == "within print in 1 of 2 seeds"

@@ -78,6 +78,26 @@ def ranged(values: Iterable[float], form: str = "{:.2f}") -> str:
     return mean if low == high else f"{mean} ({low} to {high})"
 
 
+def within(runs: list[dict[str, float]], printed: Mapping[str, float]) -> str:
+    """How many runs are nowhere above what is printed, to two digits or as many as are printed.
+
+    Args:
+        runs: of each seed, value by name.
+        printed: name -> value; one that is not a number is not printed.
+    """
+    limits = {name: value for name, value in printed.items() if value == value}
+    met = sum(
+        all(round(run[name], max(2, places(value))) <= value for name, value in limits.items())
+        for run in runs
+    )
+    return f"within print in {met} of {len(runs)} seeds"
+
+
+def places(value: float) -> int:
+    """Digits behind the point."""
+    return len(f"{value:g}".partition(".")[2])
+
+
 def number(value: float | None, places: int | None = None) -> str:
     """A printed number for a table; a blank where the paper gives none."""
     if value is None or (isinstance(value, float) and math.isnan(value)):

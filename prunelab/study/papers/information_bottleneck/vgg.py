@@ -65,11 +65,6 @@ class Protocol:
         left = [widths[place] for place in whole(self.model)]
         return counts.vgg(left, NETWORKS[self.model][0], CLASSES[self.data])
 
-    def sizes(self, widths: Mapping[str, int]) -> tuple[float, float, float]:
-        """Weights and activations in percent of the whole network's, and millions of MACs."""
-        left = self.counted(widths)
-        return (*left.percent(self.counted(whole(self.model))), left.macs / 1e6)
-
 
 def _trained(epochs: float, augment: str) -> Budget:
     """Ours, but the epochs: of the authors' plain training only names of folders are public."""
@@ -113,6 +108,13 @@ def recipes(seeds: Iterable[int]) -> list[Recipe]:
 # Column -> its name among the printed ones.
 COLUMNS = {"weights %": "weights_pct", "activations %": "footprint_pct", "MMAC": "mflop",
            "error %": "error_pct"}  # fmt: skip
+LAST = {"error %": " (last)"}
+
+
+def run(row: dict, percent: tuple[float, float], macs: int) -> dict[str, float]:
+    """What a seed gives in these columns, and its best error."""
+    last, best = (100 * (1 - row["values"][key]) for key in ("accuracy", "best_accuracy"))
+    return dict(zip(COLUMNS, (*percent, macs / 1e6, last))) | {"best": best}
 
 
 def table(rows: list[dict]) -> pd.DataFrame:
@@ -125,9 +127,8 @@ def table(rows: list[dict]) -> pd.DataFrame:
             "method": line.method, "verdict": _verdict(line, found),
         }  # fmt: skip
         for column, name in COLUMNS.items():
-            last = " (last)" if column == "error %" else ""
             row[f"{column}, printed"] = t.number(getattr(line, name))
-            row[f"{column}, ours{last}"] = _shown(found, column)
+            row[f"{column}, ours{LAST.get(column, '')}"] = _shown(found, column)
         out.append(row | {
             "error %, ours (best)": _shown(found, "best"),
             "in parentheses": t.number(line.error_in_parentheses_pct),
@@ -140,10 +141,8 @@ def _ours(rows: list[dict], line) -> list[dict[str, float]]:
     own, out = protocol(line.table, line.protocol), []
     for row in t.of_kind(rows, "CutUnits", "VIBNet", "paper"):
         if (row["recipe"]["model"], row["recipe"]["data"]) == (own.model, own.data):
-            values = row["values"]
-            last, best = (100 * (1 - values[key]) for key in ("accuracy", "best_accuracy"))
-            found = dict(zip(COLUMNS, (*own.sizes(values["widths"]), last)))
-            out.append(found | {"best": best})
+            left = own.counted(row["values"]["widths"])
+            out.append(run(row, left.percent(own.counted(whole(own.model))), left.macs))
     return out
 
 
@@ -152,15 +151,11 @@ def _verdict(line, found: list[dict[str, float]] | None) -> str:
         return "not run here"
     if not found:
         return f"{t.NOT_MEASURED}: prunelab run 03 --preset paper"
-    met = sum(
-        all(round(run[column], 2) <= getattr(line, name) for column, name in COLUMNS.items())
-        for run in found
-    )
-    return f"within print in {met} of {len(found)} seeds"
+    return t.within(found, {column: getattr(line, name) for column, name in COLUMNS.items()})
 
 
 def _shown(found: list[dict[str, float]] | None, column: str) -> str:
-    return "–" if found is None else t.ranged([run[column] for run in found])
+    return "–" if found is None else t.ranged(seed[column] for seed in found)
 
 
 # What preset `standard` can train on a CPU, from the network that the project comes with.
