@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from prunelab import models, plots, train, widgets
+from prunelab import models, plots, scores, train, widgets
 from prunelab.masks import packed, unpacked
 from prunelab.methods import NetworkSurgery
 from prunelab.methods.splicing import first_cut, threshold
@@ -269,6 +269,15 @@ def test_the_network_is_only_read_and_only_at_the_start(lenet):
     with torch.no_grad():
         lenet.fc1.weight.div_(2)
     assert all(torch.equal(value, before[name]) for name, value in lenet.state_dict().items())
+
+
+def test_a_move_draws_once_and_does_not_look_at_the_weights_again(lenet, monkeypatch):
+    box, drawn, sizes = widgets.threshold_setter(lenet), [], []
+    draw = plots.magnitudes
+    monkeypatch.setattr(plots, "magnitudes", lambda *a: drawn.append(1) or draw(*a))
+    monkeypatch.setattr(scores, "magnitudes", lambda *a: sizes.append(1))
+    box.sliders["fc1"].value += 0.05
+    assert (drawn, sizes) == ([1], [])
 
 
 def test_a_move_costs_no_more_than_the_first_picture(lenet):
