@@ -97,11 +97,16 @@ def test_gradients_are_those_of_the_gated_network_where_it_draws_the_same():
         running.train()(x).square().sum().backward()
         grads.append([p.grad.clone() for p in net.parameters()])
     keep = {name: gate.kept() for name, gate in whole.gates.items()}
+    first, second, pixels = keep["fc1"], keep["fc2"], keep["fc1.inputs"]
+    left = {
+        "fc1.weight": lambda g: g[first][:, pixels], "fc1.bias": lambda g: g[first],
+        "fc2.weight": lambda g: g[second][:, first], "fc2.bias": lambda g: g[second],
+        "fc3.weight": lambda g: g[:, second], "fc3.bias": lambda g: g,
+    }  # fmt: skip
     for name, full, narrow in zip(dict(net.named_parameters()), *grads):
-        if name == "fc1.weight":
-            full = full[keep["fc1"]][:, keep["fc1.inputs"]]
-            narrow = narrow[keep["fc1"]][:, keep["fc1.inputs"]]
-            torch.testing.assert_close(narrow, full, rtol=1e-9, atol=1e-12)
+        part = left[name]
+        torch.testing.assert_close(part(narrow), part(full), rtol=1e-9, atol=1e-12)
+        assert part(full).any()
 
 
 def test_batch_norms_go_on_noting_the_batches_of_what_runs():
