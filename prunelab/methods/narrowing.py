@@ -86,6 +86,7 @@ class Narrowed(nn.Module):
                     left[own[id(tensor)]] = _entries(tensor, {tensor.ndim - 1: keep[name]})
             if (layer := name.removesuffix(INPUTS)) in arriving and layer != name:
                 picks[own[id(gate.pick)]] = arriving[layer].to(gate.pick.device)
+        left = {name: part for name, part in left.items() if part.numel() < whole[name].numel()}
         return left, picks, {name: whole[name] for name in left}
 
     def _running(self) -> dict[str, Tensor]:

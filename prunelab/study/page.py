@@ -17,8 +17,10 @@ from prunelab.study.recipes import PRESETS
 MISSING = "not measured"
 NUMBER = re.compile(r"[-+−≈<>±]?\s*\.?\d[\d.,eEx/±\s+−-]*%?")
 # Verdicts are words; a sign and a colour only repeat them. First match wins.
+SHORT = r"in (?P<met>\d+) of (?!(?P=met)\b)\d+"  # some of several: not all agree
 VERDICTS = (
     ("missing", "–", r"not measured|missing|no row"),
+    ("differs", "≠", SHORT),
     ("differs", "≠", r"differ|outside|disagree|not (equal|reproduced|within)|misprint|below|above"),
     ("agrees", "✓", r"equal|agree|within|reproduced|same|match|exact"),
 )

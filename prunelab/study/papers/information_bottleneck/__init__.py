@@ -52,9 +52,9 @@ DEVIATIONS = [
     "200), with rates and strengths set after one or two runs, by the validation error and the "
     "size. A rival that looks worse than its printed row here is mostly one that was not trained "
     "long enough: read their rows as what these budgets give, not as a verdict on the method.",
-    "On the way, units far below their threshold leave the computation (`cut`), which makes a "
-    "step on LeNet-5 three times as fast. On digits the widths end within a few units of those of "
-    "the run without it.",
+    "On the way, units far below their threshold leave the computation (the option cut), which "
+    "makes a step on LeNet-5 three times as fast. On digits the widths end within a few units of "
+    "those of the run without it.",
     "A unit with a negative mean is removed too, whatever its noise: its factor cannot pass a max "
     "pooling. On LeNet-5, ReLU stands behind both convolutions, and the 800 entries that fc1 "
     "reads have gates of their own beside those of conv2's channels: the printed widths of the "

@@ -102,10 +102,11 @@ def check() -> pd.DataFrame:
                  ("MMAC", own.macs / 1e6, line.mflop)]  # fmt: skip
         verdicts = {t.agrees(value, given, t.places(given)) for _, value, given in shown
                     if given == given}  # fmt: skip
-        row = {"network": line.network, "method": line.method, "widths": line.architecture}
+        verdict = "differs" if "differs" in verdicts else max(verdicts, key=len)
+        row = {"network": line.network, "method": line.method, "verdict": verdict}
         for name, value, given in shown:
             row |= {f"{name}, printed": t.number(given), f"{name}, of the widths": f"{value:.3f}"}
-        row["verdict"] = "differs" if "differs" in verdicts else max(verdicts, key=len)
+        row["widths"] = line.architecture
         out.append(row)
     return pd.DataFrame(out)
 
