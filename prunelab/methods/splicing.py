@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from prunelab.methods.weights import Mask, Masked, check_finite, ones, per_layer, shared_ones
+from prunelab.methods.weights import Masked, check_finite, ones, per_layer, shared_ones
 from prunelab.scores import layers_of, magnitudes, moments
 from prunelab.train import History
 
@@ -56,59 +56,57 @@ class Surgery:
             state = self.layers[name].masks["weight"]
             low, high = (margin * at for margin in method.margins)
             state.register_buffer("low", low)
-            state.register_buffer("high", low + (high - low))  # to the bit what `_bar` lifts by
+            state.register_buffer("high", low + (high - low))  # to the bit what `_renewed` lifts by
             state.register_buffer("events", torch.zeros(steps + 1, 2, dtype=torch.int32))
             rule = [c[name], stop, method.gamma, method.power, *method.margins, method.splice]
             state.register_buffer("rule", torch.tensor(rule, dtype=torch.float64))
         self._rules = {name: layer.masks["weight"].rule.clone() for name, layer in self._items()}
-        longest = max(p.numel() for _, layer in self._items() for p in layer.dense.values())
-        like = next(iter(self.layers.values())).layer.weight
-        self._scratch = torch.empty(2, longest, dtype=like.dtype, device=like.device)
+        self.refresh()
         self.look(0)
 
     def _items(self) -> Iterable[tuple[str, Masked]]:
         return self.layers.items()
 
-    def look(self, done: int) -> None:
-        """After `done` steps: prune and splice where a mask is due."""
-        for due, layer in zip(self.due[done].tolist(), self.layers.values()):
-            if due:
-                self._update(layer, done)
-
     @torch.no_grad()
-    def _update(self, layer: Masked, done: int) -> None:
-        """Equation (3) on one layer; counts what was pruned and what was spliced."""
-        state, new, counts = layer.masks["weight"], {}, []
-        for name, mask in layer.masks.items():
-            size, held = self._buffers(layer.dense[name], name == "weight")
-            torch.abs(layer.dense[name], out=size)
-            new[name] = torch.gt(size, self._bar(state, size, mask.kept), out=held)
-            counts += [ones(held), shared_ones(held, mask.kept)]
-        counts = torch.stack(counts).tolist()
-        kept, stay = int(sum(counts[::2])), int(sum(counts[1::2]))
-        if not kept:
-            _spare(layer, new)
+    def look(self, done: int) -> None:
+        """After `done` steps: equation (3) on each layer that is due; what happened is counted."""
+        due = [name for name, now in zip(self.layers, self.due[done].tolist()) if now]
+        if not due:
+            return
+        masks, counts = zip(*(self._renewed(name) for name in due))
+        for name, mask, (kept, stay) in zip(due, masks, torch.stack(counts).tolist()):
+            self._put(name, mask, int(kept), int(stay), done)
+
+    def _renewed(self, name: str) -> tuple[Tensor, Tensor]:
+        """The next mask of a layer; (2,) how many it keeps, and how many of those were kept."""
+        kept, (limit, lift) = self._kept[name], self._limits[name]
+        size = torch.empty_like(kept)
+        for part, dense in zip(self._parts(name, size), self.layers[name].dense.values()):
+            torch.abs(dense, out=part)
+        # Lifted by b - a, what is kept has the limit of all.
+        size = size.add_(kept, alpha=lift) if self.splice else size.mul_(kept)
+        new = torch.gt(size, limit, out=torch.empty_like(size))
+        return new, torch.stack([ones(new), shared_ones(new, kept)])
+
+    def _parts(self, name: str, flat: Tensor) -> list[Tensor]:
+        """Of a tensor over a layer's weights and biases: the part of each, in its shape."""
+        layer = self.layers[name]
+        parts = flat.split(layer.lengths())
+        return [part.view(dense.shape) for part, dense in zip(parts, layer.dense.values())]
+
+    def _put(self, name: str, new: Tensor, kept: int, stay: int, done: int) -> None:
+        """Make this the mask of a layer: it has lost and won back some weights."""
+        layer = self.layers[name]
+        if not kept:  # the largest of what was kept stays
+            sizes = torch.cat([dense.flatten() for dense in layer.dense.values()]).abs_()
+            new[(sizes * self._kept[name]).argmax()] = 1
             kept = stay = 1
         pruned, spliced = layer.kept() - stay, kept - stay
         if pruned or spliced:
-            for name, mask in layer.masks.items():
-                mask.kept.copy_(new[name])
-            layer.known = kept
-            state.events[done] = torch.tensor([pruned, spliced])
-
-    def _bar(self, state: Mask, size: Tensor, kept: Tensor) -> Tensor:
-        """Lift what is kept by b - a, in place: then b is the limit for all. Returns the limit."""
-        if self.splice:
-            size.add_(kept, alpha=float(state.high - state.low))
-            return state.high
-        size.mul_(kept)
-        return state.low
-
-    def _buffers(self, like: Tensor, shared: bool) -> list[Tensor]:
-        """Room for two tensors of that shape; of the weight, shared by all layers."""
-        if not shared:
-            return [torch.empty_like(like) for _ in range(2)]
-        return [part[: like.numel()].view(like.shape) for part in self._scratch]
+            self._kept[name], layer.known = new, kept
+            for mask, part in zip(layer.masks.values(), self._parts(name, new)):
+                mask.kept = part
+            layer.masks["weight"].events.numpy()[done] = pruned, spliced
 
     def check(self) -> None:
         """ValueError if a checkpoint has brought another rule."""
@@ -122,8 +120,13 @@ class Surgery:
 
     def refresh(self) -> None:
         """Who changed a mask by hand, or loaded it, says so here."""
-        for layer in self.layers.values():
-            layer.known = None
+        self._kept: dict[str, Tensor] = {}  # layer -> its mask, weights before biases
+        self._limits: dict[str, tuple[float, float]] = {}  # layer -> b, b - a
+        for name, layer in self._items():
+            layer.known, state = None, layer.masks["weight"]
+            self._kept[name] = torch.cat([mask.kept.flatten() for mask in layer.masks.values()])
+            low, high = float(state.low), float(state.high)
+            self._limits[name] = (high, high - low) if self.splice else (low, 0.0)
 
     def events(self) -> dict[str, Tensor]:
         """Layer -> (steps + 1, 2) weights and biases pruned, spliced; row 0 is the first cut."""
@@ -160,13 +163,6 @@ def check_start(
     check_finite(method, net, c)
     _check_c(method, net, c)
     return [stop[name] for name in c]
-
-
-def _spare(layer: Masked, new: Mapping[str, Tensor]) -> None:
-    """Leave the largest of what was kept."""
-    sizes = {name: layer.dense[name].abs() * mask.kept for name, mask in layer.masks.items()}
-    name = max(sizes, key=lambda name: float(sizes[name].max()))
-    new[name][torch.unravel_index(sizes[name].argmax(), sizes[name].shape)] = 1
 
 
 def threshold(layer: nn.Module, c: float) -> Tensor:

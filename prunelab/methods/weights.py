@@ -65,19 +65,11 @@ class Mask(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         """The weight that the layer computes with."""
-        return _Straight.apply(weight, self.kept) if self.straight else weight * self.kept
-
-
-class _Straight(torch.autograd.Function):
-    """d loss / d weight = d loss / d (weight * kept), for all entries (DNS, equation 2)."""
-
-    @staticmethod
-    def forward(ctx: object, weight: Tensor, kept: Tensor) -> Tensor:
-        return weight * kept
-
-    @staticmethod
-    def backward(ctx: object, grad: Tensor) -> tuple[Tensor, None]:
-        return grad, None
+        if not self.straight:
+            return weight * self.kept
+        passed = weight.view_as(weight)  # the gradient of a view is that of the weight
+        passed.data = weight.detach() * self.kept
+        return passed
 
 
 class Masked:
