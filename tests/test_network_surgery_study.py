@@ -74,9 +74,9 @@ def test_every_control_trains_for_as_many_steps_as_the_surgery_from_the_same_net
         if isinstance(method, Magnitude):
             assert abs(method.rounds * method.retrain.steps(55_000)[1] - steps) <= method.rounds
         else:
-            candidate = recipe.label.startswith("candidate")  # of another rate
-            rate = method.budget.lr if candidate else setting.surgery.budget.lr
-            assert method.budget == replace(setting.surgery.budget, lr=rate)
+            fields = ("lr", "weight_decay") if recipe.label.startswith("candidate") else ()
+            changes = {field: getattr(method.budget, field) for field in fields}
+            assert method.budget == replace(setting.surgery.budget, **changes)
 
 
 @given(st.floats(0.02, 0.9))
