@@ -205,6 +205,13 @@ def test_a_named_index_becomes_columns_and_numbers_stand_right():
     assert [cell.text for cell in made.rows[0]] == ["r", "1.5 ± 0.1"]
 
 
+def test_ranges_stand_right_and_may_wrap():
+    frame = pd.DataFrame({"size": ["112.8x (111.5x to 114.5x)"], "words": ["fc1 (1 to 2)"]})
+    made = page_parts.table("t", frame)
+    assert made.kinds == ["number", ""]
+    assert [cell.kind for cell in made.rows[0]] == ["text", "text"]
+
+
 def test_a_table_that_names_a_preset_asks_for_that_one():
     missing = pd.DataFrame({"ours": [page_parts.MISSING]})
     run = "prunelab run 01"

@@ -16,6 +16,7 @@ from prunelab.study.recipes import PRESETS
 
 MISSING = "not measured"
 NUMBER = re.compile(r"[-+−≈<>±]?\s*\.?\d[\d.,eEx/±\s+−-]*%?")
+RANGE = re.compile(rf"{NUMBER.pattern} \({NUMBER.pattern} to {NUMBER.pattern}\)")
 # Verdicts are words; a sign and a colour only repeat them. First match wins.
 SHORT = r"in (?P<met>\d+) of (?!(?P=met)\b)\d+"  # some of several: not all agree
 VERDICTS = (
@@ -34,6 +35,10 @@ class Cell:
     kind: str = "text"
     sign: str = ""
 
+    def is_number(self) -> bool:
+        """A number, alone or with its range."""
+        return self.kind == "number" or bool(RANGE.fullmatch(self.text))
+
 
 @dataclass(frozen=True)
 class Table:
@@ -45,9 +50,9 @@ class Table:
 
     @property
     def kinds(self) -> list[str]:
-        """How each column is set: a column with a number in it is set as numbers."""
+        """How each column is set: one with a number, or a number and its range, as numbers."""
         columns = zip(*self.rows) if self.rows else [[]] * len(self.head)
-        return ["number" if any(c.kind == "number" for c in column) else "" for column in columns]
+        return ["number" if any(map(Cell.is_number, column)) else "" for column in columns]
 
     def command(self, run: str, preset: str) -> str:
         """What measures the rows that are missing, or nothing.
