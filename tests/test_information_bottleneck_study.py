@@ -76,6 +76,32 @@ def test_histograms_count_every_unit_and_its_right_half_are_the_removed(row):
     assert histogram(torch.tensor([-99.0, 0.5, 99.0])) == [1, *[0] * 13, 1, *[0] * 10, 1]
 
 
+def bottleneck_row(accuracy, widths, course=()):
+    """A row of VIBNet's LeNet-300-100; `course`: (accuracy, widths) of the epochs before."""
+    recipe = paper.recipes("paper", SEEDS["paper"])["bottleneck"][0]
+    course = [*course, (accuracy, widths)]
+    named = [dict(zip(counts.PLACES["lenet-300-100"], w)) for _, w in course]
+    values = {
+        "accuracy": accuracy, "best_accuracy": accuracy, "widths": named[-1],
+        "history": [{"epoch": k, "step": 9 * k, "test_accuracy": a}
+                    for k, (a, _) in enumerate(course, 1)],
+        "course": [{"step": 9 * k, "widths": w} for k, w in enumerate([{}, *named])],
+    }  # fmt: skip
+    row = {"key": recipe.key, "preset": "paper", "label": "VIBNet", "seed": 0}
+    return row | {"recipe": plain(recipe), "values": values}
+
+
+def test_the_epoch_that_the_test_set_chooses_is_shown_with_the_widths_it_had():
+    course = [(0.97, (784, 300, 100)), (0.99, (90, 80, 40)), (0.98, (85, 70, 40))]
+    row = bottleneck_row(0.985, (80, 70, 30), course)
+    table = paper.tables([row])["VIBNet if the test set chooses the epoch (preset paper)"]
+    [found] = table.to_dict("records")
+    assert (found["error %, last"], found["error %, best epoch"]) == ("1.50", "1.00")
+    assert (found["epoch"], found["widths then"]) == ("2 of 4", "90-80-40")
+    left, whole = (counts.MNIST["lenet-300-100"](*w) for w in ((90, 80, 40), (784, 300, 100)))
+    assert found["weights % then"] == f"{left.percent(whole)[0]:.2f}"
+
+
 @pytest.mark.parametrize(
     ("accuracy", "widths", "met"),
     [
@@ -84,11 +110,7 @@ def test_histograms_count_every_unit_and_its_right_half_are_the_removed(row):
     ],
 )  # fmt: skip
 def test_a_seed_is_within_print_only_if_error_and_both_sizes_are(accuracy, widths, met):
-    recipe = paper.recipes("paper", SEEDS["paper"])["bottleneck"][0]
-    values = {"accuracy": accuracy, "best_accuracy": accuracy}
-    values["widths"] = dict(zip(counts.PLACES["lenet-300-100"], widths))
-    row = {"key": recipe.key, "preset": "paper", "label": "VIBNet", "seed": 0}
-    row |= {"recipe": plain(recipe), "values": values}
+    row = bottleneck_row(accuracy, widths)
     table = paper.tables([row])["Table 1: LeNet-300-100 on MNIST (preset paper)"]
     verdict = table.set_index("method").verdict["VIBNet"]
     assert verdict == f"within print in {met} of 1 seeds"

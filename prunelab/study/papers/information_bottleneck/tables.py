@@ -18,6 +18,7 @@ def tables(rows: list[dict]) -> dict[str, pd.DataFrame]:
     out = {
         "Table 1: LeNet-300-100 on MNIST (preset paper)": mnist(rows, "lenet-300-100"),
         "Table 2: LeNet-5 on MNIST (preset paper)": mnist(rows, "lenet-5-relu"),
+        "VIBNet if the test set chooses the epoch (preset paper)": on_test(rows),
         "What the printed widths give": check(),
     }
     for preset in ("quick", "smoke"):
@@ -88,6 +89,30 @@ def _why(line) -> str:
 
 def _words(cell: object) -> str:
     return cell if isinstance(cell, str) else "–"
+
+
+def on_test(rows: list[dict]) -> pd.DataFrame:
+    """VIBNet's last epoch, and its best one by test error, with the widths that it had then.
+
+    Source: the authors' code reports the best test error of a run (papers/vibnet.md section 5).
+    """
+    out = []
+    for model, (_, network) in NETWORKS.items():
+        for row in of(rows, "VIBNet", model):
+            history, course = row["values"]["history"], row["values"]["course"]
+            best = max(history, key=lambda epoch: epoch["test_accuracy"])
+            widths = next(point["widths"] for point in course if point["step"] == best["step"])
+            then = {"recipe": row["recipe"], "values": {"widths": widths}}
+            weights, activations = percent(then)
+            out.append({
+                "network": network, "seed": row["seed"],
+                "error %, last": f"{100 * (1 - row['values']['accuracy']):.2f}",
+                "error %, best epoch": f"{100 * (1 - best['test_accuracy']):.2f}",
+                "epoch": f"{best['epoch']:g} of {history[-1]['epoch']:g}",
+                "weights % then": f"{weights:.2f}", "activations % then": f"{activations:.2f}",
+                "widths then": architecture(then),
+            })  # fmt: skip
+    return t.frame(out)
 
 
 def check() -> pd.DataFrame:
