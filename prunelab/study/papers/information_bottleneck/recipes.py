@@ -89,7 +89,8 @@ def _mnist() -> tuple[Setting, ...]:
         "lenet-300-100", "mnist", _bottleneck(5e-4, _adam(100, 100)), (2e-4, 1e-3),
         {
             "VD": VariationalDropout(budget=_adam(25, 100), inputs=INPUTS, ramp=0.5),
-            "BC-GNJ": BayesianCompression(budget=_adam(50, 100), inputs=INPUTS, cut=2.0),
+            "BC-GNJ": BayesianCompression(budget=_adam(50, 100), inputs=INPUTS, rate=1.5, ramp=0.5,
+                                          threshold=-1.0, cut=2.0),
             "BC-GHS": BayesianCompression("horseshoe", budget=_adam(40, 100), inputs=INPUTS,
                                           rate=4.0, ramp=0.5, cut=3.0),
             "L0": HardConcrete(0.1, **gates, cut=2.0),

@@ -163,7 +163,7 @@ _STANDARD = FILTER_NORM["standard"]
 _RESNET = dict(zip(_STANDARD.models, _STANDARD.budgets))["resnet-20"]
 _SHORT = Budget(epochs=6, lr=1e-3, batch=128, optimizer="adam", weight_decay=0.0,
                 schedule="linear", milestones=(0.5,), augment="crop-flip")  # fmt: skip
-SMALL = InformationBottleneck(1e-4, budget=_SHORT, cut=3.0, rate=5.0)
+SMALL = InformationBottleneck(3e-5, budget=_SHORT, cut=3.0, rate=5.0)
 
 
 def cifar(seeds: Iterable[int]) -> list[Recipe]:
