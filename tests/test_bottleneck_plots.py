@@ -376,6 +376,16 @@ def test_printed_values_are_hollow_stars_with_plain_names_where_the_size_is_know
     assert legend_of(ax) == ["printed in a paper"]
 
 
+def test_a_method_looks_the_same_beside_whatever_others_when_the_order_is_given():
+    order, looks = ["VIBNet", "L0", "BC-GNJ"], []
+    for points in (runs(), runs()[runs().method == "L0"]):
+        (ax,) = plots.size_frontier(points, order=order).axes
+        [text] = [t for t in ax.texts if t.get_text() == "L0"]
+        marks = {m.get_marker() for m in ax.lines if (27, 1.6) in zip(*m.get_data())}
+        looks.append((text.get_color(), marks))
+    assert looks[0] == looks[1] and len(looks[0][1]) == 1
+
+
 def test_no_mark_of_ours_is_a_star():
     many = pd.concat([runs()[9:10].assign(method=f"m{i}", error=i / 100) for i in range(15)])
     (ax,) = plots.size_frontier(many).axes

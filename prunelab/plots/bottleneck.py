@@ -21,7 +21,7 @@ from prunelab.plots.weights import log_axis, plain
 COLUMNS, OVERLAP = 4, 1.5  # panels in a row; height of a histogram, distances of two
 LOG_BELOW = 25.0  # percent: with fewer units left, small shares need a log axis
 KEPT, REMOVED = "#08519c", "#a63603"  # of words, dark ends of the two ramps
-MARKS = MARKERS.replace("*", "")  # a star is a paper's
+MARKS = MARKERS.translate(dict.fromkeys(map(ord, "*D")))  # print's, and the mean of the seeds
 SIZES = {"weights_pct": "weights left", "activations_pct": "activations left"}
 
 
@@ -121,6 +121,7 @@ def size_frontier(
     printed: pd.DataFrame | None = None,
     x: str = "weights_pct",
     title: str = "",
+    order: Sequence[str] = (),
 ) -> Figure:
     """Test error against what is left of the network: a dot a run.
 
@@ -132,6 +133,7 @@ def size_frontier(
         printed: columns method, error, and the same: a hollow star each, where `x` is known.
         x: "weights_pct" or "activations_pct".
         title: says which network.
+        order: methods in the order of colours and marks, for figures that stand side by side.
 
     Raises:
         ValueError: an unknown `x`.
@@ -144,11 +146,13 @@ def size_frontier(
     with mpl.style.context(STYLE):
         fig, ax = plt.subplots(figsize=(8.4, 4.8))
         methods = [] if points.empty else list(dict.fromkeys(points.method))
+        styles = dict.fromkeys([*order, *methods])
+        styles = dict(zip(styles, zip(MARKS * 9, palette(len(styles)))))
         names = []
         if methods:
             one_seed(ax)
-        for method, marker, colour in zip(methods, MARKS * 9, palette(len(methods))):
-            part = points[points.method == method]
+        for method in methods:
+            part, (marker, colour) = points[points.method == method], styles[method]
             alone = len(set(part.setting)) == 1
             mean = runs(ax, part, x, "_" if alone else method, marker, colour)
             if alone:

@@ -18,6 +18,7 @@ __all__ = [
     "CAPTIONS",
     "CITATION",
     "DEVIATIONS",
+    "METHODS",
     "README",
     "SETTINGS",
     "STEM",
@@ -33,6 +34,7 @@ __all__ = [
     "tables",
 ]
 
+METHODS = list(dict.fromkeys(["VIBNet", *(m for s in SETTINGS["paper"] for m in s.others)]))
 TITLE = "Variational information bottleneck"
 README = (
     "Table 1: LeNet-300-100 on MNIST (preset paper)",
