@@ -22,7 +22,7 @@ from prunelab.study import ledger
 from prunelab.study import tables as t
 from prunelab.study.papers import network_surgery as paper
 from prunelab.study.papers.network_surgery.choice import chosen, compared
-from prunelab.study.papers.network_surgery.recipes import PRINTED, alexnet, gaussian_c
+from prunelab.study.papers.network_surgery.recipes import PRINTED, Candidate, alexnet, gaussian_c
 from prunelab.study.recipes import PRESETS, SEEDS, plain
 from prunelab.study.weights import BINS, CutWeights, Snapshots
 from prunelab.study.work import Work
@@ -77,6 +77,18 @@ def test_every_control_trains_for_as_many_steps_as_the_surgery_from_the_same_net
             fields = ("lr", "weight_decay") if recipe.label.startswith("candidate") else ()
             changes = {field: getattr(method.budget, field) for field in fields}
             assert method.budget == replace(setting.surgery.budget, **changes)
+
+
+def test_a_candidate_changes_what_its_label_names_and_nothing_else():
+    surgery = paper.SETTINGS["paper"][0].surgery
+    candidate = Candidate({"fc1": 1.1, "fc3": 0.5}, weight_decay=2e-3)
+    assert candidate.label() == "candidate, decay 0.002, fc1 x 1.1, fc3 x 0.5"
+    found = candidate.of(surgery)
+    assert found.c == {"fc1": 4.51, "fc2": 2.6, "fc3": 1.05}
+    assert found.budget == replace(surgery.budget, weight_decay=2e-3)
+    assert replace(found, c=surgery.c, budget=surgery.budget) == surgery
+    assert Candidate(0.5, lr=0.03).label() == "candidate, rate 0.03, c x 0.5"
+    assert Candidate(0.5, lr=0.03).of(surgery).c == {"fc1": 2.05, "fc2": 1.3, "fc3": 1.05}
 
 
 @given(st.floats(0.02, 0.9))

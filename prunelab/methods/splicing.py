@@ -97,9 +97,8 @@ class Surgery:
     def _put(self, name: str, new: Tensor, kept: int, stay: int, done: int) -> None:
         """Make this the mask of a layer: it has lost and won back some weights."""
         layer = self.layers[name]
-        if not kept:  # the largest of what was kept stays
-            sizes = torch.cat([dense.flatten() for dense in layer.dense.values()]).abs_()
-            new[(sizes * self._kept[name]).argmax()] = 1
+        if not kept:  # the largest of what was kept stays: what is masked counts as zero
+            new[magnitudes(layer.layer).argmax()] = 1
             kept = stay = 1
         pruned, spliced = layer.kept() - stay, kept - stay
         if pruned or spliced:

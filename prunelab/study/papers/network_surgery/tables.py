@@ -21,7 +21,7 @@ def tables(rows: list[dict]) -> dict[str, pd.DataFrame]:
         "Table 1: error and compression (preset paper)": overall(rows),
         "Table 2: parameters left, layer by layer (preset paper)": layers(rows),
         "Which weights survive (preset paper)": survivors(rows),
-        "How rate and c were chosen (preset paper)": choice(rows),
+        "How rate, decay and c were chosen (preset paper)": choice(rows),
     }
     for preset in ("paper", "quick", "smoke"):
         found = [r for r in rows if r["preset"] == preset]
