@@ -43,7 +43,7 @@ class NetworkSurgery(Method):
         phases: "together"; or "convolutions first": one run for the convolutions, then one for the
             linear layers under the frozen masks of the convolutions, each with the whole budget.
 
-    Cost: `budget`, each step about 1.1 times a plain one of LeNet-5, 1.4 times of LeNet-300-100.
+    Cost: `budget`, each step about 1.05 times a plain one of LeNet-5, 1.3 times of LeNet-300-100.
 
     Source: DNS, section 3, equations (1) to (3); thresholds, draws and biases as in the authors'
         Caffe code.

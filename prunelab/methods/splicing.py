@@ -48,6 +48,7 @@ class Surgery:
         stops = check_start(net, method, c, images)
         steps = method.budget.steps(images)[1]
         self.splice, self.due = method.splice, _due(steps, stops, method, seed)
+        self._now = self.due.tolist()  # a tensor's row takes longer to read than a mask to renew
         self.layers: dict[str, Masked] = {}
         for name, stop in zip(c, stops):
             layer = net.get_submodule(name)
@@ -70,41 +71,24 @@ class Surgery:
     @torch.no_grad()
     def look(self, done: int) -> None:
         """After `done` steps: equation (3) on each layer that is due; what happened is counted."""
-        due = [name for name, now in zip(self.layers, self.due[done].tolist()) if now]
+        due = [name for name, now in zip(self.layers, self._now[done]) if now]
         if not due:
             return
-        masks, counts = zip(*(self._renewed(name) for name in due))
-        for name, mask, (kept, stay) in zip(due, masks, torch.stack(counts).tolist()):
-            self._put(name, mask, int(kept), int(stay), done)
+        counts = torch.stack([count for name in due for count in self._rows[name].renew()])
+        kept, stay = counts.view(-1, 2).T.tolist()
+        for name, of_new, of_old in zip(due, kept, stay):
+            self._put(name, int(of_new), int(of_old), done)
 
-    def _renewed(self, name: str) -> tuple[Tensor, Tensor]:
-        """The next mask of a layer; (2,) how many it keeps, and how many of those were kept."""
-        kept, (limit, lift) = self._kept[name], self._limits[name]
-        size = torch.empty_like(kept)
-        for part, dense in zip(self._parts(name, size), self.layers[name].dense.values()):
-            torch.abs(dense, out=part)
-        # Lifted by b - a, what is kept has the limit of all.
-        size = size.add_(kept, alpha=lift) if self.splice else size.mul_(kept)
-        new = torch.gt(size, limit, out=torch.empty_like(size))
-        return new, torch.stack([ones(new), shared_ones(new, kept)])
-
-    def _parts(self, name: str, flat: Tensor) -> list[Tensor]:
-        """Of a tensor over a layer's weights and biases: the part of each, in its shape."""
-        layer = self.layers[name]
-        parts = flat.split(layer.lengths())
-        return [part.view(dense.shape) for part, dense in zip(parts, layer.dense.values())]
-
-    def _put(self, name: str, new: Tensor, kept: int, stay: int, done: int) -> None:
-        """Make this the mask of a layer: it has lost and won back some weights."""
-        layer = self.layers[name]
+    def _put(self, name: str, kept: int, stay: int, done: int) -> None:
+        """Make what was renewed the mask of a layer: it has lost and won back some weights."""
+        layer, row = self.layers[name], self._rows[name]
         if not kept:  # the largest of what was kept stays: what is masked counts as zero
-            new[magnitudes(layer.layer).argmax()] = 1
+            row.new[magnitudes(layer.layer).argmax()] = 1
             kept = stay = 1
         pruned, spliced = layer.kept() - stay, kept - stay
         if pruned or spliced:
-            self._kept[name], layer.known = new, kept
-            for mask, part in zip(layer.masks.values(), self._parts(name, new)):
-                mask.kept = part
+            row.swap()
+            layer.known = kept
             layer.masks["weight"].events.numpy()[done] = pruned, spliced
 
     def check(self) -> None:
@@ -119,13 +103,12 @@ class Surgery:
 
     def refresh(self) -> None:
         """Who changed a mask by hand, or loaded it, says so here."""
-        self._kept: dict[str, Tensor] = {}  # layer -> its mask, weights before biases
-        self._limits: dict[str, tuple[float, float]] = {}  # layer -> b, b - a
+        self._rows: dict[str, Row] = {}
         for name, layer in self._items():
             layer.known, state = None, layer.masks["weight"]
-            self._kept[name] = torch.cat([mask.kept.flatten() for mask in layer.masks.values()])
             low, high = float(state.low), float(state.high)
-            self._limits[name] = (high, high - low) if self.splice else (low, 0.0)
+            limit, lift = (high, high - low) if self.splice else (low, None)
+            self._rows[name] = Row(layer, limit, lift)
 
     def events(self) -> dict[str, Tensor]:
         """Layer -> (steps + 1, 2) weights and biases pruned, spliced; row 0 is the first cut."""
@@ -139,6 +122,51 @@ class Surgery:
         """Take the masks off; see `Masked.close`."""
         for layer in self.layers.values():
             layer.close(zeros)
+
+
+class Row:
+    """The mask of a layer as one row, weights before biases, and all that a look at it needs.
+
+    Args:
+        layer: whose mask it is.
+        limit: what is larger is kept: b_k; without splicing a_k.
+        lift: b_k - a_k; None = what is masked stays so.
+
+    Attributes:
+        kept: (weights and biases,) the mask.
+        new: the next one; its place is taken by turns, so that nothing is made anew in a step.
+    """
+
+    def __init__(self, layer: Masked, limit: float, lift: float | None):
+        self.layer, self.limit, self.lift = layer, limit, lift
+        self.kept = torch.cat([mask.kept.flatten() for mask in layer.masks.values()])
+        self.new = torch.empty_like(self.kept)
+        self._parts, self._next = self._split(self.kept), self._split(self.new)
+
+    def _split(self, row: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Of weights and biases: dense values, mask, and their part of the row."""
+        layer = self.layer
+        dense, masks = layer.dense.values(), [mask.kept for mask in layer.masks.values()]
+        parts = zip(dense, masks, row.split(layer.lengths()))
+        return [(values, mask, part.view(mask.shape)) for values, mask, part in parts]
+
+    def renew(self) -> tuple[Tensor, Tensor]:
+        """Equation (3) into `new`; how many it keeps, and how many of those were kept."""
+        for dense, _, part in self._next:
+            torch.abs(dense, out=part)
+        if self.lift is None:
+            self.new.mul_(self.kept)
+        else:
+            self.new.add_(self.kept, alpha=self.lift)  # what is kept has the limit of all
+        self.new.gt_(self.limit)
+        return ones(self.new), shared_ones(self.new, self.kept)
+
+    def swap(self) -> None:
+        """Make `new` the mask."""
+        self.kept, self.new = self.new, self.kept
+        self._parts, self._next = self._next, self._parts
+        for _, mask, part in self._parts:
+            mask.set_(part)
 
 
 def check_start(
