@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -216,6 +217,20 @@ def test_write_commits_outputs_without_traces_of_the_run(project):
         assert trace not in text
     nbformat.validate(book)
     assert run(project, write=True)[0].before, "the committed outputs do not make it another"
+
+
+def test_write_runs_again_what_was_finished_before_the_last_row_was_measured(project):
+    add_notebook(project, "00-first", "1")
+    ledger = project / "data/ledger/first.jsonl"
+    ledger.parent.mkdir(parents=True)
+    ledger.touch()
+    run(project, write=True)
+    assert run(project, write=True)[0].before
+    later = time.time() + 5
+    os.utime(ledger, (later, later))
+    assert not run(project, write=True)[0].before
+    run(project)
+    assert run(project)[0].before, "without --write a run sees only its own rows"
 
 
 def test_write_refuses_another_preset_than_the_source_names(project):

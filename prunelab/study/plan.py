@@ -88,7 +88,8 @@ def plan(
         out: where everything is written; `runs/<preset>` in the project by default.
         workers: how many notebooks run at once.
         refresh: run all notebooks and measure all rows again; one that was interrupted goes on.
-        write: also write the executed notebooks to `notebooks/`.
+        write: also write the executed notebooks to `notebooks/`; one that was finished before the
+            committed ledger got its last row runs again.
         parameters: further parameters, name -> value; every selected notebook must know them.
         limit: wall-clock seconds for one notebook; by preset by default.
         root: the project, found by itself otherwise.

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -139,6 +140,7 @@ class _Runner:
             not finished
             or entry.get("date", "") <= self.plan.since
             or not self._target(book).exists()
+            or (self.plan.write and entry.get("date", "") < _measured(self.plan.root))
         ):
             return None
         return Result(book.name, "ok", entry["seconds"], before=True)
@@ -211,6 +213,12 @@ class _Runner:
         executed = json.loads(self._target(book).read_text(encoding="utf-8"))
         text = json.dumps(committed(executed, places), indent=1, ensure_ascii=False)
         write_atomically(book.path, text + "\n")
+
+
+def _measured(root: Path) -> str:
+    """When a row last came into the committed ledger, which `--write` shows; "" = there is none."""
+    times = [path.stat().st_mtime for path in root.glob("data/ledger/*.jsonl")]
+    return datetime.fromtimestamp(max(times), UTC).isoformat(timespec="seconds") if times else ""
 
 
 def _start(book: Notebook, environment: dict[str, str], log) -> subprocess.Popen:
