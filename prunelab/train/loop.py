@@ -25,6 +25,7 @@ from prunelab.train.batches import shuffled
 from prunelab.train.budget import Budget
 from prunelab.train.evaluation import check_device, check_logits, evaluate, restore
 from prunelab.train.losses import Losses
+from prunelab.train.memory import keep_freed
 
 
 @dataclass
@@ -88,6 +89,7 @@ def fit(
         OSError: `checkpoint` cannot be written.
     """
     _check(net, data, budget, seed)
+    keep_freed()
     path = None if checkpoint is None else Path(checkpoint)
     with _left_as_found(net, data.train.device, budget):
         return _Run(net, data, budget, penalty, after_step, seed, progress, path).go()

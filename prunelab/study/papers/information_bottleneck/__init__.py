@@ -57,7 +57,7 @@ DEVIATIONS = [
     "errors were seen. A rival that ends worse than its printed row may have been trained too "
     "briefly: read the rows as what these budgets give, not as a verdict on the method.",
     "On the way, units far below their threshold leave the computation (the option cut), which "
-    "makes a step on LeNet-5 three times as fast. On digits the widths end within a few units of "
+    "makes a step on LeNet-5 four times as fast. On digits the widths end within a few units of "
     "those of the run without it.",
     "A unit with a negative mean is removed too, whatever its noise: its factor cannot pass a max "
     "pooling. On LeNet-5, ReLU stands behind both convolutions, and the 800 entries that fc1 "
