@@ -7,7 +7,7 @@ import sys
 import pytest
 from toy import PLAIN, dataset, linear, quiet
 
-from prunelab.train import memory
+from prunelab.train import evaluate, memory
 
 FAULTS = """
 import resource, torch
@@ -41,8 +41,10 @@ def test_without_glibc_nothing_happens(monkeypatch):
     assert memory.keep_freed.__wrapped__() is False
 
 
-def test_fit_asks_for_it(monkeypatch):
+@pytest.mark.parametrize("module", ["loop", "evaluation"])
+def test_training_and_evaluation_ask_for_it(monkeypatch, module):
     asked = []
-    monkeypatch.setattr("prunelab.train.loop.keep_freed", lambda: asked.append(True))
-    quiet(linear(), dataset(16), PLAIN)
+    monkeypatch.setattr(f"prunelab.train.{module}.keep_freed", lambda: asked.append(True))
+    data, net = dataset(16), linear()
+    evaluate(net, data.test) if module == "evaluation" else quiet(net, data, PLAIN)
     assert asked

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from prunelab.data import Split
+from prunelab.train.memory import keep_freed
 
 MOST_VALUES = 2**24  # in one batch, 67 MB; the maps of a network on photographs are 20 times that
 
@@ -43,6 +44,7 @@ def evaluate(net: nn.Module, split: Split, *, batch: int | None = None) -> Evalu
     if not len(split):
         raise ValueError("evaluate: `split` must hold at least one image; got 0")
     check_device("evaluate", net, split)
+    keep_freed()
     batch = batch or min(1000, max(1, MOST_VALUES // math.prod(split.images.shape[1:])))
     flags = {module: module.training for module in net.modules()}
     net.eval()

@@ -1,7 +1,8 @@
-"""Memory that one step frees is kept for the next.
+"""Memory that one batch frees is kept for the next.
 
-glibc gives large free blocks back to the system and asks for them again a step later, and the
-system fills each page with zeros: on the CPU that can be a seventh of a step.
+glibc gives large free blocks back to the system and asks for them again a batch later, and the
+system fills each page with zeros. On the CPU that took a sixth of LeNet-5's training step under
+gates, and half of ResNet-20's evaluation.
 """
 
 from __future__ import annotations
