@@ -12,7 +12,7 @@ import pytest
 from prunelab.study import page as page_parts
 from prunelab.study import report
 
-VOID = {"meta", "link", "img", "br", "hr", "input", "path", "use", "rect"}
+VOID = {"meta", "link", "img", "br", "wbr", "hr", "input", "path", "use", "rect"}
 
 
 class Page(HTMLParser):
@@ -210,6 +210,11 @@ def test_ranges_stand_right_and_may_wrap():
     made = page_parts.table("t", frame)
     assert made.kinds == ["number", ""]
     assert [cell.kind for cell in made.rows[0]] == ["text", "text"]
+
+
+def test_a_long_row_of_numbers_stands_right_and_may_wrap():
+    [[cell]] = page_parts.table("t", pd.DataFrame({"w": ["465-107-87, 473-109-90"]})).rows
+    assert cell.kind == "numbers" and cell.is_number()
 
 
 def test_a_table_that_names_a_preset_asks_for_that_one():

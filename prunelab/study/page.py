@@ -16,6 +16,7 @@ from prunelab.study.recipes import PRESETS
 
 MISSING = "not measured"
 NUMBER = re.compile(r"[-+−≈<>±]?\s*\.?\d[\d.,eEx/±\s+−-]*%?")
+WIDE = 16  # characters; a longer row of numbers may wrap
 RANGE = re.compile(rf"{NUMBER.pattern} \({NUMBER.pattern} to {NUMBER.pattern}\)")
 # Verdicts are words; a sign and a colour only repeat them. First match wins.
 SHORT = r"in (?P<met>\d+) of (?!(?P=met)\b)\d+"  # some of several: not all agree
@@ -37,7 +38,7 @@ class Cell:
 
     def is_number(self) -> bool:
         """A number, alone or with its range."""
-        return self.kind == "number" or bool(RANGE.fullmatch(self.text))
+        return self.kind.startswith("number") or bool(RANGE.fullmatch(self.text))
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,9 @@ def _cell(column: str, value: Any) -> Cell:
         return _verdict(text)
     if MISSING in text:
         return Cell(text, "none")
-    return Cell(text, "number" if NUMBER.fullmatch(text) else "text")
+    if NUMBER.fullmatch(text):
+        return Cell(text, "numbers" if len(text) > WIDE else "number")
+    return Cell(text)
 
 
 def _verdict(text: str) -> Cell:
