@@ -80,8 +80,9 @@ DEVIATIONS = [
     "choose.",
     "Tried on LeNet-300-100 for the last tenths of a point, without success (one run each): "
     "running means of all parameters, all 60,000 images, batches of 50, a strength of its own for "
-    "pixels or for hidden units, strengths that grow over half of the run, and gates that learn at "
-    "four times the weights' rate. All end on about the same frontier of size and error.",
+    "pixels or for hidden units, strengths that grow over half of the run, gates that learn at "
+    "four times the weights' rate, and SGD with momentum instead of Adam. All end on about the "
+    "same frontier of size and error.",
 ]
 CAPTIONS = {
     "log-ratios": "log (sigma^2 / mu^2) of the units of LeNet-300-100 while it trains under gates.",

@@ -103,7 +103,7 @@ def _mnist() -> tuple[Setting, ...]:
     convolutional = Setting(
         "lenet-5-relu", "mnist", _bottleneck(3.5e-4, _adam(20, 64)), (1.5e-4, 8e-4),
         {
-            "VD": VariationalDropout(budget=_adam(6, 100), inputs=INPUTS, rate=5.0, ramp=0.3),
+            "VD": VariationalDropout(budget=_adam(15, 100), inputs=INPUTS, rate=5.0, ramp=0.3),
             "SBP": StructuredBayesian(budget=_adam(20, 100), inputs=INPUTS, rate=30.0, cut=1.0),
             "L0": HardConcrete(0.2, **longer, cut=2.0),
             "L0-sep": HardConcrete({"conv1": 10.0, "conv2": 0.5, "fc1.inputs": 0.3, "fc1": 10.0},
