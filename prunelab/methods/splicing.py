@@ -57,7 +57,7 @@ class Surgery:
             state = self.layers[name].masks["weight"]
             low, high = (margin * at for margin in method.margins)
             state.register_buffer("low", low)
-            state.register_buffer("high", low + (high - low))  # to the bit what `_renewed` lifts by
+            state.register_buffer("high", low + (high - low))  # to the bit what `Row` lifts by
             state.register_buffer("events", torch.zeros(steps + 1, 2, dtype=torch.int32))
             rule = [c[name], stop, method.gamma, method.power, *method.margins, method.splice]
             state.register_buffer("rule", torch.tensor(rule, dtype=torch.float64))

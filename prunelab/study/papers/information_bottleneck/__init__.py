@@ -50,7 +50,7 @@ DEVIATIONS = [
     "of 100; LeNet-5 from three plain epochs, 20 epochs of batches of 64. The strength was looked "
     "for with 5,000 validation images cut from the training images; the networks are trained on "
     "the other 55,000, normalised by mean and standard deviation.",
-    "The other methods run shorter than in their papers (6 to 60 epochs where those have 200 and "
+    "The other methods run shorter than in their papers (12 to 60 epochs where those have 200 and "
     "more). To make up for it, most gates learn at 1.5 to 30 times the weights' rate, and most of "
     "the Bayesian penalties grow over the first part of the run. Rates, ramps and strengths were "
     "set after one to three runs with the first seed, by the validation error and the size; test "

@@ -29,6 +29,7 @@ def choice(rows: list[dict]) -> pd.DataFrame:
                 "compression, smallest": f"{min(sizes):.1f}x",
                 "printed": f"{_printed(model):g}x",
                 "taken by the rule": "yes" if label == best else "",
+                "test error %": t.spread([1 - v["accuracy"] for v in values]),
                 "seeds": len(group),
             })  # fmt: skip
     return t.frame(out)

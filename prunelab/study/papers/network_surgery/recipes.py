@@ -135,6 +135,8 @@ _MNIST = (
         {"conv1": 1.5, "conv2": 2.6, "fc1": 3.5, "fc2": 2.2}, scales=(0.5, 0.75, 1.0, 1.15),
         candidates=(
             Candidate(0.96, lr=0.015), Candidate(0.98, lr=0.02), Candidate(lr=0.03),
+            Candidate(1.15, weight_decay=1e-3), Candidate(0.88, weight_decay=2e-3),
+            Candidate({"conv2": 0.9, "fc1": 1.05}), Candidate({"conv2": 1.1, "fc1": 0.95}),
         ),
         greedy={"conv1": 0.82, "conv2": 1.36, "fc1": 1.55, "fc2": 1.85},
         flat={"conv1": 1.5, "conv2": 2.6, "fc1": 3.5, "fc2": 2.2},
