@@ -431,3 +431,12 @@ def test_names_keep_clear_of_the_marks_of_others_and_far_ones_have_a_line_to_the
     for text, start in zip(off, starts):
         away = start - ax.transData.transform(text.xy)
         assert np.hypot(*away) == pytest.approx(RIM * fig.dpi / 72)
+
+
+def test_eight_methods_have_eight_colours_and_eight_marks():
+    one = runs()[:1]
+    many = pd.concat([one.assign(method=f"method {i}") for i in range(8)])
+    (ax,) = plots.size_frontier(many).axes
+    means = [line for line in ax.lines if line.get_markersize() > 6 and len(line.get_xdata()) == 1]
+    looks = {(line.get_color(), line.get_marker()) for line in means}
+    assert len({colour for colour, _ in looks}) == len({mark for _, mark in looks}) == 8

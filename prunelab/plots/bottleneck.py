@@ -21,7 +21,7 @@ from prunelab.plots.weights import log_axis, plain
 COLUMNS, OVERLAP = 4, 1.5  # panels in a row; height of a histogram, distances of two
 LOG_BELOW = 25.0  # percent: with fewer units left, small shares need a log axis
 KEPT, REMOVED = "#08519c", "#a63603"  # of words, dark ends of the two ramps
-MARKS = MARKERS.translate(dict.fromkeys(map(ord, "*D")))  # print's, and the mean of the seeds
+MARKS = MARKERS.translate(dict.fromkeys(map(ord, "*Dh")))  # print's, the mean's, almost a circle
 SIZES = {"weights_pct": "weights left", "activations_pct": "activations left"}
 
 

@@ -9,12 +9,13 @@ from matplotlib.axes import Axes
 from prunelab.plots.frame import GREY
 from prunelab.plots.names import INK, Name
 
+WINE = "#882255"  # dark, and told from the style's seven colours by the colour-blind too
 STAR = {"marker": "*", "mfc": "none", "mec": INK, "mew": 1.4, "ls": ""}
 
 
 def palette(number: int) -> list[str]:
-    """Colours of methods, one after the other."""
-    cycle = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
+    """Colours of methods, one after the other; the first eight differ."""
+    cycle = [*mpl.rcParams["axes.prop_cycle"].by_key()["color"], WINE]
     return [cycle[i % len(cycle)] for i in range(number)]
 
 
