@@ -48,7 +48,6 @@ class Surgery:
         stops = check_start(net, method, c, images)
         steps = method.budget.steps(images)[1]
         self.splice, self.due = method.splice, _due(steps, stops, method, seed)
-        self._now = self.due.tolist()  # a tensor's row takes longer to read than a mask to renew
         self.layers: dict[str, Masked] = {}
         for name, stop in zip(c, stops):
             layer = net.get_submodule(name)
@@ -71,7 +70,7 @@ class Surgery:
     @torch.no_grad()
     def look(self, done: int) -> None:
         """After `done` steps: equation (3) on each layer that is due; what happened is counted."""
-        due = [name for name, now in zip(self.layers, self._now[done]) if now]
+        due = [name for name, now in zip(self.layers, self.due[done].tolist()) if now]
         if not due:
             return
         counts = torch.stack([count for name in due for count in self._rows[name].renew()])

@@ -78,7 +78,7 @@ DEVIATIONS = [
     "Last errors count. The best error is the lowest of an epoch at the final widths; the "
     "authors' code reports the best test error of the run: see the table that lets the test set "
     "choose.",
-    "Tried on LeNet-300-100 for the last tenths of a point, without success (one run each): "
+    "Tried on LeNet-300-100 for the last tenths of a point in vain (one run each, SGD two): "
     "running means of all parameters, all 60,000 images, batches of 50, a strength of its own for "
     "pixels or for hidden units, strengths that grow over half of the run, gates that learn at "
     "four times the weights' rate, and SGD with momentum instead of Adam. All end on about the "
