@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from statistics import fmean
+
 import pandas as pd
 
 from prunelab.study import tables as t
 from prunelab.study.papers.network_surgery.recipes import PRINTED, STEM
 
+EQUAL = 0.03  # of size: how far means may lie apart in a comparison at equal size
 RULE = (
     "the lowest mean error on the 5,000 validation images among the settings whose every seed is"
-    " at least as small as the printed network"
+    f" at least as small as the printed network, and whose mean size is within {EQUAL:.0%} of the"
+    " shown setting's"
 )
 
 
@@ -26,7 +30,7 @@ def choice(rows: list[dict]) -> pd.DataFrame:
                 "network": name, "setting": "the one shown" if label == "surgery" else label,
                 "rate": budget["lr"],
                 "validation error %": t.spread([1 - v["val_accuracy"] for v in values]),
-                "compression, smallest": f"{min(sizes):.1f}x",
+                "compression": t.ranged(sizes, "{:.1f}x"),
                 "printed": f"{_printed(model):g}x",
                 "taken by the rule": "yes" if label == best else "",
                 "test error %": t.spread([1 - v["accuracy"] for v in values]),
@@ -47,11 +51,15 @@ def compared(rows: list[dict], model: str) -> dict[str, list[dict]]:
 
 
 def chosen(rows: list[dict], model: str) -> str | None:
-    """The label that the rule takes; None = no setting is small enough, or none is measured."""
+    """The label that the rule takes; None = none fits, or the shown setting is not measured."""
+    found = compared(rows, model)
+    sizes = {label: [r["values"]["compression"] for r in group] for label, group in found.items()}
     errors = {
-        label: sum(1 - r["values"]["val_accuracy"] for r in group) / len(group)
-        for label, group in compared(rows, model).items()
-        if min(r["values"]["compression"] for r in group) >= _printed(model)
+        label: fmean(1 - r["values"]["val_accuracy"] for r in group)
+        for label, group in found.items()
+        if "surgery" in sizes
+        and min(sizes[label]) >= _printed(model)
+        and abs(fmean(sizes[label]) / fmean(sizes["surgery"]) - 1) <= EQUAL
     }
     return min(errors, key=errors.get, default=None)
 

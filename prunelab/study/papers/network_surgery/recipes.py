@@ -12,6 +12,7 @@ from statistics import NormalDist
 
 from prunelab.methods import Magnitude, NetworkSurgery
 from prunelab.study import tables as t
+from prunelab.study.papers.network_surgery.candidates import CANDIDATES, times
 from prunelab.study.recipes import Recipe, check_preset
 from prunelab.study.savings import Savings
 from prunelab.study.tasks import Count
@@ -26,33 +27,6 @@ XOR_STEPS, MNIST_STEPS, DIGITS_STEPS = 141, 860, 20  # of 64 images in an epoch 
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """A setting that the headline was chosen against, under `choice.RULE`; None = as there.
-
-    Attributes:
-        scale: c times this, of all layers or by layer: so that the size stays about the same.
-        lr, weight_decay: of the training.
-    """
-
-    scale: float | dict[str, float] = 1.0
-    lr: float | None = None
-    weight_decay: float | None = None
-
-    def label(self) -> str:
-        """What tables call it."""
-        scales = self.scale if isinstance(self.scale, dict) else {"c": self.scale}
-        words = {"rate": self.lr, "decay": self.weight_decay}
-        words = [f"{k} {v:g}" for k, v in words.items() if v]
-        return ", ".join(["candidate", *words, *(f"{k} x {v:g}" for k, v in scales.items())])
-
-    def of(self, surgery: NetworkSurgery) -> NetworkSurgery:
-        """The headline with these changes."""
-        changes = {"lr": self.lr, "weight_decay": self.weight_decay}
-        budget = replace(surgery.budget, **{k: v for k, v in changes.items() if v})
-        return replace(surgery, c=_times(surgery.c, self.scale), budget=budget)
-
-
-@dataclass(frozen=True)
 class Setting:
     """What a preset runs on one network.
 
@@ -61,7 +35,6 @@ class Setting:
         reference: training of the network that is pruned.
         surgery: the headline.
         scales: the frontier: c of all layers times each of these.
-        candidates: what the headline was chosen against.
         greedy: c without splicing that ends at the headline's size.
         flat: c without hysteresis that ends at the headline's size.
         equal: fraction of each layer that the headline leaves: the size at which the others stand.
@@ -74,7 +47,6 @@ class Setting:
     reference: Budget
     surgery: NetworkSurgery
     scales: tuple[float, ...]
-    candidates: tuple[Candidate, ...]
     greedy: dict[str, float]
     flat: dict[str, float]
     equal: dict[str, float]
@@ -105,7 +77,7 @@ def _setting(
     trained, cut, stop = steps
     budget = _sgd(cut, an_epoch, lr, decay, "cosine")
     surgery = NetworkSurgery(c, budget, stop)
-    fields = {"scales": (1.0,), "candidates": (), "rounds": 5, "greedy": c, "flat": c} | more
+    fields = {"scales": (1.0,), "rounds": 5, "greedy": c, "flat": c} | more
     reference = _reference(an_epoch, trained)
     return Setting(model, data, reference, surgery, snapshots=_snapshots(cut, stop), **fields)
 
@@ -122,22 +94,12 @@ _MNIST = (
     _setting(
         "lenet-300-100", "mnist", MNIST_STEPS, (10_000, 25_000, 22_000), 0.06, 1.5e-3,
         {"fc1": 4.1, "fc2": 2.6, "fc3": 2.1}, scales=(0.25, 0.45, 0.65, 0.85, 1.0, 1.15, 1.3),
-        candidates=(
-            Candidate(lr=0.03), Candidate(lr=0.1),
-            Candidate(1.15, weight_decay=1e-3), Candidate(0.9, weight_decay=2e-3),
-            Candidate({"fc1": 1.05, "fc2": 0.9}), Candidate({"fc1": 0.95, "fc2": 1.1}),
-        ),
         greedy={"fc1": 0.5, "fc2": 0.6, "fc3": 1.0}, flat={"fc1": 4.1, "fc2": 2.6, "fc3": 2.1},
         equal={"fc1": 0.0162, "fc2": 0.0215, "fc3": 0.032},
     ),
     _setting(
         "lenet-5", "mnist", MNIST_STEPS, (10_000, 16_000, 14_000), 0.025, 1.5e-3,
         {"conv1": 1.5, "conv2": 2.6, "fc1": 3.5, "fc2": 2.2}, scales=(0.5, 0.75, 1.0, 1.15),
-        candidates=(
-            Candidate(0.96, lr=0.015), Candidate(0.98, lr=0.02), Candidate(lr=0.03),
-            Candidate(1.15, weight_decay=1e-3), Candidate(0.88, weight_decay=2e-3),
-            Candidate({"conv2": 0.9, "fc1": 1.05}), Candidate({"conv2": 1.1, "fc1": 0.95}),
-        ),
         greedy={"conv1": 0.82, "conv2": 1.36, "fc1": 1.55, "fc2": 1.85},
         flat={"conv1": 1.5, "conv2": 2.6, "fc1": 3.5, "fc2": 2.2},
         equal={"conv1": 0.15, "conv2": 0.035, "fc1": 0.0068, "fc2": 0.043},
@@ -211,10 +173,11 @@ def _methods(setting: Setting) -> dict[str, NetworkSurgery | Magnitude]:
     """Label -> method: the headline, the frontier and the controls of one network."""
     surgery = setting.surgery
     out: dict[str, NetworkSurgery | Magnitude] = {"surgery": surgery}
-    out |= {candidate.label(): candidate.of(surgery) for candidate in setting.candidates}
+    if setting in _MNIST:
+        out |= {one.label(): one.of(surgery) for one in CANDIDATES[setting.model]}
     for scale in setting.scales:
         if scale != 1:
-            out[f"surgery, c x {scale:g}"] = replace(surgery, c=_times(surgery.c, scale))
+            out[f"surgery, c x {scale:g}"] = replace(surgery, c=times(surgery.c, scale))
     out["no splicing"] = replace(surgery, c=setting.greedy, splice=False)
     out["no hysteresis"] = replace(surgery, c=setting.flat, margins=(1.0, 1.0))
     han = t.printed(STEM, "table2_lenet_layers").set_index(["model", "layer"]).han_pct / 100
@@ -226,11 +189,6 @@ def _methods(setting: Setting) -> dict[str, NetworkSurgery | Magnitude]:
         out[f"one shot, {size}"] = Magnitude(ratios, retrain=whole)
         out[f"rounds, {size}"] = Magnitude(ratios, rounds=setting.rounds, retrain=rounds)
     return out
-
-
-def _times(c: dict[str, float], scale: float | dict[str, float]) -> dict[str, float]:
-    scales = scale if isinstance(scale, dict) else dict.fromkeys(c, scale)
-    return {layer: round(scales.get(layer, 1.0) * value, 3) for layer, value in c.items()}
 
 
 def _counts(preset: str) -> list[Recipe]:

@@ -1,0 +1,61 @@
+"""The settings that the surgery's headline was chosen against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from prunelab.methods import NetworkSurgery
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A setting that the headline was chosen against, under `choice.RULE`; None = as there.
+
+    Attributes:
+        scale: c times this, of all layers or by layer: so that the size stays about the same.
+        lr, weight_decay: of the training.
+    """
+
+    scale: float | dict[str, float] = 1.0
+    lr: float | None = None
+    weight_decay: float | None = None
+
+    def label(self) -> str:
+        """What tables call it."""
+        scales = self.scale if isinstance(self.scale, dict) else {"c": self.scale}
+        words = {"rate": self.lr, "decay": self.weight_decay}
+        words = [f"{k} {v:g}" for k, v in words.items() if v]
+        return ", ".join(["candidate", *words, *(f"{k} x {v:g}" for k, v in scales.items())])
+
+    def of(self, surgery: NetworkSurgery) -> NetworkSurgery:
+        """The headline with these changes."""
+        changes = {"lr": self.lr, "weight_decay": self.weight_decay}
+        budget = replace(surgery.budget, **{k: v for k, v in changes.items() if v})
+        return replace(surgery, c=times(surgery.c, self.scale), budget=budget)
+
+
+# Two rounds each, named before they ran. The first one's sizes lie up to 6% from the headline's;
+# wherever that was more than 3%, the second one scales c again, by what was kept and by no error.
+CANDIDATES = {
+    "lenet-300-100": (
+        Candidate(lr=0.03), Candidate(lr=0.1),
+        Candidate(1.15, weight_decay=1e-3), Candidate(0.9, weight_decay=2e-3),
+        Candidate({"fc1": 1.05, "fc2": 0.9}), Candidate({"fc1": 0.95, "fc2": 1.1}),
+        Candidate(0.98, lr=0.03), Candidate(0.955, lr=0.1),
+        Candidate(1.19, weight_decay=1e-3), Candidate(0.87, weight_decay=2e-3),
+    ),
+    "lenet-5": (
+        Candidate(0.96, lr=0.015), Candidate(0.98, lr=0.02), Candidate(lr=0.03),
+        Candidate(1.15, weight_decay=1e-3), Candidate(0.88, weight_decay=2e-3),
+        Candidate({"conv2": 0.9, "fc1": 1.05}), Candidate({"conv2": 1.1, "fc1": 0.95}),
+        Candidate(0.92, lr=0.015), Candidate(0.95, lr=0.02), Candidate(1.05, lr=0.03),
+        Candidate(1.21, weight_decay=1e-3), Candidate(0.85, weight_decay=2e-3),
+        Candidate({"conv1": 0.97, "conv2": 0.88, "fc1": 1.02, "fc2": 0.97}),
+    ),
+}  # fmt: skip
+
+
+def times(c: dict[str, float], scale: float | dict[str, float]) -> dict[str, float]:
+    """Every c times the scale, which is of all layers or by layer (1 where it names none)."""
+    scales = scale if isinstance(scale, dict) else dict.fromkeys(c, scale)
+    return {layer: round(scales.get(layer, 1.0) * value, 3) for layer, value in c.items()}
