@@ -21,8 +21,9 @@ from prunelab.scores import layers_of
 from prunelab.study import ledger
 from prunelab.study import tables as t
 from prunelab.study.papers import network_surgery as paper
+from prunelab.study.papers.network_surgery.candidates import CANDIDATES, Candidate
 from prunelab.study.papers.network_surgery.choice import chosen, compared
-from prunelab.study.papers.network_surgery.recipes import PRINTED, Candidate, alexnet, gaussian_c
+from prunelab.study.papers.network_surgery.recipes import PRINTED, alexnet, gaussian_c
 from prunelab.study.recipes import PRESETS, SEEDS, plain
 from prunelab.study.weights import BINS, CutWeights, Snapshots
 from prunelab.study.work import Work
@@ -256,13 +257,22 @@ def setting_row(label, error, compression):
 def test_the_rule_takes_the_lowest_validation_error_of_what_is_small_enough_with_every_seed():
     rows = [
         setting_row("surgery", 0.011, 110), setting_row("surgery", 0.013, 112),
-        setting_row("candidate, a", 0.010, 120), setting_row("candidate, a", 0.010, 107.9),
+        setting_row("candidate, a", 0.010, 115), setting_row("candidate, a", 0.010, 107.9),
         setting_row("candidate, b", 0.0125, 300), setting_row("surgery, c x 0.5", 0.001, 200),
     ]  # fmt: skip
     assert chosen(rows, "lenet-5") == "surgery"
     rows[3]["values"]["compression"] = 108
     assert chosen(rows, "lenet-5") == "candidate, a"
     assert chosen(rows, "lenet-300-100") is None
+    assert chosen(rows[2:], "lenet-5") is None
+
+
+@pytest.mark.parametrize(("size", "taken"), [
+    (114.28, "surgery"), (114.29, "candidate"), (121.35, "candidate"), (121.36, "surgery"),
+])  # fmt: skip
+def test_the_rule_compares_at_equal_size(size, taken):
+    rows = [setting_row("surgery", 0.011, 117.82), setting_row("candidate", 0.010, size)]
+    assert chosen(rows, "lenet-5") == taken
 
 
 def wrong(group):
@@ -277,7 +287,7 @@ def wrong(group):
 def test_the_rule_takes_what_the_deviations_say(setting, taken, more):
     rows = t.current(ledger.read(ledger.COMMITTED / f"{paper.STEM}.jsonl"), paper.recipes)
     found = compared(rows, setting.model)
-    assert len(found) == 1 + len(setting.candidates)
+    assert len(found) == 1 + len(CANDIDATES[setting.model])
     assert {len(group) for group in found.values()} == {3}
     assert chosen(rows, setting.model) == taken
     assert wrong(found["surgery"]) - wrong(found[taken]) == more
