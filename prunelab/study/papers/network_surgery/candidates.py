@@ -49,7 +49,6 @@ CANDIDATES = {
         Candidate(1.15, weight_decay=1e-3), Candidate(0.88, weight_decay=2e-3),
         Candidate({"conv2": 0.9, "fc1": 1.05}), Candidate({"conv2": 1.1, "fc1": 0.95}),
         Candidate(0.92, lr=0.015), Candidate(0.95, lr=0.02), Candidate(1.05, lr=0.03),
-        Candidate(1.13, lr=0.04), Candidate(1.2, lr=0.05),
         Candidate(1.21, weight_decay=1e-3), Candidate(1.18, weight_decay=1e-3),
         Candidate(0.85, weight_decay=2e-3),
         Candidate({"conv1": 0.97, "conv2": 0.88, "fc1": 1.02, "fc2": 0.97}),

@@ -13,6 +13,7 @@ import pandas as pd
 
 from prunelab.study import tables as t
 from prunelab.study.papers.network_surgery.recipes import PRINTED, STEM
+from prunelab.study.recipes import SEEDS
 
 RULE = (
     "a candidate replaces the setting shown if every seed of it is at least as small as the "
@@ -43,13 +44,13 @@ def choice(rows: list[dict]) -> pd.DataFrame:
 
 
 def compared(rows: list[dict], model: str) -> dict[str, list[dict]]:
-    """Label -> rows of preset paper, of the shown setting and of the candidates beside it."""
+    """Label -> rows of the shown setting and of the candidates; without the fresh seeds."""
     out: dict[str, list[dict]] = {}
     for row in t.of_kind(rows, "CutWeights", preset="paper"):
-        label = row["label"]
+        label, seen = row["label"], row["seed"] in SEEDS["paper"]
         ours = label == "surgery" or label.startswith("candidate")
-        if ours and row["recipe"]["model"] == model:
-            out.setdefault(row["label"], []).append(row)
+        if ours and seen and row["recipe"]["model"] == model:
+            out.setdefault(label, []).append(row)
     return out
 
 
