@@ -31,8 +31,9 @@ def choice(rows: list[dict]) -> pd.DataFrame:
             values = [r["values"] for r in group]
             budget = group[0]["recipe"]["task"]["method"]["budget"]
             out.append({
-                "network": name, "setting": "the one shown" if label == "surgery" else label,
-                "rate": budget["lr"],
+                "network": name,
+                "setting": "the one shown" if label == "surgery" else label.partition(", ")[2],
+                "rate": budget["lr"], "decay": budget["weight_decay"],
                 "validation error %": t.spread([1 - v["val_accuracy"] for v in values]),
                 "compression": t.ranged((v["compression"] for v in values), "{:.1f}x"),
                 "small enough": "yes" if _small(group, model) else "no",
