@@ -41,7 +41,7 @@ def choice(rows: list[dict]) -> pd.DataFrame:
                 "test error %": t.spread([1 - v["accuracy"] for v in values]),
                 "within print": f"{meeting(group, model)} of {len(group)} seeds",
             })  # fmt: skip
-    return t.frame(out)
+    return pd.DataFrame(out or [dict.fromkeys(("network", "setting"), t.NOT_MEASURED)])
 
 
 def compared(rows: list[dict], model: str) -> dict[str, list[dict]]:
