@@ -36,7 +36,7 @@ DEVIATIONS = [
     f"such that the size stays about the same. {RULE.capitalize()}. None does so; rates of 0.04 or "
     "0.05 diverged on LeNet-5. At first the lowest mean alone decided; on LeNet-5 it took another "
     "setting by one answer of 15,000. These images cannot tell settings of one size apart. Three "
-    "more seeds of each headline ran when all of this was settled; Table 1 counts them apart.",
+    "fresh seeds of each headline, which had no say in any of this, are counted apart in Table 1.",
     "The surgery's learning rate falls along a cosine, from six (LeNet-300-100) and two and a half "
     "times (LeNet-5) the reference's, and its weight decay is 1.5e-3; the paper keeps the "
     "reference's policy. Iterations and batch are the paper's.",

@@ -87,7 +87,7 @@ def overall(rows: list[dict]) -> pd.DataFrame:
 
 
 def _verdict(found: list[dict], model: str) -> str:
-    """Fresh seeds: of runs that were made when all choices had been made."""
+    """Fresh seeds are those that had no say when settings were chosen."""
     seen = [row for row in found if row["seed"] in SEEDS["paper"]]
     fresh = [row for row in found if row["seed"] not in SEEDS["paper"]]
     return "within print in " + " and ".join(
