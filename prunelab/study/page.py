@@ -19,7 +19,7 @@ NUMBER = re.compile(r"[-+−≈<>±]?\s*\.?\d[\d.,eEx/±\s+−-]*%?")
 WIDE = 16  # characters; a longer row of numbers may wrap
 RANGE = re.compile(rf"{NUMBER.pattern} \({NUMBER.pattern} to {NUMBER.pattern}\)")
 # Verdicts are words; a sign and a colour only repeat them. First match wins.
-SHORT = r"in (?P<met>\d+) of (?!(?P=met)\b)\d+"  # some of several: not all agree
+SHORT = r"\b(in|and) (?P<met>\d+) of (?!(?P=met)\b)\d+"  # some of several: not all agree
 VERDICTS = (
     ("missing", "–", r"not measured|missing|no row"),
     ("differs", "≠", SHORT),
