@@ -17,13 +17,14 @@ torch.set_num_threads(1)
 class Info(ctypes.Structure):  # struct mallinfo: arena, hblkhd: bytes had from the kernel
     _fields_ = [(name, ctypes.c_int) for name in "arena 1 2 3 hblkhd 5 6 7 8 9".split()]
 
-mallinfo = ctypes.CDLL(None).mallinfo
-mallinfo.restype = Info
+libc = ctypes.CDLL(None)
+libc.mallinfo.restype = Info
+libc.mallopt(-3, 2**17)  # M_MMAP_THRESHOLD as it is at the start: glibc moves it as it likes
 
 def held():
     blocks = [torch.ones(2**21) for _ in range(4)]  # 8 MiB each; all are freed together
     del blocks
-    return mallinfo().arena + mallinfo().hblkhd
+    return libc.mallinfo().arena + libc.mallinfo().hblkhd
 
 held()
 before = held()
@@ -38,7 +39,7 @@ def test_freed_blocks_stay_with_the_process_and_are_used_again():
     told = subprocess.run([sys.executable, "-c", HELD], capture_output=True, text=True)
     before, first, *later = map(int, told.stdout.split())
     assert first - before > 30 * 2**20
-    assert max(later) - first < 2**20  # they would have taken 640 MiB
+    assert max(later) - first < 32 * 2**20  # anew, the 20 rounds would take 640 MiB
 
 
 def test_without_glibc_nothing_happens(monkeypatch):
