@@ -11,7 +11,13 @@ from prunelab.data.split import Dataset, Split
 from prunelab.data.tensors import Prepared
 
 EMBEDDED = ("digits", "xor")
-NAMES = (*EMBEDDED, *sources.READERS, "imagefolder:<path>")
+WHOLE = "+val"  # ends the name of a data set that holds no validation images out
+NAMES = (
+    *EMBEDDED,
+    *sources.READERS,
+    *(f"{k}{WHOLE}" for k in sources.READERS),
+    "imagefolder:<path>",
+)
 CUT_SEED = 0  # of the validation cut; never changes, or old rows no longer compare
 VALIDATION_SIZE = 5_000
 
@@ -34,6 +40,8 @@ def load(name: str, *, root: str | os.PathLike | None = None, device: str = "cpu
     Args:
         name: digits (embedded, no network), xor (points, made here), mnist, fashion_mnist,
             cifar10, cifar100, or imagefolder:<path>, a folder with train/<class>/ and val/<class>/.
+            mnist+val: all 60,000 images in `train` and none in `val`, for a last training when
+            every choice is made; so with the other three public ones.
         root: looked in before $PRUNELAB_DATA and data/cache; downloads go to the first of them.
         device: cpu, cuda, cuda:1, ...
 
@@ -55,7 +63,7 @@ def load(name: str, *, root: str | os.PathLike | None = None, device: str = "cpu
         dataset = _digits()
     elif name == "xor":
         dataset = _xor()
-    elif name in sources.READERS:
+    elif _public_name(name):
         dataset = _public(name, root)
     else:
         dataset = _image_folder(name, root)
@@ -69,8 +77,8 @@ def available(name: str, *, root: str | os.PathLike | None = None) -> bool:
     """
     _check(name)
     searched = sources.places(root)
-    if name in sources.READERS:
-        return any(all(a.present(p) for a in sources.archives(name)) for p in searched)
+    if public := _public_name(name):
+        return any(all(a.present(p) for a in sources.archives(public)) for p in searched)
     if name in EMBEDDED:
         return True
     try:
@@ -80,9 +88,14 @@ def available(name: str, *, root: str | os.PathLike | None = None) -> bool:
 
 
 def _check(name: str) -> None:
-    known = name in EMBEDDED or name in sources.READERS
-    if not known and not str(name).startswith("imagefolder:"):
+    if name not in NAMES[:-1] and not str(name).startswith("imagefolder:"):
         raise ValueError(f"load: `name` must be one of {', '.join(NAMES)}; got {name!r}")
+
+
+def _public_name(name: str) -> str | None:
+    """Of the files it comes from; None = it is no public set."""
+    public = name.removesuffix(WHOLE)
+    return public if public in sources.READERS else None
 
 
 def _device(device: str | torch.device) -> torch.device:
@@ -111,11 +124,13 @@ def _xor() -> Dataset:
 def _public(name: str, root: str | os.PathLike | None) -> Dataset:
     from torchvision import datasets
 
-    place, checksum = sources.locate(name, root)
-    reader = getattr(datasets, sources.READERS[name])
+    public = _public_name(name)
+    place, checksum = sources.locate(public, root)
+    reader = getattr(datasets, sources.READERS[public])
     parts = [reader(place, train=train, download=False) for train in (True, False)]
     arrays = [(_channels_first(part.data), torch.as_tensor(part.targets)) for part in parts]
-    return _cut(name, *arrays, len(parts[0].classes), STATISTICS[name], checksum)
+    held_out = 0 if name != public else VALIDATION_SIZE
+    return _cut(name, *arrays, len(parts[0].classes), STATISTICS[public], checksum, held_out)
 
 
 def _channels_first(images: np.ndarray | Tensor) -> Tensor:
@@ -145,10 +160,11 @@ def _cut(
     classes: int,
     statistics: tuple[tuple[float, ...], tuple[float, ...]],
     checksum: str,
+    held_out: int = VALIDATION_SIZE,
 ) -> Dataset:
     """The data set, with a validation split cut from the official training images."""
     count = len(train[1])
-    size = min(VALIDATION_SIZE, max(1, count // 10))
+    size = min(held_out, max(1, count // 10))
     order = torch.randperm(count, generator=torch.Generator().manual_seed(CUT_SEED))
     kept, cut = order[size:].sort().values, order[:size].sort().values
     parts = ((train[0][kept], train[1][kept]), (train[0][cut], train[1][cut]), test)

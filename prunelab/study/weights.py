@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from prunelab import train
-from prunelab.data import Dataset
+from prunelab.data import Dataset, Split
 from prunelab.masks import packed
 from prunelab.methods import Magnitude, NetworkSurgery
 from prunelab.methods.magnitude import largest
@@ -31,17 +31,20 @@ class CutWeights:
     method: NetworkSurgery | Magnitude
 
     def run(self, net: nn.Module, data: Dataset, work: Work) -> dict:
-        """Values: accuracies before, last and best with the final masks; sizes; layers; events."""
-        before = {
-            "accuracy": train.evaluate(net, data.test).accuracy,
-            "val_accuracy": train.evaluate(net, data.val).accuracy,
-        }
+        """Values: accuracies before, last and best with the final masks; sizes; layers; events.
+
+        An accuracy on validation images is None where no such images are held out.
+        """
+        before = {"accuracy": _accuracy(net, data.test), "val_accuracy": _accuracy(net, data.val)}
         start = _vectors(net)
         done = self.method.run(
             net, data, seed=work.seed, progress=work.progress, checkpoint=work.checkpoint()
         )
         rows = done.histories[-1].rows if done.histories else []
-        last = train.evaluate(net, data.test).accuracy
+        rows = [
+            {k: None if v != v else v for k, v in row.items()} for row in rows
+        ]  # nan: no images
+        last = _accuracy(net, data.test)
         fixed = [row["test_accuracy"] for row in rows if row["step"] >= self._frozen()]
         layers = _layers(start, _vectors(net), done)
         kept, total = (sum(layer[key] for layer in layers) for key in ("kept", "size"))
@@ -49,7 +52,7 @@ class CutWeights:
             "before": before,
             "accuracy": last,
             "best_accuracy": max([last, *fixed]),
-            "val_accuracy": train.evaluate(net, data.val).accuracy,
+            "val_accuracy": _accuracy(net, data.val),
             "kept": kept,
             "total": total,
             "compression": total / kept,
@@ -93,6 +96,10 @@ class Snapshots:
             watch=watch,
         )  # fmt: skip
         return {"snapshots": [seen[step] for step in self.steps if step in seen]}
+
+
+def _accuracy(net: nn.Module, split: Split) -> float | None:
+    return train.evaluate(net, split).accuracy if len(split) else None
 
 
 def _vectors(net: nn.Module) -> dict[str, Tensor]:

@@ -23,7 +23,8 @@ STEM = "network_surgery"
 IMAGENET = "imagefolder:imagenet"  # the folder `imagenet` of a data root; nothing downloads it
 PRINTED = {"lenet-5": "LeNet-5", "lenet-300-100": "LeNet-300-100", "alexnet": "AlexNet"}
 PARTS = {"surgery": "frontier", "candidate": "candidates"}  # by a label's first word
-XOR_STEPS, MNIST_STEPS, DIGITS_STEPS = 141, 860, 20  # of 64 images in an epoch of each
+# Of 64 images in an epoch: of XOR, of MNIST without and with its validation images, of digits.
+XOR_STEPS, MNIST_STEPS, WHOLE_STEPS, DIGITS_STEPS = 141, 860, 938, 20
 
 
 @dataclass(frozen=True)
@@ -149,9 +150,13 @@ def recipes(preset: str, seeds: Iterable[int]) -> dict[str, list[Recipe]]:
     settings, seeds = SETTINGS[check_preset(preset)], list(seeds)
     name = "paper" if preset == "standard" else preset
     out: dict[str, list[Recipe]] = {"counts": _counts(name), "xor": _xor(name, seeds)}
-    for part in ("surgery", "candidates", "frontier", "controls", "snapshots", "savings"):
+    for part in ("surgery", "final", "candidates", "frontier", "controls", "snapshots", "savings"):
         out[part] = []
     for setting in settings:
+        if setting in _MNIST:
+            last = _whole(setting)
+            task = CutWeights(last.surgery)
+            out["final"] += [_recipe(name, last, "final", task, s) for s in seeds]
         for label, method in _methods(setting).items():
             part = PARTS.get(label.partition(",")[0], "controls") if label != "surgery" else label
             out[part] += [_recipe(name, setting, label, CutWeights(method), s) for s in seeds]
@@ -163,6 +168,15 @@ def recipes(preset: str, seeds: Iterable[int]) -> dict[str, list[Recipe]]:
     out["imagenet"] = [Recipe(STEM, "paper", "surgery", task, "alexnet", IMAGENET, _ALEXNET, s)
                        for s in seeds[:1] if name == "paper"]  # fmt: skip
     return out
+
+
+def _whole(setting: Setting) -> Setting:
+    """The same steps on all training images: what is measured when every choice is made."""
+    reference, budget = (
+        one.scaled(MNIST_STEPS / WHOLE_STEPS) for one in (setting.reference, setting.surgery.budget)
+    )
+    surgery = replace(setting.surgery, budget=budget)
+    return replace(setting, data=f"{setting.data}+val", reference=reference, surgery=surgery)
 
 
 def _recipe(preset: str, setting: Setting, label: str, task: object, seed: int) -> Recipe:
