@@ -141,6 +141,16 @@ def test_mnist_is_what_torchvision_reads():
     assert torch.equal(data.test.labels, official.targets)
 
 
+def test_without_a_validation_cut_mnist_trains_on_the_official_images_in_their_order():
+    root, cut = need("mnist"), real("mnist")
+    whole, official = load("mnist+val", root=root), datasets.MNIST(root, train=True)
+    assert torch.equal(whole.train.images[:, 0], official.data)
+    assert torch.equal(whole.train.labels, official.targets)
+    assert len(whole.val) == 0 and torch.equal(whole.test.images, cut.test.images)
+    for field in ("num_classes", "mean", "std", "checksum"):
+        assert getattr(whole, field) == getattr(cut, field)
+
+
 def test_mnist_loads_within_a_second_of_processor_time():
     root = need("mnist")
 
@@ -162,7 +172,9 @@ def test_cifar_is_what_torchvision_reads():
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    fails(ValueError, "'mnits'", "digits", "fashion_mnist", "imagefolder:<path>", name="mnits")
+    known = ("digits", "fashion_mnist", "cifar10+val", "imagefolder:<path>")
+    fails(ValueError, "'mnits'", *known, name="mnits")
+    fails(ValueError, "'digits+val'", *known, name="digits+val")
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "tpu"])

@@ -47,7 +47,8 @@ def net():
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_layer_that_a_recipe_names_is_in_its_network_and_stops_lie_in_the_run(preset):
-    sizes = {"digits": 1257, "mnist": 55_000, "xor": 9_000, paper.IMAGENET: 1_281_167}
+    sizes = {"digits": 1257, "mnist": 55_000, "mnist+val": 60_000, "xor": 9_000}
+    sizes |= {paper.IMAGENET: 1_281_167}
     for recipe in of(preset):
         method = getattr(recipe.task, "method", None)
         if method is None:
@@ -91,6 +92,32 @@ def test_a_candidate_changes_what_its_label_names_and_nothing_else():
     assert replace(found, c=surgery.c, budget=surgery.budget) == surgery
     assert Candidate(0.5, lr=0.03).label() == "candidate, rate 0.03, c x 0.5"
     assert Candidate(0.5, lr=0.03).of(surgery).c == {"fc1": 2.05, "fc2": 1.3, "fc3": 1.05}
+    masks = Candidate(stop=8000, gamma=0.0)
+    assert masks.label() == "candidate, stop 8000, gamma 0, c x 1"
+    assert masks.of(surgery) == replace(surgery, stop=8000, gamma=0.0)
+
+
+def test_the_runs_on_all_images_have_the_steps_of_the_headline():
+    parts = paper.recipes("paper", SEEDS["paper"])
+    for found, whole in zip(parts["surgery"], parts["all images"], strict=True):
+        ours, last = found.task.method, whole.task.method
+        assert (whole.model, whole.seed) == (found.model, found.seed)
+        assert (found.data, whole.data) == ("mnist", "mnist+val")
+        assert last.budget.steps(60_000)[1] == ours.budget.steps(55_000)[1]
+        assert whole.budget.steps(60_000)[1] == found.budget.steps(55_000)[1]
+        assert replace(last, budget=ours.budget) == ours
+        assert replace(last.budget, epochs=ours.budget.epochs) == ours.budget
+        assert replace(whole.budget, epochs=found.budget.epochs) == found.budget
+
+
+def test_where_no_images_are_held_out_a_row_has_no_validation_accuracy(net, tmp_path):
+    whole = replace(DIGITS, val=DIGITS.val[:0])
+    work = Work(folder=tmp_path)
+    row = CutWeights(NetworkSurgery(1.0, SHORT, 40)).run(deepcopy(net), whole, work)
+    assert json.loads(json.dumps(row, allow_nan=False)) == row
+    assert row["val_accuracy"] is row["before"]["val_accuracy"] is None
+    again = CutWeights(NetworkSurgery(1.0, SHORT, 40)).run(deepcopy(net), whole, work)
+    assert again == row
 
 
 @given(st.floats(0.02, 0.9))
@@ -180,14 +207,14 @@ def test_no_printed_number_that_is_only_remembered_is_in_the_tables():
     assert (paper.tables([])["XOR, 2-5-1"].astype(str) == t.NOT_MEASURED).all().all()
 
 
-def row_of(model, accuracy, kept, seed=0):
-    recipe = next(r for r in paper.recipes("paper", (seed,))["surgery"] if r.model == model)
+def row_of(model, accuracy, kept, seed=0, part="surgery"):
+    recipe = next(r for r in paper.recipes("paper", (seed,))[part] if r.model == model)
     total = {"lenet-5": 431_080, "lenet-300-100": 266_610}[model]
     names = list(recipe.task.method.c)
     layers = [{"layer": n, "size": 9, "kept": 1, "top_share": 0.5, "correlation": 1} for n in names]
     values = dict.fromkeys(["accuracy", "best_accuracy", "val_accuracy"], accuracy)
     values |= {"before": {"accuracy": 0.99}, "kept": kept, "compression": total / kept}
-    row = {"key": recipe.key, "preset": "paper", "label": "surgery", "seed": seed, "device": "cpu"}
+    row = {"key": recipe.key, "preset": "paper", "label": part, "seed": seed, "device": "cpu"}
     return row | {"recipe": plain(recipe), "values": values | {"layers": layers}}
 
 
@@ -201,6 +228,20 @@ def test_a_seed_is_within_print_only_if_error_and_size_both_are(accuracy, kept, 
     ]
     line = table.set_index("network").loc["LeNet-5"]
     assert line.verdict == f"within print in {met} of 1 seeds"
+
+
+def test_what_trains_on_all_images_has_a_line_of_its_own():
+    ours, whole = row_of("lenet-5", 0.995, 3991), row_of("lenet-5", 0.99, 3991, part="all images")
+    assert whole["recipe"]["data"] == "mnist+val"
+    tables = paper.tables([ours, whole])
+    lines = tables["Table 1: error and compression (preset paper)"].set_index("network").verdict
+    assert lines["LeNet-5"] == "within print in 1 of 1 seeds"
+    assert lines["LeNet-5, trained on all images"] == "within print in 0 of 1 seeds"
+    assert len(lines) == 4 == 1 + len(paper.tables([])[
+        "Table 1: error and compression (preset paper)"
+    ])  # fmt: skip
+    (scale,) = (table for title, table in tables.items() if "controls" in title)
+    assert scale.method.tolist() == ["surgery"]
 
 
 @pytest.mark.parametrize(("seeds", "said"), [

@@ -9,7 +9,7 @@ import pytest
 from mirror import Mirror
 from stand_ins import md5, place_packed, place_unpacked, stand_in_cifar100, stand_in_idx
 
-from prunelab.data import load, sources
+from prunelab.data import available, load, sources
 
 
 @pytest.fixture
@@ -92,6 +92,9 @@ def test_idx_files_placed_by_hand_packed_or_not_are_read(name, put, monkeypatch)
     raw = next(f for _, fs in files.values() for p, f in fs.items() if "t10k-images" in p)
     assert data.test.images.numpy().tobytes() == raw[16:]
     assert data.test.labels.tolist() == [i % 10 for i in range(20)]
+    whole = load(f"{name}+val", root="root")
+    assert (len(whole.train), len(whole.val), len(whole.test)) == (60, 0, 20)
+    assert available(f"{name}+val", root="root")
 
 
 @pytest.mark.parametrize("put", [place_packed, place_unpacked])

@@ -34,7 +34,7 @@ DEVIATIONS = [
     "That search printed the test error too, and it was seen. Its result was then held against "
     "candidates named before they ran: other rates, other decays and other balances of c, with c "
     f"such that the size stays about the same. {RULE.capitalize()}. None does so; rates of 0.04 or "
-    "0.05 diverged on LeNet-5. At first the lowest mean alone decided; on LeNet-5 it took another "
+    "more diverged on LeNet-5, with a warm-up too. At first the lowest mean alone decided; on LeNet-5 it took another "
     "setting by one answer of 15,000. These images cannot tell settings of one size apart. Three "
     "fresh seeds of each headline, which had no say in any of this, are counted apart in Table 1.",
     "The surgery's learning rate falls along a cosine, from six (LeNet-300-100) and two and a half "

@@ -14,24 +14,32 @@ class Candidate:
     Attributes:
         scale: c times this, of all layers or by layer: so that the size stays about the same.
         lr, weight_decay: of the training.
+        stop, gamma: of the masks.
     """
 
     scale: float | dict[str, float] = 1.0
     lr: float | None = None
     weight_decay: float | None = None
+    stop: int | None = None
+    gamma: float | None = None
 
     def label(self) -> str:
         """What tables call it."""
         scales = self.scale if isinstance(self.scale, dict) else {"c": self.scale}
-        words = {"rate": self.lr, "decay": self.weight_decay}
-        words = [f"{k} {v:g}" for k, v in words.items() if v]
+        names = {"lr": "rate", "weight_decay": "decay"}
+        given = self._given("lr", "weight_decay", "stop", "gamma")
+        words = [f"{names.get(field, field)} {value:g}" for field, value in given.items()]
         return ", ".join(["candidate", *words, *(f"{k} x {v:g}" for k, v in scales.items())])
 
     def of(self, surgery: NetworkSurgery) -> NetworkSurgery:
         """The headline with these changes."""
-        changes = {"lr": self.lr, "weight_decay": self.weight_decay}
-        budget = replace(surgery.budget, **{k: v for k, v in changes.items() if v})
-        return replace(surgery, c=times(surgery.c, self.scale), budget=budget)
+        budget = replace(surgery.budget, **self._given("lr", "weight_decay"))
+        masks = self._given("stop", "gamma")
+        return replace(surgery, c=times(surgery.c, self.scale), budget=budget, **masks)
+
+    def _given(self, *fields: str) -> dict[str, float]:
+        values = {field: getattr(self, field) for field in fields}
+        return {field: value for field, value in values.items() if value is not None}
 
 
 # Named before they ran. The sizes of the first ones lie up to 6% from the headline's; wherever

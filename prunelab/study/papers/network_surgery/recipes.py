@@ -22,6 +22,7 @@ from prunelab.train import Budget
 STEM = "network_surgery"
 IMAGENET = "imagefolder:imagenet"  # the folder `imagenet` of a data root; nothing downloads it
 PRINTED = {"lenet-5": "LeNet-5", "lenet-300-100": "LeNet-300-100", "alexnet": "AlexNet"}
+WHOLE = "all images"  # label and part of what also trains on the validation images
 PARTS = {"surgery": "frontier", "candidate": "candidates"}  # by a label's first word
 # Of 64 images in an epoch: of XOR, of MNIST without and with its validation images, of digits.
 XOR_STEPS, MNIST_STEPS, WHOLE_STEPS, DIGITS_STEPS = 141, 860, 938, 20
@@ -150,13 +151,13 @@ def recipes(preset: str, seeds: Iterable[int]) -> dict[str, list[Recipe]]:
     settings, seeds = SETTINGS[check_preset(preset)], list(seeds)
     name = "paper" if preset == "standard" else preset
     out: dict[str, list[Recipe]] = {"counts": _counts(name), "xor": _xor(name, seeds)}
-    for part in ("surgery", "final", "candidates", "frontier", "controls", "snapshots", "savings"):
+    for part in ("surgery", WHOLE, "candidates", "frontier", "controls", "snapshots", "savings"):
         out[part] = []
     for setting in settings:
         if setting in _MNIST:
-            last = _whole(setting)
-            task = CutWeights(last.surgery)
-            out["final"] += [_recipe(name, last, "final", task, s) for s in seeds]
+            whole = _whole(setting)
+            task = CutWeights(whole.surgery)
+            out[WHOLE] += [_recipe(name, whole, WHOLE, task, s) for s in seeds]
         for label, method in _methods(setting).items():
             part = PARTS.get(label.partition(",")[0], "controls") if label != "surgery" else label
             out[part] += [_recipe(name, setting, label, CutWeights(method), s) for s in seeds]
@@ -171,7 +172,7 @@ def recipes(preset: str, seeds: Iterable[int]) -> dict[str, list[Recipe]]:
 
 
 def _whole(setting: Setting) -> Setting:
-    """The same steps on all training images: what is measured when every choice is made."""
+    """The same steps on all training images, as in the paper; nothing is left to choose with."""
     reference, budget = (
         one.scaled(MNIST_STEPS / WHOLE_STEPS) for one in (setting.reference, setting.surgery.budget)
     )

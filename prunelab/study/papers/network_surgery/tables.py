@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import product
 
 import pandas as pd
 
 from prunelab.study import tables as t
 from prunelab.study.papers.network_surgery.choice import choice, meeting
 from prunelab.study.papers.network_surgery.costs import alexnet, products, savings
-from prunelab.study.papers.network_surgery.recipes import PRINTED, STEM, recipes
+from prunelab.study.papers.network_surgery.recipes import PRINTED, STEM, WHOLE, recipes
 from prunelab.study.recipes import SEEDS
 
 NEAR = 0.001  # of error: a network as good as the reference within 0.1 points
@@ -68,12 +69,14 @@ def overall(rows: list[dict]) -> pd.DataFrame:
     """Table 1. A seed meets the row if its last error and its size are no larger than printed."""
     printed = t.printed(STEM, "table1_overall").set_index(["model", "kind"])
     out = []
-    for model, name in PRINTED.items():
+    for (model, name), label in product(PRINTED.items(), ("surgery", WHOLE)):
         base, pruned = (printed.loc[(name, kind)] for kind in ("reference", "pruned"))
-        found = of(_paper(rows), "surgery", model)
+        found = of(_paper(rows), label, model)
+        if not found and label == WHOLE:
+            continue
         values = [r["values"] for r in found]
         out.append({
-            "network": name,
+            "network": name if label != WHOLE else f"{name}, trained on all images",
             "verdict": _verdict(found, model) if found else _how(model),
             "compression printed": f"{pruned.compression:g}x",
             "compression ours": t.ranged([v["compression"] for v in values], "{:.1f}x"),
@@ -151,8 +154,8 @@ def controls(rows: list[dict]) -> pd.DataFrame:
         labels = dict.fromkeys(r["label"] for r in cut if r["recipe"]["model"] == model)
         for label in labels:
             found = of(rows, label, model)
-            if not found or label.startswith("candidate"):  # they have a table of their own
-                continue
+            if not found or label == WHOLE or label.startswith("candidate"):
+                continue  # they stand in other tables
             values = [r["values"] for r in found]
             gaps = [v["before"]["accuracy"] - v["accuracy"] for v in values]
             out.append({
