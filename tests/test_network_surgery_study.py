@@ -77,8 +77,9 @@ def test_every_control_trains_for_as_many_steps_as_the_surgery_from_the_same_net
         if isinstance(method, Magnitude):
             assert abs(method.rounds * method.retrain.steps(55_000)[1] - steps) <= method.rounds
         else:
-            fields = ("lr", "weight_decay") if recipe.label.startswith("candidate") else ()
-            changes = {field: getattr(method.budget, field) for field in fields}
+            fields = ("lr", "weight_decay", "schedule", "milestones")
+            free = fields if recipe.label.startswith("candidate") else ()
+            changes = {field: getattr(method.budget, field) for field in free}
             assert method.budget == replace(setting.surgery.budget, **changes)
 
 
@@ -95,6 +96,10 @@ def test_a_candidate_changes_what_its_label_names_and_nothing_else():
     masks = Candidate(stop=8000, gamma=0.0)
     assert masks.label() == "candidate, stop 8000, gamma 0, c x 1"
     assert masks.of(surgery) == replace(surgery, stop=8000, gamma=0.0)
+    flat = Candidate(flat=0.25)
+    assert flat.label() == "candidate, flat 0.25, c x 1"
+    rates = [flat.of(surgery).budget.rate(step, 1000) / surgery.budget.lr for step in (0, 249, 625)]
+    assert rates == pytest.approx([1, 1, 0.5])
 
 
 def test_the_runs_on_all_images_have_the_steps_of_the_headline():

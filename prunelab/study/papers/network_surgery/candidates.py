@@ -14,12 +14,14 @@ class Candidate:
     Attributes:
         scale: c times this, of all layers or by layer: so that the size stays about the same.
         lr, weight_decay: of the training.
+        flat: share of the training before the rate falls, along a line and no cosine.
         stop, gamma: of the masks.
     """
 
     scale: float | dict[str, float] = 1.0
     lr: float | None = None
     weight_decay: float | None = None
+    flat: float | None = None
     stop: int | None = None
     gamma: float | None = None
 
@@ -27,13 +29,15 @@ class Candidate:
         """What tables call it."""
         scales = self.scale if isinstance(self.scale, dict) else {"c": self.scale}
         names = {"lr": "rate", "weight_decay": "decay"}
-        given = self._given("lr", "weight_decay", "stop", "gamma")
+        given = self._given("lr", "weight_decay", "flat", "stop", "gamma")
         words = [f"{names.get(field, field)} {value:g}" for field, value in given.items()]
         return ", ".join(["candidate", *words, *(f"{k} x {v:g}" for k, v in scales.items())])
 
     def of(self, surgery: NetworkSurgery) -> NetworkSurgery:
         """The headline with these changes."""
         budget = replace(surgery.budget, **self._given("lr", "weight_decay"))
+        if self.flat is not None:
+            budget = replace(budget, schedule="linear", milestones=(self.flat,))
         masks = self._given("stop", "gamma")
         return replace(surgery, c=times(surgery.c, self.scale), budget=budget, **masks)
 
@@ -60,6 +64,8 @@ CANDIDATES = {
         Candidate(1.21, weight_decay=1e-3), Candidate(1.18, weight_decay=1e-3),
         Candidate(0.85, weight_decay=2e-3),
         Candidate({"conv1": 0.97, "conv2": 0.88, "fc1": 1.02, "fc2": 0.97}),
+        Candidate(stop=10_000), Candidate(gamma=1e-3),
+        Candidate(flat=0.5), Candidate(lr=0.03, flat=0.5),
     ),
 }  # fmt: skip
 
