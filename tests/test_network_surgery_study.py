@@ -18,13 +18,9 @@ from prunelab.masks import packed, unpacked
 from prunelab.methods import Magnitude, NetworkSurgery
 from prunelab.methods.splicing import first_cut
 from prunelab.scores import layers_of
-from prunelab.study import ledger
 from prunelab.study import tables as t
 from prunelab.study.papers import network_surgery as paper
-from prunelab.study.papers.network_surgery.candidates import CANDIDATES, Candidate
-from prunelab.study.papers.network_surgery.choice import chosen, compared, meeting
 from prunelab.study.papers.network_surgery.recipes import PRINTED, alexnet, gaussian_c
-from prunelab.study.papers.network_surgery.tables import of as of_label
 from prunelab.study.recipes import PRESETS, SEEDS, plain
 from prunelab.study.weights import BINS, CutWeights, Snapshots
 from prunelab.study.work import Work
@@ -81,25 +77,6 @@ def test_every_control_trains_for_as_many_steps_as_the_surgery_from_the_same_net
             free = fields if recipe.label.startswith("candidate") else ()
             changes = {field: getattr(method.budget, field) for field in free}
             assert method.budget == replace(setting.surgery.budget, **changes)
-
-
-def test_a_candidate_changes_what_its_label_names_and_nothing_else():
-    surgery = paper.SETTINGS["paper"][0].surgery
-    candidate = Candidate({"fc1": 1.1, "fc3": 0.5}, weight_decay=2e-3)
-    assert candidate.label() == "candidate, decay 0.002, fc1 x 1.1, fc3 x 0.5"
-    found = candidate.of(surgery)
-    assert found.c == {"fc1": 4.51, "fc2": 2.6, "fc3": 1.05}
-    assert found.budget == replace(surgery.budget, weight_decay=2e-3)
-    assert replace(found, c=surgery.c, budget=surgery.budget) == surgery
-    assert Candidate(0.5, lr=0.03).label() == "candidate, rate 0.03, c x 0.5"
-    assert Candidate(0.5, lr=0.03).of(surgery).c == {"fc1": 2.05, "fc2": 1.3, "fc3": 1.05}
-    masks = Candidate(stop=8000, gamma=0.0)
-    assert masks.label() == "candidate, stop 8000, gamma 0, c x 1"
-    assert masks.of(surgery) == replace(surgery, stop=8000, gamma=0.0)
-    flat = Candidate(flat=0.25)
-    assert flat.label() == "candidate, flat 0.25, c x 1"
-    rates = [flat.of(surgery).budget.rate(step, 1000) / surgery.budget.lr for step in (0, 249, 625)]
-    assert rates == pytest.approx([1, 1, 0.5])
 
 
 def test_the_runs_on_all_images_have_the_steps_of_the_headline():
@@ -305,68 +282,3 @@ def test_alexnet_is_operated_on_real_photographs():
 
 def test_printed_networks_are_named_once():
     assert len(set(PRINTED.values())) == len(PRINTED)
-
-
-def setting_row(label, error, compression):
-    recipe = {"model": "lenet-5", "task": {"type": "CutWeights"}}
-    values = {"val_accuracy": 1 - error, "compression": compression}
-    return {"label": label, "preset": "paper", "seed": 0, "recipe": recipe, "values": values}
-
-
-def candidate_rows(errors, size, label="candidate"):
-    return [setting_row(label, error, size) for error in errors]
-
-
-def test_a_candidate_that_is_small_enough_replaces_the_setting_shown_by_the_lowest_error():
-    shown = candidate_rows([0.011, 0.013], 110, "surgery")
-    frontier = candidate_rows([0.001, 0.001], 200, "surgery, c x 1.2")
-    assert chosen(shown + frontier, "lenet-5") == "surgery"
-    one = candidate_rows([0.010, 0.010], 108, "candidate, one")
-    two = candidate_rows([0.009, 0.009], 120, "candidate, two")
-    assert chosen(shown + one, "lenet-5") == "candidate, one"
-    assert chosen(shown + one + two, "lenet-5") == "candidate, two"
-    two[1]["values"]["compression"] = 107.9
-    assert chosen(shown + one + two, "lenet-5") == "candidate, one"
-
-
-def test_the_rule_needs_the_setting_shown_and_that_it_is_small_enough():
-    one = candidate_rows([0.010, 0.010], 120)
-    assert chosen(one, "lenet-5") is None
-    assert chosen(one + candidate_rows([0.02], 100, "surgery"), "lenet-5") is None
-    assert chosen(one + candidate_rows([0.02], 110, "surgery"), "lenet-300-100") is None
-
-
-@given(st.lists(st.integers(40, 80), min_size=2, max_size=6), st.integers(-20, 20))
-def test_a_candidate_needs_more_than_one_standard_error_of_the_difference(answers, less):
-    shown = candidate_rows([n / 5000 for n in answers], 110, "surgery")
-    other = candidate_rows([(n - less) / 5000 for n in answers], 110)
-    error = math.sqrt(2 * pd.Series(answers).var() / len(answers))
-    if abs(less - error) > 1e-6:
-        taken = "candidate" if less > error else "surgery"
-        assert chosen(shown + other, "lenet-5") == taken
-
-
-def test_fresh_seeds_have_no_say():
-    rows = candidate_rows([0.011, 0.011], 110, "surgery") + candidate_rows([0.001], 110)
-    more = candidate_rows([0.001, 0.002], 110)
-    assert chosen(rows + more, "lenet-5") == "candidate"
-    assert chosen(rows + [row | {"seed": 3} for row in more], "lenet-5") == "surgery"
-
-
-def test_one_run_has_no_standard_error_and_replaces_nothing():
-    shown = candidate_rows([0.011, 0.011], 110, "surgery")
-    assert chosen(shown + candidate_rows([0.001], 110), "lenet-5") == "surgery"
-
-
-@pytest.mark.parametrize("setting", paper.SETTINGS["paper"], ids=lambda s: s.model)
-def test_no_candidate_replaces_what_is_shown_and_fresh_seeds_are_as_the_finding_says(setting):
-    rows = t.current(ledger.read(ledger.COMMITTED / f"{paper.STEM}.jsonl"), paper.recipes)
-    found = compared(rows, setting.model)
-    assert len(found) == 1 + len(CANDIDATES[setting.model])
-    assert {len(group) for group in found.values()} == {3}
-    assert chosen(rows, setting.model) == "surgery"
-    assert meeting(found["surgery"], setting.model) == 3
-    headline = [r for r in of_label(rows, "surgery", setting.model) if r["preset"] == "paper"]
-    fresh = [row for row in headline if row["seed"] not in SEEDS["paper"]]
-    said = {"lenet-300-100": (3, 3), "lenet-5": (3, 1)}
-    assert (len(fresh), meeting(fresh, setting.model)) == said[setting.model]
