@@ -58,14 +58,20 @@ def start(project):
 
     def start(*arguments) -> subprocess.Popen:
         command = [sys.executable, "-P", "-m", "prunelab.cli", "run", "--device", "cpu", *arguments]
-        pipe = subprocess.PIPE
-        started.append(subprocess.Popen(command, cwd=project, stdout=pipe, stderr=pipe, text=True))
-        return started[-1]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        runner = subprocess.Popen(command, cwd=project, preexec_fn=hears_ctrl_c, **pipes)
+        started.append(runner)
+        return runner
 
     yield start
     for runner in started:
         runner.kill()
         runner.communicate()
+
+
+def hears_ctrl_c():
+    """What a shell starts in the background ignores it, and so would all that tests start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for(condition, seconds=60, runner=None):
