@@ -65,7 +65,7 @@ CANDIDATES = {
         Candidate(0.85, weight_decay=2e-3),
         Candidate({"conv1": 0.97, "conv2": 0.88, "fc1": 1.02, "fc2": 0.97}),
         Candidate(stop=10_000), Candidate(gamma=1e-3),
-        Candidate(flat=0.5), Candidate(lr=0.03, flat=0.5),
+        Candidate(flat=0.5), Candidate(lr=0.03, flat=0.5), Candidate(1.075, flat=0.5),
     ),
 }  # fmt: skip
 
