@@ -77,6 +77,13 @@ def test_checkpoint_of_another_recipe_is_refused_by_path_and_field(tmp_path, cha
         quiet(network(), dataset(), replace(PLAIN, **change), checkpoint=path, seed=not change)
 
 
+def test_checkpoint_of_a_part_of_the_images_is_refused(tmp_path):
+    path, data = tmp_path / "fit.safetensors", dataset()
+    quiet(network(), replace(data, train=data.train[:-1]), PLAIN, checkpoint=path)
+    with pytest.raises(ValueError, match=f"its images is .*, asked for {len(data.train)}"):
+        quiet(network(), data, PLAIN, checkpoint=path)
+
+
 def test_checkpoint_of_another_network_is_refused_before_anything_changes(tmp_path):
     path, net = tmp_path / "fit.safetensors", linear()
     quiet(network(), dataset(), PLAIN, checkpoint=path)

@@ -112,7 +112,9 @@ class _Run:
         self.device = self.data.train.device
         self.an_epoch, self.steps = self.budget.steps(len(self.data.train))
         self.optimizer = _optimizer(self.net, self.budget)
-        self.recipe = asdict(self.budget) | {"seed": self.seed, "data": self.data.checksum}
+        # A prefix, or `mnist+val`, has the checksum of its files: the count tells them apart.
+        images = {"data": self.data.checksum, "images": len(self.data.train)}
+        self.recipe = asdict(self.budget) | {"seed": self.seed} | images
         self.recipe["milestones"] = list(self.budget.milestones)  # as JSON will give it back
 
     def go(self) -> History:
