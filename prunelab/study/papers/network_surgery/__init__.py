@@ -34,7 +34,7 @@ DEVIATIONS = [
     "The paper gives neither c nor the stop step nor gamma. The search for c and decay used the "
     "validation images, but printed the test error too, and it was seen. Its result was then held "
     "against candidates named before they ran: other rates, decays and balances of c, on LeNet-5 "
-    "also another stop and gamma; c is mostly such that the size stays about the same. "
+    "also another stop, gamma and schedule; c is mostly such that the size stays about the same. "
     f"{RULE.capitalize()}. None does so; rates of 0.04 or more diverged on LeNet-5, with a warm-up "
     "too. At first the lowest mean alone decided; on LeNet-5 it took another setting by one answer "
     "of 15,000. These images cannot tell settings of one size apart. Three fresh seeds, which had "
