@@ -1,4 +1,5 @@
 import math
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -141,6 +142,16 @@ def test_rows_are_found_by_kind_label_and_preset():
     assert t.of_kind(rows, "Prune", "a") == [rows[0], rows[3]]
     assert t.of_kind(rows, "Prune", "a", "paper") == [rows[3]]
     assert t.of_kind(rows, "Count") == []
+
+
+def test_only_rows_of_recipes_as_they_are_now_count_and_under_their_labels_of_now():
+    rows = [row("Prune", "old name") | {"key": key} for key in ("k1", "k2")]
+
+    def recipes(preset, seeds):
+        return {"a part": [SimpleNamespace(key=f"k{seed + 1}", label="new name") for seed in seeds]}
+
+    assert t.current(rows, recipes) == [rows[0] | {"label": "new name"}]
+    assert rows[0]["label"] == "old name"
 
 
 def test_errors_are_what_accuracies_leave():

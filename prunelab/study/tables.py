@@ -129,7 +129,7 @@ def of_kind(rows: Iterable[dict], kind: str, label: str | None = None, preset: s
 def current(
     rows: Iterable[dict], recipes: Callable[[str, Iterable[int]], Mapping[str, Iterable]]
 ) -> list[dict]:
-    """The rows of recipes as they are now: older versions and recipes that are gone stay out.
+    """The rows of recipes as they are now, under their labels of now: older versions stay out.
 
     Args:
         rows: of one paper.
@@ -138,8 +138,8 @@ def current(
     rows = list(rows)
     found = dict.fromkeys((row["preset"], row["seed"]) for row in rows)
     parts = [part for preset, seed in found for part in recipes(preset, (seed,)).values()]
-    keys = {recipe.key for part in parts for recipe in part}
-    return [row for row in rows if row["key"] in keys]
+    labels = {recipe.key: recipe.label for part in parts for recipe in part}
+    return [row | {"label": labels[row["key"]]} for row in rows if row["key"] in labels]
 
 
 def frame(lines: list[dict]) -> pd.DataFrame:

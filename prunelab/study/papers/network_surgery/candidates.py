@@ -1,4 +1,4 @@
-"""The settings that the surgery's headline was chosen against."""
+"""The settings that the surgery's headline was chosen from."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from prunelab.methods import NetworkSurgery
 
 @dataclass(frozen=True)
 class Candidate:
-    """A setting that the headline was chosen against, under `choice.RULE`; None = as there.
+    """A setting beside the one that the search found, under `choice.RULE`; None = as there.
 
     Attributes:
         scale: c times this, of all layers or by layer: so that the size stays about the same.
@@ -27,14 +27,16 @@ class Candidate:
 
     def label(self) -> str:
         """What tables call it."""
+        if self == Candidate():
+            return "as searched"
         scales = self.scale if isinstance(self.scale, dict) else {"c": self.scale}
         names = {"lr": "rate", "weight_decay": "decay"}
         given = self._given("lr", "weight_decay", "flat", "stop", "gamma")
         words = [f"{names.get(field, field)} {value:g}" for field, value in given.items()]
-        return ", ".join(["candidate", *words, *(f"{k} x {v:g}" for k, v in scales.items())])
+        return ", ".join([*words, *(f"{k} x {v:g}" for k, v in scales.items())])
 
     def of(self, surgery: NetworkSurgery) -> NetworkSurgery:
-        """The headline with these changes."""
+        """The search's setting with these changes."""
         budget = replace(surgery.budget, **self._given("lr", "weight_decay"))
         if self.flat is not None:
             budget = replace(budget, schedule="linear", milestones=(self.flat,))
@@ -46,8 +48,9 @@ class Candidate:
         return {field: value for field, value in values.items() if value is not None}
 
 
-# Named before they ran. The sizes of the first ones lie up to 6% from the headline's; wherever
-# that was more than 3%, others follow with c scaled again, by what was kept and by no error.
+# Named before they ran. The sizes of the first ones lie up to 6% from that of the search's setting;
+# wherever that was more than 3%, others follow with c scaled again, by what was kept and by no
+# error. Where the rule took one, it is the headline, and the search's setting stands beside it.
 CANDIDATES = {
     "lenet-300-100": (
         Candidate(lr=0.03), Candidate(lr=0.1),
@@ -68,6 +71,10 @@ CANDIDATES = {
         Candidate(flat=0.5), Candidate(lr=0.03, flat=0.5), Candidate(1.075, flat=0.5),
     ),
 }  # fmt: skip
+TAKEN = {"lenet-300-100": Candidate(), "lenet-5": Candidate(1.075, flat=0.5)}
+# Seeds that had a say; on LeNet-5 three did not tell the last candidate from what was shown then,
+# and three more were named beforehand. All other seeds are fresh.
+SEEN = {"lenet-300-100": (0, 1, 2), "lenet-5": (0, 1, 2, 3, 4, 5)}
 
 
 def times(c: dict[str, float], scale: float | dict[str, float]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""How the surgery's rate, decay and c were chosen: by validation error alone, under a rule.
+"""How the surgery's settings were chosen: by validation error alone, under a rule.
 
 The lowest of many noisy means is too low by chance. So a candidate has to be better than what is
 shown by more than the seeds scatter.
@@ -12,8 +12,8 @@ from statistics import fmean, variance
 import pandas as pd
 
 from prunelab.study import tables as t
+from prunelab.study.papers.network_surgery.candidates import SEEN, TAKEN, Candidate
 from prunelab.study.papers.network_surgery.recipes import PRINTED, STEM
-from prunelab.study.recipes import SEEDS
 
 RULE = (
     "a candidate replaces the setting shown if every seed of it is at least as small as the "
@@ -32,7 +32,7 @@ def choice(rows: list[dict]) -> pd.DataFrame:
             budget = group[0]["recipe"]["task"]["method"]["budget"]
             out.append({
                 "network": name,
-                "setting": "the one shown" if label == "surgery" else label.partition(", ")[2],
+                "setting": label.partition(", ")[2] if label != "surgery" else _shown(model),
                 "rate": budget["lr"], "decay": budget["weight_decay"],
                 "validation error %": t.spread([1 - v["val_accuracy"] for v in values]),
                 "compression": t.ranged((v["compression"] for v in values), "{:.1f}x"),
@@ -44,13 +44,18 @@ def choice(rows: list[dict]) -> pd.DataFrame:
     return pd.DataFrame(out or [dict.fromkeys(("network", "setting"), t.NOT_MEASURED)])
 
 
+def _shown(model: str) -> str:
+    taken = TAKEN[model]
+    return "the one shown" if taken == Candidate() else f"the one shown: {taken.label()}"
+
+
 def compared(rows: list[dict], model: str) -> dict[str, list[dict]]:
     """Label -> rows of the shown setting and of the candidates; without the fresh seeds."""
     out: dict[str, list[dict]] = {}
     for row in t.of_kind(rows, "CutWeights", preset="paper"):
-        label, seen = row["label"], row["seed"] in SEEDS["paper"]
+        label = row["label"]
         ours = label == "surgery" or label.startswith("candidate")
-        if ours and seen and row["recipe"]["model"] == model:
+        if ours and row["recipe"]["model"] == model and row["seed"] in SEEN[model]:
             out.setdefault(label, []).append(row)
     return out
 

@@ -12,7 +12,7 @@ from statistics import NormalDist
 
 from prunelab.methods import Magnitude, NetworkSurgery
 from prunelab.study import tables as t
-from prunelab.study.papers.network_surgery.candidates import CANDIDATES, times
+from prunelab.study.papers.network_surgery.candidates import CANDIDATES, TAKEN, Candidate, times
 from prunelab.study.recipes import Recipe, check_preset
 from prunelab.study.savings import Savings
 from prunelab.study.tasks import Count
@@ -35,10 +35,10 @@ class Setting:
     Attributes:
         model, data: the network and its images.
         reference: training of the network that is pruned.
-        surgery: the headline.
+        searched: the surgery that the search found; the candidates are changes of it.
+        surgery: the headline, the candidate that was taken.
         scales: the frontier: c of all layers times each of these.
         greedy: c without splicing that ends at the headline's size.
-        flat: c without hysteresis that ends at the headline's size.
         equal: fraction of each layer that the headline leaves: the size at which the others stand.
         rounds: of Han et al.; together they take the steps of the surgery.
         snapshots: steps at which the masks of `fc1` are kept for the player (first network only).
@@ -47,10 +47,10 @@ class Setting:
     model: str
     data: str
     reference: Budget
+    searched: NetworkSurgery
     surgery: NetworkSurgery
     scales: tuple[float, ...]
     greedy: dict[str, float]
-    flat: dict[str, float]
     equal: dict[str, float]
     rounds: int
     snapshots: tuple[int, ...]
@@ -77,11 +77,10 @@ def _setting(
 ) -> Setting:  # fmt: skip
     """Steps: of the reference, of the surgery, and until its masks are frozen."""
     trained, cut, stop = steps
-    budget = _sgd(cut, an_epoch, lr, decay, "cosine")
-    surgery = NetworkSurgery(c, budget, stop)
-    fields = {"scales": (1.0,), "rounds": 5, "greedy": c, "flat": c} | more
-    reference = _reference(an_epoch, trained)
-    return Setting(model, data, reference, surgery, snapshots=_snapshots(cut, stop), **fields)
+    searched = NetworkSurgery(c, _sgd(cut, an_epoch, lr, decay, "cosine"), stop)
+    surgery = TAKEN[model].of(searched) if data == "mnist" else searched
+    fields = {"scales": (1.0,), "rounds": 5, "greedy": c, "snapshots": _snapshots(cut, stop)} | more
+    return Setting(model, data, _reference(an_epoch, trained), searched, surgery, **fields)
 
 
 def _digits(steps: tuple[int, int, int]) -> tuple[Setting, ...]:
@@ -96,15 +95,14 @@ _MNIST = (
     _setting(
         "lenet-300-100", "mnist", MNIST_STEPS, (10_000, 25_000, 22_000), 0.06, 1.5e-3,
         {"fc1": 4.1, "fc2": 2.6, "fc3": 2.1}, scales=(0.25, 0.45, 0.65, 0.85, 1.0, 1.15, 1.3),
-        greedy={"fc1": 0.5, "fc2": 0.6, "fc3": 1.0}, flat={"fc1": 4.1, "fc2": 2.6, "fc3": 2.1},
+        greedy={"fc1": 0.5, "fc2": 0.6, "fc3": 1.0},
         equal={"fc1": 0.0162, "fc2": 0.0215, "fc3": 0.032},
     ),
     _setting(
         "lenet-5", "mnist", MNIST_STEPS, (10_000, 16_000, 14_000), 0.025, 1.5e-3,
         {"conv1": 1.5, "conv2": 2.6, "fc1": 3.5, "fc2": 2.2}, scales=(0.5, 0.75, 1.0, 1.15),
-        greedy={"conv1": 0.82, "conv2": 1.36, "fc1": 1.55, "fc2": 1.85},
-        flat={"conv1": 1.5, "conv2": 2.6, "fc1": 3.5, "fc2": 2.2},
-        equal={"conv1": 0.15, "conv2": 0.035, "fc1": 0.0068, "fc2": 0.043},
+        greedy={"conv1": 0.82, "conv2": 1.13, "fc1": 1.22, "fc2": 1.9},
+        equal={"conv1": 0.148, "conv2": 0.037, "fc1": 0.0067, "fc2": 0.046},
     ),
 )  # fmt: skip
 SETTINGS: dict[str, tuple[Setting, ...]] = {
@@ -154,7 +152,7 @@ def recipes(preset: str, seeds: Iterable[int]) -> dict[str, list[Recipe]]:
     for part in ("surgery", WHOLE, "candidates", "frontier", "controls", "snapshots", "savings"):
         out[part] = []
     for setting in settings:
-        if setting in _MNIST:
+        if setting.data == "mnist":
             whole = _whole(setting)
             task = CutWeights(whole.surgery)
             out[WHOLE] += [_recipe(name, whole, WHOLE, task, s) for s in seeds]
@@ -188,19 +186,22 @@ def _methods(setting: Setting) -> dict[str, NetworkSurgery | Magnitude]:
     """Label -> method: the headline, the frontier and the controls of one network."""
     surgery = setting.surgery
     out: dict[str, NetworkSurgery | Magnitude] = {"surgery": surgery}
-    if setting in _MNIST:
-        out |= {one.label(): one.of(surgery) for one in CANDIDATES[setting.model]}
+    if setting.data == "mnist":
+        others = (one for one in (Candidate(), *CANDIDATES[setting.model])
+                  if one != TAKEN[setting.model])  # fmt: skip
+        out |= {f"candidate, {one.label()}": one.of(setting.searched) for one in others}
     for scale in setting.scales:
         if scale != 1:
             out[f"surgery, c x {scale:g}"] = replace(surgery, c=times(surgery.c, scale))
     out["no splicing"] = replace(surgery, c=setting.greedy, splice=False)
-    out["no hysteresis"] = replace(surgery, c=setting.flat, margins=(1.0, 1.0))
+    out["no hysteresis"] = replace(surgery, margins=(1.0, 1.0))
     han = t.printed(STEM, "table2_lenet_layers").set_index(["model", "layer"]).han_pct / 100
     shares = han[PRINTED[setting.model]].drop("total")
-    rounds = replace(surgery.budget.scaled(1 / setting.rounds), weight_decay=5e-4)
-    for size, left in (("12x", dict(shares)), ("equal size", setting.equal)):
+    sizes = {"12x": (dict(shares), setting.searched), "equal size": (setting.equal, surgery)}
+    for size, (left, like) in sizes.items():
         ratios = {layer: round(1 - share, 5) for layer, share in left.items()}
-        whole = replace(rounds, epochs=surgery.budget.epochs)
+        whole = replace(like.budget, weight_decay=5e-4)
+        rounds = whole.scaled(1 / setting.rounds)
         out[f"one shot, {size}"] = Magnitude(ratios, retrain=whole)
         out[f"rounds, {size}"] = Magnitude(ratios, rounds=setting.rounds, retrain=rounds)
     return out

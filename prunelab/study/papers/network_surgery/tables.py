@@ -8,10 +8,10 @@ from itertools import product
 import pandas as pd
 
 from prunelab.study import tables as t
+from prunelab.study.papers.network_surgery.candidates import SEEN
 from prunelab.study.papers.network_surgery.choice import choice, meeting
 from prunelab.study.papers.network_surgery.costs import alexnet, products, savings
 from prunelab.study.papers.network_surgery.recipes import PRINTED, STEM, WHOLE, recipes
-from prunelab.study.recipes import SEEDS
 
 NEAR = 0.001  # of error: a network as good as the reference within 0.1 points
 
@@ -91,8 +91,8 @@ def overall(rows: list[dict]) -> pd.DataFrame:
 
 def _verdict(found: list[dict], model: str) -> str:
     """Fresh seeds are those that had no say when settings were chosen."""
-    seen = [row for row in found if row["seed"] in SEEDS["paper"]]
-    fresh = [row for row in found if row["seed"] not in SEEDS["paper"]]
+    seen = [row for row in found if row["seed"] in SEEN[model]]
+    fresh = [row for row in found if row["seed"] not in SEEN[model]]
     return "within print in " + " and ".join(
         f"{meeting(rows, model)} of {len(rows)} {seeds}"
         for rows, seeds in ((seen, "seeds"), (fresh, "fresh seeds"))
