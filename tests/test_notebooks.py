@@ -6,11 +6,13 @@ import os
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from prunelab.study import ledger
+from prunelab.study.recipes import SEEDS
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]-*.ipynb"))
@@ -76,6 +78,25 @@ def test_a_static_figure_precedes_every_widget(path):
 def test_stated_costs_cover_every_preset(path):
     cost = json.loads(path.read_text())["metadata"]["prunelab"]["cost"]
     assert set(cost) == {"smoke", "quick", "standard", "paper"}
+
+
+@pytest.mark.parametrize(
+    ("name", "preset"),
+    [
+        ("02-network-surgery", "standard"),
+        ("03-information-bottleneck", "standard"),
+        ("03-information-bottleneck", "paper"),
+    ],
+)
+def test_the_hours_stated_are_those_of_the_rows(name, preset):
+    paper = import_module(f"prunelab.study.papers.{name[3:].replace('-', '_')}")
+    seconds = {row["key"]: row["seconds"] for row in ledger.rows(paper.STEM)}
+    parts = paper.recipes(preset, SEEDS[preset]).values()
+    keys = {recipe.key for part in parts for recipe in part}
+    hours = sum(seconds.get(key, 0) for key in keys) / 3600  # AlexNet and the VGGs have no rows
+    found = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text())["metadata"]
+    stated = re.search(r"about ([\d.]+) hours of one CPU core", found["prunelab"]["cost"][preset])
+    assert float(stated[1]) == pytest.approx(hours, rel=0.05)
 
 
 def test_the_whole_series_runs_at_smoke(tmp_path):

@@ -212,7 +212,7 @@ def test_ranges_stand_right_and_may_wrap():
     frame = pd.DataFrame({"size": ["112.8x (111.5x to 114.5x)"], "words": ["fc1 (1 to 2)"]})
     made = page_parts.table("t", frame)
     assert made.kinds == ["number", ""]
-    assert [cell.kind for cell in made.rows[0]] == ["text", "text"]
+    assert [cell.kind for cell in made.rows[0]] == ["range", "text"]
 
 
 def test_a_long_row_of_numbers_stands_right_and_may_wrap():

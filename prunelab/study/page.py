@@ -38,7 +38,7 @@ class Cell:
 
     def is_number(self) -> bool:
         """A number, alone or with its range."""
-        return self.kind.startswith("number") or bool(RANGE.fullmatch(self.text))
+        return self.kind in ("number", "numbers", "range")
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def _cell(column: str, value: Any) -> Cell:
         return Cell(text, "none")
     if NUMBER.fullmatch(text):
         return Cell(text, "numbers" if len(text) > WIDE else "number")
-    return Cell(text)
+    return Cell(text, "range" if RANGE.fullmatch(text) else "text")
 
 
 def _verdict(text: str) -> Cell:
