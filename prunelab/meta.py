@@ -1,4 +1,4 @@
-"""twin: a network's shapes without its numbers."""
+"""What a network is behind its wrappers, and its shapes without its numbers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,27 @@ import copy
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel
+
+WRAPPERS = (DataParallel, DistributedDataParallel, AveragedModel)
+
+
+def unwrap(net: nn.Module) -> nn.Module:
+    """The network inside `nn.DataParallel`, `torch.compile`, an averaged model and the like."""
+    while True:
+        if isinstance(net, WRAPPERS):
+            net = net.module
+        elif "_orig_mod" in getattr(net, "_modules", {}):  # of torch.compile
+            net = net._orig_mod
+        else:
+            return net
+
+
+def dtype_of(net: nn.Module) -> torch.dtype:
+    """The floating type in which a network computes; float32 where it has no such tensor."""
+    tensors = [*net.parameters(), *net.buffers()]
+    return next((t.dtype for t in tensors if t.is_floating_point()), torch.float32)
 
 
 def twin(net: nn.Module) -> nn.Module:

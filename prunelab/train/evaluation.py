@@ -1,7 +1,7 @@
 """Evaluate: accuracy, loss and the right answers of a network on a split."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -87,6 +87,45 @@ def check_logits(caller: str, logits: Tensor, images: int, labels: Tensor) -> No
             f"{caller}: labels must be in 0..{logits.shape[1] - 1}, the outputs of `net`; "
             f"got {low.item()}..{high.item()}"
         )
+
+
+def logits_of(caller: str, out: object, entry: str | int | None = None) -> Tensor:
+    """The logits among what a network returns.
+
+    Args:
+        caller: named in errors.
+        out: a tensor, or a mapping, tuple, list or object that holds it.
+        entry: a key, a position or an attribute; None = `out` is the tensor itself.
+
+    Raises:
+        TypeError: `entry` is needed and None, or what it names is no tensor.
+        ValueError: `out` has no such entry.
+    """
+    if entry is None and not isinstance(out, Tensor):
+        raise TypeError(
+            f"{caller}: `net` must return the logits, a tensor; got {_described(out)}:"
+            " name the entry that holds them, as in logits='logits' or logits=0"
+        )
+    if entry is None:
+        return out
+    try:
+        keyed = isinstance(out, Mapping) or isinstance(entry, int)
+        found = out[entry] if keyed else getattr(out, entry)
+    except (LookupError, AttributeError, TypeError):
+        raise ValueError(
+            f"{caller}: `logits` must name an entry of what `net` returns, {_described(out)};"
+            f" got {entry!r}"
+        ) from None
+    if not isinstance(found, Tensor):
+        raise TypeError(f"{caller}: logits={entry!r} must be a tensor; got {_described(found)}")
+    return found
+
+
+def _described(out: object) -> str:
+    kind = type(out).__name__
+    if isinstance(out, Mapping):
+        return f"{kind} with {', '.join(map(repr, out)) or 'no entries'}"
+    return f"{kind} of {len(out)} entries" if isinstance(out, tuple | list) else kind
 
 
 def _judge(net: nn.Module, split: Split, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
