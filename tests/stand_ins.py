@@ -9,7 +9,8 @@ import tarfile
 import numpy as np
 from torchvision import datasets
 
-from prunelab.data import sources
+from prunelab.data import public, sources
+from prunelab.data.public import Archive
 
 RNG = np.random.default_rng(0)
 COUNTS = {"train": 60, "t10k": 20}
@@ -40,12 +41,22 @@ def stand_in_idx(monkeypatch, name):
     plain = idx_files()
     packed = {f"{file}.gz": gzip.compress(content, mtime=0) for file, content in plain.items()}
     monkeypatch.setattr(reader, "resources", [(gz, md5(c)) for gz, c in packed.items()])
-    monkeypatch.setattr(sources, "MNIST_MD5", {f: md5(c) for f, c in plain.items()})
     monkeypatch.setattr(sources, "IDX_BYTES", {f: len(c) for f, c in plain.items()})
     folder = f"{reader.__name__}/raw"
-    return {
+    files = {
         f"{folder}/{gz}": (c, {f"{folder}/{gz[:-3]}": plain[gz[:-3]]}) for gz, c in packed.items()
     }
+    listed(monkeypatch, name, files, own=name == "mnist")
+    return files
+
+
+def listed(monkeypatch, name, files, own):
+    """Stand-ins in the place of the published list; with MD5s of the unpacked files, or none."""
+    archives = tuple(
+        Archive(path, md5(packed), {f: md5(c) if own else None for f, c in unpacked.items()})
+        for path, (packed, unpacked) in files.items()
+    )
+    monkeypatch.setitem(public.ARCHIVES, name, archives)
 
 
 def stand_in_cifar100(monkeypatch):
@@ -70,7 +81,9 @@ def stand_in_cifar100(monkeypatch):
     monkeypatch.setattr(datasets.CIFAR100, "meta", meta)
     monkeypatch.setattr(datasets.CIFAR100, "tgz_md5", md5(stream.getvalue()))
     unpacked = {f"cifar-100-python/{file}": content for file, content in files.items()}
-    return {"cifar-100-python.tar.gz": (stream.getvalue(), unpacked)}
+    archives = {"cifar-100-python.tar.gz": (stream.getvalue(), unpacked)}
+    listed(monkeypatch, "cifar100", archives, own=True)
+    return archives
 
 
 def place_unpacked(archives, root):

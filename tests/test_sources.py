@@ -9,7 +9,8 @@ import pytest
 from mirror import Mirror
 from stand_ins import md5, place_packed, place_unpacked, stand_in_cifar100, stand_in_idx
 
-from prunelab.data import available, load, sources
+from prunelab import paths
+from prunelab.data import available, load, public, sources
 
 
 @pytest.fixture
@@ -25,6 +26,7 @@ def mirrors(monkeypatch):
 def nowhere(monkeypatch, tmp_path):
     """No data, no network: an empty current folder, and mirrors that do not exist."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(paths, "cache_folder", lambda: tmp_path / "cache")
     monkeypatch.delenv("PRUNELAB_DATA", raising=False)
     monkeypatch.delenv("PRUNELAB_OFFLINE", raising=False)
     monkeypatch.setattr(sources, "MIRRORS", dict.fromkeys(sources.MIRRORS, ()))
@@ -52,31 +54,12 @@ def fails(error, *words, call=lambda: load("mnist", root="root")):
     assert [word for word in words if word not in message] == []
 
 
-# What the data sets consist of
-
-
-def test_every_data_set_has_two_mirrors(monkeypatch):
-    monkeypatch.undo()
-    assert set(sources.MIRRORS) == set(sources.READERS)
-    for bases in sources.MIRRORS.values():
-        assert len(set(bases)) >= 2
-        assert all(base.startswith("http") and base.endswith("/") for base in bases)
-
-
-def test_every_file_has_a_published_checksum_of_its_own_or_of_its_archive():
-    for name in sources.READERS:
-        for archive in sources.archives(name):
-            assert len(archive.md5) == 32 and archive.files
-            listed = [sum_ and len(sum_) == 32 for sum_ in archive.files.values()]
-            assert all(listed) or name == "fashion_mnist"
-
-
 # Finding
 
 
 def test_folders_are_searched_in_order_root_environment_cache(mnist, monkeypatch, tmp_path):
     monkeypatch.setenv("PRUNELAB_DATA", str(tmp_path / "environment"))
-    for folder in ("data/cache", "environment", "root"):
+    for folder in ("cache", "environment", "root"):
         place_unpacked(mnist, tmp_path / folder)
         place, _ = sources.locate("mnist", root=tmp_path / "root")
         assert tmp_path / place == tmp_path / folder
@@ -131,6 +114,14 @@ def test_what_a_killed_run_left_of_unpacking_is_cleared(mnist):
     rest.write_bytes(b"half")
     assert len(load("mnist", root="root").test) == 20
     assert not Path("root/.prunelab.unpacking").exists()
+
+
+def test_where_a_data_set_is_found_without_reading_it(mnist, tmp_path):
+    assert public.find("mnist") is None and not available("mnist+val")
+    place_packed(mnist, tmp_path / "cache")
+    assert public.find("mnist") == public.find("mnist+val") == tmp_path / "cache"
+    with pytest.raises(ValueError, match=r"^find: `name` must be a public .*; got 'digits'$"):
+        public.find("digits")
 
 
 # Damage
@@ -191,7 +182,7 @@ def test_files_that_are_nowhere_are_downloaded_once(served, variable, monkeypatc
 
 def test_the_cache_folder_is_the_last_resort(served):
     load("mnist")
-    assert Path("data/cache/MNIST/raw/train-images-idx3-ubyte").is_file()
+    assert Path("cache/MNIST/raw/train-images-idx3-ubyte").is_file()
 
 
 def test_only_what_is_missing_is_downloaded(served, mnist):
@@ -211,12 +202,17 @@ def test_loads_at_the_same_time_download_each_file_once(served):
 
 
 def test_offline_nothing_is_asked_for_and_the_message_says_what_is_missing(
-    served, mnist, monkeypatch
+    served, mnist, monkeypatch, tmp_path
 ):
     monkeypatch.setenv("PRUNELAB_OFFLINE", "1")
     place_unpacked(mnist, Path("root"))
     Path("root/MNIST/raw/t10k-labels-idx1-ubyte").unlink()
-    words = ("mnist", "PRUNELAB_OFFLINE", "'root', 'data/cache'", "for MNIST/raw/t10k-labels")
+    words = (
+        "mnist",
+        "PRUNELAB_OFFLINE",
+        f"'root', '{tmp_path}/cache'",
+        "for MNIST/raw/t10k-labels",
+    )
     fails(FileNotFoundError, *words)
     assert served.log == []
 

