@@ -74,7 +74,7 @@ def test_checkpoint_of_another_recipe_is_refused_by_path_and_field(tmp_path, cha
     path = tmp_path / "fit.safetensors"
     quiet(network(), dataset(), PLAIN, checkpoint=path)
     with pytest.raises(ValueError, match=rf"^fit: checkpoint '.*fit\.safetensors' .* its {field} "):
-        quiet(network(), dataset(), replace(PLAIN, **change), checkpoint=path, seed=not change)
+        quiet(network(), dataset(), replace(PLAIN, **change), checkpoint=path, seed=int(not change))
 
 
 def test_checkpoint_of_a_part_of_the_images_is_refused(tmp_path):

@@ -50,11 +50,6 @@ def test_a_tensor_of_indices_or_a_mask_picks_a_split(split):
     assert split[split.labels > 7].labels.tolist() == [8, 9]
 
 
-def test_a_single_index_is_refused(split):
-    with pytest.raises(TypeError, match="slice or a 1-D tensor, got 3"):
-        split[3]
-
-
 def test_batches_go_once_through_the_split_in_order(split):
     batches = list(split.batches(4))
     assert [len(y) for _, y in batches] == [4, 4, 2]
@@ -62,9 +57,39 @@ def test_batches_go_once_through_the_split_in_order(split):
     assert torch.equal(torch.cat([x for x, _ in batches]), split.batch(slice(None))[0])
 
 
-def test_batches_of_no_images_are_refused_at_once(split):
-    with pytest.raises(ValueError, match="`size` must be at least 1, got 0"):
-        split.batches(0)
+@pytest.mark.parametrize("size", [0, -1, 2.5, True, "x", None])
+def test_batches_of_no_images_are_refused_at_once(split, size):
+    with pytest.raises(ValueError, match="`size` must be an integer >= 1, got "):
+        split.batches(size)
+
+
+@pytest.mark.parametrize(
+    ("index", "error"),
+    [
+        (3, TypeError),
+        ("x", TypeError),
+        (slice("x"), TypeError),
+        (slice(None, None, 0), TypeError),
+        (slice(None, None, -1), ValueError),
+        (torch.tensor([0, 10]), ValueError),
+        (torch.tensor([-11]), ValueError),
+        (torch.tensor([0.5]), TypeError),
+        (torch.ones(9, dtype=torch.bool), ValueError),
+        (torch.ones(2, 2, dtype=torch.int64), TypeError),
+    ],
+)
+def test_an_index_that_picks_nothing_of_the_split_is_refused_in_one_line(split, index, error):
+    with pytest.raises(error, match=r"^Split: [^\n]+$"):
+        split[index]
+
+
+def test_a_slice_beyond_the_end_stops_there(split):
+    assert len(split[5:99]) == 5 and len(split[:0]) == 0 and len(split[99:]) == 0
+
+
+def test_as_many_images_as_labels_make_a_split(split):
+    with pytest.raises(ValueError, match="must be equally many; got 10 and 4$"):
+        Split(split.images, split.labels[:4], split.mean, split.std)
 
 
 def test_to_moves_images_and_labels(split):

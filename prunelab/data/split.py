@@ -8,11 +8,17 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
 
 import torch
 from torch import Tensor
 
 from prunelab.data.photos import Change, Photos
+
+
+def whole_number(value: object) -> bool:
+    """Whether it is an integer, Python's or NumPy's, and not True or False."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +30,9 @@ class Split:
         labels: (N,) int64, class indices.
         mean: per channel, of pixel/255.
         std: per channel, of pixel/255.
+
+    Raises:
+        ValueError: another number of images than of labels.
     """
 
     images: Tensor | Photos
@@ -31,14 +40,46 @@ class Split:
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
+    def __post_init__(self) -> None:
+        if len(self.images) != len(self.labels):
+            raise ValueError(
+                f"Split: `images` and `labels` must be equally many; got {len(self.images)} and"
+                f" {len(self.labels)}"
+            )
+
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, index: slice | Tensor) -> "Split":
-        """The split of the images in `index`; a slice shares memory with this one."""
-        if not isinstance(index, slice | Tensor) or (isinstance(index, Tensor) and not index.dim()):
-            raise TypeError(f"Split: an index must be a slice or a 1-D tensor, got {index!r}")
+        """The split of the images in `index`; a slice shares memory with this one.
+
+        Raises:
+            TypeError: `index` is neither a slice nor a 1-D tensor of integers or bools.
+            ValueError: it lies outside the split.
+        """
+        self._check(index)
         return dataclasses.replace(self, images=self.images[index], labels=self.labels[index])
+
+    def _check(self, index: object) -> None:
+        count = len(self)
+        if isinstance(index, slice):
+            ends = (index.start, index.stop, index.step)
+            if not all(end is None or whole_number(end) for end in ends) or index.step == 0:
+                raise TypeError(f"Split: a slice must have integers and a step >= 1, got {index}")
+            if (index.step or 1) < 0:
+                raise ValueError(f"Split: a slice must have a step >= 1, got {index}")
+            return
+        if not isinstance(index, Tensor) or index.dim() != 1 or index.dtype.is_floating_point:
+            told = (
+                f"{tuple(index.shape)} {index.dtype}" if isinstance(index, Tensor) else repr(index)
+            )
+            raise TypeError(f"Split: an index must be a slice or a 1-D tensor, got {told}")
+        if index.dtype == torch.bool and len(index) != count:
+            raise ValueError(f"Split: a mask must have {count} entries, got {len(index)}")
+        if index.dtype != torch.bool and len(index) and not index.is_meta:
+            low, high = (int(end) for end in index.aminmax())
+            if low < -count or high >= count:
+                raise ValueError(f"Split: an index must be in [0, {count}), got {low}..{high}")
 
     @property
     def device(self) -> torch.device:
@@ -50,35 +91,40 @@ class Split:
         images, labels = self.images.to(device), self.labels.to(device)
         return dataclasses.replace(self, images=images, labels=labels)
 
-    def batch(self, index: slice | Tensor) -> tuple[Tensor, Tensor]:
+    def batch(
+        self, index: slice | Tensor, dtype: torch.dtype = torch.float32
+    ) -> tuple[Tensor, Tensor]:
         """Normalised images and labels.
 
         Args:
             index: a slice, or (n,) int64 on the split's device, each in [0, N).
+            dtype: of the images that come out.
 
         Returns:
-            (n, C, H, W) float32, (pixel/255 - mean) / std per channel, and (n,) int64 labels.
+            (n, C, H, W), (pixel/255 - mean) / std per channel, and (n,) int64 labels.
         """
         images, labels = self._pick(index)
-        return self.normalise(images), labels
+        return self.normalise(images, dtype), labels
 
-    def normalise(self, images: Tensor) -> Tensor:
-        """(n, C, H, W) uint8 -> float32, (pixel/255 - mean) / std per channel."""
+    def normalise(self, images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """(n, C, H, W) uint8 -> floats, (pixel/255 - mean) / std per channel, made in float32."""
         scale, shift = self._affine
-        return images.float().mul_(scale).add_(shift)
+        return images.float().mul_(scale).add_(shift).to(dtype)
 
-    def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches of `size` in order; the last one may be smaller.
+    def batches(
+        self, size: int, dtype: torch.dtype = torch.float32
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of `size` in order, images of type `dtype`; the last one may be smaller.
 
         Raises:
-            ValueError: `size` is below 1.
+            ValueError: `size` is no integer >= 1.
         """
-        if size < 1:
-            raise ValueError(f"Split.batches: `size` must be at least 1, got {size}")
+        if not whole_number(size) or size < 1:
+            raise ValueError(f"Split.batches: `size` must be an integer >= 1, got {size!r}")
         if isinstance(self.images, Photos):
             raw = self.draw(torch.arange(len(self), device=self.device), size)
-            return ((self.normalise(images), labels) for images, labels in raw)
-        return (self.batch(slice(i, i + size)) for i in range(0, len(self), size))
+            return ((self.normalise(images, dtype), labels) for images, labels in raw)
+        return (self.batch(slice(i, i + size), dtype) for i in range(0, len(self), size))
 
     def draw(
         self, order: Tensor, size: int, change: Change | None = None

@@ -25,9 +25,9 @@ class Prepared(Split):
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
 
-    def normalise(self, images: Tensor) -> Tensor:
-        """The images themselves, as float32."""
-        return images.float()
+    def normalise(self, images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """The images themselves, as `dtype`."""
+        return images.to(dtype)
 
 
 def as_split(source: object, *, images: int | None = None, caller: str = "as_split") -> Split:

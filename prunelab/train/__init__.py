@@ -2,6 +2,7 @@
 
 from prunelab.train.budget import Budget
 from prunelab.train.evaluation import Evaluation, evaluate
-from prunelab.train.loop import History, fit
+from prunelab.train.history import History
+from prunelab.train.loop import fit
 
 __all__ = ["Budget", "Evaluation", "History", "evaluate", "fit"]

@@ -19,11 +19,16 @@ MARGIN = 4  # pixels around an image before the random crop
 CHUNK = 2**20
 
 
-def shuffled(split: Split, budget: Budget, generator: torch.Generator) -> Iterator:
+def shuffled(
+    split: Split,
+    budget: Budget,
+    generator: torch.Generator,
+    dtype: torch.dtype = torch.float32,
+) -> Iterator:
     """One epoch of `budget.steps` batches (x, y); each image at most once, in random order.
 
     Yields:
-        x (n, C, H, W) float32 and y (n,) int64, n = `budget.batch` or, at the end, 2 or more.
+        x (n, C, H, W) of type `dtype` and y (n,) int64, n = `budget.batch`, at the end 2 or more.
     """
     order = torch.randperm(len(split), generator=generator, device=split.device)
     usable = len(order) - (len(order) % budget.batch == 1)
@@ -33,7 +38,7 @@ def shuffled(split: Split, budget: Budget, generator: torch.Generator) -> Iterat
     for images, y in split.draw(order[:usable], together, _change(budget, generator)):
         if change is not None:
             images = change(images, generator)
-        x = split.normalise(images)
+        x = split.normalise(images, dtype)
         if budget.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
         yield from zip(x.split(budget.batch), y.split(budget.batch))

@@ -8,7 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from prunelab import meta
 from prunelab.data import Split
+from prunelab.data.split import whole_number
+from prunelab.train.fitting import check_device, check_logits, check_network, taking
 from prunelab.train.memory import keep_freed
 
 MOST_VALUES = 2**24  # in one batch, 67 MB; the maps of a network on photographs are 20 times that
@@ -29,33 +32,61 @@ class Evaluation:
     correct: Tensor = field(repr=False, compare=False)
 
 
-def evaluate(net: nn.Module, split: Split, *, batch: int | None = None) -> Evaluation:
+def evaluate(
+    net: nn.Module, split: Split, *, batch: int | None = None, logits: str | int | None = None
+) -> Evaluation:
     """Classify every image of `split` in evaluation mode; leave the training flags as they were.
 
     Args:
-        net: (n, C, H, W) float32 -> (n, classes) logits.
+        net: (n, C, H, W) of its own floating type -> (n, classes) logits, or what holds them.
         split: at least one image, on the network's device.
         batch: images a forward pass; changes memory and time, and results only by rounding. By
             default 1000, and fewer (111) for photographs.
+        logits: the entry of the network's output that holds the logits, see `logits_of`.
 
     Raises:
-        ValueError: an empty split, another device, or a label that is no output of `net`.
+        TypeError: `net` is no network, `split` no split, or the output no tensor without `logits`.
+        ValueError: an empty split, another device, a bad `batch`, images that the network cannot
+            take, a label that is no output of it, or logits that are not finite.
     """
-    if not len(split):
-        raise ValueError("evaluate: `split` must hold at least one image; got 0")
-    check_device("evaluate", net, split)
+    _check(net, split, batch)
     keep_freed()
-    batch = batch or min(1000, max(1, MOST_VALUES // math.prod(split.images.shape[1:])))
+    batch = batch or min(1000, max(1, MOST_VALUES // max(1, math.prod(split.images.shape[1:]))))
     flags = {module: module.training for module in net.modules()}
     net.eval()
     try:
         with torch.inference_mode():
-            parts = list(_judge(net, split, batch))
+            parts = list(_judge(net, split, batch, logits))
     finally:
         restore(flags)
-    correct = torch.cat([right for right, _ in parts])
-    loss = torch.stack([loss for _, loss in parts]).sum().item() / len(split)
+    correct, finite, losses = zip(*parts)
+    _check_finite(torch.cat(finite))
+    correct = torch.cat(correct)
+    loss = torch.stack(losses).sum().item() / len(split)
     return Evaluation(correct.sum().item() / len(split), loss, correct)
+
+
+def _check(net: nn.Module, split: Split, batch: int | None) -> None:
+    check_network("evaluate", net)
+    if not isinstance(split, Split):
+        raise TypeError(
+            f"evaluate: `split` must be a Split, such as `data.test`; got {type(split).__name__}"
+        )
+    if batch is not None and not (whole_number(batch) and batch >= 1):
+        raise ValueError(f"evaluate: `batch` must be an integer >= 1 or None; got {batch!r}")
+    if not len(split):
+        raise ValueError("evaluate: `split` must hold at least one image; got 0")
+    check_device("evaluate", net, split)
+
+
+def _check_finite(finite: Tensor) -> None:
+    """Refuse logits without a largest one: their class means nothing."""
+    if not finite.all():
+        wrong = (~finite).nonzero()[:, 0]
+        raise ValueError(
+            f"evaluate: the logits of `net` must be finite; they are not for {len(wrong)} of"
+            f" {len(finite)} images, the first of which is number {wrong[0].item()}"
+        )
 
 
 def restore(flags: dict[nn.Module, bool]) -> None:
@@ -64,50 +95,31 @@ def restore(flags: dict[nn.Module, bool]) -> None:
         module.training = flag
 
 
-def check_device(caller: str, net: nn.Module, split: Split) -> None:
-    """Refuse a network whose parameters are not where the images are."""
-    for name, parameter in net.named_parameters():
-        if parameter.device != split.device:
-            raise ValueError(
-                f"{caller}: `net` must be on the data's device {split.device}; "
-                f"got `{name}` on {parameter.device}"
-            )
-
-
-def check_logits(caller: str, logits: Tensor, images: int, labels: Tensor) -> None:
-    """Refuse logits that are not (images, classes), and labels that are not among the classes."""
-    if logits.dim() != 2 or len(logits) != images:
-        raise ValueError(
-            f"{caller}: `net` must return ({images}, classes) logits for {images} images; "
-            f"got {tuple(logits.shape)}"
-        )
-    low, high = labels.aminmax()
-    if low < 0 or high >= logits.shape[1]:
-        raise ValueError(
-            f"{caller}: labels must be in 0..{logits.shape[1] - 1}, the outputs of `net`; "
-            f"got {low.item()}..{high.item()}"
-        )
-
-
 def logits_of(caller: str, out: object, entry: str | int | None = None) -> Tensor:
     """The logits among what a network returns.
 
     Args:
         caller: named in errors.
         out: a tensor, or a mapping, tuple, list or object that holds it.
-        entry: a key, a position or an attribute; None = `out` is the tensor itself.
+        entry: a key, a position or an attribute; None = `out` must be the tensor itself. A tensor
+            is taken as it is, whatever the entry: networks such as GoogLeNet return several
+            outputs in training and one in evaluation.
 
     Raises:
-        TypeError: `entry` is needed and None, or what it names is no tensor.
+        TypeError: `entry` is needed and None, is no key, or what it names is no tensor.
         ValueError: `out` has no such entry.
     """
-    if entry is None and not isinstance(out, Tensor):
+    if entry is not None and (isinstance(entry, bool) or not isinstance(entry, str | int)):
+        raise TypeError(
+            f"{caller}: `logits` must be a key, a position, an attribute or None; got {entry!r}"
+        )
+    if isinstance(out, Tensor):
+        return out
+    if entry is None:
         raise TypeError(
             f"{caller}: `net` must return the logits, a tensor; got {_described(out)}:"
             " name the entry that holds them, as in logits='logits' or logits=0"
         )
-    if entry is None:
-        return out
     try:
         keyed = isinstance(out, Mapping) or isinstance(entry, int)
         found = out[entry] if keyed else getattr(out, entry)
@@ -128,11 +140,24 @@ def _described(out: object) -> str:
     return f"{kind} of {len(out)} entries" if isinstance(out, tuple | list) else kind
 
 
-def _judge(net: nn.Module, split: Split, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """For each batch (n,) bool of right answers, and the summed cross-entropy in float64."""
-    for number, (x, y) in enumerate(split.batches(batch)):
-        logits = net(x)
+def precise(logits: Tensor) -> Tensor:
+    """The same in float32, or in float64 if they are: half precision is too coarse for a loss."""
+    return logits if logits.dtype == torch.float64 else logits.float()
+
+
+def _judge(
+    net: nn.Module, split: Split, batch: int, entry: str | int | None
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """For each batch (n,) bool of right answers and of sound ones, and the summed cross-entropy.
+
+    The logits of an image are sound if they have a largest one that is finite: a class may be
+    excluded by -inf.
+    """
+    for number, (x, y) in enumerate(split.batches(batch, meta.dtype_of(net))):
+        with taking("evaluate", net, x):
+            out = net(x)
+        found = precise(logits_of("evaluate", out, entry))
         if number == 0:
-            check_logits("evaluate", logits, len(y), split.labels)
-        loss = cross_entropy(logits.float(), y, reduction="sum").double()
-        yield logits.argmax(1) == y, loss
+            check_logits("evaluate", found, len(y), split.labels)
+        loss = cross_entropy(found, y, reduction="sum").double()
+        yield found.argmax(1) == y, found.amax(1).isfinite(), loss

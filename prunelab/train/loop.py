@@ -9,48 +9,26 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
+from prunelab import meta
 from prunelab.data import Dataset, Split
+from prunelab.data.split import whole_number
 from prunelab.train import checkpoint as disk
 from prunelab.train.batches import shuffled
 from prunelab.train.budget import Budget
-from prunelab.train.evaluation import check_device, check_logits, evaluate, restore
+from prunelab.train.evaluation import evaluate, logits_of, precise, restore
+from prunelab.train.fitting import check_device, check_logits, check_network, taking
+from prunelab.train.history import History
 from prunelab.train.losses import Losses
 from prunelab.train.memory import keep_freed
-
-
-@dataclass
-class History:
-    """One row an epoch: epoch, step, lr, loss, val_accuracy, test_accuracy.
-
-    `epoch` and `step` count what is done, `lr` is that of the last step, `loss` the mean training
-    loss with penalty over the epoch, and accuracies are fractions (nan for an empty split).
-    """
-
-    rows: list[dict] = field(default_factory=list)
-
-    @property
-    def last(self) -> dict:
-        """The row of the end of the run."""
-        return self.rows[-1]
-
-    @property
-    def best(self) -> dict:
-        """The first row with the highest test accuracy, which some papers report."""
-        return max(self.rows, key=lambda row: row["test_accuracy"])
-
-    def frame(self) -> pd.DataFrame:
-        """The rows as a table."""
-        return pd.DataFrame(self.rows)
 
 
 def fit(
@@ -63,11 +41,13 @@ def fit(
     seed: int = 0,
     progress: bool = True,
     checkpoint: str | os.PathLike | None = None,
+    logits: str | int | None = None,
 ) -> History:
     """Train all parameters of `net` that require a gradient, in place.
 
     Args:
-        net: (n, C, H, W) float32 -> (n, classes) logits, on the data's device.
+        net: (n, C, H, W) of its own floating type -> (n, classes) logits, or what holds them, on
+            the data's device.
         data: `train` is trained on; `val` and `test` are only evaluated, after each epoch.
         budget: how long and how.
         penalty: no arguments -> scalar tensor, added to the mean cross-entropy of each step.
@@ -78,21 +58,24 @@ def fit(
         checkpoint: a file written after each epoch. If it exists, its weights replace those of
             `net` and the run goes on: same bits as an unbroken run, as far as `penalty` and
             `after_step` keep their state in `net.state_dict()`.
+        logits: the entry of the network's output that holds the logits, see `logits_of`.
 
     Returns:
         The history. Training flags are as found; gradients are cleared.
 
     Raises:
-        TypeError: `net`, `data` or `budget` is something else.
-        ValueError: data, network and budget do not fit together, or a bad `checkpoint`.
+        TypeError: an argument is of another kind, or the output no tensor without `logits`.
+        ValueError: data, network and budget do not fit together, or a bad `checkpoint`. A network
+            that cannot take the images is as it was.
         RuntimeError: the loss is not finite; names the first such step.
         OSError: `checkpoint` cannot be written.
     """
-    _check(net, data, budget, seed)
+    _check(net, data, budget)
+    _check_options(seed, progress, penalty, after_step, checkpoint)
     keep_freed()
     path = None if checkpoint is None else Path(checkpoint)
     with _left_as_found(net, data.train.device, budget):
-        return _Run(net, data, budget, penalty, after_step, seed, progress, path).go()
+        return _Run(net, data, budget, penalty, after_step, seed, progress, path, logits).go()
 
 
 @dataclass
@@ -107,9 +90,10 @@ class _Run:
     seed: int
     progress: bool
     path: Path | None
+    logits: str | int | None
 
     def __post_init__(self) -> None:
-        self.device = self.data.train.device
+        self.device, self.dtype = self.data.train.device, meta.dtype_of(self.net)
         self.an_epoch, self.steps = self.budget.steps(len(self.data.train))
         self.optimizer = _optimizer(self.net, self.budget)
         # A prefix, or `mnist+val`, has the checksum of its files: the count tells them apart.
@@ -133,7 +117,6 @@ class _Run:
     def _stored(self) -> list[dict]:
         if self.path is None:
             return []
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         if not self.path.exists():
             return []
         return disk.read(self.path, self.net, self.optimizer, self.recipe)
@@ -143,7 +126,7 @@ class _Run:
         generator = self._seeded(first // self.an_epoch)
         losses = Losses(self.device)
         self.net.train()
-        batches = shuffled(self.data.train, self.budget, generator)
+        batches = shuffled(self.data.train, self.budget, generator, self.dtype)
         for step, (x, y) in zip(range(first, self.steps), batches):
             rate = self.budget.rate(step, self.steps)
             self._step(step, rate, x, y, losses)
@@ -158,19 +141,31 @@ class _Run:
     def _step(self, step: int, rate: float, x: Tensor, y: Tensor, losses: Losses) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        with _autocast(self.device, self.budget):
-            logits = self.net(x)
-        if step % self.an_epoch == 0:
-            check_logits("fit", logits, len(y), self.data.train.labels)
-        loss = cross_entropy(logits.float(), y)
+        loss = cross_entropy(self._logits(step, x, y), y)
         if self.penalty is not None:
-            loss = loss + self.penalty()
+            loss = loss + _scalar(self.penalty())
         losses.add(step, rate, loss)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
         if self.after_step is not None:
             self.after_step(step)
+
+    def _logits(self, step: int, x: Tensor, y: Tensor) -> Tensor:
+        """(n, classes) in float32 or float64."""
+        first = step % self.an_epoch == 0
+        before = [(b, b.clone()) for b in self.net.buffers()] if first else []
+        try:
+            with taking("fit", self.net, x), _autocast(self.device, self.budget):
+                out = self.net(x)
+            found = logits_of("fit", out, self.logits)
+            if first:
+                check_logits("fit", found, len(y), self.data.train.labels)
+        except (TypeError, ValueError):  # batch norms have seen a batch that led nowhere
+            for buffer, value in before:
+                buffer.copy_(value)
+            raise
+        return precise(found)
 
     def _seeded(self, epoch: int) -> torch.Generator:
         """Seed torch for one epoch; the generator returned shuffles and augments."""
@@ -181,21 +176,41 @@ class _Run:
         return torch.Generator(self.device).manual_seed(data)
 
     def _accuracy(self, split: Split) -> float:
-        return evaluate(self.net, split).accuracy if len(split) else math.nan
+        return evaluate(self.net, split, logits=self.logits).accuracy if len(split) else math.nan
 
 
-def _check(net: nn.Module, data: Dataset, budget: Budget, seed: int) -> None:
-    for name, value, kind in (("net", net, nn.Module), ("data", data, Dataset),
-                              ("budget", budget, Budget)):  # fmt: skip
+def _check(net: nn.Module, data: Dataset, budget: Budget) -> None:
+    check_network("fit", net)
+    for name, value, kind in (("data", data, Dataset), ("budget", budget, Budget)):
         if not isinstance(value, kind):
             raise TypeError(f"fit: `{name}` must be a {kind.__name__}; got {type(value).__name__}")
     if len(data.train) < 2:
         raise ValueError(f"fit: `data.train` must hold at least 2 images; got {len(data.train)}")
-    if not isinstance(seed, int) or seed < 0:
-        raise ValueError(f"fit: `seed` must be an integer >= 0; got {seed!r}")
+    if budget.augment != "none" and len(data.train.images.shape) != 4:
+        shape = tuple(data.train.images.shape)
+        raise ValueError(f"fit: augment={budget.augment!r} needs images (N, C, H, W); got {shape}")
     if not any(p.requires_grad for p in net.parameters()):
         raise ValueError("fit: `net` must have a parameter that requires a gradient; got none")
     check_device("fit", net, data.train)
+
+
+def _check_options(seed: int, progress: bool, penalty, after_step, checkpoint) -> None:
+    if not whole_number(seed) or seed < 0:
+        raise ValueError(f"fit: `seed` must be an integer >= 0; got {seed!r}")
+    if not isinstance(progress, bool):
+        raise TypeError(f"fit: `progress` must be True or False; got {progress!r}")
+    for name, value in (("penalty", penalty), ("after_step", after_step)):
+        if value is not None and not callable(value):
+            raise TypeError(f"fit: `{name}` must be a function or None; got {value!r}")
+    if checkpoint is not None and not isinstance(checkpoint, str | os.PathLike):
+        raise TypeError(f"fit: `checkpoint` must be a file's path or None; got {checkpoint!r}")
+
+
+def _scalar(penalty: object) -> Tensor | float:
+    if not isinstance(penalty, Tensor | int | float):
+        kind = type(penalty).__name__
+        raise TypeError(f"fit: `penalty` must return a scalar tensor; got {kind}")
+    return penalty
 
 
 def _optimizer(net: nn.Module, budget: Budget) -> torch.optim.Optimizer:
@@ -215,8 +230,9 @@ def _autocast(device: torch.device, budget: Budget):
 
 @contextmanager
 def _left_as_found(net: nn.Module, device: torch.device, budget: Budget) -> Iterator[None]:
-    """Restore training flags, memory format, torch's generators and settings; drop gradients."""
+    """Restore training flags, memory format, torch's generators settings; drop new gradients."""
     flags = {module: module.training for module in net.modules()}
+    gradients = [(p, p.grad) for p in net.parameters()]
     cudnn = torch.backends.cudnn
     settings = cudnn.deterministic, cudnn.benchmark
     cudnn.deterministic, cudnn.benchmark = True, False
@@ -230,4 +246,5 @@ def _left_as_found(net: nn.Module, device: torch.device, budget: Budget) -> Iter
         if budget.channels_last:
             net.to(memory_format=torch.contiguous_format)
         restore(flags)
-        net.zero_grad(set_to_none=True)
+        if any(p.grad is not old for p, old in gradients):
+            net.zero_grad(set_to_none=True)
