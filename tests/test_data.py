@@ -88,7 +88,7 @@ def test_a_slice_beyond_the_end_stops_there(split):
 
 
 def test_as_many_images_as_labels_make_a_split(split):
-    with pytest.raises(ValueError, match="must be equally many; got 10 and 4$"):
+    with pytest.raises(ValueError, match=r"must be equally many; got 10 and 4$"):
         Split(split.images, split.labels[:4], split.mean, split.std)
 
 

@@ -7,7 +7,7 @@ from pruning import batch, outputs, random_keep, ready
 from safetensors.torch import save_file
 from torch import nn
 
-from prunelab import surgery
+from prunelab import sealed, surgery
 from prunelab.groups import trace
 from prunelab.masks import Keep
 from prunelab.models import build
@@ -154,9 +154,17 @@ def foreign(tensors, **metadata):
     return lambda path: save_file(tensors, path, metadata or None)
 
 
+def shrunk(path=None):
+    """(net, small, keep), and the file of them."""
+    net, groups, keep, _ = pruned()
+    small = surgery.shrink(net, groups, keep)
+    if path is not None:
+        surgery.save(small, keep, path)
+    return net, small, keep
+
+
 def truncated(path):
-    net, _, keep, _ = pruned()
-    surgery.save(net, keep, path)
+    shrunk(path)
     path.write_bytes(path.read_bytes()[:-100])
 
 
@@ -187,55 +195,58 @@ def test_a_file_that_save_did_not_write_is_refused_in_one_line(write, tmp_path):
 
 @pytest.mark.parametrize("other", ["lenet-300-100", "resnet-20"])
 def test_a_file_of_another_architecture_is_refused(other, tmp_path):
-    net, _, keep, _ = pruned()
-    surgery.save(net, keep, tmp_path / "x.safetensors")
+    shrunk(tmp_path / "x.safetensors")
     with pytest.raises(ValueError, match="does not hold a pruned"):
         surgery.load(build(other), tmp_path / "x.safetensors")
 
 
-@pytest.mark.parametrize("change", [lambda net: net.float(), lambda net: wider(net)])
-def test_a_file_with_other_types_or_more_channels_is_refused(change, tmp_path):
-    net, _, keep, _ = pruned()
-    surgery.save(net, keep, tmp_path / "x.safetensors")
-    with pytest.raises(ValueError, match=r"`conv1\.weight` differs"):
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda net: net.float(), r"`conv1\.weight` differs"),
+        (lambda net: narrower(net), r"`conv1` keeps 12 of 20 channels, but .* and 19 in `net`"),
+    ],
+)
+def test_a_file_with_other_types_or_more_channels_is_refused(change, words, tmp_path):
+    shrunk(tmp_path / "x.safetensors")
+    with pytest.raises(ValueError, match=words):
         surgery.load(change(build("lenet-5").double()), tmp_path / "x.safetensors")
 
 
-def wider(net):
+def narrower(net):
     net.conv1 = nn.Conv2d(1, 19, 5, dtype=torch.float64)
     return net
 
 
-@pytest.mark.parametrize("place", ["none/x.safetensors", "file/x.safetensors", "folder"])
+@pytest.mark.parametrize("place", ["file/x.safetensors", "folder"])
 def test_a_place_that_cannot_be_written_leaves_nothing_behind(place, tmp_path):
     (tmp_path / "file").write_text("here")
     (tmp_path / "folder").mkdir()
-    net, _, keep, _ = pruned()
+    _, small, keep = shrunk()
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(OSError, match=r"save: cannot write `") as caught:
-        surgery.save(net, keep, tmp_path / place)
+        surgery.save(small, keep, tmp_path / place)
     assert "\n" not in str(caught.value)
     assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_failed_save_keeps_the_old_file(tmp_path, monkeypatch):
-    net, _, keep, _ = pruned()
+    _, small, keep = shrunk()
     path = tmp_path / "x.safetensors"
     path.write_text("old")
 
     def fail(*_):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(surgery.files, "save_file", fail)
+    monkeypatch.setattr(sealed, "save_file", fail)
     with pytest.raises(OSError, match="no space left"):
-        surgery.save(net, keep, path)
+        surgery.save(small, keep, path)
     assert path.read_text() == "old"
 
 
 def test_the_keep_in_the_file_is_plain_json(tmp_path):
-    net, _, keep, _ = pruned()
     path = tmp_path / "x.safetensors"
-    surgery.save(net, keep, path)
+    shrunk(path)
     header = path.read_bytes()
     size = int.from_bytes(header[:8], "little")
     stored = json.loads(json.loads(header[8 : 8 + size])["__metadata__"]["keep"])
@@ -243,9 +254,8 @@ def test_the_keep_in_the_file_is_plain_json(tmp_path):
 
 
 def test_a_flipped_byte_is_found(tmp_path):
-    net, groups, keep, _ = pruned()
     path = tmp_path / "x.safetensors"
-    surgery.save(surgery.shrink(net, groups, keep), keep, path)
+    net, _, _ = shrunk(path)
     raw = bytearray(path.read_bytes())
     raw[-3] ^= 1
     path.write_bytes(raw)

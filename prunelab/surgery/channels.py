@@ -12,6 +12,7 @@ from prunelab.groups.group import SELECT
 from prunelab.masks import Keep
 from prunelab.surgery.rebuilding import rebuild, tensors_of
 from prunelab.surgery.selection import indices, select
+from prunelab.surgery.widths import remember
 
 
 def shrink(net: nn.Module, groups: Groups, keep: Mapping[str, Tensor]) -> nn.Module:
@@ -42,6 +43,7 @@ def shrink(net: nn.Module, groups: Groups, keep: Mapping[str, Tensor]) -> nn.Mod
 
     small = rebuild(net, cut)
     select(small, picked)
+    remember(small, Keep(keep))
     return small
 
 

@@ -2,46 +2,51 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import safetensors
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from prunelab import sealed
 from prunelab.masks import Keep
 from prunelab.surgery.rebuilding import rebuild, tensors_of
 from prunelab.surgery.selection import INDEX, fits, select
-from prunelab.train.checkpoint import crc32
+from prunelab.surgery.widths import misfit, remember
 
-FORMAT = "prunelab-1"
+FORMAT = "prunelab-2"
+# Its checksum covers the bytes of the tensors only. It is read, and no longer written.
+OLD = "prunelab-1"
 
 
 def save(small: nn.Module, keep: Mapping[str, Tensor], path: str | Path) -> None:
     """Write a pruned network to one safetensors file, with its keep as JSON metadata.
 
-    The file appears whole or not at all.
+    The file appears whole or not at all; its folder is made if it is missing. A checksum covers all
+    that it says.
+
+    Args:
+        small: the network as `shrink` gave it, trained on or not.
+        keep: what it was shrunk by; {} = nothing.
+        path: of the file.
 
     Raises:
-        OSError: the folder cannot be written to.
+        TypeError: `small` is no network, `keep` no keep, `path` no path.
+        ValueError: `keep` is that of another network, as far as layers and widths tell.
+        OSError: the file cannot be written.
     """
-    tensors = {k: v.detach().cpu().contiguous() for k, v in tensors_of(small).items()}
-    head = {"format": FORMAT, "keep": Keep(keep).to_json(), "crc32": str(crc32(tensors))}
-    write("save", tensors, head, Path(path))
+    path, keep = sealed.place("save", path), Keep(keep)
+    tensors = tensors_of(check_network("save", small))
+    if wrong := misfit(keep, tensors, small):
+        raise ValueError(f"save: `keep` must be what `small` was shrunk by: {wrong}")
+    head = {sealed.FORMAT: FORMAT, "keep": keep.to_json()}
+    sealed.write("save", path, head, tensors)
 
 
-def write(caller: str, tensors: dict[str, Tensor], head: dict[str, str], path: Path) -> None:
-    """One safetensors file, whole or not at all. OSError, naming `caller`: it cannot be written."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        save_file(tensors, partial, head)
-        os.replace(partial, path)
-    except (OSError, safetensors.SafetensorError) as error:
-        raise OSError(f"{caller}: cannot write `{path}`: {error}") from error
-    finally:
-        if partial.exists():  # `missing_ok` does not cover a folder that is a file
-            partial.unlink()
+def check_network(caller: str, net: object) -> nn.Module:
+    """Itself. Errors: TypeError, it is no network."""
+    if not isinstance(net, nn.Module):
+        raise TypeError(f"{caller}: the network must be a Module; got {type(net).__name__}")
+    return net
 
 
 def load(net: nn.Module, path: str | Path) -> nn.Module:
@@ -56,12 +61,13 @@ def load(net: nn.Module, path: str | Path) -> nn.Module:
 
     Raises:
         FileNotFoundError: no such file.
+        TypeError: `net` is no network, or `path` no path.
         ValueError: not a file of `save` (a pickle), a truncated or damaged one, or of another
-            architecture, as far as names, types and axes tell; of an unpruned network also by every
-            width.
+            architecture, as far as names, types and axes tell, and the widths that the keep
+            leaves; of an unpruned network also by every width.
     """
+    own = tensors_of(check_network("load", net))
     tensors, keep = read(path)
-    own = tensors_of(net)
     picks = {k: tensors.pop(k) for k in [*tensors] if k.endswith(f".{INDEX}") and k not in own}
     wrong = sorted(set(own) ^ set(tensors)) or [
         k for k in own if not _fits(tensors[k], own[k], exactly=not keep)
@@ -71,8 +77,11 @@ def load(net: nn.Module, path: str | Path) -> nn.Module:
         raise ValueError(
             f"load: `{path}` does not hold a pruned {type(net).__name__}: `{wrong[0]}` differs"
         )
+    if wrong := misfit(keep, tensors, full=own):
+        raise ValueError(f"load: `{path}` does not hold a pruned {type(net).__name__}: {wrong}")
     small = rebuild(net, lambda name, t: tensors[name].to(t.device, copy=True))
     select(small, {name.removesuffix(f".{INDEX}"): index for name, index in picks.items()})
+    remember(small, keep)
     return small
 
 
@@ -86,19 +95,20 @@ def _fits(small: Tensor, full: Tensor, exactly: bool) -> bool:
 
 def read(path: str | Path) -> tuple[dict[str, Tensor], Keep]:
     """The tensors and the keep of a file written by `save`. Errors as `load`."""
-    path = Path(path)
+    path = sealed.place("load", path)
     if not path.is_file():
         raise FileNotFoundError(f"load: no file `{path}`")
     try:
-        with safetensors.safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-        if metadata.get("format") != FORMAT:
-            raise ValueError(f"format {metadata.get('format')!r}, not {FORMAT!r}")
-        tensors, keep = load_file(path), Keep.from_json(metadata["keep"])
-        if metadata["crc32"] != str(crc32(tensors)):
-            raise ValueError("it is damaged: its checksum is wrong")
+        head, tensors = sealed.read(path)
+        if head.get(sealed.FORMAT) != OLD:
+            head, tensors = sealed.opened(path, FORMAT, OLD)
+        elif head.get(sealed.CHECKSUM) != str(sealed.crc32(tensors)):
+            raise ValueError(sealed.DAMAGED)
+        keep = Keep.from_json(head["keep"])
+        if wrong := misfit(keep, tensors):
+            raise ValueError(f"its keep is not that of its tensors: {wrong}")
         return tensors, keep
-    except (safetensors.SafetensorError, ValueError, LookupError, TypeError, RuntimeError) as error:
+    except (ValueError, LookupError, TypeError) as error:
         line = str(error).split("\n")[0]
         raise ValueError(
             f"load: `{path}` is not a safetensors file written by prunelab ({line})"

@@ -16,19 +16,17 @@ bits, and Huffman coding of both.
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-import safetensors
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from prunelab.surgery.files import write
+from prunelab import sealed
+from prunelab.sealed import kind_of
+from prunelab.surgery.files import check_network
 from prunelab.surgery.rebuilding import rebuild, tensors_of
-from prunelab.train.checkpoint import crc32
 
 FORMAT = "prunelab-sparse-1"
 FORMS = ("dense", "bitmask", "csr")
@@ -59,20 +57,21 @@ def save_sparse(net: nn.Module, path: str | Path, form: str = "bitmask") -> int:
         Bytes of the file.
 
     Raises:
+        TypeError: `net` is no network, or `path` no path.
         ValueError: an unknown form.
-        OSError: the folder cannot be written to.
+        OSError: the file cannot be written.
     """
     if form not in FORMS:
         raise ValueError(f"save_sparse: `form` must be one of {', '.join(FORMS)}; got {form!r}")
-    path, kinds, stored = Path(path), {}, {}
-    forms = _forms(net, form)
+    path, kinds, stored = sealed.place("save_sparse", path), {}, {}
+    forms = _forms(check_network("save_sparse", net), form)
     for name, tensor in tensors_of(net).items():
         tensor = tensor.detach().cpu().contiguous()
-        kinds[name] = _kind(tensor)
+        kinds[name] = kind_of(tensor)
         parts = PACK[forms[name]](tensor)
         stored |= {f"{name}:{part}": t.contiguous() for part, t in parts.items()}
-    head = {"format": FORMAT, "form": form, "tensors": json.dumps(kinds)}
-    write("save_sparse", stored, head | {"crc32": _checksum(head, stored)}, path)
+    head = {sealed.FORMAT: FORMAT, "form": form, "tensors": json.dumps(kinds)}
+    sealed.write("save_sparse", path, head, stored)
     return path.stat().st_size
 
 
@@ -88,18 +87,20 @@ def load_sparse(net: nn.Module, path: str | Path) -> nn.Module:
 
     Raises:
         FileNotFoundError: no such file.
+        TypeError: `net` is no network, or `path` no path.
         ValueError: not a file of `save_sparse` (a pickle), a damaged one, or of a network with
             other names, types or shapes.
     """
-    form, kinds, stored = _read(Path(path))
+    check_network("load_sparse", net)
+    form, kinds, stored = _read(sealed.place("load_sparse", path))
     _check_same(net, kinds, path)
     forms = _forms(net, form)
 
     def restored(name: str, like: Tensor) -> Tensor:
         parts = {part: stored[f"{name}:{part}"] for part in PARTS[forms[name]]}
         tensor = UNPACK[forms[name]](parts, like)
-        if _kind(tensor) != _kind(like):
-            raise ValueError(f"`{name}` is {_kind(tensor)}")
+        if kind_of(tensor) != kind_of(like):
+            raise ValueError(f"`{name}` is {kind_of(tensor)}")
         return tensor.to(like.device)
 
     try:
@@ -112,11 +113,6 @@ def _forms(net: nn.Module, form: str) -> dict[str, str]:
     """Tensor name -> form: parameters may be sparse."""
     sparse = dict(net.named_parameters())
     return {name: form if name in sparse else "dense" for name in tensors_of(net)}
-
-
-def _kind(tensor: Tensor) -> str:
-    """Type and shape, e.g. "float32 [10, 500]"."""
-    return f"{tensor.dtype} {list(tensor.shape)}".removeprefix("torch.")
 
 
 def _matrix(tensor: Tensor) -> Tensor:
@@ -179,26 +175,14 @@ def _read(path: Path) -> tuple[str, dict[str, str], dict[str, Tensor]]:
     if not path.is_file():
         raise FileNotFoundError(f"load_sparse: no file `{path}`")
     try:
-        with safetensors.safe_open(path, "pt") as file:
-            head = file.metadata() or {}
-        if head.get("format") != FORMAT:
-            raise ValueError(f"format {head.get('format')!r}, not {FORMAT!r}")
-        stored = load_file(path)
-        if head.pop("crc32") != _checksum(head, stored):
-            raise ValueError("it is damaged: its checksum is wrong")
+        head, stored = sealed.opened(path, FORMAT)
         return head["form"], dict(json.loads(head["tensors"])), stored
-    except (safetensors.SafetensorError, ValueError, LookupError, TypeError, RuntimeError) as error:
+    except (ValueError, LookupError, TypeError) as error:
         raise _foreign(path, error) from error
 
 
-def _checksum(head: dict[str, str], stored: dict[str, Tensor]) -> str:
-    """Over the metadata, and over name, type, shape and bytes of each stored tensor."""
-    kinds = {name: _kind(tensor) for name, tensor in stored.items()}
-    return str(zlib.crc32(json.dumps([head, kinds], sort_keys=True).encode(), crc32(stored)))
-
-
 def _check_same(net: nn.Module, theirs: dict[str, str], path: str | Path) -> None:
-    ours = {name: _kind(tensor) for name, tensor in tensors_of(net).items()}
+    ours = {name: kind_of(tensor) for name, tensor in tensors_of(net).items()}
     for name in [*ours, *sorted(theirs.keys() - ours.keys())]:
         there, here = theirs.get(name, "absent"), ours.get(name, "absent")
         if there != here:
