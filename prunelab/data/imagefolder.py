@@ -11,6 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from prunelab.data.download import md5_of
+from prunelab.data.listing import Listing
 from prunelab.data.photos import SIZE, Photos, decode, middle, pixels
 
 IN_MEMORY = 20_000  # images, 3 GB as uint8; a larger folder is read from disk all the time
@@ -33,17 +34,19 @@ def read(path: str, places: Sequence[Path]) -> tuple[Part, Part, list[str], str]
 
     Raises:
         FileNotFoundError: there is no such folder, or it has no train or no val.
-        ValueError: no classes, other classes in val, or an unreadable image.
+        ValueError: no classes, other classes in val, a file that stands in two places, or an
+            unreadable image.
     """
     folder = find(path, places)
-    train, val = (_listing(folder / part) for part in ("train", "val"))
+    train, val = (Listing.of(folder / part) for part in ("train", "val"))
     if train.classes != val.classes:
         differ = sorted(set(train.classes) ^ set(val.classes))
         raise ValueError(
             f"load: train and val of '{folder}' must have the same classes; "
             f"not in both: {', '.join(differ)}"
         )
-    take = _decode if len(train) + len(val) <= IN_MEMORY else _leave
+    train.check_apart(val)
+    take = _decode if len(train.samples) + len(val.samples) <= IN_MEMORY else _leave
     digest = hashlib.sha256()
     parts = [take(part.samples, folder, digest) for part in (train, val)]
     return *parts, train.classes, digest.hexdigest()[:16]
@@ -64,16 +67,6 @@ def find(path: str, places: Sequence[Path]) -> Path:
                 "imagefolder:<path> needs train/<class>/ and val/<class>/"
             )
     return folder
-
-
-def _listing(folder: Path):
-    """Torchvision's ImageFolder: the files and their labels, nothing decoded."""
-    from torchvision.datasets import ImageFolder
-
-    try:
-        return ImageFolder(folder)
-    except FileNotFoundError as error:
-        raise ValueError(f"load: '{folder}' is unusable: {error}") from error
 
 
 def _decode(samples: Sequence[tuple[str, int]], folder: Path, digest) -> Part:

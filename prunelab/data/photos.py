@@ -127,9 +127,10 @@ def decode(path: str) -> Image.Image:
     try:
         with Image.open(path) as image:
             return image.convert("RGB")
-    # A broken PNG gives a SyntaxError, a broken PPM a ValueError, a huge image its own error.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = "not an image" if isinstance(error, UnidentifiedImageError) else error
+    # On damaged bytes a decoder may raise anything: a SyntaxError for PNG, a ValueError for PPM ...
+    except Exception as error:
+        reason = str(error).split("\n")[0] or type(error).__name__
+        reason = "not an image" if isinstance(error, UnidentifiedImageError) else reason
         raise ValueError(f"load: cannot read the image '{path}' ({reason})") from error
 
 
