@@ -7,10 +7,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Integral
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 from torch.utils.flop_counter import FlopCounterMode
 
 from prunelab import meta
@@ -125,14 +127,13 @@ def latency(net: nn.Module, example: Tensor, *, calls: int = 20, warmup: int = 3
     Args:
         net: any network; its training mode is restored.
         example: (N, ...) the batch to time.
-        calls: timed calls.
-        warmup: calls before the first timed one.
+        calls: timed calls, >= 1.
+        warmup: calls before the first timed one, >= 0.
 
     Raises:
-        ValueError: `calls` is below 1, or `example` does not fit `net`.
+        ValueError: `calls` or `warmup` is no such count, `example` is empty or does not fit `net`.
     """
-    if calls < 1:
-        raise ValueError(f"latency: `calls` must be at least 1, got {calls}")
+    _check_timing(example, calls, warmup)
     modes = {module: module.training for module in net.modules()}
     try:
         net.eval()
@@ -143,6 +144,16 @@ def latency(net: nn.Module, example: Tensor, *, calls: int = 20, warmup: int = 3
             module.training = mode
     cuts = statistics.quantiles(seconds, n=4) if calls > 1 else seconds * 3
     return Latency(statistics.median(seconds), cuts[0], cuts[2], calls, len(example))
+
+
+def _check_timing(example: object, calls: int, warmup: int) -> None:
+    for name, count, least in (("calls", calls, 1), ("warmup", warmup, 0)):
+        if not isinstance(count, Integral) or isinstance(count, bool) or count < least:
+            raise ValueError(f"latency: `{name}` must be an integer >= {least}, got {count!r}")
+    for batch in pytree.tree_leaves(example):
+        if isinstance(batch, Tensor) and not (batch.dim() and len(batch)):
+            shape = tuple(batch.shape)
+            raise ValueError(f"latency: `example` must hold a sample, got shape {shape}")
 
 
 def _timed(net: nn.Module, example: Tensor) -> float:

@@ -15,6 +15,8 @@ from torch import Tensor
 
 from prunelab.groups import Groups
 
+LARGEST = 2**31  # entries of one tensor; a shape that says more is no network's
+
 
 class Keep(Mapping[str, Tensor]):
     """Group or parameter name -> bool tensor; True = kept. Read-only.
@@ -22,7 +24,7 @@ class Keep(Mapping[str, Tensor]):
     A group's entry is 1-D, one value per channel. A parameter's entry has the parameter's shape.
 
     Raises:
-        TypeError: an entry is no bool tensor.
+        TypeError: an entry is no bool tensor with values, or its name no string.
     """
 
     def __init__(self, entries: Mapping[str, Tensor] = MappingProxyType({}), /):
@@ -30,9 +32,14 @@ class Keep(Mapping[str, Tensor]):
             kind = type(entries).__name__
             raise TypeError(f"Keep: must map names to bool tensors, got {kind}")
         for name, keep in entries.items():
+            if not isinstance(name, str):
+                raise TypeError(f"Keep: names must be strings, got {name!r}")
             if not isinstance(keep, Tensor) or keep.dtype != torch.bool:
                 kind = keep.dtype if isinstance(keep, Tensor) else type(keep).__name__
                 raise TypeError(f"Keep: `{name}` must be a bool tensor, got {kind}")
+            if keep.is_meta or keep.layout != torch.strided:
+                kind = "one on the meta device" if keep.is_meta else f"a {keep.layout} one"
+                raise TypeError(f"Keep: `{name}` must be a bool tensor with values, got {kind}")
         self._entries = {name: keep.detach().cpu().clone() for name, keep in entries.items()}
 
     def __getitem__(self, name: str) -> Tensor:
@@ -63,8 +70,12 @@ class Keep(Mapping[str, Tensor]):
         """Itself, if it fits `groups`.
 
         Raises:
+            TypeError: `groups` are no groups.
             ValueError: unknown group, wrong length, or nothing left of a group.
         """
+        if not isinstance(groups, Groups):
+            kind = type(groups).__name__
+            raise TypeError(f"Keep: `groups` must be Groups, as trace gives them, got {kind}")
         for name, keep in self.items():
             group = groups[name]
             if keep.shape != (group.size,):
@@ -91,18 +102,31 @@ class Keep(Mapping[str, Tensor]):
         """The inverse of `to_json`.
 
         Raises:
+            TypeError: `text` is no string.
             ValueError: `text` is not what `to_json` writes.
         """
-        entries = {}
+        if not isinstance(text, str):
+            raise TypeError(f"Keep: `text` must be a string, got {type(text).__name__}")
         try:
-            for name, entry in json.loads(text).items():
-                keep = torch.zeros(entry["shape"], dtype=torch.bool)
-                keep.view(-1)[entry["kept"]] = True
-                entries[name] = keep
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            shown = text if len(text) < 60 else f"{text[:60]}..."
-            raise ValueError(f"Keep: `text` must be written by to_json, got {shown!r}") from error
-        return cls(entries)
+            return cls({name: _entry(**entry) for name, entry in json.loads(text).items()})
+        except (ValueError, TypeError, AttributeError, RecursionError, MemoryError) as error:
+            shown = repr(text) if len(text) < 60 else f"{text[:60]!r}..."
+            raise ValueError(f"Keep: `text` must be written by to_json, got {shown}") from error
+
+
+def _entry(shape: list[int], kept: list[int]) -> Tensor:
+    """A bool tensor. Errors: ValueError or TypeError, if `to_json` did not write this."""
+    lists = isinstance(shape, list) and isinstance(kept, list)
+    if not lists or not all(type(n) is int for n in shape + kept):
+        raise TypeError("shape and positions are lists of integers")
+    size = math.prod(shape)
+    if min(shape, default=0) < 0 or size > LARGEST:
+        raise ValueError(f"no tensor has the shape {shape}")
+    if not all(a < b for a, b in zip([-1, *kept], [*kept, size])):
+        raise ValueError("positions rise, and lie in the tensor")
+    keep = torch.zeros(size, dtype=torch.bool)
+    keep[kept] = True
+    return keep.reshape(shape)
 
 
 def packed(mask: object) -> dict:

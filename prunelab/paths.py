@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -71,4 +72,4 @@ def clear(folder: Path, name: str = "*") -> None:
         writer = partial.name.removesuffix(".part").rpartition(".")[2].partition("-")[0]
         if writer.isdigit() and not psutil.pid_exists(int(writer)):
             with suppress(OSError):
-                partial.unlink()
+                shutil.rmtree(partial) if partial.is_dir() else partial.unlink()

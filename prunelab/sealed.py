@@ -14,7 +14,7 @@ from pathlib import Path
 
 import safetensors
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from prunelab import paths
@@ -47,11 +47,10 @@ def write(caller: str, path: Path, head: Mapping[str, str], tensors: Mapping[str
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in tensors.items()
     }
+    # Bytes first: safetensors writes through a file of its own, which a kill would leave behind.
+    raw = to_bytes(plain, {**head, CHECKSUM: checksum(head, plain)})
     with paths.whole(path, caller) as partial:
-        try:
-            save_file(plain, partial, {**head, CHECKSUM: checksum(head, plain)})
-        except safetensors.SafetensorError as error:  # it wraps the system's errors
-            raise OSError(str(error)) from error
+        partial.write_bytes(raw)
 
 
 def read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:

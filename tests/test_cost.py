@@ -120,6 +120,18 @@ def test_latency_of_one_call_is_its_own_spread():
     assert found.low == found.median == found.high
 
 
-def test_latency_without_calls_is_refused():
-    with pytest.raises(ValueError, match="`calls` must be at least 1, got 0"):
-        latency(build("lenet-5"), torch.zeros(1, 1, 28, 28), calls=0)
+@pytest.mark.parametrize(
+    ("name", "least", "value"),
+    [("calls", 1, v) for v in (0, -1, 2.5, True, "x", None)]
+    + [("warmup", 0, v) for v in (-1, 0.5, False, "x")],
+)
+def test_latency_counts_only_by_whole_numbers(name, least, value):
+    words = rf"^latency: `{name}` must be an integer >= {least}, got {value!r}$"
+    with pytest.raises(ValueError, match=words):
+        latency(build("lenet-5"), torch.zeros(1, 1, 28, 28), **{name: value})
+
+
+def test_latency_of_no_sample_is_refused():
+    for shape in ((0, 1, 28, 28), ()):
+        with pytest.raises(ValueError, match=r"^latency: `example` must hold a sample, got shape "):
+            latency(build("lenet-5"), torch.zeros(shape))

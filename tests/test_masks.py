@@ -1,5 +1,9 @@
+import json
+
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from prunelab.groups import Group, Groups, Slice
 from prunelab.masks import Keep
@@ -63,10 +67,87 @@ def test_check_returns_a_keep_that_fits():
     assert keep.check(GROUPS) is keep
 
 
-@pytest.mark.parametrize("text", ["", "[1]", '{"a": 1}', '{"a": {"shape": [2], "kept": [5]}}'])
+def entry(shape, kept):
+    return json.dumps({"a": {"shape": shape, "kept": kept}})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[1]",
+        "null",
+        '{"a": 1}',
+        '{"a": {"shape": [2]}}',
+        '{"a": {"shape": [2], "kept": [1], "more": 1}}',
+        "[" * 100_000,
+        entry([2], [5]),
+        entry([2], [2]),
+        entry([2], [-1]),
+        entry([3], [1, 1]),
+        entry([3], [2, 1]),
+        entry([3], [True]),
+        entry([3], [1.0]),
+        entry([3], ["1"]),
+        entry([-3], []),
+        entry([-2, -2], [1]),
+        entry([2.0], [1]),
+        entry(3, [1]),
+        entry(None, [1]),
+        entry([10**12], [1]),
+        entry([2**40, 2**40], []),
+        entry([10**400], []),
+        entry([[2]], [1]),
+    ],
+)
 def test_text_that_to_json_did_not_write_is_refused(text):
-    with pytest.raises(ValueError, match="Keep: `text` must be written by to_json, got "):
+    with pytest.raises(ValueError, match=r"^Keep: `text` must be written by to_json, got [^\n]*$"):
         Keep.from_json(text)
+
+
+@pytest.mark.parametrize("text", [None, 5, b"{}", {"a": 1}, ["{}"]])
+def test_what_is_no_text_is_refused(text):
+    with pytest.raises(TypeError, match=r"^Keep: `text` must be a string, got "):
+        Keep.from_json(text)
+
+
+PARTS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+KEYS = st.sampled_from(["shape", "kept", "a"])
+JSON = st.recursive(PARTS, lambda x: st.lists(x) | st.dictionaries(KEYS, x), max_leaves=8)
+
+
+@settings(deadline=None, max_examples=60)
+@given(JSON)
+def test_any_json_is_a_keep_that_comes_back_or_is_refused(value):
+    text = json.dumps({"a": value})
+    try:
+        keep = Keep.from_json(text)
+    except ValueError as error:
+        assert str(error).startswith("Keep: `text` must be ") and "\n" not in str(error)
+    else:
+        assert Keep.from_json(keep.to_json()) == keep
+
+
+@pytest.mark.parametrize("groups", [None, {}, "a", {"a": 4}])
+def test_a_keep_is_checked_against_groups_only(groups):
+    with pytest.raises(TypeError, match=r"^Keep: `groups` must be Groups, .*, got "):
+        Keep({"a": bools(1, 0)}).check(groups)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {5: bools(1)},
+        {None: bools(1)},
+        {"a": bools(1).to("meta")},
+        {"a": bools(1, 0).to_sparse()},
+        {"a": [True]},
+        {"a": None},
+    ],
+)
+def test_entries_of_other_kinds_are_refused(entries):
+    with pytest.raises(TypeError, match=r"^Keep: .* must be .*, got "):
+        Keep(entries)
 
 
 def test_what_a_keep_gives_out_does_not_change_it():

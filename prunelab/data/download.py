@@ -4,6 +4,8 @@ The bytes go to `<file>.part`, which stays after a broken connection, Ctrl-C or 
 file's name only when the checksum matches.
 """
 
+from __future__ import annotations
+
 import hashlib
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -17,11 +19,16 @@ ATTEMPTS = 8  # per address; each goes on where the last one broke off
 TIMEOUT = 30.0  # seconds without a byte
 
 
+class Failed(Exception):  # noqa: N818
+    """An address does not give the file; the next one may. Errors of the disk are no such thing."""
+
+
 def fetch(urls: Sequence[str], target: Path, md5: str) -> None:
     """Download `target` from the first of `urls` that gives a file with this MD5.
 
     Raises:
         RuntimeError: none did; names each, with the reason, and how to place the file by hand.
+        OSError: the bytes cannot be written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
@@ -29,7 +36,7 @@ def fetch(urls: Sequence[str], target: Path, md5: str) -> None:
     for url in urls:
         try:
             _fetch_from(url, part, md5)
-        except (OSError, HTTPException, ValueError) as error:
+        except Failed as error:
             tried.append(f"{url}: {' '.join(str(error).split())}")
         else:
             part.replace(target)
@@ -48,26 +55,19 @@ def _fetch_from(url: str, part: Path, md5: str) -> None:
                 return
             part.unlink()
             if not before:
-                raise OSError(f"gave MD5 {found}, expected {md5}")
+                raise Failed(f"gave MD5 {found}, expected {md5}")
             # Else the bad bytes may be those of an earlier mirror: once more from the start.
         elif size_of(part) <= before:
-            raise OSError(f"broke off at {size_of(part):,} bytes")
-    raise OSError(f"not whole after {ATTEMPTS} attempts")
+            raise Failed(f"broke off at {size_of(part):,} bytes")
+    raise Failed(f"not whole after {ATTEMPTS} attempts")
 
 
 def _receive(url: str, part: Path) -> bool:
     """Append to `part` what is missing; True when the server has sent all it has."""
     start = size_of(part)
-    headers = {"User-Agent": "prunelab"} | ({"Range": f"bytes={start}-"} if start else {})
-    try:
-        response = urllib.request.urlopen(
-            urllib.request.Request(url, headers=headers), None, TIMEOUT
-        )
-    except HTTPError as error:
-        error.close()
-        if error.code == 416 and start:  # nothing after `start`: we have it all
-            return True
-        raise
+    response = _ask(url, start)
+    if response is None:
+        return True
     with response:
         if response.status != 206:  # no resume here: the file comes from its first byte
             start = 0
@@ -79,6 +79,20 @@ def _receive(url: str, part: Path) -> bool:
                 file.write(chunk)
                 bar.update(len(chunk))
     return total is None or size_of(part) >= total
+
+
+def _ask(url: str, start: int) -> HTTPResponse | None:
+    """The answer, from byte `start` on; None = there is nothing after it."""
+    headers = {"User-Agent": "prunelab"} | ({"Range": f"bytes={start}-"} if start else {})
+    try:
+        return urllib.request.urlopen(urllib.request.Request(url, headers=headers), None, TIMEOUT)
+    except HTTPError as error:
+        error.close()
+        if error.code == 416 and start:
+            return None
+        raise Failed(str(error)) from error
+    except (OSError, HTTPException, ValueError) as error:
+        raise Failed(str(error)) from error
 
 
 def _chunks(response: HTTPResponse) -> Iterator[bytes]:

@@ -50,6 +50,7 @@ def load(name: str, *, root: str | os.PathLike | None = None, device: str = "cpu
         ValueError: unknown name, no such device, a damaged file, an unusable image folder.
         FileNotFoundError: no such image folder; or files that are nowhere, with PRUNELAB_OFFLINE=1.
         PermissionError: the folder to download to cannot be written to.
+        OSError: its disk is full.
         RuntimeError: no mirror gave the file.
     """
     device = _device(device)
@@ -83,9 +84,9 @@ def available(name: str, *, root: str | os.PathLike | None = None) -> bool:
 def _device(device: str | torch.device) -> torch.device:
     here = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
     here += ["mps"] * torch.backends.mps.is_available()
-    try:
-        found = torch.device(device)
-    except (RuntimeError, TypeError):
+    try:  # a number would be a device of the accelerator, one is here or not
+        found = torch.device(device) if isinstance(device, str | torch.device) else None
+    except RuntimeError:
         found = None
     if found is None or not any(found in (torch.device(h), torch.device(h).type) for h in here):
         raise ValueError(f"load: `device` must be one of {', '.join(here)}; got {str(device)!r}")

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from prunelab import paths
 from prunelab.data import public
 from prunelab.data.download import fetch, md5_of, size_of
 from prunelab.data.public import READERS, Archive, places
@@ -74,6 +75,7 @@ def locate(name: str, root: str | os.PathLike | None = None) -> tuple[Path, str]
     Raises:
         FileNotFoundError: the files are nowhere and downloads are switched off.
         PermissionError: the folder to write to cannot be written to.
+        OSError: the disk is full.
         RuntimeError: no mirror gave the file.
         ValueError: a file is damaged.
     """
@@ -130,13 +132,16 @@ def _complete(name: str, parts: Sequence[Archive], place: Path) -> None:
             f"load: cannot write {name} to '{place}' ({error.strerror}); "
             "set `root` or PRUNELAB_DATA to a folder you may write to"
         ) from error
-    with FileLock(place / ".prunelab.lock"):
-        for archive in parts:
-            if not archive.present(place):
-                urls = [base + archive.path.rsplit("/", 1)[-1] for base in MIRRORS[name]]
-                fetch(urls, place / archive.path, archive.md5)
-            if not archive.unpacked(place):
-                unpack(archive, place)
+    try:
+        with FileLock(place / ".prunelab.lock"):
+            for archive in parts:
+                if not archive.present(place):
+                    urls = [base + archive.path.rsplit("/", 1)[-1] for base in MIRRORS[name]]
+                    fetch(urls, place / archive.path, archive.md5)
+                if not archive.unpacked(place):
+                    unpack(archive, place)
+    except OSError as error:  # a full disk
+        raise paths.unwritable("load", place, error) from error
 
 
 def unpack(archive: Archive, place: Path) -> None:
