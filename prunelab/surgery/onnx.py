@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,9 +82,12 @@ def _exported(net: nn.Module, args: tuple, named: dict) -> torch.onnx.ONNXProgra
     batch = {0: torch.export.Dim("batch")}
     shapes = dict.fromkeys(named, batch) if named else tuple(batch for _ in args)
     try:
-        return torch.onnx.export(
-            net, args, kwargs=named or None, dynamo=True, verbose=False, dynamic_shapes=shapes
-        )
+        with warnings.catch_warnings():
+            # Several inputs have one batch size, so torch names the axis once, and says so.
+            warnings.filterwarnings("ignore", "# The axis name: batch")
+            return torch.onnx.export(
+                net, args, kwargs=named or None, dynamo=True, verbose=False, dynamic_shapes=shapes
+            )
     except Exception as error:  # torch has many, and their texts run over pages
         raise ValueError(
             f"export_onnx: torch cannot export `net` ({type(net).__name__}); why says the cause of"
