@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and what a killed process left of them."""
+"""Where files go, how they appear whole or not at all, and what a killed process left of them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+def cache_folder() -> Path:
+    """The absolute folder for what can be fetched or measured again, wherever one works.
+
+    It is data/cache of the checkout that the package lies in; an installed package has none, and
+    takes prunelab in the user's own folder for caches (`$XDG_CACHE_HOME`, or ~/.cache).
+    """
+    if (PROJECT / "pyproject.toml").is_file():
+        return PROJECT / "data" / "cache"
+    home = Path(os.environ.get("XDG_CACHE_HOME") or "")
+    return (home if home.is_absolute() else Path.home() / ".cache") / "prunelab"
 
 
 @contextmanager
@@ -52,7 +66,7 @@ def unwritable(caller: str, path: str | os.PathLike, error: Exception) -> OSErro
 
 
 def clear(folder: Path, name: str = "*") -> None:
-    """Remove what killed processes left of files whose names match `name` in `folder` (not below it)."""
+    """Remove what killed processes left of files in `folder` whose names match `name`."""
     for partial in folder.glob(f".{name}.*.part"):
         writer = partial.name.removesuffix(".part").rpartition(".")[2].partition("-")[0]
         if writer.isdigit() and not psutil.pid_exists(int(writer)):
