@@ -13,8 +13,9 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 from torch.utils import _pytree as pytree
 
+from prunelab.sensitivity.constants import attribute
 from prunelab.sensitivity.folding import CONVS, NORMS
-from prunelab.sensitivity.watching import Watched, attribute, written
+from prunelab.sensitivity.watching import Watched, written
 
 
 def plus(x: object, y: object) -> object:
@@ -43,9 +44,9 @@ def call_of(node: fx.Node, net: nn.Module, seen: Watched) -> object:
         return attribute(node.target, net, seen.constants)
     call = net.get_submodule(node.target) if node.op == "call_module" else node.target
     pure = node.op == "call_module" and hasattr(call, "inplace")
-    if node in seen.writes and not pure and node not in seen.gives:
-        if node.target in NEW_VALUE and len(node.args) == len(node.all_input_nodes):
-            return NEW_VALUE[node.target]
+    alone = node in seen.writes and node not in seen.gives
+    if alone and node.target in NEW_VALUE and len(node.args) == len(node.all_input_nodes):
+        return NEW_VALUE[node.target]
     if node.op == "call_method":
         call = _method(node.target)
     if node in seen.writes and not pure:

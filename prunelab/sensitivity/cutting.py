@@ -42,7 +42,9 @@ def _cut(tensor: Tensor, axes: Mapping[int, Tensor]) -> Tensor:
     return tensor
 
 
-def _shrunk(program: Program, module: nn.Module, own: Mapping[str, Mapping[int, Tensor]]) -> nn.Module:
+def _shrunk(
+    program: Program, module: nn.Module, own: Mapping[str, Mapping[int, Tensor]]
+) -> nn.Module:
     """A layer of the program without the removed channels; a folded bias follows its filters."""
     own = dict(own)
     if 0 in own.get("weight", {}) and getattr(module, "bias", None) is not None:

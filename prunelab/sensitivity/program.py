@@ -53,7 +53,7 @@ class Program:
         example: Tensor | None = None,
     ):
         self.flow, self.source, self.owners = flow, net, owners(net)
-        self.dtype = dtype or meta.dtype_of(net)
+        self.logits, self.dtype = logits, dtype or meta.dtype_of(net)
         trial = Trial(net, flow, logits, example)
         self.seen = trial.seen
         for layout in (torch.channels_last, torch.contiguous_format):

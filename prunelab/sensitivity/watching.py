@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
-from prunelab.groups.tracer import graph_of
+from prunelab.sensitivity.constants import attribute, constants_of
 from prunelab.surgery.rebuilding import tensors_of
 
 REMEDY = "make a new value instead, as in y = torch.relu(y)"
@@ -46,7 +46,7 @@ class Watched:
 
 def watched(graph: fx.Graph, net: nn.Module, x: Tensor) -> Watched:
     """Run `graph`, whose modules are those of `net`, on the images `x`."""
-    seen = Watched(net, constants=_constants(graph, net))
+    seen = Watched(net, constants=constants_of(graph, net))
     inputs = iter([x])
     for node in graph.nodes:
         if node.op == "placeholder":
@@ -76,40 +76,6 @@ def _run(node: fx.Node, seen: Watched, args: tuple, kwargs: dict) -> object:
     if node.op == "call_method":
         return getattr(args[0], node.target)(*args[1:], **kwargs)
     return node.target(*args, **kwargs)
-
-
-def attribute(target: str, net: nn.Module, constants: dict[str, Tensor]) -> object:
-    """The value of a `get_attr` node."""
-    return constants[target] if target in constants else operator.attrgetter(target)(net)
-
-
-def _constants(graph: fx.Graph, net: nn.Module) -> dict[str, Tensor]:
-    """Constants made in `forward`; traced again on real tensors, as shapes have no numbers."""
-
-    def missing(node: fx.Node) -> bool:
-        try:
-            return node.op == "get_attr" and operator.attrgetter(node.target)(net) is None
-        except AttributeError:
-            return True
-
-    wanted = {node.target for node in graph.nodes if missing(node)}
-    if not wanted:
-        return {}
-    before = {name: set(vars(module)) for name, module in net.named_modules()}
-    graph_of(net, "scan")  # leaves them on the network as attributes
-    found = {}
-    for target in wanted:
-        try:
-            found[target] = operator.attrgetter(target)(net)
-        except AttributeError:
-            raise ValueError(
-                f"scan: `net` makes the constant `{target}` in another way each time it is"
-                " followed; make it in __init__"
-            ) from None
-    for name, module in net.named_modules():
-        for extra in set(vars(module)) - before[name]:
-            delattr(module, extra)
-    return found
 
 
 def _state(leaf: object) -> tuple:
@@ -223,9 +189,7 @@ def _refusal(writer: fx.Node, reader: fx.Node) -> ValueError:
     )
 
 
-def _check_owned(
-    graph: fx.Graph, seen: Watched, writer: fx.Node, memory: int, name: str
-) -> None:
+def _check_owned(graph: fx.Graph, seen: Watched, writer: fx.Node, memory: int, name: str) -> None:
     """A counter that nothing reads may be written; it is no part of the replay."""
     needed = needed_by(next(n for n in graph.nodes if n.op == "output"))
     for node in needed:
