@@ -41,9 +41,7 @@ def check_options(images: object, recalibrate: object, cache: object, progress: 
     """Refuse options of another kind. Arguments and errors as `scan`."""
     whole = isinstance(images, Integral) and not isinstance(images, bool)
     if images is not None and (not whole or images < 2):
-        raise ValueError(
-            f"scan: `images` must be at least 2, a whole number; got {_short(images)}"
-        )
+        raise ValueError(f"scan: `images` must be at least 2, a whole number; got {_short(images)}")
     several = isinstance(recalibrate, Split) and len(recalibrate) > 1
     if recalibrate is not None and not several:
         raise TypeError(

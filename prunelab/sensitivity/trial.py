@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, fx, nn
+from torch.overrides import TorchFunctionMode
 
 from prunelab import meta
 from prunelab.groups import Flow
@@ -19,6 +20,10 @@ from prunelab.train.evaluation import logits_of
 if TYPE_CHECKING:
     from prunelab.sensitivity.program import Program
 
+SIGNS = {  # what else writes in place, and as what torch sees it
+    "add_": "+=", "sub_": "-=", "mul_": "*=", "div_": "/=", "pow_": "**=", "floor_divide_": "//=",
+    "remainder_": "%=", "__setitem__": "x[...] = y", "__set__": "x.data = y",
+}  # fmt: skip
 IMAGES = 3  # neither one, nor the two that a network is traced with
 
 
@@ -122,11 +127,33 @@ def _close(a: Tensor, b: Tensor, dtype: torch.dtype) -> bool:
 
 def _why(net: nn.Module, x: Tensor, logits: str | int | None, expected: Tensor) -> str:
     name = f"scan: `net` ({type(net).__name__})"
-    if not _close(_expected(net, x, logits), expected, expected.dtype):
+    with _Writes() as writes:
+        again = _expected(net, x, logits)
+    if not _close(again, expected, expected.dtype):
         return f"{name} gives other outputs each time: it draws random numbers in evaluation"
     if names := hooked(net):
         return f"{name} has a hook at `{names[0]}` that changes what it gives; put it into forward"
+    if writes.seen:
+        written = ", ".join(f"`{w}`" for w in sorted(writes.seen))
+        return (
+            f"{name} writes in place ({written}) into a value that it reads again under another"
+            " name; make a new value instead, as in a = a + b"
+        )
     return (
         f"{name} gives something else when it runs step by step: its forward does more than"
-        " what torch.fx sees, or counts on a number of images"
+        " calling layers and functions on tensors, or counts on a number of images"
     )
+
+
+class _Writes(TorchFunctionMode):
+    """Notes the writes in place that Python has signs for, as `+=`; tracing sees none of them."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen: set[str] = set()
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        name = getattr(func, "__name__", "")
+        if name in SIGNS or (name.endswith("_") and not name.endswith("__")):
+            self.seen.add(f"{name} or {SIGNS[name]}" if name in SIGNS else name)
+        return func(*args, **(kwargs or {}))
