@@ -18,13 +18,17 @@ IMAGES = (nn.Conv2d, nn.ConvTranspose2d)
 
 
 def copy_of(net: nn.Module) -> nn.Module:
-    """A copy in evaluation mode. Of the hooks it has torch's own, which compute weights."""
-    copied = rebuild(net, lambda _, tensor: tensor).eval().requires_grad_(False)
-    for module in copied.modules():
+    """A copy in evaluation mode."""
+    return rebuild(net, lambda _, tensor: tensor).eval().requires_grad_(False)
+
+
+def without_hooks(net: nn.Module) -> nn.Module:
+    """The same network with no hooks but torch's own, which compute weights."""
+    for module in net.modules():
         for hooks in (module._forward_hooks, module._forward_pre_hooks):
             for key in [k for k, hook in hooks.items() if not _is_torchs(hook)]:
                 del hooks[key]
-    return copied
+    return net
 
 
 def _is_torchs(hook: object) -> bool:
@@ -33,7 +37,7 @@ def _is_torchs(hook: object) -> bool:
 
 
 def hooked(net: nn.Module) -> list[str]:
-    """Names of the modules with hooks that a copy does not have."""
+    """Names of the modules with hooks that are not torch's own."""
     return [
         name or type(net).__name__
         for name, module in net.named_modules()

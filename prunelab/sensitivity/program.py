@@ -16,7 +16,7 @@ from torch import Tensor, fx, nn
 from prunelab import meta
 from prunelab.groups import Flow
 from prunelab.sensitivity import calls
-from prunelab.sensitivity.folding import copy_of, folded, is_plain, norms_of
+from prunelab.sensitivity.folding import folded, is_plain, norms_of, without_hooks
 from prunelab.sensitivity.planning import Plan, owners, plan_of
 from prunelab.sensitivity.small_maps import quick
 from prunelab.sensitivity.trial import Trial
@@ -74,7 +74,7 @@ class Program:
     def _build(self, fold: bool, dtype: torch.dtype | None) -> None:
         graph = self.flow.graph
         norms = norms_of(graph, self.source) if fold else {}
-        self.net = folded(self.source, norms, self.layout) if self.fast else copy_of(self.source)
+        self.net = without_hooks(folded(self.source, norms, self.layout))
         for module in self.net.modules():
             if getattr(module, "inplace", False) is True:
                 module.inplace = False

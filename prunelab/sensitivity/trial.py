@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,10 +12,9 @@ from torch.overrides import TorchFunctionMode
 
 from prunelab import meta
 from prunelab.groups import Flow
-from prunelab.groups.tracer import first_line
-from prunelab.sensitivity.folding import copy_of, hooked
+from prunelab.sensitivity.folding import copy_of, folded, hooked, norms_of, without_hooks
 from prunelab.sensitivity.watching import Watched, settle, watched
-from prunelab.surgery import rebuild, tensors_of
+from prunelab.surgery import tensors_of
 from prunelab.train.evaluation import logits_of
 
 if TYPE_CHECKING:
@@ -40,8 +40,9 @@ class Trial:
 
     Raises:
         TypeError: the output of `net` is no tensor and `logits` is not given.
-        ValueError: `net` does not run on the images; it gives something else each time, a hook
-            changes what it gives, or it writes in place where no replay can follow.
+        ValueError: `net` does not run on the images; it gives something else each time or in
+            another batch, a hook changes what it gives, or it writes in place where no replay can
+            follow.
     """
 
     def __init__(
@@ -50,12 +51,13 @@ class Trial:
         with torch.inference_mode(False), torch.no_grad():
             self.x = _images(net, flow, example)
             self.expected = _expected(net, self.x, logits)
-            copied = copy_of(net)
-            self.seen = watched(flow.graph, copied, self.x.clone())
+            _check_batches(net, self.x, logits, self.expected)
+            copied = without_hooks(copy_of(net))
+            self.seen = watched(flow.graph, copied, flow.root, self.x.clone())
             output = next(n for n in flow.graph.nodes if n.op == "output")
             out = logits_of("scan", self.seen.values[output], logits)
             if not _close(out, self.expected, self.expected.dtype):
-                raise ValueError(_why(net, self.x, logits, self.expected))
+                raise ValueError(_why(net, self.x, logits))
             settle(flow.graph, self.seen)
             _answer(flow, output, self.seen, logits)
         self.seen.values.clear()
@@ -99,19 +101,35 @@ def _images(net: nn.Module, flow: Flow, example: Tensor | None) -> Tensor:
 
 def _expected(net: nn.Module, x: Tensor, logits: str | int | None) -> Tensor:
     """The logits of a copy, with all hooks; what it changes of itself is forgotten."""
-    copied = rebuild(net, lambda _, tensor: tensor).eval()
     try:
-        out = copied(x.clone())
+        out = copy_of(net)(x.clone())
     except Exception as error:
         raise _unable(net, x.dtype, error) from error
     return logits_of("scan", out, logits)
+
+
+def _check_batches(net: nn.Module, x: Tensor, logits: str | int | None, expected: Tensor) -> None:
+    """Refuse a network in which an image's answer depends on its batch: there is no one answer."""
+    fewer = _expected(net, x[:-1], logits)
+    if not _close(fewer, expected[:-1], expected.dtype):
+        again = _expected(net, x, logits)
+        why = (
+            "gives an image other logits in another batch, as norms without running statistics do"
+            if _close(again, expected, expected.dtype)
+            else "gives other outputs each time: it draws random numbers in evaluation"
+        )
+        raise ValueError(f"scan: `net` ({type(net).__name__}) {why}")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0] or type(error).__name__
 
 
 def _unable(net: nn.Module, dtype: torch.dtype, error: Exception) -> ValueError:
     kind = str(dtype).removeprefix("torch.")
     return ValueError(
         f"scan: `net` ({type(net).__name__}) does not run on {kind} images of `split`:"
-        f" {first_line(error)}"
+        f" {_first_line(error)}"
     )
 
 
@@ -125,12 +143,10 @@ def _close(a: Tensor, b: Tensor, dtype: torch.dtype) -> bool:
     return torch.allclose(a, b, rtol=0, atol=most, equal_nan=True)
 
 
-def _why(net: nn.Module, x: Tensor, logits: str | int | None, expected: Tensor) -> str:
+def _why(net: nn.Module, x: Tensor, logits: str | int | None) -> str:
     name = f"scan: `net` ({type(net).__name__})"
     with _Writes() as writes:
-        again = _expected(net, x, logits)
-    if not _close(again, expected, expected.dtype):
-        return f"{name} gives other outputs each time: it draws random numbers in evaluation"
+        _expected(net, x, logits)
     if names := hooked(net):
         return f"{name} has a hook at `{names[0]}` that changes what it gives; put it into forward"
     if writes.seen:
@@ -143,6 +159,27 @@ def _why(net: nn.Module, x: Tensor, logits: str | int | None, expected: Tensor) 
         f"{name} gives something else when it runs step by step: its forward does more than"
         " calling layers and functions on tensors, or counts on a number of images"
     )
+
+
+@torch.no_grad()
+def quickest(
+    net: nn.Module, graph: fx.Graph, x: Tensor, logits: str | int | None = None
+) -> tuple[dict[str, str], torch.memory_format]:
+    """Norms and memory for `folded`, so that it gives what `net` gives.
+
+    Args:
+        net: any network; unchanged.
+        graph: what tracing made of it.
+        x: (n, ...) images to try it on.
+        logits: as for `train.evaluate`.
+    """
+    expected, norms = _expected(net, x, logits), norms_of(graph, net)
+    for form in ((norms, torch.channels_last), (norms, torch.contiguous_format)):
+        with suppress(Exception):  # whatever the network's own code raises in another memory
+            out = logits_of("scan", folded(net, *form)(x.clone()), logits)
+            if _close(out, expected, expected.dtype):
+                return form
+    return {}, torch.contiguous_format
 
 
 class _Writes(TorchFunctionMode):

@@ -44,9 +44,9 @@ class Watched:
         return pytree.tree_leaves(fx.node.map_arg((node.args, node.kwargs), self.values.get))
 
 
-def watched(graph: fx.Graph, net: nn.Module, x: Tensor) -> Watched:
-    """Run `graph`, whose modules are those of `net`, on the images `x`."""
-    seen = Watched(net, constants=constants_of(graph, net))
+def watched(graph: fx.Graph, net: nn.Module, root: nn.Module, x: Tensor) -> Watched:
+    """Run `graph`, whose modules are those of `net` and constants those of `root`, on images."""
+    seen = Watched(net, constants=constants_of(graph, net, root))
     inputs = iter([x])
     for node in graph.nodes:
         if node.op == "placeholder":
