@@ -10,6 +10,7 @@ from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
 from torch.nn.utils.parametrize import is_parametrized
 
+from prunelab.sensitivity.arguments import check_kind
 from prunelab.surgery import rebuild
 
 CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -122,11 +123,25 @@ def folded(
         layout: memory that convolutions on images prefer; `torch.contiguous_format` for a network
             that asks how its values lie in memory (`view` does).
 
+    Raises:
+        TypeError: `net` is no network, or `norms` no mapping.
+        ValueError: `norms` names what is no such layer or norm.
+
     Returns:
         The same function up to rounding, as a network of the same layers with `Identity` in the
         place of each folded norm.
     """
+    check_kind("folded", "net", net, nn.Module, "a torch.nn.Module")
+    check_kind("folded", "norms", norms, Mapping, "a mapping of layers to norms")
     out = copy_of(net)
+    parts = dict(out.named_modules())
+    for name, norm_name in norms.items():
+        layer, norm = parts.get(name), parts.get(norm_name)
+        if not isinstance(layer, (*CONVS, nn.Linear)) or not isinstance(norm, NORMS):
+            raise ValueError(
+                f"folded: `norms` must map convolutions or linear layers of `net` to batch norms,"
+                f" got {name!r}: {norm_name!r}"
+            )
     for name, norm_name in norms.items():
         layer, norm = out.get_submodule(name), out.get_submodule(norm_name)
         layer.weight, layer.bias = _folded(layer, norm)
