@@ -45,6 +45,7 @@ def trace(net: nn.Module, example: Tensor) -> Groups:
     return flow(net, example).groups
 
 
+@torch.no_grad()  # as in evaluation: with gradients, some writes in place are errors
 def flow(net: nn.Module, example: Tensor) -> Flow:
     """The groups together with the graph in which they were found.
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 import pandas as pd
 
+from prunelab.sensitivity.arguments import short
 from prunelab.sensitivity.price import Price
 
+MOST_COUNT = 2**53  # a float holds it exactly
 COUNTS = ("kept", "correct", "params", "macs")  # columns of whole numbers
 
 Rows = Mapping[str, np.ndarray]
@@ -47,6 +51,9 @@ def read(function: str, curves: pd.DataFrame, columns: Sequence[str]) -> Choices
     if not isinstance(curves, pd.DataFrame):
         kind = type(curves).__name__
         raise TypeError(f"{function}: `curves` must be a DataFrame, as scan returns; got {kind}")
+    twice = curves.columns[curves.columns.duplicated()]
+    if len(twice):
+        raise ValueError(f"{function}: `curves` has the column {twice[0]!r} twice")
     missing = [c for c in ("group", "ratio", *columns) if c not in curves]
     if missing:
         raise ValueError(f"{function}: `curves` lacks the columns {', '.join(missing)}")
@@ -55,7 +62,7 @@ def read(function: str, curves: pd.DataFrame, columns: Sequence[str]) -> Choices
     curves.attrs = {}  # pandas copies them with every operation: slow
     _check(function, curves, ["ratio", *columns])
     raw = attrs.get("price")
-    price = None if raw is None else Price.from_dict(raw)
+    price = None if raw is None else _price(function, raw)
     whole = _whole(function, attrs.get("whole"), curves, [c for c in columns if c != "kept"])
     rising = curves.sort_values("ratio", kind="stable")
     group, table = rising.group.to_numpy(), {c: rising[c].to_numpy() for c in ("ratio", *columns)}
@@ -79,13 +86,25 @@ def _check(function: str, curves: pd.DataFrame, columns: Sequence[str]) -> None:
         if curves[column].isna().any():
             row = int(curves[column].isna().to_numpy().argmax())
             raise ValueError(f"{function}: column `{column}` has no value in row {row}")
+    strange = [name for name in curves.group if not isinstance(name, str)]
+    if strange:
+        raise ValueError(f"{function}: column `group` must hold names, got {short(strange[0])}")
     for column in columns:
         values = curves[column]
-        if not pd.api.types.is_numeric_dtype(values) or not np.isfinite(values).all():
+        if (
+            pd.api.types.is_complex_dtype(values)
+            or not pd.api.types.is_numeric_dtype(values)
+            or not np.isfinite(values).all()
+        ):
             raise ValueError(f"{function}: column `{column}` must hold finite numbers")
         if column in COUNTS and (values % 1 != 0).any():
             wrong = values[values % 1 != 0].iloc[0]
             raise ValueError(f"{function}: column `{column}` must hold whole numbers, got {wrong}")
+        if column in COUNTS and not values.between(0, MOST_COUNT).all():
+            wrong = values[~values.between(0, MOST_COUNT)].iloc[0]
+            raise ValueError(
+                f"{function}: column `{column}` must hold counts, from 0 to 2^53; got {wrong}"
+            )
     outside = curves.ratio[~curves.ratio.between(0, 1, inclusive="left")]
     if len(outside):
         raise ValueError(f"{function}: column `ratio` must be in [0, 1), got {outside.iloc[0]}")
@@ -99,9 +118,22 @@ def _whole(
     function: str, known: Mapping | None, curves: pd.DataFrame, columns: Sequence[str]
 ) -> dict[str, float]:
     if known is not None:
+        if not isinstance(known, Mapping):
+            raise ValueError(
+                f"{function}: `curves.attrs['whole']` must be a mapping as scan writes it, got"
+                f" {short(known)}"
+            )
         missing = [c for c in columns if c not in known]
         if missing:
             raise ValueError(f"{function}: `curves.attrs` lacks {', '.join(missing)} of the whole")
+        for column in columns:
+            least = 0 if column in COUNTS else -math.inf
+            number = isinstance(known[column], Real) and not isinstance(known[column], bool)
+            if not number or not least <= known[column] <= MOST_COUNT:
+                raise ValueError(
+                    f"{function}: `{column}` in `curves.attrs['whole']` must be a number as scan"
+                    f" writes it, got {short(known[column])}"
+                )
         return {column: known[column] for column in columns}
     rows = curves.loc[curves.ratio == 0, list(columns)].drop_duplicates()
     if rows.empty:
@@ -114,6 +146,17 @@ def _whole(
         values = ", ".join(map(str, rows[column].unique()))
         raise ValueError(f"{function}: rows with ratio 0 must agree on `{column}`, got {values}")
     return {column: rows[column].tolist()[0] for column in columns}
+
+
+def _price(function: str, raw: object) -> Price:
+    try:
+        price = Price.from_dict(raw)
+        price()
+    except Exception as error:  # whatever another kind of data raises
+        raise ValueError(
+            f"{function}: `curves.attrs['price']` must be as scan writes it, got {short(raw)}"
+        ) from error
+    return price
 
 
 def _check_price(function: str, name: str, rows: Rows, price: Price) -> None:

@@ -7,14 +7,18 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from prunelab import scores
+from prunelab import meta, scores
 from prunelab.groups import Group, Groups
+from prunelab.sensitivity.arguments import check_kind, short
 
 Criterion = str | Mapping[str, Tensor] | Callable[[Group], Tensor]
 
 
 def ranking(net: nn.Module, groups: Groups, criterion: Criterion) -> dict[str, Tensor]:
     """Group name -> (size,) scores, as `scan` uses them. Arguments and errors as `scan`."""
+    check_kind("ranking", "net", net, nn.Module, "a torch.nn.Module")
+    check_kind("ranking", "groups", groups, Groups, "Groups, as trace gives")
+    net = meta.unwrap(net)
     return {name: _scores(net, group, criterion) for name, group in groups.items()}
 
 
@@ -26,19 +30,42 @@ def _scores(net: nn.Module, group: Group, criterion: Criterion) -> Tensor:
             raise ValueError(f"scan: `criterion` has no scores for group `{group.name}`")
         score = criterion[group.name]
     elif callable(criterion):
-        score = criterion(group)
+        score = _called(criterion, group)
     else:
         raise TypeError(
             "scan: `criterion` must be a name, scores by group or a function,"
             f" got {type(criterion).__name__}"
         )
-    score = torch.as_tensor(score)
+    score = _tensor(score, group)
     if score.shape != (group.size,) or not score.isfinite().all():
         raise ValueError(
             f"scan: `criterion` must give {group.size} finite scores for `{group.name}`,"
             f" got shape {tuple(score.shape)} with {int((~score.isfinite()).sum())} not finite"
         )
     return score
+
+
+def _called(criterion: Callable[[Group], Tensor], group: Group) -> object:
+    try:
+        return criterion(group)
+    except TypeError as error:
+        if error.__traceback__.tb_next is not None:  # raised inside: the function's own error
+            raise
+        raise TypeError(f"scan: `criterion` must be a function of a group: {error}") from error
+
+
+def _tensor(score: object, group: Group) -> Tensor:
+    try:
+        tensor = torch.as_tensor(score)
+        real = not tensor.is_complex()
+    except (TypeError, ValueError, RuntimeError):
+        real = False
+    if not real:
+        raise TypeError(
+            f"scan: `criterion` must give {group.size} numbers for `{group.name}`, got"
+            f" {short(score)}"
+        )
+    return tensor
 
 
 def _named(net: nn.Module, group: Group, criterion: str) -> Tensor:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-import torch
 from torch import Tensor, fx, nn
 
 from prunelab import surgery
+from prunelab.sensitivity.folding import channels_last
 from prunelab.sensitivity.program import Program
+
+NAMING = ("call_module", "get_attr")
 
 
 def cut_layers(
@@ -25,13 +27,12 @@ def cut_layers(
     cuts = surgery.cuts(program.source, program.flow.groups, {group: keep})
     out: dict[str, object] = {}
     for node in steps:
-        if node.op == "get_attr" and node.target in cuts:
-            out[node.target] = _cut(program.calls[node], cuts[node.target])
-        elif node.op == "call_module" and node.target not in out:
-            own = {n.rpartition(".")[2]: c for n, c in cuts.items()
-                   if n.rpartition(".")[0] == node.target}  # fmt: skip
-            if own:
-                out[node.target] = _shrunk(program.calls[node], own)
+        names = program.owners.get(node.target, {}) if node.op in NAMING else {}
+        own = {local: cuts[name] for local, name in names.items() if name in cuts}
+        if own and node.target not in out:
+            call = program.calls[node]
+            whole = node.op == "get_attr"
+            out[node.target] = _cut(call, own[""]) if whole else _shrunk(program, call, own)
     return out
 
 
@@ -41,11 +42,12 @@ def _cut(tensor: Tensor, axes: Mapping[int, Tensor]) -> Tensor:
     return tensor
 
 
-def _shrunk(module: nn.Module, own: Mapping[str, Mapping[int, Tensor]]) -> nn.Module:
+def _shrunk(
+    program: Program, module: nn.Module, own: Mapping[str, Mapping[int, Tensor]]
+) -> nn.Module:
     """A layer of the program without the removed channels; a folded bias follows its filters."""
     own = dict(own)
     if 0 in own.get("weight", {}) and getattr(module, "bias", None) is not None:
         own.setdefault("bias", {0: own["weight"][0]})
     small = surgery.rebuild(module, lambda name, t: _cut(t, own.get(name, {})))
-    four = any(p.ndim == 4 for p in small.parameters())
-    return small.to(memory_format=torch.channels_last) if four else small
+    return channels_last(small) if program.fast else small

@@ -12,6 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from prunelab.paths import whole
+from prunelab.sensitivity.arguments import check_kind, short
+
 STYLES = ("prunelab", "distiller")
 DISTILLER = ["parameter", "sparsity", "top1", "top5", "loss"]
 COLUMNS = {"group": "str"} | dict.fromkeys("ratio accuracy low high loss".split(), "float64")
@@ -39,8 +42,9 @@ def to_csv(curves: pd.DataFrame, path: str | Path, style: str = "prunelab") -> N
     if not isinstance(curves, pd.DataFrame):
         kind = type(curves).__name__
         raise TypeError(f"to_csv: `curves` must be a DataFrame, as scan returns; got {kind}")
-    if style not in STYLES:
-        raise ValueError(f"to_csv: `style` must be one of {', '.join(STYLES)}; got {style!r}")
+    check_kind("to_csv", "path", path, str | os.PathLike, "a path")
+    if not isinstance(style, str) or style not in STYLES:
+        raise ValueError(f"to_csv: `style` must be one of {', '.join(STYLES)}; got {short(style)}")
     _write(Path(path), _ours(curves) if style == "prunelab" else _distillers(curves))
 
 
@@ -60,6 +64,7 @@ def from_csv(path: str | Path) -> pd.DataFrame:
 
     Source: Distiller (IntelLabs), distiller/sensitivity.py, `sensitivities_to_csv`.
     """
+    check_kind("from_csv", "path", path, str | os.PathLike, "a path")
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"from_csv: no file `{path}`")
@@ -118,15 +123,8 @@ def _line(row: Iterable) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with whole(path, "to_csv") as partial:
         partial.write_text(text, encoding="utf-8", newline="")
-        os.replace(partial, path)
-    except OSError as error:
-        raise OSError(f"to_csv: cannot write `{path}`: {error}") from error
-    finally:
-        if partial.exists():
-            partial.unlink()
 
 
 def _parsed(text: str) -> pd.DataFrame:

@@ -9,8 +9,11 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.functional import cross_entropy, linear
 
+from prunelab.groups import Place
 from prunelab.sensitivity.cutting import cut_layers
-from prunelab.sensitivity.program import Plan, Program
+from prunelab.sensitivity.folding import is_plain
+from prunelab.sensitivity.planning import Plan
+from prunelab.sensitivity.program import Program
 from prunelab.sensitivity.stacking import stacked
 
 CLOSE = 1e-5  # two logits nearer than this share of their size may swap by rounding
@@ -43,7 +46,7 @@ class Job:
 
 def judge(logits: Tensor, labels: Tensor) -> Judged:
     """Right answers, loss and close calls of (n, classes) logits."""
-    logits = logits.float()
+    logits = logits if logits.dtype == torch.float64 else logits.float()
     best = logits.topk(min(2, logits.shape[1]), dim=1).values
     near = (best[:, 0] - best[:, -1]) < CLOSE * best.abs().amax(1)
     loss = cross_entropy(logits, labels, reduction="sum").double().item()
@@ -55,13 +58,7 @@ def forward(
 ) -> tuple[Tensor, dict[fx.Node, object]]:
     """The whole network on one batch; its output, and the values that the jobs will read."""
     keep = {n for job in jobs for n in job.plan.reads}
-    first = next(n for n in program.nodes if n.op == "placeholder")
-    if x.ndim == 4:
-        x = x.contiguous(memory_format=torch.channels_last)
-    env: dict[fx.Node, object] = {first: x.to(program.dtype)}
-    for node in program.nodes:
-        if node.op == "placeholder" and node is not first:
-            env[node] = node.args[0]  # a default
+    env = program.start(x)
     out = program.run(program.nodes, env, layers, keep)
     return out, {n: v for n, v in env.items() if n in keep} | {program.output: out}
 
@@ -97,7 +94,8 @@ def points(
         added = keep if before is None else keep & ~before
         for node in entries or _sums(program, job, layers):
             entries[node] = _sum(program, job, node, values, layers, entries, added, keep)
-        env = {n: _kept(values[n], plan.cut[n], keep) for n in _still_read(plan, entries)}
+        cut = _still_read(plan, entries)
+        env = {n: _kept(program, values[n], plan.cut[n], keep) for n in cut}
         steps = [n for n in plan.steps if n not in entries]
         steps, rest = stacked(program, steps, layers, len(job.keeps))
         env |= {**clean, **entries}
@@ -142,6 +140,8 @@ def _is_sum(whole: nn.Module, small: object, job: Job, node: fx.Node) -> bool:
         return False
     axis = job.plan.cut[node.args[0]].axis
     is_conv = isinstance(whole, nn.Conv2d)
+    if not is_plain(whole) or len(node.args) != 1:
+        return False
     plain = not is_conv or (whole.padding_mode == "zeros" and isinstance(whole.padding, tuple))
     return plain and len(small.weight) == len(whole.weight) and (axis == 1 or not is_conv)
 
@@ -150,35 +150,36 @@ def _sum(program, job, node, values, layers, entries, added, keep) -> Tensor:
     """The layer's output on all kept channels: the last mask's, and what the new ones add."""
     whole = program.calls[node]
     if node not in entries:
-        x = _kept(values[node.args[0]], job.plan.cut[node.args[0]], keep)
+        x = _kept(program, values[node.args[0]], job.plan.cut[node.args[0]], keep)
         return layers[node.target](x)
     place = job.plan.cut[node.args[0]]
     rows = _rows(place, added)
-    x = _select(values[node.args[0]], place.axis, rows)
+    x = _select(program, values[node.args[0]], place.axis, rows)
     weight = whole.weight.index_select(1, rows.to(whole.weight.device))
     if isinstance(whole, nn.Linear):
         return linear(x, weight).add_(entries[node])
-    conv = whole._conv_forward(x, weight.contiguous(memory_format=torch.channels_last), None)
+    conv = whole._conv_forward(x, weight.contiguous(memory_format=program.layout), None)
     return conv.add_(entries[node])
 
 
-def _rows(place, keep: Tensor) -> Tensor:
+def _rows(place: Place, keep: Tensor) -> Tensor:
     """Positions of an axis that stay: kept channels of the group."""
     channel = torch.as_tensor(place.channel)
     return ((channel >= 0) & keep[channel.clamp(min=0)]).nonzero()[:, 0]
 
 
-def _kept(value: Tensor, place, keep: Tensor) -> Tensor:
+def _kept(program: Program, value: Tensor, place: Place, keep: Tensor) -> Tensor:
     """A CUT value: without the removed channels of the group."""
     channel = torch.as_tensor(place.channel)
-    return _select(value, place.axis, ((channel < 0) | keep[channel.clamp(min=0)]).nonzero()[:, 0])
+    rows = ((channel < 0) | keep[channel.clamp(min=0)]).nonzero()[:, 0]
+    return _select(program, value, place.axis, rows)
 
 
-def _select(value: Tensor, axis: int, rows: Tensor) -> Tensor:
+def _select(program: Program, value: Tensor, axis: int, rows: Tensor) -> Tensor:
     if len(rows) == value.shape[axis]:
         return value
     rows = rows.to(value.device)
-    if value.ndim == 4 and axis == 1:  # in memory order: channels stand last
+    if value.ndim == 4 and axis == 1 and program.fast:  # in memory order: channels stand last
         return value.permute(0, 2, 3, 1).index_select(3, rows).permute(0, 3, 1, 2)
     return value.index_select(axis, rows)
 

@@ -1,102 +1,112 @@
 """Program: the network as a list of steps that can run again from any point.
 
-When only one group is pruned, a value of the network is one of three things:
-
-* CLEAN: it does not depend on the group;
-* CUT: it is the whole network's value without the removed channels (what the group's filters write,
-  and everything that works channel by channel on it);
-* NEW: it depends on a sum over the channels, so it has other numbers: it is computed again.
-
-A batch goes forward once. Then a group's plan runs the NEW steps alone, on kept channels.
+A batch goes forward once. Then a group's plan (see `planning`) runs the NEW steps alone, on kept
+channels.
 """
 
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor, fx, nn
-from torch.nn import functional
 
-from prunelab.groups import Flow, Place
-from prunelab.sensitivity.folding import CONVS, NORMS, copy_of, folded, norms_of
+from prunelab import meta
+from prunelab.groups import Flow
+from prunelab.sensitivity import calls
+from prunelab.sensitivity.folding import folded, is_plain, norms_of, without_hooks
+from prunelab.sensitivity.planning import Plan, owners, plan_of
 from prunelab.sensitivity.small_maps import quick
-
-RELUS = (nn.ReLU, functional.relu, torch.relu, "relu", torch.relu_, "relu_", functional.relu_)
-ADDS = (operator.add, operator.iadd, torch.add)
-FRESH = (*CONVS, *NORMS, nn.Linear, nn.ReLU, nn.MaxPool2d, nn.AvgPool2d)
-
-
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """What runs again when a group is pruned.
-
-    Attributes:
-        steps: the NEW nodes that the output depends on, in order.
-        cut: node -> place of the group, for the CUT values that these steps read.
-        clean: nodes whose CLEAN values these steps read.
-    """
-
-    steps: list[fx.Node]
-    cut: dict[fx.Node, Place]
-    clean: list[fx.Node]
-
-    @property
-    def reads(self) -> set[fx.Node]:
-        """Values of the whole network that must be kept for this plan."""
-        return {*self.cut, *self.clean}
-
-    @cached_property
-    def entries(self) -> list[fx.Node]:
-        """Steps that read nothing but one CUT value."""
-        return [n for n in self.steps if len(n.all_input_nodes) == 1 and n.args[0] in self.cut]
+from prunelab.sensitivity.trial import Trial
+from prunelab.sensitivity.watching import needed_by
 
 
 class Program:
     """A network ready to be run from any point.
 
+    The fast form (norms folded, memory in channels-last order) is tried on a few images. Where it
+    does not give what the network gives, a plain form is taken.
+
     Args:
         net: any network; a copy is made, in evaluation mode.
-        flow: from `prunelab.groups.flow` on `net`.
+        flow: from `prunelab.groups.flow` on `net`; its graph is made free of writes in place.
         fold: fold batch norms into convolutions.
-        dtype: of weights and activations.
+        dtype: of weights and activations; None = as they are.
+        logits: which entry of the output holds the logits, as for `train.evaluate`.
+        example: (n, ...) images to try it on; None = random ones.
+
+    Raises:
+        TypeError: the output of `net` is no tensor and `logits` is not given.
+        ValueError: `net` does not run on these images, or cannot be replayed (see `Trial`).
     """
 
     def __init__(
-        self, net: nn.Module, flow: Flow, *, fold: bool = True, dtype: torch.dtype = torch.float32
+        self,
+        net: nn.Module,
+        flow: Flow,
+        *,
+        fold: bool = True,
+        dtype: torch.dtype | None = None,
+        logits: str | int | None = None,
+        example: Tensor | None = None,
     ):
-        self.flow, self.source, graph = flow, net, flow.graph
-        norms = norms_of(graph, net) if fold else {}
-        self.net = (folded(net, norms) if fold else copy_of(net)).to(dtype)
-        self.dtype, self.merged = dtype, set(norms.values())
-        self._follow_in_place()
-        self.nodes = [n for n in graph.nodes if not self._is_merged(n)]
+        self.flow, self.source, self.owners = flow, net, owners(net)
+        self.logits, self.dtype = logits, dtype or meta.dtype_of(net)
+        trial = Trial(net, flow, logits, example)
+        self.seen = trial.seen
+        for layout in (torch.channels_last, torch.contiguous_format):
+            self.layout = layout
+            self._build(fold and self.fast, dtype)
+            if trial.passed_by(self):
+                return
+        raise ValueError(
+            f"scan: `net` ({type(net).__name__}) gives something else when it runs step by step"
+            f" in {self.dtype}"
+        )
+
+    @property
+    def fast(self) -> bool:
+        """Whether this is the fast form."""
+        return self.layout == torch.channels_last
+
+    def _build(self, fold: bool, dtype: torch.dtype | None) -> None:
+        graph = self.flow.graph
+        norms = norms_of(graph, self.source) if fold else {}
+        self.net = without_hooks(folded(self.source, norms, self.layout))
+        for module in self.net.modules():
+            if getattr(module, "inplace", False) is True:
+                module.inplace = False
+        if dtype is not None:
+            self.net.to(dtype)
+        self.merged = set(norms.values())
+        self.output = next(n for n in graph.nodes if n.op == "output")
+        needed = needed_by(self.output)
+        self.nodes = [
+            n
+            for n in graph.nodes
+            if n.op == "placeholder" or (n in needed and not self._is_merged(n))
+        ]
         self.alias = {n: n.args[0] for n in graph.nodes if self._is_merged(n)}
-        self.output = next(n for n in self.nodes if n.op == "output")
-        self.calls = {n: self._call(n) for n in self.nodes}
+        self.calls = {n: self._call(n, dtype) for n in self.nodes}
         self.quick: dict[tuple, object] = {}
+
+    def _call(self, node: fx.Node, dtype: torch.dtype | None) -> object:
+        call = calls.call_of(node, self.net, self.seen)
+        cast = dtype is not None and isinstance(call, Tensor) and call.is_floating_point()
+        return call.to(dtype) if cast else call
 
     def _is_merged(self, node: fx.Node) -> bool:
         return node.op == "call_module" and node.target in self.merged
 
-    def _follow_in_place(self) -> None:
-        """What read a value after it was overwritten reads the new value."""
-        order = {n: i for i, n in enumerate(self.flow.graph.nodes)}
-        for node in self.flow.graph.nodes:
-            module = self.source.get_submodule(node.target) if node.op == "call_module" else None
-            name = getattr(node.target, "__name__", str(node.target))
-            flagged = getattr(module, "inplace", False) is True or node.kwargs.get("inplace")
-            method = node.op == "call_method" and name.endswith("_") and not name.endswith("__")
-            if (flagged or method) and node.args and isinstance(node.args[0], fx.Node):
-                node.args[0].replace_all_uses_with(
-                    node, lambda user, node=node: order[user] > order[node]
-                )
-            if node.kwargs.get("inplace"):
-                node.kwargs = {**node.kwargs, "inplace": False}
+    def start(self, x: Tensor) -> dict[fx.Node, object]:
+        """The values that a run on the images `x` begins with."""
+        if x.ndim == 4:
+            x = x.contiguous(memory_format=self.layout)
+        x = x.to(self.dtype) if x.is_floating_point() else x
+        first, *others = [n for n in self.nodes if n.op == "placeholder"]
+        return {first: x} | {n: n.args[0] if n.args else None for n in others}
 
     def inputs(self, node: fx.Node) -> list[fx.Node]:
         """The nodes that a node reads, folded norms left out."""
@@ -106,21 +116,6 @@ class Program:
         """The nodes that read a node, folded norms left out."""
         direct = [u for u in node.users if not self._is_merged(u)]
         return direct + [u for n in node.users if self._is_merged(n) for u in n.users]
-
-    def _call(self, node: fx.Node) -> object:
-        """What a node calls: a module, a function; or the value of an attribute."""
-        if node.op == "call_module":
-            return self.net.get_submodule(node.target)
-        if node.op == "get_attr":
-            try:
-                return operator.attrgetter(node.target)(self.net)
-            except AttributeError:  # a constant made in `forward` while it was traced
-                return operator.attrgetter(node.target)(self.flow.root)
-        if node.op == "call_method":
-            name = node.target
-            name = name[:-1] if name.endswith("_") and not name.endswith("__") else name
-            return lambda x, *args, **kwargs: getattr(x, name)(*args, **kwargs)
-        return node.target
 
     def size(self, node: fx.Node) -> int:
         """Numbers that a value of the network has for one image; 0 if it is no tensor."""
@@ -134,31 +129,7 @@ class Program:
 
     def plan(self, group: str) -> Plan:
         """What runs again when `group` is pruned."""
-        slices = self.flow.groups[group].slices
-        touched = {s.layer for s in slices} | {s.tensor for s in slices}
-        readers = {s.layer for s in slices if s.role == "in"}
-        cut: dict[fx.Node, Place] = {}
-        new: dict[fx.Node, None] = {}
-        for node in self.nodes:
-            inputs = self.inputs(node)
-            own = node.op in ("call_module", "get_attr") and node.target in touched
-            if not own and not any(n in cut or n in new for n in inputs):
-                continue
-            place = self.flow.place(node.name, group) if node.op != "output" else None
-            reads = node.op == "get_attr" or (own and node.target in readers)
-            if place is None or reads or any(n in new for n in inputs):
-                new[node] = None
-            else:
-                cut[node] = place
-        needed = {self.output}
-        for node in reversed(new):
-            if node in needed:
-                needed.update(self.inputs(node))
-        steps = [n for n in new if n in needed]
-        reads = {n: None for step in steps for n in self.inputs(step) if n not in new}
-        return Plan(
-            steps, {n: cut[n] for n in reads if n in cut}, [n for n in reads if n not in cut]
-        )
+        return plan_of(self, group)
 
     def run(
         self,
@@ -167,7 +138,7 @@ class Program:
         layers: Mapping[str, object] | None = None,
         keep: Iterable[fx.Node] = (),
     ) -> Tensor:
-        """Run steps; returns the network's output.
+        """Run steps; returns the network's logits.
 
         Args:
             steps: nodes in order.
@@ -189,7 +160,7 @@ class Program:
                 own = node.op == "call_module" and node.target in layers
                 call = layers[node.target] if own else self._quickest(node, args)
                 spare = self._spare(node, mine, kept)
-                env[node] = _apply(call, args, kwargs, spare)
+                env[node] = calls.apply(call, args, kwargs, spare)
             for n in self.inputs(node):
                 if last[n] is node and n not in kept:
                     env.pop(n, None)
@@ -198,7 +169,7 @@ class Program:
     def _quickest(self, node: fx.Node, args: tuple) -> object:
         """What a node calls, in the form that is best for maps of this size."""
         call = self.calls[node]
-        if type(call) is not nn.Conv2d:
+        if type(call) is not nn.Conv2d or not self.fast or not args or not is_plain(call):
             return call
         key = node, args[0].shape[1:]
         if key not in self.quick:
@@ -210,24 +181,13 @@ class Program:
 
     def _spare(self, node: fx.Node, mine: set[fx.Node], kept: set[fx.Node]) -> int | None:
         """Which argument of an activation or an addition nobody else reads: it is overwritten."""
-        call = self.calls[node]
-        if not (type(call) in RELUS or call in RELUS or call in ADDS or node.target in RELUS):
+        if not calls.overwritable(self.calls[node], node.target):
             return None
         for place, value in enumerate(node.args[:2]):
             if isinstance(value, fx.Node):
                 value = self.alias.get(value, value)
-                fresh = type(self.calls[value]) in FRESH or self.calls[value] in ADDS
+                made = self.calls[value]
+                fresh = type(made) in calls.FRESH or made in calls.ADDS
                 if fresh and value in mine and value not in kept and len(self.users(value)) == 1:
                     return place
         return None
-
-
-def _apply(call: object, args: tuple, kwargs: dict, spare: int | None) -> object:
-    """The operation itself, written over the spare argument where that gives the same."""
-    if spare is None or (kwargs and kwargs != {"inplace": False}):
-        return call(*args, **kwargs)
-    x, y = args[spare], args[1 - spare] if len(args) > 1 else None
-    if call not in ADDS:
-        return torch.relu_(x)
-    same = isinstance(y, Tensor) and x.shape == y.shape and x.dtype == y.dtype
-    return x.add_(y) if same else call(*args)

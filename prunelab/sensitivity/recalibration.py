@@ -25,7 +25,7 @@ Layers = dict[str, object]
 
 
 def recalibrated(
-    net: nn.Module, flow: Flow, jobs: list[Job], images: Split
+    net: nn.Module, flow: Flow, jobs: list[Job], images: Split, logits: str | int | None = None
 ) -> tuple[Program, Callable[[object, Layers], Layers]]:
     """The network with re-estimated norms, and for each point the norms after its pruning.
 
@@ -34,11 +34,12 @@ def recalibrated(
         flow: from `prunelab.groups.flow` on `net`; not shared with another program.
         jobs: the points; their plans must be of a program that does not fold.
         images: calibration images; all go through in one batch.
+        logits: as for `Program`.
 
     Returns:
         A program, and `change` for `prunelab.sensitivity.passes.points`.
     """
-    program = Program(net, flow, fold=False)
+    program = Program(net, flow, fold=False, logits=logits)
     jobs = [Job(job.group, program.plan(job.group), job.keeps) for job in jobs]
     norms = {
         node.target: module

@@ -10,10 +10,18 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from prunelab import groups as tracing
 from prunelab import scores
 from prunelab.data import Split
-from prunelab.groups import Flow, Groups
+from prunelab.groups import Groups
+from prunelab.sensitivity.arguments import (
+    check_entry,
+    check_options,
+    check_switch,
+    checked,
+    chosen,
+    images_of,
+    traced,
+)
 from prunelab.sensitivity.criteria import Criterion, ranking
 from prunelab.sensitivity.measuring import WHOLE, Bench, measure, merged
 from prunelab.sensitivity.passes import Job, Judged
@@ -22,8 +30,8 @@ from prunelab.sensitivity.price import price
 from prunelab.sensitivity.program import Program
 from prunelab.sensitivity.recalibration import recalibrated
 from prunelab.sensitivity.store import Store
+from prunelab.sensitivity.trial import IMAGES
 from prunelab.train import Evaluation
-from prunelab.train.evaluation import check_device
 
 COLUMNS = "group ratio kept correct accuracy low high loss params macs".split()
 SEEN = "correct accuracy low high loss".split()
@@ -42,6 +50,7 @@ def scan(
     images: int | None = None,
     recalibrate: Split | None = None,
     bfloat16: bool = False,
+    logits: str | int | None = None,
     cache: str | Path | bool | None = None,
     progress: Progress = True,
 ) -> pd.DataFrame:
@@ -51,7 +60,8 @@ def scan(
     forward once; then, for each group, only what depends on it runs again, with kept channels only.
 
     Args:
-        net: a trained network; a copy is measured, in evaluation mode.
+        net: a trained network; a copy is measured, in evaluation mode and in the network's own
+            type. It may stand in a wrapper (`nn.DataParallel`, `torch.compile`, an average).
         split: the images to evaluate on.
         ratios: fractions removed, rising, each in [0, 1).
         groups: the groups to scan, or their names; None = all that `trace` finds.
@@ -62,10 +72,13 @@ def scan(
         recalibrate: calibration images: also measure with batch norms re-estimated on them, in
             columns correct_bn, accuracy_bn, low_bn, high_bn, loss_bn.
         bfloat16: compute in bfloat16; attrs["changed"] counts the whole network's answers that
-            differ from float32's.
+            differ from those in its own type.
+        logits: which entry of the network's output holds the logits: a key, a position or an
+            attribute; only what it needs is run. None = the output is the logits.
         cache: folder where answers are kept by content, so that more ratios, groups or images cost
             only what is new and a killed scan goes on; False = nowhere; None = `$PRUNELAB_CACHE`,
-            or data/cache/scans.
+            or scans in `prunelab.paths.cache_folder()`. Nothing is kept of a network of which
+            something cannot be told apart, nor (with a warning) where the folder is full.
         progress: show a bar with the time left; or a function that is told the fraction done, and
             may raise to stop.
 
@@ -78,26 +91,27 @@ def scan(
 
     Raises:
         ValueError: ratios not rising or outside [0, 1), an unknown group or criterion, scores that
-            are missing, of the wrong length or not finite, an empty split, labels that are no
-            classes, groups of another network.
-        TypeError: an argument is of another kind.
+            are missing, of the wrong length or not finite, an empty split or one that does not
+            fit, labels that are no classes, groups of another network, a group named twice; or a
+            network that cannot be replayed exactly: its forward writes over a value that it reads
+            again under another name, draws random numbers, or a hook changes what it gives.
+        TypeError: an argument is of another kind; an output that is no tensor, without `logits`.
 
     Source: PFEC, section 3.2 and Figure 2(b).
     """
-    ratios = _check(net, split, ratios, groups, images, recalibrate)
-    example, _ = split.batch(slice(0, 1))
-    program, groups, jobs = _jobs(net, example, ratios, groups, criterion, bfloat16)
-    content = (type(net).__name__, str(program.flow.graph), net, split)
-    bench = Bench(program, jobs, split, Store.at(cache, *content, str(program.dtype)))
+    check_options(images, recalibrate, cache, progress)
+    net, example, ratios = _checked(net, split, ratios, bfloat16, logits)
+    program, groups, jobs = _jobs(net, split, ratios, groups, criterion, bfloat16, logits)
+    bench = Bench(program, jobs, split, Store.at(cache, program, split))
     seen, index = _grow(bench, images, progress)
     table = _table(seen, groups, ratios)
     prices = price(net, example, groups)
     costs = [prices({g: kept}) for g, kept in zip(table.group, table.kept)]
     table[["params", "macs"]] = pd.DataFrame(costs, columns=["params", "macs"], dtype="int64")
     if recalibrate is not None:
-        renewed, change = recalibrated(net, tracing.flow(net, example), jobs, recalibrate)
+        renewed, change = recalibrated(net, traced(net, example), jobs, recalibrate, logits)
         plans = [Job(job.group, renewed.plan(job.group), job.keeps) for job in jobs]
-        store = Store.at(cache, *content, "recalibrated", recalibrate)
+        store = Store.at(cache, renewed, split, "recalibrated", recalibrate)
         again = _all(Bench(renewed, plans, split, store, change), index, progress, "batch norm")
         more = _table(again, groups, ratios)[SEEN].add_suffix("_bn")
         table = pd.concat([table, more], axis=1)
@@ -110,7 +124,7 @@ def scan(
         "price": prices.to_dict(),
         "ranking": settled(_flags(seen, jobs)) if jobs else None,
         "close": sum(int(judged.close.sum()) for judged in seen.values()),
-        "changed": _changed(net, example, split, index, base) if bfloat16 else 0,
+        "changed": _changed(program, split, index, base) if bfloat16 else 0,
     }
     return table
 
@@ -123,64 +137,39 @@ def answers(
     groups: Groups | Iterable[str] | None = None,
     criterion: Criterion = "l1",
     bfloat16: bool = False,
+    logits: str | int | None = None,
 ) -> dict[Point | str, tuple[Tensor, Tensor]]:
     """(correct, close) flags of each (group, ratio), and of the whole network under "whole".
 
     Arguments and errors as `scan`; the images stand in the split's order, and nothing is kept.
     """
-    ratios = _check(net, split, ratios, groups)
-    example, _ = split.batch(slice(0, 1))
-    program, _, jobs = _jobs(net, example, ratios, groups, criterion, bfloat16)
+    net, _, ratios = _checked(net, split, ratios, bfloat16, logits)
+    program, _, jobs = _jobs(net, split, ratios, groups, criterion, bfloat16, logits)
     seen = _all(Bench(program, jobs, split, Store(None)), torch.arange(len(split)), False, "scan")
     return {point: (judged.correct, judged.close) for point, judged in seen.items()}
 
 
-def _check(net, split, ratios, groups, images=None, recalibrate=None) -> list[float]:
-    if not isinstance(split, Split):
-        raise TypeError(f"scan: `split` must be a Split, as data.val; got {type(split).__name__}")
-    if recalibrate is not None and not (isinstance(recalibrate, Split) and len(recalibrate) > 1):
-        raise TypeError(
-            f"scan: `recalibrate` must be a Split of 2 images or more, got {recalibrate!r}"
-        )
-    if not isinstance(ratios, Iterable) or isinstance(ratios, str):
-        raise TypeError(f"scan: `ratios` must be several fractions, got {ratios!r}")
-    if isinstance(groups, str):
-        raise TypeError(f"scan: `groups` must be several names, as [{groups!r}]; got {groups!r}")
-    ratios = list(ratios)
-    for ratio in ratios:
-        scores.check_ratio("scan", ratio)
-    if not ratios or any(a >= b for a, b in zip(ratios, ratios[1:])):
-        raise ValueError(f"scan: `ratios` must rise and not repeat, got {ratios}")
-    if len(split) == 0:
-        raise ValueError("scan: `split` has no images")
-    if images is not None and (isinstance(images, bool) or images < 2):
-        raise ValueError(f"scan: `images` must be at least 2, got {images!r}")
-    check_device("scan", net, split)
-    return ratios
-
-
-def _groups(flow: Flow, groups: Groups | Iterable[str] | None) -> Groups:
-    if groups is None:
-        return flow.groups
-    if isinstance(groups, Groups):
-        for name, group in groups.items():
-            if flow.groups[name] != group:
-                raise ValueError(
-                    f"scan: group `{name}` of `groups` is not as in `net`: trace it again"
-                )
-    return flow.groups.select(groups)
+def _checked(
+    net: nn.Module, split: Split, ratios: Sequence[float], bfloat16: bool, logits: str | int | None
+) -> tuple[nn.Module, Tensor, list[float]]:
+    """The network itself, an image as it takes it, and the ratios."""
+    check_switch("bfloat16", bfloat16)
+    check_entry(logits)
+    net, ratios = checked(net, split, ratios)
+    return net, images_of(net, split, 1), ratios
 
 
 def _jobs(
-    net, example: Tensor, ratios, groups, criterion, bfloat16: bool
+    net, split, ratios, groups, criterion, bfloat16: bool, logits
 ) -> tuple[Program, Groups, list[Job]]:
     """The network as a program, the groups chosen, and what to try on each."""
-    flow = tracing.flow(net, example)
-    chosen = _groups(flow, groups)
-    order = ranking(net, chosen, criterion)
-    program = Program(net, flow, dtype=torch.bfloat16 if bfloat16 else torch.float32)
-    jobs = [Job(g, program.plan(g), _keeps(order[g], g, ratios)) for g in chosen]
-    return program, chosen, jobs
+    flow = traced(net, images_of(net, split, 1))
+    found = chosen(flow, groups)
+    order = ranking(net, found, criterion)
+    dtype = torch.bfloat16 if bfloat16 else None
+    program = Program(net, flow, dtype=dtype, logits=logits, example=images_of(net, split, IMAGES))
+    jobs = [Job(g, program.plan(g), _keeps(order[g], g, ratios)) for g in found]
+    return program, found, jobs
 
 
 def _keeps(score: Tensor, group: str, ratios: list[float]) -> dict[Point, Tensor]:
@@ -242,8 +231,10 @@ def _evaluation(judged: Judged) -> Evaluation:
     return Evaluation(int(judged.correct.sum()) / n, judged.loss / n, judged.correct)
 
 
-def _changed(net: nn.Module, example: Tensor, split: Split, index: Tensor, base: Judged) -> int:
+def _changed(rough: Program, split: Split, index: Tensor, base: Judged) -> int:
     """Images on which the whole network is right in one precision and wrong in the other."""
-    exact = Program(net, tracing.flow(net, example))
-    seen = _all(Bench(exact, [], split, Store(None)), index, False, "float32")[WHOLE]
+    example = images_of(rough.source, split, IMAGES)
+    flow = traced(rough.source, example)
+    exact = Program(rough.source, flow, logits=rough.logits, example=example)
+    seen = _all(Bench(exact, [], split, Store(None)), index, False, "exact")[WHOLE]
     return int((seen.correct != base.correct).sum())

@@ -9,6 +9,7 @@ from numbers import Integral, Real
 import numpy as np
 import pandas as pd
 
+from prunelab.sensitivity.arguments import short
 from prunelab.sensitivity.buckets import TooWideError
 from prunelab.sensitivity.choices import Choices, read
 from prunelab.sensitivity.elimination import Elimination
@@ -79,7 +80,7 @@ def _budget(macs: float | None, params: float | None) -> tuple[str, float]:
     ((name, value),) = given.items()
     number = isinstance(value, Real) and not isinstance(value, bool)
     if not number or not 0 < value < math.inf:
-        raise ValueError(f"solve: `{name}` must be a finite number above 0, got {value!r}")
+        raise ValueError(f"solve: `{name}` must be a finite number above 0, got {short(value)}")
     absolute = isinstance(value, Integral) or value > 1
     return name, math.floor(value) if absolute else float(value)
 

@@ -12,8 +12,9 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
+from prunelab.sensitivity.calls import ADDS, RELUS
 from prunelab.sensitivity.folding import CONVS, NORMS
-from prunelab.sensitivity.program import ADDS, RELUS, Program
+from prunelab.sensitivity.program import Program
 
 POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
 MODULES = (*CONVS, *NORMS, *POOLS, nn.Linear, nn.ReLU, nn.Dropout, nn.Identity, nn.Flatten)
@@ -52,6 +53,8 @@ def _by_image(program: Program, node: fx.Node) -> bool:
     """Whether a step does the same to every entry of the first axis, whatever stands beside it."""
     if node.op == "call_module":
         call = program.calls[node]
+        if type(call) in NORMS and call.running_mean is None:  # it looks at all images together
+            return False
         return type(call) in MODULES and getattr(call, "start_dim", 1) > 0 and not call.training
     if node.target in FLATTENS:
         return len(node.args) > 1 and node.args[1] > 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,15 +17,23 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from prunelab import paths
 from prunelab.data import Split
+from prunelab.sensitivity.identity import UnknownError, pieces
 from prunelab.sensitivity.passes import Judged
+from prunelab.sensitivity.program import Program
 
-VERSION = 1  # raised when the same content would give other answers
-DEFAULT = Path(__file__).resolve().parents[2] / "data" / "cache" / "scans"
+VERSION = 2  # raised when the same content would give other answers
+DEFAULT = paths.cache_folder() / "scans"
+WARNED: set[Path] = set()  # folders that could not be written to
 
 
 def digest(*parts: object) -> str:
-    """24 hex digits over tensors, modules, splits and plain values."""
+    """24 hex digits over tensors, programs, splits and plain values.
+
+    Raises:
+        UnknownError: something of a program's network cannot be told.
+    """
     h = hashlib.blake2b(digest_size=12)
     for part in parts:
         for piece in _pieces(part):
@@ -35,10 +44,12 @@ def digest(*parts: object) -> str:
 
 def _pieces(part: object) -> Iterable[object]:
     if isinstance(part, nn.Module):
-        for name, tensor in part.state_dict(keep_vars=True).items():
-            yield name
-            yield from _pieces(tensor)
+        yield from pieces(part)
+    elif isinstance(part, Program):
+        yield from pieces(part.source, part.flow.graph)
+        yield from (part.flow.groups.to_json(), str(part.dtype), part.logits)
     elif isinstance(part, Split):
+        yield type(part).__qualname__
         for field in (part.images, part.labels, part.mean, part.std):
             yield from _pieces(field)
     elif isinstance(part, Tensor):
@@ -66,14 +77,20 @@ class Store:
         """The store of some content.
 
         Args:
-            cache: a folder for all scans; False = keep nothing; None = `$PRUNELAB_CACHE`, or
-                data/cache/scans of the project.
+            cache: a folder for all scans; False = keep nothing; None = `$PRUNELAB_CACHE`, or the
+                project's, or the user's, folder for caches.
             content: everything that the answers depend on.
         """
         if cache is False:
             return cls(None)
         place = Path(cache or os.environ.get("PRUNELAB_CACHE") or DEFAULT)
-        return cls(place / digest(VERSION, torch.__version__, *content))
+        try:
+            folder = place / digest(VERSION, torch.__version__, *content)
+        except UnknownError:  # what was kept of another network could come back for this one
+            return cls(None)
+        if folder.is_dir():
+            paths.clear(folder)
+        return cls(folder)
 
     def read(self, batch: str) -> dict[str, Judged]:
         """Point -> answers on that batch; a file that a kill damaged counts as none."""
@@ -89,17 +106,29 @@ class Store:
         return {k: Judged(c, v, t) for k, c, v, t in zip(names, next(flags), loss, next(flags))}
 
     def write(self, batch: str, answers: Mapping[str, Judged]) -> None:
-        """Replace what is known of a batch, whole or not at all."""
+        """Replace what is known of a batch; where that fails, warn once and keep nothing more."""
         if self.folder is None or not answers:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / f".{batch}.{os.getpid()}.part"
         seen = list(answers.values())
         bits = {
             name: np.packbits([getattr(a, name).cpu().numpy() for a in seen], axis=1)
             for name in ("correct", "close")
         }
-        with open(partial, "wb") as file:
-            names, loss = np.array(list(answers)), np.array([a.loss for a in seen])
-            np.savez(file, names=names, loss=loss, n=len(seen[0].correct), **bits)
-        os.replace(partial, self.folder / f"{batch}.npz")
+        names, loss = np.array(list(answers)), np.array([a.loss for a in seen])
+        try:
+            with (
+                paths.whole(self.folder / f"{batch}.npz", "scan") as partial,
+                partial.open("wb") as file,
+            ):
+                np.savez(file, names=names, loss=loss, n=len(seen[0].correct), **bits)
+        except OSError as error:
+            place, self.folder = self.folder.parent, None
+            reason = getattr(error.__cause__, "strerror", None) or error
+            if place not in WARNED:
+                WARNED.add(place)
+                warnings.warn(
+                    f"scan: answers cannot be kept in `{place}` ({reason}); the scan goes on"
+                    " without. Name another folder: cache=..., or $PRUNELAB_CACHE",
+                    UserWarning,
+                    stacklevel=2,
+                )

@@ -14,8 +14,9 @@ from prunelab.data.tensors import as_split
 from prunelab.groups.diagram import diagram, stages
 from prunelab.groups.tracer import graph_of
 from prunelab.masks import Keep
-from prunelab.sensitivity.folding import folded, norms_of
+from prunelab.sensitivity.folding import folded
 from prunelab.sensitivity.price import price
+from prunelab.sensitivity.trial import quickest
 from prunelab.widgets.cores import all_cores
 from prunelab.widgets.presets import pfec
 from prunelab.widgets.source import MEASURED, Answer, Ratios, Source
@@ -88,8 +89,9 @@ class Live(Source):
         if not self.groups:
             raise ValueError(f"{CALLER}: `net` has no group to prune: {self.groups.fixed}")
         self.net = surgery.shrink(net, self.groups, {}).eval()
-        self._norms = norms_of(graph_of(self.net, CALLER)[0], self.net)
-        self._quick = folded(self.net, self._norms)
+        some, _ = self.split.batch(slice(0, 3))
+        self._form = quickest(self.net, graph_of(self.net, CALLER)[0], some)
+        self._quick = folded(self.net, *self._form)
         self.rows = diagram(self.net, self.example, self.groups)
         self.stages = stages(self.rows)
         self.price = price(self.net, self.example, self.groups)
@@ -127,7 +129,7 @@ class Live(Source):
 
     def _measured(self, kept: dict[str, int], stop: Callable[[], bool]) -> Iterator[Answer]:
         small, _, budgets = self._network(kept)
-        quick, epochs = folded(small, self._norms), _epochs(budgets)
+        quick, epochs = folded(small, *self._form), _epochs(budgets)
         pairs = []
         for first, part in self._chunks():
             if stop():
