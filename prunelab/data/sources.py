@@ -18,6 +18,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from prunelab import pulse
 from prunelab.data.download import fetch, md5_of, size_of
 
 CACHE = Path("data/cache")
@@ -189,7 +190,7 @@ def _complete(name: str, parts: Sequence[Archive], place: Path) -> None:
             f"load: cannot write {name} to '{place}' ({error.strerror}); "
             "set `root` or PRUNELAB_DATA to a folder you may write to"
         ) from error
-    with FileLock(place / ".prunelab.lock"):
+    with pulse.held(FileLock(place / ".prunelab.lock")):
         for archive in parts:
             if not archive.present(place):
                 urls = [base + archive.path.rsplit("/", 1)[-1] for base in MIRRORS[name]]
