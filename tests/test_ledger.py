@@ -40,7 +40,7 @@ def values(row):
     return {name: value for name, value in row["values"].items() if name not in TIMES}
 
 
-def row_of(recipe, values=None, **fields):
+def row_of(recipe, values=None, /, **fields):
     """A row as a run writes it, without measuring anything."""
     row = {"key": recipe.key, "values": values or {}, "recipe": plain(recipe), "device": "cpu"}
     row |= {name: getattr(recipe, name) for name in ("stem", "preset", "label", "seed")}

@@ -35,11 +35,11 @@ def serve(port: int, browser: bool = True) -> int:
         ValueError: `port` is none.
         OSError: it is in use, or may not be used.
     """
-    from prunelab.widgets.recorded import shipped
-
     if not 1 <= port <= 65535:
         raise ValueError(f"explore: `port` must be 1 to 65535, got {port}")
     _check_free(port)
+    from prunelab.widgets.recorded import shipped
+
     shipped()  # says at once if there is nothing to show
     print(f"explorer: http://localhost:{port} (end it with Ctrl-C)", flush=True)
     command = [sys.executable, "-m", "prunelab.study.app", f"--port={port}"]

@@ -115,10 +115,12 @@ def workers(value: int, notebooks: int) -> int:
 
 def limit(value: float) -> float:
     """Seconds without progress: above 0, and no more than a week."""
-    if not is_number(value) or value <= 0:
+    if is_number(value) and value <= 0:
         raise ValueError(f"run: `limit` must be above 0 seconds; got {shown(value)}")
-    if value > WEEK:
-        raise ValueError(f"run: `limit` must be at most {WEEK:.0f} seconds, a week; got {value:g}")
+    if not is_number(value) or value > WEEK:
+        raise ValueError(
+            f"run: `limit` must be at most {WEEK:.0f} seconds, a week; got {shown(value)}"
+        )
     return value
 
 
