@@ -74,4 +74,5 @@ def held(lock: FileLock) -> Iterator[None]:
 def _write() -> None:
     if file := os.environ.get(FILE):
         with suppress(OSError):  # nobody's measurement ends because nobody can watch it
-            Path(file).write_text(", ".join(f"{what} {which}" for what, which in _place.items()))
+            parts = list(_place.items())  # at once: a widget measures in a thread of its own
+            Path(file).write_text(", ".join(f"{what} {which}" for what, which in parts))

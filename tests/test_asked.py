@@ -120,6 +120,7 @@ LIGHT = {
     "version": ["--version"],
     "run help": ["run", "--help"],
     "list": ["list"],
+    "data": ["data"],
 }
 
 

@@ -1,8 +1,11 @@
 """Marks and states of a run folder that a kill or a full disk has damaged, and left-overs."""
 
+import errno
 import json
 import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -10,7 +13,7 @@ from hypothesis import strategies as st
 from test_ledger import COUNT, measured, put, row_of, run_folder  # noqa: F401
 from test_series import add_notebook, project  # noqa: F401
 
-from prunelab.study import series
+from prunelab.study import report, series, worker
 from prunelab.study.moment import is_since, moment
 from prunelab.study.plan import plan, refreshing
 from prunelab.study.state import State, checked
@@ -118,3 +121,32 @@ def test_left_overs_of_a_kill_go_with_the_next_run(project):  # noqa: F811
     (out / "notebooks/.part-00-first.ipynb").touch()
     series.run(root=project, device="cpu", progress=False)
     assert [p for p in out.rglob("*part*") if p.is_file()] == [alive]
+
+
+def test_a_notebook_that_a_full_disk_cut_is_one_line_and_no_half_file(tmp_path, monkeypatch):
+    papermill = pytest.importorskip("papermill")
+    job = worker.Job(str(tmp_path / "in.ipynb"), str(tmp_path / "out.ipynb"), {})
+    (tmp_path / "in.ipynb").write_text('{"cells": []}')
+
+    def full(source, target, **_):
+        Path(target).write_text('{"cells": [{"cell_ty')
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(papermill, "execute_notebook", full)
+    error = worker.execute(job)
+    assert error.startswith("cell 0: run: cannot write `") and "\n" not in error
+    assert "(No space left on device); free some space" in error
+    assert [path.name for path in tmp_path.iterdir()] == ["in.ipynb"]
+
+
+def test_a_state_or_page_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    checked = SimpleNamespace(preset="quick", device="cpu")
+    result, state = series.Result("00-first", "ok", 1.0), State(tmp_path / "state.json")
+    state.path = tmp_path / "file" / "state.json"
+    with pytest.raises(
+        OSError, match=r"^run: cannot write `.*state\.json` \(.*\); free some space"
+    ):
+        state.put(result, checked, "key")
+    with pytest.raises(OSError, match=r"^report: cannot write `.*report\.html` \(.*\); free some"):
+        report.build(tmp_path / "file")

@@ -20,8 +20,8 @@ def read(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(f"{path} is not there") from None
     except (ValueError, RecursionError):
         raise DamagedError(f"{path} is not JSON") from None
     except OSError as error:

@@ -8,6 +8,7 @@ and itself away: not even kill -9 of the runner leaves a kernel behind.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -21,6 +22,8 @@ from typing import Any
 from prunelab import paths
 
 DROPPED_TAGS = {"injected-parameters", "papermill-error-cell-tag"}
+START = 600  # seconds for a kernel to start: a busy machine takes more than papermill's 60
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO}
 TRACEBACK = "Traceback (most recent call last)"
 
 
@@ -72,6 +75,7 @@ def execute(job: Job, on_cell: Callable[[int], None] = lambda cell: None) -> str
             kernel_name="python3",
             progress_bar=False,
             cwd=str(Path(job.source).parent),
+            start_timeout=START,
             execution_timeout=None,  # the runner limits the time without progress
             on_cell_start=start,
         )
@@ -91,6 +95,8 @@ def _source_cells(job: Job) -> list[int]:
 
 
 def _reason(error: Exception, job: Job) -> str:
+    if isinstance(error, OSError) and error.errno in FULL:
+        return str(paths.unwritable("run", job.part, error))
     kind = getattr(error, "ename", type(error).__name__)
     return one_line(f"{kind}: {getattr(error, 'evalue', error)}")
 
@@ -108,8 +114,18 @@ def _settle(job: Job, error: str | None) -> str | None:
         os.replace(job.part, job.target)
         job.failed.unlink(missing_ok=True)
     elif job.part.exists():
-        os.replace(job.part, job.failed)
+        _keep(job)
     return error
+
+
+def _keep(job: Job) -> None:
+    """Leave what ran for reading; nothing of a file that a full disk cut."""
+    try:
+        _read(job.part)
+    except ValueError:
+        job.part.unlink()
+    else:
+        os.replace(job.part, job.failed)
 
 
 def incomplete(notebook: Mapping[str, Any]) -> str | None:
