@@ -16,3 +16,7 @@ def __getattr__(name: str) -> ModuleType:
     if name in PARTS:
         return importlib.import_module(f"prunelab.{name}")
     raise AttributeError(f"module 'prunelab' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *PARTS})

@@ -7,16 +7,13 @@ an interruption 130. Imports that take time happen inside the commands.
 from __future__ import annotations
 
 import argparse
-import ast
-import contextlib
 import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-from prunelab.study import notebook, plan
+from prunelab.study import asked, notebook, plan
 
 HANDLED = (OSError, ValueError, RuntimeError, TypeError)
 
@@ -24,7 +21,7 @@ HANDLED = (OSError, ValueError, RuntimeError, TypeError)
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> None:
         """One line, without the usage that argparse puts before it."""
-        self.exit(2, f"prunelab: {message}; see `{self.prog} --help`\n")
+        self.exit(2, f"prunelab: {' '.join(message.split())}; see `{self.prog} --help`\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,6 +72,7 @@ def _explore(options: argparse.Namespace) -> int:
 
 def _run_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
+    limits = ", ".join(f"{preset} {limit}" for preset, limit in plan.LIMITS.items())
     add("numbers", nargs="*", metavar="NN", help="which notebooks, e.g. 01; default: all")
     add("--preset", default="quick", help=f"{', '.join(plan.PRESETS)}; default: quick")
     add("--device", help="cpu or cuda; default: cuda where there is one")
@@ -83,7 +81,12 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     add("--workers", type=int, default=1, metavar="N", help="notebooks at once; default: 1")
     add("--refresh", action="store_true", help="run and measure all again")
     add("--write", action="store_true", help="also write the executed notebooks to notebooks/")
-    add("--limit", type=float, metavar="SECONDS", help="wall-clock limit for one notebook")
+    add(
+        "--limit",
+        type=float,
+        metavar="SECONDS",
+        help=f"stop a notebook without progress for so long; default by preset: {limits}",
+    )
     add(
         "-p",
         dest="parameters",
@@ -100,7 +103,7 @@ def _run(options: argparse.Namespace) -> int:
 
     fields = ("device", "data_root", "out", "workers", "refresh", "write", "limit")
     chosen = {name: getattr(options, name) for name in fields}
-    chosen["parameters"] = dict(map(_assignment, options.parameters))
+    chosen["parameters"] = asked.parameters(options.parameters)
     checked = plan.plan(options.numbers, options.preset, **chosen)
     results = series.carry_out(checked)
     page = report.build(checked.out, root=checked.root)
@@ -112,16 +115,6 @@ def _run(options: argparse.Namespace) -> int:
         )
     print(f"report: {_short(page)}")
     return 1 if failed else 0
-
-
-def _assignment(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not (name.isidentifier() and equals):
-        raise ValueError(f"run: `-p` must be NAME=VALUE; got {text!r}")
-    with contextlib.suppress(ValueError, SyntaxError):
-        parsed = ast.literal_eval(value)
-        value = list(parsed) if isinstance(parsed, tuple) else parsed
-    return name, value
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -141,8 +134,10 @@ def _report(options: argparse.Namespace) -> int:
     from prunelab.study import report
 
     root = notebook.project_root()
-    out = Path(options.out) if options.out else _latest(root)
-    if options.out and not any((out / trace).exists() for trace in ("state.json", "ledger")):
+    out = _latest(root) if options.out is None else Path(options.out)
+    if options.out is not None and not any(
+        (out / trace).exists() for trace in ("state.json", "ledger")
+    ):
         raise FileNotFoundError(f"report: `out` must be the folder of a run; got {options.out!r}")
     print(f"report: {_short(report.build(out, root=root))}")
     return 0

@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE, TESTS = ROOT / "prunelab", ROOT / "tests"
 # A part imports parts above it in this list only. Parts of one line do not import each other.
 ORDER = """
-    paths
+    checks
+    paths pulse
     meta sealed data models plots
     groups cost
     masks train
@@ -22,6 +23,7 @@ ORDER = """
     methods widgets
     study
     cli
+    __main__
 """
 RANK = {part: rank for rank, line in enumerate(ORDER.strip().splitlines()) for part in line.split()}
 LONGEST = 250

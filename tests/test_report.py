@@ -94,6 +94,7 @@ def row(key="aaaaaaaaaaaa", error=6.75, preset="quick"):
         "device": "cpu",
         "seconds": 12.5,
         "commit": "c0ffee",
+        "recipe": {"task": {"type": "Prune"}},
         "date": "2025-01-01",
     }
 
@@ -171,7 +172,7 @@ def test_scripts_and_metadata_of_an_svg_are_left_out(tmp_path):
         "<script>alert(1)</script><g id='a' clip-path=\"url(#c)\"/></svg>"
     )
     assert (
-        page_parts.inline(path) == "<svg><g id='01_x__y__a' clip-path=\"url(#01_x__y__c)\"/></svg>"
+        page_parts.inline(path) == '<svg><g id="01_x__y__a" clip-path="url(#01_x__y__c)" /></svg>'
     )
 
 

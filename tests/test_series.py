@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -137,42 +136,6 @@ def test_a_failing_notebook_is_one_line_and_the_others_still_run(project):
     assert left == {"00-bad.failed.ipynb", "01-good.ipynb", "02-dies.failed.ipynb"}
     state = json.loads((project / "runs/quick/state.json").read_text())
     assert [state[name]["status"] for name in sorted(state)] == ["failed", "ok", "failed"]
-
-
-def test_the_wall_clock_limit_kills_the_notebook_and_its_kernel(project, monkeypatch):
-    pid = project / "notebooks/pid"
-
-    class WhenTheKernelIsUp(threading.Thread):
-        """A timer that rings early, but not before there is a kernel to kill."""
-
-        def __init__(self, seconds, ring):
-            assert seconds == 500
-            super().__init__(target=lambda: (wait_for(pid.exists), ring()))
-
-        def cancel(self):
-            self.join()
-
-    add_notebook(project, "00-slow", SAY_PID, SLEEP)
-    monkeypatch.setattr(series.threading, "Timer", WhenTheKernelIsUp)
-    [slow] = run(project, limit=500)
-    assert slow.status == "failed"
-    assert "over the wall-clock limit of 500 s" in slow.error and slow.error.startswith("cell ")
-    wait_for(lambda: gone(pid), 5)
-    assert not (project / "runs/quick/notebooks/00-slow.ipynb").exists()
-
-
-def test_a_cell_over_its_limit_is_named(project):
-    path = add_notebook(project, "00-slow", SLEEP)
-    job = {"source": str(path), "target": str(project / "out.ipynb"), "parameters": {}}
-    command = [sys.executable, "-m", "prunelab.study.worker"]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as worker:
-        worker.stdin.write(json.dumps({**job, "cell_limit": 4}) + "\n")
-        worker.stdin.flush()
-        answers = [json.loads(line) for line in worker.stdout]
-    assert [answer["cell"] for answer in answers[:-1]] == [1, 2, 3]
-    assert answers[-1] == {"error": "cell 3: CellTimeoutError: more than 4 s in one cell"}
-    assert (project / "out.failed.ipynb").exists() and not (project / "out.ipynb").exists()
 
 
 def test_after_kill_9_only_the_unfinished_runs_again(project, start):

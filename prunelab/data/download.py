@@ -15,6 +15,8 @@ from urllib.error import HTTPError
 
 from tqdm import tqdm
 
+from prunelab import pulse
+
 ATTEMPTS = 8  # per address; each goes on where the last one broke off
 TIMEOUT = 30.0  # seconds without a byte
 
@@ -78,6 +80,7 @@ def _receive(url: str, part: Path) -> bool:
             for chunk in _chunks(response):
                 file.write(chunk)
                 bar.update(len(chunk))
+                pulse.beat()
     return total is None or size_of(part) >= total
 
 

@@ -17,6 +17,8 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from prunelab import pulse
+
 SIZE = 224
 SHORTER_SIDE = 256
 
@@ -84,6 +86,7 @@ class Photos:
         for images in loader:
             if isinstance(images, str):
                 raise ValueError(images)
+            pulse.beat()
             yield images.to(self.device, non_blocking=True)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from prunelab import paths
+from prunelab import paths, pulse
 from prunelab.data import public
 from prunelab.data.download import fetch, md5_of, size_of
 from prunelab.data.public import READERS, Archive, places
@@ -133,7 +133,7 @@ def _complete(name: str, parts: Sequence[Archive], place: Path) -> None:
             "set `root` or PRUNELAB_DATA to a folder you may write to"
         ) from error
     try:
-        with FileLock(place / ".prunelab.lock"):
+        with pulse.held(FileLock(place / ".prunelab.lock")):
             for archive in parts:
                 if not archive.present(place):
                     urls = [base + archive.path.rsplit("/", 1)[-1] for base in MIRRORS[name]]

@@ -13,6 +13,7 @@ from numbers import Integral
 import torch
 from torch import Tensor
 
+from prunelab import pulse
 from prunelab.data.photos import Change, Photos
 
 
@@ -150,6 +151,7 @@ class Split:
 
     def _pick(self, index: slice | Tensor) -> tuple[Tensor, Tensor]:
         """Raw images and their labels."""
+        pulse.beat()
         if isinstance(self.images, Photos):
             part = self[index]
             (images,) = part.images.read(torch.arange(len(part)), len(part))

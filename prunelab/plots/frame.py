@@ -12,6 +12,8 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from prunelab import paths
+
 STYLE = Path(__file__).with_name("style.mplstyle")
 FIGURES = Path(__file__).resolve().parents[2] / "figures"
 ORANGE, BLUE, GREY = "#D55E00", "#0072B2", "#8c8c8c"
@@ -31,11 +33,9 @@ def save(fig: Figure, name: str) -> Figure:
     if folder is None and "PRUNELAB_RUNS" in os.environ:
         folder = Path(os.environ["PRUNELAB_RUNS"]) / "figures"
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / f".{name}.{os.getpid()}.part"
-        with mpl.style.context(STYLE):
+        path = folder / f"{name}.svg"
+        with paths.whole(path, "plots.save") as partial, mpl.style.context(STYLE):
             fig.savefig(partial, format="svg", metadata={"Date": None})
-        os.replace(partial, folder / f"{name}.svg")
     return fig
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from prunelab import pulse
 from prunelab.data import Split
 from prunelab.sensitivity.passes import Job, Judged, forward, judge, points, without
 from prunelab.sensitivity.program import Program
@@ -102,6 +103,7 @@ def _run(bench, jobs: list[Job], rows: Tensor, names: dict, known: dict, bar: tq
         for point, out in points(bench.program, job, values, bench.change):
             known[names[point]] = _on_cpu(judge(out, y))
             bar.update()
+            pulse.beat()
 
 
 def _on_cpu(seen: Judged) -> Judged:

@@ -9,27 +9,29 @@ from __future__ import annotations
 import json
 import os
 import time
+import warnings
 from collections.abc import Iterable
-from datetime import datetime
 from pathlib import Path
 
 import torch
 from filelock import FileLock
 from torch import nn
 
+from prunelab import checks, models, paths, pulse, surgery, train
 from prunelab import data as datasets
-from prunelab import models, surgery, train
 from prunelab.masks import Keep
-from prunelab.study import tasks
+from prunelab.study import notes, tasks
+from prunelab.study import rows as files
 from prunelab.study.circumstances import circumstances
-from prunelab.study.recipes import Recipe, plain
+from prunelab.study.moment import is_since, moment
+from prunelab.study.recipes import Recipe, check_stem, plain
+from prunelab.study.rows import read
 from prunelab.study.work import Work
 from prunelab.study.worker import write_atomically
 
 PROJECT = Path(__file__).resolve().parents[2]
 COMMITTED = PROJECT / "data" / "ledger"
 CHECKPOINTS = PROJECT / "data" / "checkpoints"
-REFRESH = (False, "missing", True)
 STARTED = time.time()
 
 
@@ -44,9 +46,11 @@ def _runs() -> Path:
     return Path(os.environ.get("PRUNELAB_RUNS", PROJECT / "runs"))
 
 
-def _locks() -> Path:
-    place = _runs() / "locks"
-    place.mkdir(parents=True, exist_ok=True)
+def _made(place: Path) -> Path:
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise paths.unwritable("ledger.run", place, error) from None
     return place
 
 
@@ -58,6 +62,7 @@ def _folders() -> list[Path]:
 
 def rows(stem: str) -> list[dict]:
     """All rows of a paper, oldest first; of equal keys the last one measured stands."""
+    check_stem("ledger.rows", stem)
     found: dict[str, dict] = {}
     for place in _folders():
         for row in read(place / f"{stem}.jsonl"):
@@ -65,36 +70,13 @@ def rows(stem: str) -> list[dict]:
     return list(found.values())
 
 
-def read(path: Path) -> list[dict]:
-    """The rows of one ledger file. Errors: ValueError names a line that is no row."""
-    if not path.is_file():
-        return []
-    *lines, _ = path.read_text().split("\n")  # what follows the last newline was cut off
-    out = []
-    for number, line in enumerate(lines, 1):
-        try:
-            row = json.loads(line)
-            row["key"], row["values"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"ledger: line {number} of `{path}` is not a row") from error
-        out.append(row)
-    return out
-
-
 def append(row: dict) -> None:
-    """Add one row to the ledger of its paper, whole or not at all."""
-    path = folder() / f"{row['stem']}.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Two notebooks may append at once; a line half written by one must not be cut off by the other.
-    with FileLock(path.with_suffix(".lock")), open(path, "ab+") as file:
-        end = file.seek(0, os.SEEK_END)
-        if end:
-            file.seek(0)
-            whole = file.read().rfind(b"\n") + 1
-            file.truncate(whole)
-        file.write(json.dumps(row, sort_keys=True).encode() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+    """Add one row to the ledger of its paper, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written; one line with the path, the reason and what to do.
+    """
+    files.append(folder() / f"{row['stem']}.jsonl", row)
 
 
 def run(
@@ -113,14 +95,16 @@ def run(
         The rows found or measured, in the order of the recipes; those not measured are left out.
 
     Raises:
-        ValueError: `refresh` is none of the three.
+        TypeError: `recipes` is neither a Recipe nor several.
+        ValueError: `refresh` is none of the three; or a ledger file is damaged.
+        OSError: the row cannot be written.
     """
-    if refresh not in REFRESH:
-        raise ValueError(f"ledger.run: `refresh` must be False, 'missing' or True; got {refresh!r}")
-    recipes = [recipes] if isinstance(recipes, Recipe) else list(recipes)
+    valid = isinstance(refresh, bool) or (isinstance(refresh, str) and refresh == "missing")
+    checks.need(valid, "ledger.run", "refresh", "False, 'missing' or True", refresh)
+    recipes = _several(recipes)
     known = {row["key"]: row for stem in {r.stem for r in recipes} for row in rows(stem)}
     out = []
-    for recipe in recipes:
+    for recipe in pulse.each("recipe", recipes):
         row = known.get(recipe.key)
         again = refresh is True and not (row and _is_of_this_refresh(row))
         if again or (row is None and refresh == "missing"):
@@ -133,16 +117,23 @@ def run(
     return out
 
 
+def _several(recipes: Recipe | Iterable[Recipe]) -> list[Recipe]:
+    checks.kind("ledger.run", "recipes", recipes, (Recipe, Iterable), "a Recipe or several")
+    several = [recipes] if isinstance(recipes, Recipe) else list(recipes)
+    for recipe in several:
+        checks.kind("ledger.run", "recipes", recipe, Recipe, "a Recipe or several")
+    return several
+
+
 def _is_of_this_refresh(row: dict) -> bool:
     """Whether `prunelab run --refresh` measured it; a refresh by hand measures every time."""
-    since = os.environ.get("PRUNELAB_SINCE")
-    return since is not None and row["date"] > since
+    return is_since(row["date"], os.environ.get("PRUNELAB_SINCE", ""))
 
 
 def _started() -> float:
     """When this refresh began, or else this process, in seconds since 1970."""
-    since = os.environ.get("PRUNELAB_SINCE")
-    return datetime.fromisoformat(since).timestamp() if since else STARTED
+    since = moment(os.environ.get("PRUNELAB_SINCE"))
+    return since.timestamp() if since else STARTED
 
 
 def _work(recipe: Recipe, progress: bool = False) -> Work:
@@ -195,27 +186,28 @@ def trained(
     """The recipe's network, trained if it has a budget; and its history. A run trains it once."""
     place = _runs() / "checkpoints"
     done = place / f"{recipe.trained_key}.safetensors"
-    notes, partial = done.with_suffix(".json"), done.with_suffix(".fit")
+    lock = _made(_runs() / "locks") / f"{recipe.trained_key}.lock"
+    history, partial = done.with_suffix(".json"), done.with_suffix(".fit")
     torch.manual_seed(recipe.seed)
     channels = data.example.shape[1]
     net = models.build(recipe.model, data.num_classes, channels).to(data.example.device)
     if recipe.budget is None:  # the task trains it, from its first weights on
         return net, {}
-    with FileLock(_locks() / f"{recipe.trained_key}.lock"):  # two notebooks may want it at once
-        for file in (done, notes, partial):
+    with pulse.held(FileLock(lock)):  # two notebooks may want it at once
+        for file in (done, history, partial):
             if file.is_file() and file.stat().st_mtime < since:
                 file.unlink()
         for found in (done, *_shipped(done)):
-            if found.is_file() and found.with_suffix(".json").is_file():
-                try:
-                    net = surgery.load(net, found)
-                except ValueError as error:
-                    raise ValueError(f"{error}; delete it, and it is trained again") from error
-                return net, json.loads(found.with_suffix(".json").read_text())
-        place.mkdir(parents=True, exist_ok=True)
+            try:
+                return surgery.load(net, found), _history(found.with_suffix(".json"))
+            except FileNotFoundError:
+                continue
+            except ValueError as error:
+                warnings.warn(f"ledger: {error}; the network is trained again", stacklevel=2)
+        _made(place)
         extra = _train(net, recipe, data, progress, partial)
         surgery.save(net, Keep(), done)
-        write_atomically(notes, json.dumps(extra))
+        write_atomically(history, json.dumps(extra), "ledger.run")
         partial.unlink(missing_ok=True)
     return net, extra
 
@@ -227,6 +219,14 @@ def network(recipe: Recipe) -> nn.Module | None:
         if found.is_file():
             return surgery.load(models.build(recipe.model), found).eval()
     return None
+
+
+def _history(path: Path) -> dict:
+    """How a network was trained. Errors: ValueError, the file is damaged."""
+    found = notes.read(path)
+    if not (isinstance(found, dict) and {"best_accuracy", "history"} <= found.keys()):
+        raise notes.DamagedError(f"`{path}` does not hold the history of a training")
+    return found
 
 
 def _shipped(done: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import glob
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from prunelab.study import svg
 from prunelab.study.recipes import PRESETS
 
 MISSING = "not measured"
+PNG = b"\x89PNG\r\n\x1a\n"  # how such a file begins
 NUMBER = re.compile(r"[-+−≈<>±]?\s*\.?\d[\d.,eEx/±\s+−-]*%?")
 WIDE = 16  # characters; a longer row of numbers may wrap
 RANGE = re.compile(rf"{NUMBER.pattern} \({NUMBER.pattern} to {NUMBER.pattern}\)")
@@ -104,7 +107,9 @@ def figures(name: str, captions: Mapping[str, str], out: Path, root: Path) -> li
     files: dict[str, Path] = {}
     for folder in (root / "figures", out / "figures"):
         for kind in ("png", "svg"):
-            files |= {path.stem: path for path in sorted(folder.glob(f"{name}--*.{kind}"))}
+            files |= {
+                path.stem: path for path in sorted(folder.glob(f"{glob.escape(name)}--*.{kind}"))
+            }
     figures, order = [], list(captions)
     views = {stem: stem.partition("--")[2] for stem in files}
     ranks = {s: order.index(v) if v in order else len(order) for s, v in views.items()}
@@ -125,21 +130,23 @@ def _is_wide(picture: str) -> bool:
 
 
 def inline(path: Path) -> Markup:
-    """A figure file as markup that loads nothing: SVG inside the page, PNG as data.
+    """A figure file as markup that loads and runs nothing: SVG inside the page, PNG as data.
 
-    Ids inside an SVG get the file's name in front: two figures both have a `clip0`.
+    Ids inside an SVG get the file's name in front: two figures both have a `clip0`. A file that is
+    no such picture becomes a line that says so.
     """
+    content = path.read_bytes()
+    try:
+        return _drawn(path, content)
+    except ValueError as error:
+        return Markup('<p class="note">{} is not shown: {}</p>').format(path.name, error)
+
+
+def _drawn(path: Path, content: bytes) -> Markup:
     if path.suffix == ".png":
-        code = base64.b64encode(path.read_bytes()).decode()
+        if not content.startswith(PNG):
+            raise ValueError("it is no PNG picture")
+        code = base64.b64encode(content).decode()
         return Markup('<img alt="" src="data:image/png;base64,{}">').format(code)
-    text = path.read_text(encoding="utf-8")
-    text = text[max(text.find("<svg"), 0) :]
-    text = re.sub(r"<(?:metadata|script)\b[^>]*/>", "", text)
-    text = re.sub(r"<(metadata|script)\b.*?</\1\s*>", "", text, flags=re.DOTALL)
-    text = re.sub(r"""\sxmlns(:\w+)?=("[^"]*"|'[^']*')""", "", text)
     prefix = re.sub(r"\W", "_", path.stem) + "__"
-    text = re.sub(r"""\bxlink:href=""", "href=", text)
-    text = re.sub(r"""(\bid=["'])""", rf"\g<1>{prefix}", text)
-    text = re.sub(r"""(\bhref=["']#)""", rf"\g<1>{prefix}", text)
-    text = re.sub(r"""(url\(["']?#)""", rf"\g<1>{prefix}", text)
-    return Markup(text)
+    return Markup(svg.cleaned(content, prefix))

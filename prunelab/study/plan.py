@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import prunelab
+from prunelab import checks
+from prunelab.study import asked
+from prunelab.study.moment import moment, now
 from prunelab.study.notebook import Notebook, notebooks, project_root, select
 from prunelab.study.recipes import PRESETS, SEEDS
+from prunelab.study.worker import write_atomically
 
-LIMITS = dict(zip(PRESETS, (600, 1800, 12 * 3600, 7 * 24 * 3600)))  # seconds for one notebook
+LIMITS = dict(zip(PRESETS, (600, 600, 1800, 7200)))  # seconds without progress
 
 
 @dataclass(frozen=True)
@@ -91,56 +95,35 @@ def plan(
         write: also write the executed notebooks to `notebooks/`; one that was finished before the
             committed ledger got its last row runs again.
         parameters: further parameters, name -> value; every selected notebook must know them.
-        limit: wall-clock seconds for one notebook; by preset by default.
+        limit: seconds without progress after which a notebook is stopped; by preset by default.
         root: the project, found by itself otherwise.
 
     Raises:
         ValueError: a wrong name or value. FileNotFoundError: no such folder. OSError: `out`.
     """
-    if preset not in PRESETS:
-        raise ValueError(f"run: `preset` must be one of {', '.join(PRESETS)}; got {preset!r}")
-    if workers < 1:
-        raise ValueError(f"run: `workers` must be at least 1; got {workers}")
-    if limit is not None and not limit > 0:
-        raise ValueError(f"run: `limit` must be above 0 seconds; got {limit}")
+    checks.word("run", "preset", preset, PRESETS)
+    limit = LIMITS[preset] if limit is None else asked.limit(limit)
     check_data_root("run", data_root)
-    parameters = _checked(parameters or {})
     root = root or project_root()
-    chosen = select(numbers, notebooks(root))
+    series = notebooks(root)
+    workers = asked.workers(workers, len(series))
+    chosen = select(numbers, series)
     # SEEDS as a list: papermill would inject a tuple as a string.
-    asked = {"PRESET": preset, "SEEDS": list(SEEDS[preset]), "REFRESH": refresh or "missing"}
-    asked |= parameters
+    given = {"PRESET": preset, "SEEDS": list(SEEDS[preset]), "REFRESH": refresh or "missing"}
+    given |= asked.checked(parameters or {})
     for book in chosen:
-        _check_parameters(book, asked, write)
+        _check_parameters(book, given, write)
     device = _device(device)
-    out = _writable(Path(out) if out else root / "runs" / preset)
+    out = _writable(root / "runs" / preset if out is None else out)
     options = {"workers": workers, "since": _since(out) if refresh else "", "write": write}
     data_root = Path(data_root).resolve() if data_root else None
-    limit = limit or LIMITS[preset]
-    return Plan(chosen, root, out, preset, device, asked, limit, data_root=data_root, **options)
+    return Plan(chosen, root, out, preset, device, given, limit, data_root=data_root, **options)
 
 
 def check_data_root(command: str, data_root: str | Path | None) -> None:
     """FileNotFoundError unless it is None or a folder."""
     if data_root is not None and not (str(data_root) and Path(data_root).is_dir()):
         raise FileNotFoundError(f"{command}: `data_root` must be a folder; got {str(data_root)!r}")
-
-
-def _checked(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Further parameters: they cannot say what an option says, and seeds are seeds."""
-    for name, option in (("PRESET", "--preset"), ("REFRESH", "--refresh")):
-        if name in parameters:
-            raise ValueError(f"run: {name} is set by `{option}`, not by `-p`")
-    seeds = parameters.get("SEEDS", [0])
-    if not (isinstance(seeds, list | tuple) and seeds and all(map(_is_seed, seeds))):
-        raise ValueError(
-            f"run: SEEDS must be one or more integers >= 0, as in SEEDS=0,1; got {seeds!r}"
-        )
-    return parameters
-
-
-def _is_seed(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _check_parameters(book: Notebook, asked: Mapping[str, Any], write: bool) -> None:
@@ -170,7 +153,8 @@ def _device(device: str | None) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _writable(out: Path) -> Path:
+def _writable(out: str | Path) -> Path:
+    out = checks.path("run", "out", out)
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
@@ -190,10 +174,13 @@ def refreshing(out: Path) -> Path:
 
 
 def _since(out: Path) -> str:
+    """When the refresh began: now, unless an interrupted one left a sound mark."""
     mark = refreshing(out)
-    if not mark.is_file():
-        mark.write_text(datetime.now(UTC).isoformat(timespec="seconds"))
-    return mark.read_text()
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        if moment(begun := mark.read_text(encoding="utf-8").strip()):
+            return begun
+    write_atomically(mark, begun := now())
+    return begun
 
 
 def _sources() -> list[bytes]:

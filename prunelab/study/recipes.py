@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from prunelab import checks
+
 if TYPE_CHECKING:  # the command line reads the presets without waiting for torch
     from prunelab.train import Budget
 
@@ -34,7 +36,7 @@ class Recipe:
         version: raised when the meaning of a field changes.
 
     Raises:
-        ValueError: an unknown preset.
+        ValueError: an unknown preset, or a field of another kind.
     """
 
     stem: str
@@ -49,6 +51,15 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_preset(self.preset)
+        check_stem("recipe", self.stem)
+        for name, kinds in (("label", str), ("model", str), ("data", str | None)):
+            checks.need(
+                isinstance(getattr(self, name), kinds), "recipe", name, "text", getattr(self, name)
+            )
+        checks.count("recipe", "seed", self.seed, 0)
+        checks.count("recipe", "version", self.version)
+        runs = callable(getattr(self.task, "run", None))
+        checks.need(runs, "recipe", "task", "a task of `study.tasks`, with a `run`", self.task)
 
     @property
     def key(self) -> str:
@@ -63,9 +74,15 @@ class Recipe:
 
 def check_preset(preset: str) -> str:
     """`preset` itself, or a ValueError with the names."""
-    if preset not in PRESETS:
-        raise ValueError(f"recipe: `preset` must be one of {', '.join(PRESETS)}; got {preset!r}")
+    checks.word("recipe", "preset", preset, PRESETS)
     return preset
+
+
+def check_stem(caller: str, stem: str) -> str:
+    """`stem` itself, or a ValueError: it names a file, and must be a name in Python."""
+    named = isinstance(stem, str) and stem.isidentifier()
+    checks.need(named, caller, "stem", "a name, as `filter_norm`", stem)
+    return stem
 
 
 def plain(value: Any) -> Any:
@@ -82,5 +99,8 @@ def plain(value: Any) -> Any:
 
 def digest(value: Any) -> str:
     """12 hex digits of the SHA-256 of the canonical JSON of `value`."""
-    text = json.dumps(plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    try:
+        text = json.dumps(plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"recipe: all that it holds must be plain data ({error})") from None
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -7,7 +7,6 @@ What it shows comes from ledger rows, figure files and the paper modules; nothin
 from __future__ import annotations
 
 import importlib
-import json
 import pkgutil
 import platform
 from collections.abc import Mapping, Sequence
@@ -19,10 +18,11 @@ from typing import Any
 
 import jinja2
 
+from prunelab import checks
 from prunelab.study import notebook
 from prunelab.study.notebook import Notebook
 from prunelab.study.page import Table, figures, table
-from prunelab.study.state import is_state
+from prunelab.study.state import checked
 from prunelab.study.worker import write_atomically
 
 PACKAGES = ("prunelab", "torch", "torchvision", "numpy", "pandas", "matplotlib")
@@ -64,11 +64,12 @@ def build(
         The page's path.
 
     Raises:
-        ValueError: a ledger line or a state that cannot be read. OSError: `out` cannot be written.
+        TypeError: `out` is no path. ValueError: a ledger line or a state that cannot be read.
+        OSError: `out` cannot be written.
     """
-    out, root = Path(out), root or notebook.project_root()
+    out, root = checks.path("report", "out", out), root or notebook.project_root()
     papers = _papers() if papers is None else papers
-    state = _state(out)
+    state = checked(out / "state.json")
     presets = [entry["preset"] for entry in state.values() if "preset" in entry]
     books = notebook.notebooks(root)
     sections = [_section(book, papers.get(book.stem), out, root, presets) for book in books]
@@ -79,8 +80,7 @@ def build(
         sections.append(_measured(section, stem, out, root))
     template = _environment().get_template("report.html")
     page = template.render(sections=sections, **_header(state, books, sections))
-    out.mkdir(parents=True, exist_ok=True)
-    write_atomically(out / "report.html", page)
+    write_atomically(out / "report.html", page, "report")
     return out / "report.html"
 
 
@@ -96,17 +96,6 @@ def _papers() -> dict[str, ModuleType]:
     names = [found.name for found in pkgutil.iter_modules(papers.__path__)]
     modules = {name: importlib.import_module(f"{papers.__name__}.{name}") for name in names}
     return {name: module for name, module in modules.items() if hasattr(module, "tables")}
-
-
-def _state(out: Path) -> dict[str, dict]:
-    path = out / "state.json"
-    try:
-        state = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except ValueError as error:
-        raise ValueError(f"report: {path} is not JSON: {error}") from None
-    if not is_state(state):
-        raise ValueError(f"report: {path} is not the state of a run; delete it and run again")
-    return state
 
 
 def _header(state: Mapping, books: Sequence[Notebook], sections: Sequence[Section]) -> dict:
@@ -146,7 +135,14 @@ def _section(
 
 def _measured(section: Section, stem: str, out: Path, root: Path) -> Section:
     section.rows = _rows(stem, out, root)
-    frames = section.paper.tables(section.rows)
+    try:
+        frames = section.paper.tables(section.rows)
+    except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        places = " or ".join(f"`{place / stem}.jsonl`" for place, _ in _places(out, root))
+        raise ValueError(
+            f"report: the values of a row in {places} make no table ({error!r:.80}); delete that "
+            "row, and it is measured again"
+        ) from error
     section.tables = [table(title, frame) for title, frame in frames.items()]
     return section
 
@@ -156,7 +152,12 @@ def _rows(stem: str, out: Path, root: Path) -> list[dict]:
     from prunelab.study import ledger
 
     found = {}
-    for place, origin in ((root / "data" / "ledger", "committed"), (out / "ledger", "this run")):
+    for place, origin in _places(out, root):
         for row in ledger.read(place / f"{stem}.jsonl"):
             found[row["key"]] = {**row, "origin": origin}
     return list(found.values())
+
+
+def _places(out: Path, root: Path) -> tuple[tuple[Path, str], ...]:
+    """Folders of rows, and what the page calls them."""
+    return (root / "data" / "ledger", "committed"), (out / "ledger", "this run")

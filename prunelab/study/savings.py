@@ -33,7 +33,7 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from prunelab import cost, surgery, train
+from prunelab import cost, pulse, surgery, train
 from prunelab.data import Dataset
 from prunelab.masks import Keep
 from prunelab.methods.base import Method, check_count
@@ -180,6 +180,7 @@ def times(matrix: Tensor, batch: int, calls: int) -> dict[str, float]:
     seconds: dict[str, list[float]] = {name: [] for name in kinds}
     with _one_thread(), torch.no_grad():
         for number in range(WARMUP + calls):
+            pulse.beat()
             for name in list(kinds)[:: -1 if number % 2 else 1]:
                 start = time.perf_counter()
                 kinds[name]()

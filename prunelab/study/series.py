@@ -1,35 +1,37 @@
 """Running the series: workers, limits, the bar, the lines, and the state that lets a run go on.
 
 papermill executes one notebook. What it lacks is around it: names checked before anything starts
-(`plan`), a wall-clock limit and resuming (here), and a verdict of our own on what is complete
-(`worker`).
+(`plan`), a limit of the time without progress (`watching`), resuming (here), and a verdict of our
+own on what is complete (`worker`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import queue
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
+from prunelab import pulse
 from prunelab.study.committed import committed
+from prunelab.study.moment import is_since, moment
 from prunelab.study.notebook import Notebook
 from prunelab.study.plan import Plan, gpus, plan, refreshing
 from prunelab.study.state import State
-from prunelab.study.worker import kill_tree, one_line, write_atomically
+from prunelab.study.watching import Watch, answers, clear, last_line, opened, start
+from prunelab.study.worker import kill_tree, write_atomically
 
 DIED = "the worker died"
+AGAIN = "the same command goes on where it stopped"
 
 
 @dataclass(frozen=True)
@@ -94,13 +96,17 @@ class _Runner:
         # A file that collects the output gets a bar now and then, a terminal a live one.
         pace = 0.1 if sys.stderr.isatty() else 10.0
         self.bar = tqdm(
-            total=cells, unit="cell", disable=not progress, mininterval=pace, leave=False
+            total=cells,
+            unit="cell",
+            disable=not progress,
+            mininterval=pace,
+            miniters=0,
+            leave=False,
         )
         self.width = max((len(book.name) for book in plan.notebooks), default=0)
 
     def run(self) -> list[Result]:
-        for part in self.plan.out.glob("notebooks/.part-*"):
-            part.unlink()  # an earlier run was killed here
+        clear(self.plan.out)
         pool = ThreadPoolExecutor(self.plan.workers)
         try:
             futures = [pool.submit(self._notebook, book) for book in self.plan.notebooks]
@@ -138,9 +144,9 @@ class _Runner:
         finished = entry.get("status") == "ok" and entry.get("hash") == self.plan.key(book)
         if (
             not finished
-            or entry.get("date", "") <= self.plan.since
+            or (self.plan.since and not is_since(entry.get("date"), self.plan.since))
             or not self._target(book).exists()
-            or (self.plan.write and entry.get("date", "") < _measured(self.plan.root))
+            or (self.plan.write and not _is_up_to_date(entry, self.plan.root))
         ):
             return None
         return Result(book.name, "ok", entry["seconds"], before=True)
@@ -149,7 +155,7 @@ class _Runner:
         return self.plan.out / "notebooks" / f"{book.name}.ipynb"
 
     def _execute(self, book: Notebook) -> Result:
-        start = time.monotonic()
+        begun = time.monotonic()
         gpu = self.gpus.get()
         try:
             error = self._watch(book, self.plan.environment(gpu))
@@ -157,37 +163,38 @@ class _Runner:
             self.gpus.put(gpu)
         if error is None and self.plan.write:
             self._commit(book)
-        seconds = round(time.monotonic() - start, 1)
+        seconds = round(time.monotonic() - begun, 1)
         return Result(book.name, "failed" if error else "ok", seconds, error)
 
     def _watch(self, book: Notebook, environment: dict[str, str]) -> str | None:
         """Follow one worker to its end; what went wrong, or None."""
-        limit, over, cell = self.plan.limit, threading.Event(), 0
-        log = self.plan.out / "logs" / f"{book.name}.log"
-        log.parent.mkdir(exist_ok=True)
-        with log.open("wb") as noise, _start(book, environment, noise) as worker:
+        log, signs = (self.plan.out / "logs" / f"{book.name}.{end}" for end in ("log", "progress"))
+        error, environment[pulse.FILE] = DIED, str(signs)
+        with opened(log) as noise, start(book, environment, noise) as worker:
             self._admit(worker.pid)
-            timer = threading.Timer(limit, lambda: (over.set(), kill_tree(worker.pid)))
-            timer.start()
-            error = DIED
+            show = partial(self._show, book)
             try:
-                for answer in _answers(worker, self._job(book)):
-                    error = answer.get("error", error)
-                    cell = self._advance(book, cell, answer.get("cell", cell))
+                with Watch(worker.pid, signs, self.plan.limit, show) as watch:
+                    for answer in answers(worker, self._job(book)):
+                        error = answer.get("error", error)
+                        self._advance(watch, answer.get("cell", watch.cell))
             finally:
-                timer.cancel()
                 self.workers.discard(worker.pid)
-        self.bar.update(len(book.content["cells"]) - cell)
-        if over.is_set():
-            return f"cell {cell}: over the wall-clock limit of {limit:g} s; see --limit"
-        if error == DIED:
-            error = f"cell {cell}: {DIED}; {_last_line(log)}"
+                signs.unlink(missing_ok=True)
+        self.bar.update(len(book.content["cells"]) - watch.cell)
+        if watch.stuck:
+            error = f"{watch.place}: no progress for {self.plan.limit:g} s (see --limit); {AGAIN}"
+        elif error == DIED:
+            error = f"cell {watch.cell}: {DIED}; {last_line(log)}"
         return error
 
-    def _advance(self, book: Notebook, cell: int, now: int) -> int:
-        self.bar.set_description_str(book.name, refresh=False)
-        self.bar.update(max(0, now - cell))
-        return now
+    def _advance(self, watch: Watch, cell: int) -> None:
+        self.bar.update(max(0, cell - watch.cell))
+        watch.cell = cell
+
+    def _show(self, book: Notebook, place: str) -> None:
+        self.bar.set_description_str(f"{book.name} {place}", refresh=False)
+        self.bar.update(0)  # draws, if the last drawing is some time ago
 
     def _admit(self, pid: int) -> None:
         self.workers.add(pid)
@@ -204,7 +211,6 @@ class _Runner:
             "source": str(book.path),
             "target": str(self._target(book)),
             "parameters": dict(self.plan.parameters),
-            "cell_limit": max(1, int(0.95 * self.plan.limit)),  # its error says more than a kill
         }
 
     def _commit(self, book: Notebook) -> None:
@@ -215,31 +221,8 @@ class _Runner:
         write_atomically(book.path, text + "\n")
 
 
-def _measured(root: Path) -> str:
-    """When a row last came into the committed ledger, which `--write` shows; "" = there is none."""
+def _is_up_to_date(entry: dict, root: Path) -> bool:
+    """Whether a notebook finished after the committed ledger, which `--write` shows, got a row."""
+    finished = moment(entry.get("date"))
     times = [path.stat().st_mtime for path in root.glob("data/ledger/*.jsonl")]
-    return datetime.fromtimestamp(max(times), UTC).isoformat(timespec="seconds") if times else ""
-
-
-def _start(book: Notebook, environment: dict[str, str], log) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-m", "prunelab.study.worker"],
-        stdin=subprocess.PIPE,  # stays open: its end tells the worker that we are gone
-        stdout=subprocess.PIPE,
-        stderr=log,
-        cwd=book.path.parent,
-        env=environment,
-        start_new_session=True,  # Ctrl-C reaches us alone, and we end the workers
-    )
-
-
-def _answers(worker: subprocess.Popen, job: dict) -> Iterator[dict]:
-    with contextlib.suppress(BrokenPipeError):
-        worker.stdin.write(json.dumps(job).encode() + b"\n")
-        worker.stdin.flush()
-    yield from map(json.loads, worker.stdout)
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return one_line(lines[-1]) if lines else "it said nothing"
+    return finished is not None and int(max(times, default=0)) <= finished.timestamp()

@@ -213,7 +213,7 @@ class Scan:
         """The same table with what is measured after retraining each pruned network."""
         whole = train.evaluate(net, split)
         unseen = replace(data, val=data.val[:0], test=data.test[:0])  # saves its evaluations
-        points, done = table.to_dict("records"), work.points()
+        points, done = table.to_dict("records"), work.points(*table.columns)
         bar = tqdm(total=len(points), initial=len(done), desc="retrain", leave=False,
                    disable=not work.progress)  # fmt: skip
         for point in points[len(done) :]:

@@ -61,7 +61,7 @@ class _Seen:
 
     def __init__(self, data: Dataset, method: Method, work: Work):
         self.work = work
-        self.points = {point["step"]: point for point in work.points()}
+        self.points = {point["step"]: point for point in work.points("step", "widths")}
         an_epoch, steps = method.budget.steps(len(data.train))
         at = {round(k * steps / an_epoch / (SHOTS - 1)) for k in range(SHOTS)}
         self._due = {min(epoch * an_epoch, steps) for epoch in at}

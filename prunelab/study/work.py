@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+from prunelab.study import notes
 from prunelab.study.worker import write_atomically
 
 
@@ -28,18 +30,29 @@ class Work:
         """Where `train.fit` may keep a training."""
         return None if self.folder is None else self.folder / "training.fit"
 
-    def points(self) -> list[dict]:
-        """The points that were measured before a kill."""
-        if self.folder is None or not self._points.is_file():
+    def points(self, *fields: str) -> list[dict]:
+        """The points that were measured before a kill; none, with a warning, if they are damaged.
+
+        Args:
+            fields: what each of them must have.
+        """
+        if self.folder is None:
             return []
-        return json.loads(self._points.read_text())
+        try:
+            found = notes.read(self._points)
+            if not (isinstance(found, list) and all(_has(point, fields) for point in found)):
+                raise notes.DamagedError(f"`{self._points}` does not hold what was measured")
+        except FileNotFoundError:
+            return []
+        except notes.DamagedError as error:
+            warnings.warn(f"ledger: {error}; it is measured again", stacklevel=2)
+            return []
+        return found
 
     def keep(self, points: list[dict]) -> None:
-        """Remember these points; the file is replaced at once."""
-        if self.folder is None:
-            return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(self._points, json.dumps(points))
+        """Remember these points; the file is replaced at once. Errors: OSError, one line."""
+        if self.folder is not None:
+            write_atomically(self._points, json.dumps(points), "ledger.run")
 
     def done(self) -> None:
         """Forget what is half done: the measurement is in the ledger."""
@@ -49,3 +62,7 @@ class Work:
     @property
     def _points(self) -> Path:
         return self.folder / "points.json"
+
+
+def _has(point: object, fields: tuple[str, ...]) -> bool:
+    return isinstance(point, dict) and all(field in point for field in fields)

@@ -7,28 +7,33 @@ and itself away: not even kill -9 of the runner leaves a kernel behind.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
+import shutil
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from prunelab import paths
+
 DROPPED_TAGS = {"injected-parameters", "papermill-error-cell-tag"}
+START = 600  # seconds for a kernel to start: a busy machine takes more than papermill's 60
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO}
 TRACEBACK = "Traceback (most recent call last)"
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker needs to know. `cell_limit` is in seconds."""
+    """What a worker needs to know."""
 
     source: str
     target: str
     parameters: Mapping[str, Any]
-    cell_limit: int
 
     @property
     def part(self) -> Path:
@@ -70,7 +75,8 @@ def execute(job: Job, on_cell: Callable[[int], None] = lambda cell: None) -> str
             kernel_name="python3",
             progress_bar=False,
             cwd=str(Path(job.source).parent),
-            execution_timeout=job.cell_limit,
+            start_timeout=START,
+            execution_timeout=None,  # the runner limits the time without progress
             on_cell_start=start,
         )
     except Exception as reason:  # whatever happens becomes this notebook's line
@@ -89,9 +95,9 @@ def _source_cells(job: Job) -> list[int]:
 
 
 def _reason(error: Exception, job: Job) -> str:
+    if isinstance(error, OSError) and error.errno in FULL:
+        return str(paths.unwritable("run", job.part, error))
     kind = getattr(error, "ename", type(error).__name__)
-    if kind == "CellTimeoutError":
-        return f"CellTimeoutError: more than {job.cell_limit} s in one cell"
     return one_line(f"{kind}: {getattr(error, 'evalue', error)}")
 
 
@@ -108,8 +114,18 @@ def _settle(job: Job, error: str | None) -> str | None:
         os.replace(job.part, job.target)
         job.failed.unlink(missing_ok=True)
     elif job.part.exists():
-        os.replace(job.part, job.failed)
+        _keep(job)
     return error
+
+
+def _keep(job: Job) -> None:
+    """Leave what ran for reading; nothing of a file that a full disk cut."""
+    try:
+        _read(job.part)
+    except ValueError:
+        job.part.unlink()
+    else:
+        os.replace(job.part, job.failed)
 
 
 def incomplete(notebook: Mapping[str, Any]) -> str | None:
@@ -147,17 +163,14 @@ def _read(path: str | Path) -> dict[str, Any]:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write `text` to `path`: a reader sees the old file or the new one, never half of one."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".part-{path.name}-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(name, 0o644)  # mkstemp gives 0600
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+def write_atomically(path: Path, text: str, caller: str = "run") -> None:
+    """Write `text` to `path`: a reader sees the old file or the new one, never half of one.
+
+    Raises:
+        OSError: one line with the path, the reason and what to do.
+    """
+    with paths.whole(path, caller) as partial:
+        partial.write_text(text, encoding="utf-8", errors="replace")
 
 
 def kill_tree(pid: int) -> None:
@@ -177,19 +190,32 @@ def kill_tree(pid: int) -> None:
             continue
 
 
-def _leave_with_the_runner() -> None:
+def kill_kernel(pid: int) -> None:
+    """Kill all that a worker has started; it then says so, and keeps the notebook as it is."""
     import psutil
 
-    sys.stdin.read()  # returns when the runner is gone
-    for child in psutil.Process().children(recursive=True):
-        child.kill()
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(pid).children():
+            kill_tree(child.pid)
+
+
+def leave_with_the_parent(*folders: str) -> None:
+    """Wait until stdin ends, since the parent is gone; then end all that this process started.
+
+    Args:
+        folders: to remove.
+    """
+    sys.stdin.read()
+    kill_kernel(os.getpid())
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
 
 
 def main() -> None:
     """Read a `Job` from stdin; print {"cell": n} at each cell and {"error": ...} at the end."""
     job = Job(**json.loads(sys.stdin.readline()))
-    threading.Thread(target=_leave_with_the_runner, daemon=True).start()
+    threading.Thread(target=leave_with_the_parent, daemon=True).start()
     # The kernel inherits stdout and stderr: both go to the log, and what we say has its own pipe.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
-from prunelab import meta
+from prunelab import meta, pulse
 from prunelab.data import Dataset, Split
 from prunelab.data.split import whole_number
 from prunelab.train import checkpoint as disk
@@ -108,10 +108,12 @@ class _Run:
         bar = tqdm(total=self.steps, initial=done, disable=not self.progress, desc="train")
         with bar:
             while done < self.steps:
+                pulse.at("epoch", done // self.an_epoch + 1, math.ceil(self.steps / self.an_epoch))
                 history.rows.append(self._epoch(done, bar))
                 done = history.last["step"]
                 if self.path is not None:
                     disk.write(self.path, self.net, self.optimizer, self.recipe, history.rows)
+        pulse.over("epoch")
         return history
 
     def _stored(self) -> list[dict]:
@@ -131,6 +133,7 @@ class _Run:
             rate = self.budget.rate(step, self.steps)
             self._step(step, rate, x, y, losses)
             bar.update()
+            pulse.beat()
         losses.look()
         row = {"epoch": (step + 1) / self.an_epoch, "step": step + 1, "lr": rate}
         row |= {"loss": losses.mean, "val_accuracy": self._accuracy(self.data.val)}
