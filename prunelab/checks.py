@@ -1,0 +1,85 @@
+"""One line for an argument that is of another kind or out of bounds: who, what, allowed, given."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+
+
+def shown(value: object) -> str:
+    """A value in one short line: tensors, arrays and tables by kind and shape."""
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple) and not isinstance(value, type):
+        return f"{type(value).__name__} of shape {tuple(shape)}"
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def need(met: bool, caller: str, name: str, allowed: str, value: object) -> None:
+    """ValueError unless `met`."""
+    if not met:
+        raise ValueError(f"{caller}: `{name}` must be {allowed}; got {shown(value)}")
+
+
+def kind(caller: str, name: str, value: object, kinds: type | tuple, allowed: str) -> None:
+    """TypeError unless the value is of one of these kinds."""
+    if not isinstance(value, kinds):
+        raise TypeError(f"{caller}: `{name}` must be {allowed}; got {shown(value)}")
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a finite number; True and False are none."""
+    real = isinstance(value, int | float) and not isinstance(value, bool)
+    return real and -sys.float_info.max <= value <= sys.float_info.max
+
+
+def number(
+    caller: str, name: str, value: object, allowed: str = "a number",
+    test: Callable[[float], bool] = is_number,
+) -> None:  # fmt: skip
+    """ValueError unless the value is a finite number that passes the test."""
+    need(is_number(value) and test(value), caller, name, allowed, value)
+
+
+def is_count(value: object, least: int = 1) -> bool:
+    """Whether a value is an integer from `least` to 2^63 - 1; True and False are none."""
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value < 2**63
+
+
+def count(caller: str, name: str, value: object, least: int = 1) -> None:
+    """ValueError unless the value is an integer from `least` to 2^63 - 1."""
+    need(is_count(value, least), caller, name, f"an integer >= {least}", value)
+
+
+def switch(caller: str, name: str, value: object) -> None:
+    """ValueError unless the value is True or False."""
+    need(isinstance(value, bool), caller, name, "True or False", value)
+
+
+def word(caller: str, name: str, value: object, allowed: Collection[str]) -> None:
+    """ValueError unless the value is one of the allowed words."""
+    known = isinstance(value, str) and value in allowed
+    need(known, caller, name, f"one of {', '.join(allowed)}", value)
+
+
+def path(caller: str, name: str, value: object) -> Path:
+    """The value as a path; TypeError if it is none, ValueError if it is empty."""
+    kind(caller, name, value, (str, os.PathLike), "a path")
+    need(str(value) != "" and "\0" not in str(value), caller, name, "a path", value)
+    return Path(value)
+
+
+def columns(caller: str, name: str, table: object, needed: Iterable[str]) -> None:
+    """TypeError unless the value is a DataFrame; ValueError unless it has these columns."""
+    import pandas as pd  # here, as the command line has no time to wait for it
+
+    kind(caller, name, table, pd.DataFrame, "a DataFrame")
+    missing = [column for column in needed if column not in table]
+    if missing:
+        there = ", ".join(map(str, table)) or "none"
+        raise ValueError(
+            f"{caller}: `{name}` must have columns {', '.join(needed)}; no {missing[0]!r} among"
+            f" {there}"
+        )
