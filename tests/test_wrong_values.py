@@ -1,16 +1,10 @@
 """Every public function refuses wrong values in one line of its own, or takes them."""
 
-import operator
-
 import numpy as np
 import pandas as pd
-import pytest
 import torch
 from diagrams import rows_of
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from toy import dataset, network, split
-from wrong import WRONG, fault
+from toy import dataset, network
 
 import prunelab
 from prunelab import groups, sensitivity, surgery
