@@ -237,6 +237,17 @@ CASES = {
         "widths": {"a": 3}, "whole": {"a": 5}, "title": "", "mask": None, "mean_image": None,
         "printed": None,
     },
+    "plots.survivors": lambda: {
+        "points": points(layer="a", share=[0.5, 0.4]), "title": "", "printed": None,
+    },
+    "plots.crossover": lambda: {
+        "points": points(rows=[5], columns=5, batch=1, density=0.1, torch_csr_ratio=2.0,
+                         scipy_csr_ratio=1.5), "title": "",
+    },
+    "plots.group_picture": lambda: {
+        "slices": [{"tensor": "a.weight", "axis": 0, "shape": [4, 3], "role": "out", "offset": 0,
+                    "repeat": 1}], "channel": 1, "size": 4, "title": "",
+    },
     "plots.not_measured": lambda: {"title": "x"},
     "plots.save": lambda: {"fig": prunelab.plots.not_measured("x"), "name": "x"},
 }  # fmt: skip
