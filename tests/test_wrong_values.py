@@ -1,5 +1,6 @@
 """Every public function refuses wrong values in one line of its own, or takes them."""
 
+import ipywidgets
 import numpy as np
 import pandas as pd
 import torch
@@ -178,8 +179,9 @@ CASES = {
     },
     "widgets.explorer": lambda: {
         "net": network(), "data": SMALL, "recorded": None, "ratios": None, "criterion": "l1",
-        "split": "val", "images": None, "train": None, "retrain": BUDGET,
+        "split": "val", "images": None, "train": None, "retrain": BUDGET, "logits": None,
     },
+    "widgets.shown": lambda: {"handler": print, "text": ipywidgets.HTML()},
     "widgets.mask_player": lambda: {
         "snapshots": [{"step": 0, "kept": np.ones((2, 4), bool)}], "title": "", "pixels": True,
         "start": 0,
