@@ -6,11 +6,12 @@ A score is larger for a more important channel. Scores are compared inside a gro
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 import torch
 from torch import Tensor, nn
 
+from prunelab import checks
 from prunelab.groups import Group, Groups
 
 NORMS = {"l1": 1, "l2": 2}
@@ -31,14 +32,18 @@ def filter_norm(weight: Tensor, p: int = 1, axis: int = 0) -> Tensor:
         (O,) scores >= 0.
 
     Raises:
-        ValueError: `p` is neither 1 nor 2, or `weight` has fewer than 2 axes.
+        TypeError: `weight` is no tensor.
+        ValueError: `p` is neither 1 nor 2, `weight` has fewer than 2 axes or not this one.
 
     Source: PFEC, section 3.1.
     """
-    if p not in (1, 2):
-        raise ValueError(f"filter_norm: `p` must be 1 or 2, got {p}")
-    if weight.ndim < 2:
-        raise ValueError(f"filter_norm: `weight` must be (O, I, ...), got {tuple(weight.shape)}")
+    checks.kind("filter_norm", "weight", weight, Tensor, "a tensor (O, I, ...)")
+    whole = checks.is_count(p) and p in (1, 2)
+    checks.need(whole, "filter_norm", "p", "1 or 2", p)
+    floating = weight.ndim > 1 and weight.is_floating_point()
+    checks.need(floating, "filter_norm", "weight", "(O, I, ...) of a floating type", weight)
+    there = checks.is_count(axis, -weight.ndim) and axis < weight.ndim
+    checks.need(there, "filter_norm", "axis", f"an axis of {weight.ndim}", axis)
     return torch.linalg.vector_norm(weight.detach().movedim(axis, 0).flatten(1), p, dim=1)
 
 
@@ -56,6 +61,12 @@ def group_norm(
     Differs: the paper ranks one layer at a time. A group with several writers (a residual stream)
         is ranked by their sum, or, with `layers`, by its shortcut as in section 3.4.
     """
+    checks.kind("group_norm", "group", group, Group, "a Group, as `trace` gives")
+    checks.kind("group_norm", "tensors", tensors, Mapping, "the network's state dict")
+    checks.kind("group_norm", "layers", layers, Set, "a set of names")
+    for s in group.slices:
+        if not isinstance(tensors.get(s.tensor), Tensor):
+            raise ValueError(f"group_norm: `tensors` must be a state dict with `{s.tensor}`")
     outs = [s for s in group.slices if s.role == "out" and tensors[s.tensor].ndim > 1]
     chosen = [s for s in outs if s.layer in layers] or outs
     total = 0
@@ -68,9 +79,15 @@ def group_norm(
 
 def norms(net: nn.Module, groups: Groups, norm: str = "l1") -> dict[str, Tensor]:
     """Group name -> (size,) `group_norm` scores. ValueError if `norm` is not l1 or l2."""
-    if norm not in NORMS:
-        raise ValueError(f"norms: `norm` must be one of {', '.join(NORMS)}; got {norm!r}")
+    checks.word("norms", "norm", norm, tuple(NORMS))
+    checks.kind("norms", "net", net, nn.Module, "a network")
+    checks.kind("norms", "groups", groups, Groups, "what `trace` gives")
     tensors = net.state_dict()
+    for group in groups.values():
+        if group.slices and group.slices[0].tensor not in tensors:
+            raise ValueError(
+                f"norms: `groups` must be those of `net`; no `{group.slices[0].tensor}` in it"
+            )
     return {name: group_norm(group, tensors, NORMS[norm]) for name, group in groups.items()}
 
 
@@ -80,11 +97,12 @@ def kept(size: int, ratio: float) -> int:
     .. math:: \max(1, \lfloor (1 - ratio) size \rfloor)
 
     Raises:
-        ValueError: `ratio` is outside [0, 1).
+        ValueError: `ratio` is outside [0, 1), or `size` no integer >= 1.
 
     Source: PFEC, Table 1: only this rounding gives its printed percentages. The small constant
         guards against floating-point error ((1 - 0.9) * 10 is just below 1).
     """
+    checks.count("kept", "size", size)
     check_ratio("kept", ratio)
     return max(1, math.floor(size * (1 - ratio) + 1e-9))
 
@@ -93,7 +111,8 @@ def check_ratio(function: str, ratio: float) -> float:
     """`ratio` itself if it is a number in [0, 1); else a ValueError that names `function`."""
     if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 <= ratio < 1:
         raise ValueError(
-            f"{function}: `ratio` is the fraction removed and must be in [0, 1), got {ratio!r}"
+            f"{function}: `ratio` is the fraction removed and must be in [0, 1), got"
+            f" {checks.shown(ratio)}"
         )
     return float(ratio)
 
@@ -102,8 +121,13 @@ def best(score: Tensor, count: int) -> Tensor:
     """(C,) bool: the `count` channels of largest score; of equal scores the first ones go.
 
     Raises:
-        ValueError: a score is not finite.
+        TypeError: `score` is no tensor.
+        ValueError: a score is not finite, or `count` is not in 0 to C.
     """
+    checks.kind("best", "score", score, Tensor, "a tensor (C,)")
+    checks.need(score.ndim == 1, "best", "score", "a tensor (C,)", score)
+    fits = checks.is_count(count, 0) and count <= len(score)
+    checks.need(fits, "best", "count", f"an integer in 0 to {len(score)}", count)
     if not torch.isfinite(score).all():
         raise ValueError(
             f"best: scores must be finite, got {int((~score.isfinite()).sum())} others"
@@ -116,11 +140,13 @@ def best(score: Tensor, count: int) -> Tensor:
 
 def layers_of(net: nn.Module) -> dict[str, nn.Module]:
     """Name -> convolution or linear layer, in the order of the network."""
+    checks.kind("layers_of", "net", net, nn.Module, "a network")
     return {name: module for name, module in net.named_modules() if isinstance(module, LAYERS)}
 
 
 def magnitudes(layer: nn.Module) -> Tensor:
     """(n,) absolute values of the weights, then the biases, of a layer."""
+    checks.kind("magnitudes", "layer", layer, LAYERS, "a convolution or linear layer")
     found = [p for p in (layer.weight, layer.bias) if p is not None]
     return torch.cat([p.detach().abs().flatten() for p in found])
 
@@ -130,5 +156,6 @@ def moments(size: Tensor) -> tuple[float, float]:
 
     Source: the authors' Caffe code of Guo et al. 2016 (papers/dns.md section 2).
     """
+    checks.kind("moments", "size", size, Tensor, "a tensor")
     size = size[size > 0].double()
     return (size.mean().item(), size.std(correction=0).item()) if len(size) else (0.0, 0.0)

@@ -180,7 +180,7 @@ def test_bad_input_is_refused():
     data = dataset()
     with pytest.raises(ValueError, match=r"`statistic` must be one of mean-mean, .*; got 'median'"):
         ActivationStatistic(0.5, "median")
-    with pytest.raises(ValueError, match="`images` must be an integer >= 1, got 0"):
+    with pytest.raises(ValueError, match="`images` must be an integer >= 1; got 0"):
         ActivationStatistic(0.5, images=0)
     with pytest.raises(TypeError, match="ActivationStatistic: `data` must be a Dataset"):
         ActivationStatistic(0.5).prune(conv_bn_relu(), data.example)

@@ -175,7 +175,7 @@ def test_rounds_need_a_budget_and_training_images():
         ({"ratios": 0.5, "select": "best"}, "`select` must be one of smallest, largest, random;"),
         ({"ratios": 0.5, "strategy": "lazy"}, "`strategy` must be one of independent, greedy;"),
         ({"ratios": 0.5, "residual": "C"}, "`residual` must be one of coupled, first, shortcut;"),
-        ({"ratios": 0.5, "rounds": 0}, "`rounds` must be an integer >= 1, got 0"),
+        ({"ratios": 0.5, "rounds": 0}, "`rounds` must be an integer >= 1; got 0"),
     ],
 )
 def test_a_bad_field_is_refused_when_the_method_is_made(options, message):
@@ -208,5 +208,5 @@ def test_greedy_and_independent_give_the_same_shapes_on_vgg_a():
 
 @pytest.mark.parametrize("rounds", [0, -1, 2.5, "2", True, None])
 def test_rounds_are_a_positive_integer(rounds):
-    with pytest.raises(ValueError, match="`rounds` must be an integer >= 1, got "):
+    with pytest.raises(ValueError, match="`rounds` must be an integer >= 1; got "):
         FilterNorm(0.5, rounds=rounds)

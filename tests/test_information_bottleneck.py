@@ -406,7 +406,7 @@ def test_a_bad_field_is_named_in_one_line(field, value, allowed):
 
 @pytest.mark.parametrize("budget", [None, {"epochs": 1}, 3])
 def test_a_budget_must_be_a_budget(budget):
-    with pytest.raises(TypeError, match=r"^InformationBottleneck: `budget` must be a Budget, got "):
+    with pytest.raises(TypeError, match=r"^InformationBottleneck: `budget` must be a Budget; got "):
         InformationBottleneck(1e-4, budget=budget)
 
 

@@ -18,12 +18,12 @@ from prunelab.methods import Magnitude
         ({"ratios": 1.0}, r"`ratio` .* must be in \[0, 1\), got 1.0"),
         ({"ratios": {"0": -0.5}}, "got -0.5"),
         ({"ratios": NAN}, "got nan"),
-        ({"q": -1}, "`q` must be numbers >= 0, got -1"),
-        ({"q": NAN}, "`q` must be numbers >= 0, got nan"),
-        ({"q": {"0": 1, "3": "2"}}, "`q` must be numbers >= 0, got {'0': 1, '3': '2'}"),
-        ({"q": True}, "`q` must be numbers >= 0, got True"),
-        ({"q": 1, "rounds": 0}, "`rounds` must be an integer >= 1, got 0"),
-        ({"q": 1, "rounds": 1.5}, "`rounds` must be an integer >= 1, got 1.5"),
+        ({"q": -1}, "`q` must be a number >= 0, or .*; got -1"),
+        ({"q": NAN}, "`q` must be a number >= 0, or .*; got nan"),
+        ({"q": {"0": 1, "3": "2"}}, "`q` must be a number >= 0, or .*; got {'0': 1, '3': '2'}"),
+        ({"q": True}, "`q` must be a number >= 0, or .*; got True"),
+        ({"q": 1, "rounds": 0}, "`rounds` must be an integer >= 1; got 0"),
+        ({"q": 1, "rounds": 1.5}, "`rounds` must be an integer >= 1; got 1.5"),
         ({"q": 1, "rounds": 2}, "`rounds` > 1 needs `retrain`"),
     ],
 )
@@ -33,7 +33,7 @@ def test_a_bad_field_is_refused_when_the_method_is_made(options, message):
 
 
 def test_retrain_that_is_no_budget_is_refused():
-    with pytest.raises(TypeError, match=r"^Magnitude: `retrain` must be a Budget, got 3"):
+    with pytest.raises(TypeError, match=r"^Magnitude: `retrain` must be a Budget; got 3"):
         Magnitude(0.5, retrain=3)
 
 
@@ -77,7 +77,7 @@ def test_the_largest_weight_in_the_message_is_the_limit():
 
 def test_what_fit_refuses_leaves_the_network_as_it_was(tmp_path):
     method, net = Magnitude(0.5, retrain=EPOCH), net_of()
-    refused(method, ValueError, "`seed` must be an integer >= 0; got -4", seed=-5)
+    refused(method, ValueError, "`seed` must be an integer >= 0; got -5", seed=-5)
     method.run(deepcopy(net), DATA, progress=False, checkpoint=tmp_path / "m")
     options = {"seed": 1, "checkpoint": tmp_path / "m"}
     refused(method, ValueError, "is of another run: its seed is 1", net, **options)

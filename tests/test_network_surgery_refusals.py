@@ -162,7 +162,7 @@ def test_margins_that_are_no_two_numbers_are_refused_in_the_same_words(margins):
 
 @pytest.mark.parametrize("budget", [None, 3, {"epochs": 1}])
 def test_a_budget_that_is_none_is_refused(budget):
-    with pytest.raises(TypeError, match=r"^NetworkSurgery: `budget` must be a Budget, got "):
+    with pytest.raises(TypeError, match=r"^NetworkSurgery: `budget` must be a Budget; got "):
         surgery(budget=budget)
 
 

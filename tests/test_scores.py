@@ -83,9 +83,9 @@ def test_filter_norms_by_hand():
     assert scores.filter_norm(weight, 1).tolist() == [5.0, 3.0]  # 1+2+2, 3
     assert scores.filter_norm(weight, 2).tolist() == [3.0, 3.0]  # sqrt(1+4+4), 3
     assert scores.filter_norm(weight, 1, axis=1).tolist() == [6.0, 2.0]  # input channels
-    with pytest.raises(ValueError, match="`p` must be 1 or 2, got 3"):
+    with pytest.raises(ValueError, match="`p` must be 1 or 2; got 3"):
         scores.filter_norm(weight, 3)
-    with pytest.raises(ValueError, match=r"must be \(O, I, ...\), got \(2,\)"):
+    with pytest.raises(ValueError, match=r"must be \(O, I, ...\) .*; got Tensor of shape \(2,\)"):
         scores.filter_norm(torch.ones(2))
 
 

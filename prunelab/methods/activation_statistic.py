@@ -23,6 +23,7 @@ from prunelab import scores
 from prunelab.groups import Groups, trace
 from prunelab.groups.tracer import graph_of
 from prunelab.masks import Keep
+from prunelab.meta import dtype_of
 from prunelab.methods.base import (
     Method,
     Ratios,
@@ -32,6 +33,7 @@ from prunelab.methods.base import (
     check_ratios,
     choose,
     example_of,
+    opened,
 )
 
 # What stands between a layer and its ReLU without mixing maps; of a residual sum, the sum's ReLU.
@@ -72,6 +74,7 @@ class ActivationStatistic(Method):
 
     def prune(self, net: nn.Module, data: object, *, seed: int = 0, progress: bool = True) -> Keep:
         """See `Method.prune`; looks at `data.train`. Nothing is random: `seed` is not used."""
+        net = opened(self, net, seed, progress)
         check_dataset(self, data)
         groups = trace(net, example_of(data))
         ratios = choose(groups, self.ratios)
@@ -108,11 +111,12 @@ def statistics(
     modes = {module: module.training for module in net.modules()}
     seen = 0
     try:
+        dtype = dtype_of(net)
         watch = _Watch(net.eval(), {layer for g in groups.values() for layer in g.producers})
         with torch.inference_mode():
             for x, _ in batches:
                 seen += len(x)
-                watch.run(x)
+                watch.run(x.to(dtype))
     finally:
         for module, mode in modes.items():
             module.training = mode

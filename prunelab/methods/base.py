@@ -1,16 +1,16 @@
-"""What all methods share: the verb, the ratios, the choice of groups."""
+"""What all methods share: the verb, the checks of their fields, the choice of groups."""
 
 from __future__ import annotations
 
 import abc
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
 
-from prunelab import scores
+from prunelab import checks, scores, train
 from prunelab.groups import Groups
 from prunelab.masks import Keep
+from prunelab.meta import unwrap
 
 Ratios = float | Mapping[str, float]
 RESIDUAL = ("coupled", "first", "shortcut")
@@ -31,7 +31,25 @@ class Method(abc.ABC):
 
         Returns:
             Group name -> (size,) bool, True = kept. No group is emptied.
+
+        Raises:
+            TypeError, ValueError: an argument is of another kind, does not fit the others, or names
+                what `net` does not have.
         """
+
+
+def opened(method: object, net: object, seed: object, progress: object) -> nn.Module:
+    """The network itself, out of its wrappers, once `prune`'s arguments have been looked at.
+
+    Raises:
+        TypeError: `net` is no network.
+        ValueError: `seed` is no integer >= 0, `progress` no switch.
+    """
+    name = type(method).__name__
+    checks.kind(name, "net", net, nn.Module, "a network")
+    checks.count(name, "seed", seed, 0)
+    checks.switch(name, "progress", progress)
+    return unwrap(net)
 
 
 def example_of(data: object) -> Tensor:
@@ -41,10 +59,7 @@ def example_of(data: object) -> Tensor:
         TypeError: `data` is neither.
     """
     example = data if isinstance(data, Tensor) else getattr(data, "example", None)
-    if not isinstance(example, Tensor):
-        raise TypeError(
-            f"prune: `data` must be a Dataset or an example batch, got {type(data).__name__}"
-        )
+    checks.kind("prune", "data", example, Tensor, "a Dataset or an example batch")
     return example
 
 
@@ -59,32 +74,68 @@ def check_dataset(method: object, data: object) -> None:
 
 def check_option(method: object, field: str, allowed: tuple[str, ...]) -> None:
     """ValueError unless the field of the method is one of the allowed words."""
-    value = getattr(method, field)
-    if value not in allowed:
-        raise ValueError(
-            f"{type(method).__name__}: `{field}` must be one of {', '.join(allowed)}; got {value!r}"
-        )
-
-
-def is_number(value: object) -> bool:
-    """Whether a value is a finite number; True and False are none."""
-    real = isinstance(value, int | float) and not isinstance(value, bool)
-    return real and math.isfinite(value)
+    checks.word(type(method).__name__, field, getattr(method, field), allowed)
 
 
 def check_count(method: object, field: str) -> None:
     """ValueError unless the field of the method is an integer >= 1."""
+    checks.count(type(method).__name__, field, getattr(method, field))
+
+
+def check_switch(method: object, field: str) -> None:
+    """ValueError unless the field of the method is True or False."""
+    checks.switch(type(method).__name__, field, getattr(method, field))
+
+
+def check_budget(method: object, field: str = "budget") -> None:
+    """TypeError unless the field of the method is a Budget."""
+    checks.kind(type(method).__name__, field, getattr(method, field), train.Budget, "a Budget")
+
+
+def check_number(
+    method: object, field: str, allowed: str, test: Callable[[float], bool] = checks.is_number
+) -> None:
+    """ValueError unless the field of the method is a finite number that passes the test."""
+    checks.number(type(method).__name__, field, getattr(method, field), allowed, test)
+
+
+def check_numbers(
+    method: object, field: str, allowed: str, test: Callable[[float], bool] = checks.is_number
+) -> None:
+    """ValueError unless the field is such a number, or maps one name or more to such numbers."""
     value = getattr(method, field)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(
-            f"{type(method).__name__}: `{field}` must be an integer >= 1, got {value!r}"
-        )
+    found = list(value.values()) if isinstance(value, Mapping) else [value]
+    fits = bool(found) and all(checks.is_number(v) and test(v) for v in found)
+    allowed = f"{allowed}, or such numbers by name, one at least"
+    checks.need(fits, type(method).__name__, field, allowed, value)
+
+
+def check_pair(
+    method: object, field: str, allowed: str, test: Callable[[float, float], bool]
+) -> None:
+    """Two numbers that pass the test, as a tuple (JSON gives a list); else ValueError."""
+    value = getattr(method, field)
+    pair = isinstance(value, list | tuple) and len(value) == 2
+    fits = pair and all(map(checks.is_number, value)) and test(*value)
+    checks.need(fits, type(method).__name__, field, allowed, value)
+    object.__setattr__(method, field, tuple(value))
+
+
+def check_names(method: object, field: str) -> None:
+    """Names of layers, as a tuple (JSON gives a list); else ValueError."""
+    value = getattr(method, field)
+    listed = isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
+    checks.need(listed, type(method).__name__, field, "names of layers", value)
+    object.__setattr__(method, field, tuple(value))
 
 
 def check_ratios(method: object, ratios: Ratios) -> None:
-    """ValueError unless every ratio is in [0, 1)."""
-    for ratio in ratios.values() if isinstance(ratios, Mapping) else [ratios]:
-        scores.check_ratio(type(method).__name__, ratio)
+    """ValueError unless every ratio is in [0, 1), and there is one at least."""
+    name = type(method).__name__
+    several = isinstance(ratios, Mapping)
+    checks.need(not several or len(ratios) > 0, name, "ratios", "a ratio for one group", ratios)
+    for ratio in ratios.values() if several else [ratios]:
+        scores.check_ratio(name, ratio)
 
 
 def choose(groups: Groups, ratios: Ratios, residual: str = "coupled") -> dict[str, float]:

@@ -27,8 +27,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from prunelab.methods.base import check_option, is_number
-from prunelab.methods.gated_method import GatedMethod, check_places, check_values, value_at
+from prunelab.methods.base import check_number, check_numbers, check_option
+from prunelab.methods.gated_method import GatedMethod, check_places, value_at
 from prunelab.methods.gates import Gate, NormalGate
 from prunelab.methods.noisy_weights import NoisyLayer, NoisyNetwork, log_uniform_kl
 from prunelab.methods.places import Place
@@ -169,9 +169,9 @@ class BayesianCompression(GatedMethod):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_option(self, "prior", PRIORS)
-        self._number("tau0", "a number in [1e-9, 1e3]", lambda v: 1e-9 <= v <= 1e3)
-        self._number("log_var", "a number in [-30, 5]", lambda v: -30 <= v <= 5)
-        check_values(self, "threshold", "a number", is_number)
+        check_number(self, "tau0", "a number in [1e-9, 1e3]", lambda v: 1e-9 <= v <= 1e3)
+        check_number(self, "log_var", "a number in [-30, 5]", lambda v: -30 <= v <= 5)
+        check_numbers(self, "threshold", "a number")
 
     def gate(self, place: Place) -> Gate:
         """See `GatedMethod.gate`."""

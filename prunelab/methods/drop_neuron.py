@@ -24,7 +24,16 @@ from prunelab import train
 from prunelab.groups import INPUTS, Group, trace
 from prunelab.groups.group import IN, OUT, SELECT, THROUGH, Slice
 from prunelab.masks import Keep
-from prunelab.methods.base import Method, check_dataset, check_option, example_of
+from prunelab.methods.base import (
+    Method,
+    check_budget,
+    check_dataset,
+    check_names,
+    check_number,
+    check_option,
+    example_of,
+    opened,
+)
 from prunelab.methods.gated_method import DEAD, GateRun
 from prunelab.methods.places import written
 from prunelab.methods.weights import check_finite
@@ -61,14 +70,10 @@ class DropNeuron(Method):
     dead: str = "stop"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.budget, train.Budget):
-            raise TypeError(f"DropNeuron: `budget` must be a Budget, got {self.budget!r}")
+        check_budget(self)
         for field in ("incoming", "outgoing", "l1"):
-            value = getattr(self, field)
-            real = isinstance(value, int | float) and not isinstance(value, bool)
-            if not real or not 0 <= value < float("inf"):
-                raise ValueError(f"DropNeuron: `{field}` must be a number >= 0; got {value!r}")
-        object.__setattr__(self, "inputs", tuple(self.inputs))  # JSON gives a list
+            check_number(self, field, "a number >= 0", lambda v: v >= 0)
+        check_names(self, "inputs")
         check_option(self, "dead", DEAD)
 
     def prune(self, net: nn.Module, data: object, *, seed: int = 0, progress: bool = True) -> Keep:
@@ -88,6 +93,7 @@ class DropNeuron(Method):
             ValueError: an entry of `inputs` is no layer, or weights are not finite.
             RuntimeError: no neuron of a layer is left (dead="stop"), or the loss is not finite.
         """
+        net = opened(self, net, seed, progress)
         check_dataset(self, data)
         check_finite(self, net, layers_of(net))
         neurons = Neurons(net, example_of(data), self)

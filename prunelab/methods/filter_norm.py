@@ -20,12 +20,14 @@ from prunelab.methods.base import (
     RESIDUAL,
     Method,
     Ratios,
+    check_budget,
     check_count,
     check_dataset,
     check_option,
     check_ratios,
     choose,
     example_of,
+    opened,
 )
 
 
@@ -69,8 +71,8 @@ class FilterNorm(Method):
         check_option(self, "strategy", ("independent", "greedy"))
         check_option(self, "residual", RESIDUAL)
         check_count(self, "rounds")
-        if self.retrain is not None and not isinstance(self.retrain, train.Budget):
-            raise TypeError(f"FilterNorm: `retrain` must be a Budget, got {self.retrain!r}")
+        if self.retrain is not None:
+            check_budget(self, "retrain")
         if (self.rounds > 1) != (self.retrain is not None):
             raise ValueError(
                 "FilterNorm: `rounds` > 1 and `retrain` go together; give both or none"
@@ -78,6 +80,7 @@ class FilterNorm(Method):
 
     def prune(self, net: nn.Module, data: object, *, seed: int = 0, progress: bool = True) -> Keep:
         """See `Method.prune`; `data` may be an example batch unless it retrains."""
+        net = opened(self, net, seed, progress)
         groups = trace(net, example_of(data))
         ratios = choose(groups, self.ratios, self.residual)
         if self.rounds > 1:

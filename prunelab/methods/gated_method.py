@@ -14,7 +14,16 @@ from torch import Tensor, nn
 
 from prunelab import train
 from prunelab.masks import Keep
-from prunelab.methods.base import Method, check_dataset, check_option, example_of, is_number
+from prunelab.methods.base import (
+    Method,
+    check_budget,
+    check_dataset,
+    check_names,
+    check_number,
+    check_option,
+    example_of,
+    opened,
+)
 from prunelab.methods.gates import Gate, Gated, Place
 from prunelab.methods.narrowing import Narrowed
 
@@ -56,24 +65,13 @@ class GatedMethod(Method):
     cut: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        name = type(self).__name__
-        if not isinstance(self.budget, train.Budget):
-            raise TypeError(f"{name}: `budget` must be a Budget, got {self.budget!r}")
-        listed = isinstance(self.inputs, list | tuple)
-        if not listed or not all(isinstance(v, str) for v in self.inputs):
-            raise ValueError(f"{name}: `inputs` must be names of layers, got {self.inputs!r}")
-        object.__setattr__(self, "inputs", tuple(self.inputs))  # JSON gives a list
+        check_budget(self)
+        check_names(self, "inputs")
         check_option(self, "dead", DEAD)
-        self._number("ramp", "a number in [0, 1]", lambda v: 0 <= v <= 1)
-        self._number("rate", "a number > 0", lambda v: 0 < v < float("inf"))
+        check_number(self, "ramp", "a number in [0, 1]", lambda v: 0 <= v <= 1)
+        check_number(self, "rate", "a number > 0", lambda v: v > 0)
         if self.cut is not None:
-            self._number("cut", "a number >= 0 or None", lambda v: 0 <= v < float("inf"))
-
-    def _number(self, field: str, allowed: str, test: Callable[[float], bool]) -> None:
-        value = getattr(self, field)
-        real = isinstance(value, int | float) and not isinstance(value, bool)
-        if not real or not test(value):
-            raise ValueError(f"{type(self).__name__}: `{field}` must be {allowed}; got {value!r}")
+            check_number(self, "cut", "a number >= 0 or None", lambda v: v >= 0)
 
     @abc.abstractmethod
     def gate(self, place: Place) -> Gate:
@@ -107,6 +105,7 @@ class GatedMethod(Method):
             ValueError: see `Gated`; or `checkpoint` is of a run of another method.
             RuntimeError: no unit of a place is left (dead="stop"), or the loss is not finite.
         """
+        net = opened(self, net, seed, progress)
         check_dataset(self, data)
         gated = self.gated(net, data, seed)
         running = gated if self.cut is None else Narrowed(gated, net, self.cut)
@@ -180,19 +179,6 @@ def _some(gate: Gate, kept: Tensor, written: Tensor) -> Tensor:
         kept = kept.clone()
         kept[gate.mean().masked_fill(~written, -float("inf")).argmax()] = True
     return kept
-
-
-def check_values(
-    method: GatedMethod, field: str, allowed: str, test: Callable[[float], bool]
-) -> None:
-    """ValueError unless a field is such a number, or maps names to such numbers."""
-    value = getattr(method, field)
-    values = list(value.values()) if isinstance(value, Mapping) else [value]
-    if not all(is_number(v) and test(v) for v in values):
-        raise ValueError(
-            f"{type(method).__name__}: `{field}` must be {allowed}, or such numbers by place name;"
-            f" got {value!r}"
-        )
 
 
 def value_at(method: GatedMethod, field: str, place: Place, default: float | None = None) -> float:

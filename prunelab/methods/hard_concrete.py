@@ -22,8 +22,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from prunelab.methods.base import is_number
-from prunelab.methods.gated_method import GatedMethod, check_places, check_values, value_at
+from prunelab.methods.base import check_number, check_numbers, check_pair
+from prunelab.methods.gated_method import GatedMethod, check_places, value_at
 from prunelab.methods.gates import Gate, Gated
 from prunelab.methods.places import Place
 
@@ -113,17 +113,11 @@ class HardConcrete(GatedMethod):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_values(self, "lam", "a number >= 0", lambda v: 0 <= v < math.inf)
-        check_values(self, "start", "a number in [0.01, 0.99]", lambda v: 0.01 <= v <= 0.99)
-        self._number("temperature", "a number in [0.01, 10]", lambda v: 0.01 <= v <= 10)
-        pair = isinstance(self.limits, list | tuple) and len(self.limits) == 2
-        real = pair and all(map(is_number, self.limits))
-        if not real or not self.limits[0] < 0 or not self.limits[1] > 1:
-            raise ValueError(
-                "HardConcrete: `limits` must be two numbers, one < 0 and one > 1;"
-                f" got {self.limits!r}"
-            )
-        object.__setattr__(self, "limits", tuple(self.limits))  # JSON gives a list
+        check_numbers(self, "lam", "a number >= 0", lambda v: v >= 0)
+        check_numbers(self, "start", "a number in [0.01, 0.99]", lambda v: 0.01 <= v <= 0.99)
+        check_number(self, "temperature", "a number in [0.01, 10]", lambda v: 0.01 <= v <= 10)
+        allowed = "two numbers, one < 0 and one > 1"
+        check_pair(self, "limits", allowed, lambda low, high: low < 0 and high > 1)
 
     def gate(self, place: Place) -> HardConcreteGate:
         """See `GatedMethod.gate`. ValueError if `lam` or `start` does not name the place."""

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from prunelab.methods.gated_method import GatedMethod, check_places, check_values, value_at
+from prunelab.methods.base import check_number, check_numbers
+from prunelab.methods.gated_method import GatedMethod, check_places, value_at
 from prunelab.methods.gates import EPSILON, Gated, NormalGate, Place
 
 
@@ -73,8 +74,8 @@ class InformationBottleneck(GatedMethod):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_values(self, "kl", "a number >= 0", lambda v: v >= 0)
-        self._number("log_var", "a number in [-30, 5]", lambda v: -30 <= v <= 5)
+        check_numbers(self, "kl", "a number >= 0", lambda v: v >= 0)
+        check_number(self, "log_var", "a number in [-30, 5]", lambda v: -30 <= v <= 5)
 
     def gate(self, place: Place) -> BottleneckGate:
         """See `GatedMethod.gate`. ValueError if `kl` does not name the place."""

@@ -19,7 +19,16 @@ from torch import Tensor, nn
 
 from prunelab import train
 from prunelab.masks import Keep
-from prunelab.methods.base import Method, Ratios, check_count, check_dataset, check_ratios
+from prunelab.methods.base import (
+    Method,
+    Ratios,
+    check_budget,
+    check_count,
+    check_dataset,
+    check_numbers,
+    check_ratios,
+    opened,
+)
 from prunelab.methods.weights import (
     Masked,
     Run,
@@ -61,12 +70,11 @@ class Magnitude(Method):
             raise ValueError("Magnitude: give either `ratios` or `q`")
         if self.ratios is not None:
             check_ratios(self, self.ratios)
-        for q in self.q.values() if isinstance(self.q, Mapping) else [self.q or 0.0]:
-            if isinstance(q, bool) or not isinstance(q, int | float) or not q >= 0:
-                raise ValueError(f"Magnitude: `q` must be numbers >= 0, got {self.q!r}")
+        else:
+            check_numbers(self, "q", "a number >= 0", lambda v: v >= 0)
         check_count(self, "rounds")
-        if self.retrain is not None and not isinstance(self.retrain, train.Budget):
-            raise TypeError(f"Magnitude: `retrain` must be a Budget, got {self.retrain!r}")
+        if self.retrain is not None:
+            check_budget(self, "retrain")
         if self.rounds > 1 and self.retrain is None:
             raise ValueError("Magnitude: `rounds` > 1 needs `retrain`")
 
@@ -93,6 +101,7 @@ class Magnitude(Method):
         Raises:
             ValueError: a name is no layer, weights are not finite, or `q` would empty a layer.
         """
+        net = opened(self, net, seed, progress)
         wanted = per_layer(self, "q" if self.ratios is None else "ratios", net)
         check_finite(self, net, wanted)
         if self.retrain is not None:

@@ -18,9 +18,19 @@ from pathlib import Path
 
 from torch import nn
 
-from prunelab import train
+from prunelab import checks, train
 from prunelab.masks import Keep
-from prunelab.methods.base import Method, check_dataset, check_option, is_number
+from prunelab.methods.base import (
+    Method,
+    check_budget,
+    check_dataset,
+    check_number,
+    check_numbers,
+    check_option,
+    check_pair,
+    check_switch,
+    opened,
+)
 from prunelab.methods.splicing import Surgery, check_start
 from prunelab.methods.weights import Run, keep_of, per_layer
 from prunelab.scores import layers_of
@@ -63,24 +73,13 @@ class NetworkSurgery(Method):
 
     def __post_init__(self) -> None:
         check_option(self, "phases", PHASES)
-        listed = isinstance(self.margins, list | tuple)  # JSON gives a list
-        self._need(listed, "margins", "two numbers, 0 < a <= b")
-        object.__setattr__(self, "margins", tuple(self.margins))
-        if not isinstance(self.budget, train.Budget):
-            raise TypeError(f"NetworkSurgery: `budget` must be a Budget, got {self.budget!r}")
-        self._need(all(map(is_number, _values(self.c))), "c", "a number, or numbers by layer")
-        self._need(all(_is_count(s) for s in _values(self.stop)), "stop", "steps, integers >= 0")
+        check_switch(self, "splice")
+        check_budget(self)
+        check_numbers(self, "c", "a number")
+        check_numbers(self, "stop", "steps, an integer >= 0", lambda v: checks.is_count(v, 0))
         for field in ("gamma", "power"):
-            value = getattr(self, field)
-            self._need(is_number(value) and value >= 0, field, "a number >= 0")
-        pair = len(self.margins) == 2 and all(map(is_number, self.margins))
-        ordered = pair and 0 < self.margins[0] <= self.margins[1]
-        self._need(ordered, "margins", "two numbers, 0 < a <= b")
-
-    def _need(self, met: bool, field: str, allowed: str) -> None:
-        if not met:
-            value = getattr(self, field)
-            raise ValueError(f"NetworkSurgery: `{field}` must be {allowed}; got {value!r}")
+            check_number(self, field, "a number >= 0", lambda v: v >= 0)
+        check_pair(self, "margins", "two numbers, 0 < a <= b", lambda a, b: 0 < a <= b)
 
     def prune(self, net: nn.Module, data: object, *, seed: int = 0, progress: bool = True) -> Keep:
         """See `Method.prune`, and `run`: parameter name -> bool tensor of its shape."""
@@ -109,6 +108,7 @@ class NetworkSurgery(Method):
             ValueError: a name in `c` or `stop` is no layer, `stop` lies past the end, weights are
                 not finite, or `c` would empty a layer.
         """
+        net = opened(self, net, seed, progress)
         check_dataset(self, data)
         parts, images = self._parts(net), len(data.train)
         for part in parts:
@@ -158,11 +158,3 @@ class NetworkSurgery(Method):
 
         surgery.history = train.fit(net, data, self.budget, after_step=after_step, **fit)
         surgery.check()
-
-
-def _values(value: object) -> list:
-    return list(value.values()) if isinstance(value, Mapping) else [value]
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

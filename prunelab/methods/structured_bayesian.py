@@ -30,7 +30,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from prunelab.methods.gated_method import GatedMethod, check_places, check_values, value_at
+from prunelab.methods.base import check_number, check_numbers
+from prunelab.methods.gated_method import GatedMethod, check_places, value_at
 from prunelab.methods.gates import Gate, Gated
 from prunelab.methods.places import Place
 
@@ -209,9 +210,9 @@ class StructuredBayesian(GatedMethod):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_values(self, "scale", "a number >= 0", lambda v: v >= 0)
-        self._number("snr", "a number >= 0", lambda v: 0 <= v < math.inf)
-        self._number("log_sigma", "a number in [-12, 5]", lambda v: -12 <= v <= 5)
+        check_numbers(self, "scale", "a number >= 0", lambda v: v >= 0)
+        check_number(self, "snr", "a number >= 0", lambda v: v >= 0)
+        check_number(self, "log_sigma", "a number in [-12, 5]", lambda v: -12 <= v <= 5)
 
     def gate(self, place: Place) -> LogNormalGate:
         """See `GatedMethod.gate`."""

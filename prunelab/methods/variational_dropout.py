@@ -24,7 +24,7 @@ from torch.func import functional_call
 from prunelab.groups import Group
 from prunelab.groups.group import IN, OUT, SELECT
 from prunelab.masks import Keep
-from prunelab.methods.gated_method import GatedMethod
+from prunelab.methods.gated_method import GatedMethod, check_number
 from prunelab.methods.gates import Gate
 from prunelab.methods.noisy_weights import NoisyLayer, NoisyNetwork, log_uniform_kl
 from prunelab.methods.places import Place
@@ -231,8 +231,8 @@ class VariationalDropout(GatedMethod):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._number("threshold", "a number in [-8, 8)", lambda v: -CLIP <= v < CLIP)
-        self._number("log_var", "a number in [-30, 5]", lambda v: -30 <= v <= 5)
+        check_number(self, "threshold", "a number in [-8, 8)", lambda v: -CLIP <= v < CLIP)
+        check_number(self, "log_var", "a number in [-30, 5]", lambda v: -30 <= v <= 5)
 
     def gate(self, place: Place) -> Unit:
         """See `GatedMethod.gate`."""

@@ -5,6 +5,7 @@ from functools import partial
 
 from torch import nn
 
+from prunelab import checks
 from prunelab.models import alexnet, imagenet, lenet, resnet, vgg, xor
 
 _MAKERS: dict[str, Callable[[int, int], nn.Module]] = {
@@ -27,6 +28,7 @@ _MAKERS: dict[str, Callable[[int, int], nn.Module]] = {
 }
 
 NAMES = tuple(_MAKERS)
+MOST = 1_000_000  # classes, or channels of an image: more would only fill the memory
 
 
 def build(name: str, num_classes: int = 10, in_channels: int | None = None) -> nn.Module:
@@ -45,8 +47,7 @@ def build(name: str, num_classes: int = 10, in_channels: int | None = None) -> n
     Raises:
         ValueError: unknown `name`, `num_classes` or `in_channels` not a positive integer.
     """
-    if name not in _MAKERS:
-        raise ValueError(f"build: `name` must be one of {', '.join(NAMES)}; got {name!r}")
+    checks.word("build", "name", name, NAMES)
     if in_channels is None:
         in_channels = {"lenet": 1, "mlp": 2}.get(name.partition("-")[0], 3)
     _positive("num_classes", num_classes)
@@ -55,5 +56,5 @@ def build(name: str, num_classes: int = 10, in_channels: int | None = None) -> n
 
 
 def _positive(argument: str, value: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"build: `{argument}` must be an integer >= 1; got {value!r}")
+    checks.count("build", argument, value)
+    checks.need(value <= MOST, "build", argument, f"at most {MOST:,}", value)

@@ -13,6 +13,8 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from prunelab import checks
+from prunelab.plots import given
 from prunelab.plots.frame import GREY, MARKERS, STYLE, colours_of, done, legend, not_measured
 from prunelab.plots.marks import STAR, one_seed, palette, runs, stars
 from prunelab.plots.names import INK, Name, label
@@ -41,9 +43,9 @@ def log_ratios(points: pd.DataFrame, edges: Sequence[float], title: str = "") ->
     Raises:
         ValueError: 0 is no edge, the counts do not fit the edges, or a place has a moment twice.
     """
-    if points.empty:
+    edges = given.image("log_ratios", "edges", [edges], float)[0]
+    if not given.to_draw("log_ratios", points, "place counts epoch#|step#", title):
         return not_measured(title)
-    edges = np.asarray(edges, float)
     unit = "epoch" if "epoch" in points else "step"
     _check_bins(points, edges, unit)
     places, moments = list(dict.fromkeys(points.place)), sorted(points[unit].unique())
@@ -91,18 +93,20 @@ def widths(
         curve: columns epoch, left (fraction): the authors' curve of all units together; ours is
             drawn beside it.
     """
-    if points.empty:
+    printed = given.printed("widths", "printed", printed, "place units#")
+    curve = given.printed("widths", "curve", curve, "epoch# left#")
+    if not given.to_draw("widths", points, "place epoch# units# size#", title):
         return not_measured(title)
     with mpl.style.context(STYLE):
         fig, ax = plt.subplots(figsize=(8.4, 4.4))
         for (place, colour), marker in zip(colours_of(points.place).items(), MARKERS * 9):
             _course(ax, points[points.place == place], place, color=colour, marker=marker)
-        if curve is not None and not curve.empty:
+        if not curve.empty:
             keys = [key for key in ("seed", "epoch") if key in points]
             _course(ax, points.groupby(keys)[["units", "size"]].sum().reset_index(), "all",
                     color=INK)  # fmt: skip
             ax.plot(curve.epoch, 100 * curve.left, "--", color=INK, label="all, printed curve")
-        if printed is not None:
+        if not printed.empty:
             _last_widths(ax, points, printed)
         shares = np.concatenate([np.asarray(line.get_ydata(), float) for line in ax.lines])
         if np.nanmin(shares) < LOG_BELOW:
@@ -138,10 +142,14 @@ def size_frontier(
     Raises:
         ValueError: an unknown `x`.
     """
-    if x not in SIZES:
-        raise ValueError(f"size_frontier: `x` must be one of {', '.join(SIZES)}, got {x!r}")
-    printed = pd.DataFrame() if printed is None or printed.empty else printed.dropna(subset=[x])
-    if points.empty and printed.empty:
+    checks.word("size_frontier", "x", x, tuple(SIZES))
+    columns = f"method error# {x}#"
+    printed = given.printed("size_frontier", "printed", printed, columns)
+    printed = printed if printed.empty else printed.dropna(subset=[x])
+    known = isinstance(order, list | tuple) and all(isinstance(name, str) for name in order)
+    checks.need(known, "size_frontier", "order", "names of methods", order)
+    full = given.to_draw("size_frontier", points, f"{columns} setting seed", title)
+    if not full and printed.empty:
         return not_measured(title)
     with mpl.style.context(STYLE):
         fig, ax = plt.subplots(figsize=(8.4, 4.8))

@@ -10,6 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from prunelab import checks
+from prunelab.plots import given
 from prunelab.plots.frame import (
     BLUE,
     GREY,
@@ -32,7 +34,7 @@ def norm_curves(points: pd.DataFrame, title: str = "") -> Figure:
 
     Source: PFEC, Figure 2(a).
     """
-    if points.empty:
+    if not given.to_draw("norm_curves", points, "group rank# norm#", title):
         return not_measured(title)
     with mpl.style.context(STYLE):
         fig, ax = plt.subplots(figsize=(7.6, 4.2))
@@ -69,7 +71,8 @@ def sensitivity(points: pd.DataFrame, title: str = "", whole: float | None = Non
 
     Source: PFEC, Figure 2(b) and, after retraining, 2(c).
     """
-    if points.empty:
+    given.numbers("sensitivity", whole=whole)
+    if not given.to_draw("sensitivity", points, "group ratio# accuracy#", title):
         return not_measured(title)
     with mpl.style.context(STYLE):
         fig, ax = plt.subplots(figsize=(7.6, 4.2))
@@ -98,7 +101,11 @@ def panels(
 
     Source: PFEC, Figure 6 (by stage), 8, 9 and 10 (by criterion).
     """
-    if points.empty:
+    word = isinstance(by, str) and by and by.isidentifier()
+    checks.need(word, "panels", "by", "the name of a column", by)
+    checks.kind("panels", "titles", titles, Mapping | None, "a mapping or None")
+    checks.count("panels", "columns", columns)
+    if not given.to_draw("panels", points, f"group ratio# accuracy# whole# {by}", title):
         return not_measured(title or f"panels by {by}")
     values = list(dict.fromkeys(points[by]))
     columns = min(columns, len(values))
@@ -135,7 +142,17 @@ def panels(
 
 
 def one_layer(points: pd.DataFrame, group: str, ratio: float) -> Figure:
-    """All layers of a scan in grey, one in colour, one point marked."""
+    """All layers of a scan in grey, one in colour, one point marked.
+
+    Raises:
+        ValueError: `points` has no such group, or none at this ratio.
+    """
+    if not given.to_draw("one_layer", points, "group ratio# accuracy# whole#"):
+        return not_measured(str(group))
+    checks.word("one_layer", "group", group, list(dict.fromkeys(points.group)))
+    known = sorted(set(points.ratio[points.group == group]))
+    there = checks.is_number(ratio) and ratio in known
+    checks.need(there, "one_layer", "ratio", f"one of {', '.join(map(str, known))}", ratio)
     with mpl.style.context(STYLE):
         fig, ax = plt.subplots(figsize=(6.6, 3.4))
         whole = float(points.whole.iloc[0])
@@ -155,7 +172,7 @@ def accuracies(table: pd.DataFrame, title: str = "") -> Figure:
         table: columns data, label, error (fraction), in the order to draw, top first.
         title: says which setting.
     """
-    if table.empty:
+    if not given.to_draw("accuracies", table, "data label error#", title, "table"):
         return not_measured(title)
     parts = [(name, table[table.data == name]) for name in dict.fromkeys(table.data)]
     rows = [part.label.nunique() for _, part in parts]

@@ -12,7 +12,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from prunelab import paths
+from prunelab import checks, paths
 
 STYLE = Path(__file__).with_name("style.mplstyle")
 FIGURES = Path(__file__).resolve().parents[2] / "figures"
@@ -28,19 +28,25 @@ def save(fig: Figure, name: str) -> Figure:
     Args:
         fig: the figure, returned so that a cell can end with it.
         name: "NN-stem--view".
+
+    Raises:
+        OSError: the file cannot be written.
     """
+    checks.kind("save", "fig", fig, Figure, "a Figure")
+    plain = isinstance(name, str) and name and not set(name) & set("/\\\0\n")
+    checks.need(plain, "save", "name", "a file's name without its ending", name)
     folder = FIGURES if os.environ.get("PRUNELAB_WRITE") == "1" else None
     if folder is None and "PRUNELAB_RUNS" in os.environ:
         folder = Path(os.environ["PRUNELAB_RUNS"]) / "figures"
     if folder is not None:
-        path = folder / f"{name}.svg"
-        with paths.whole(path, "plots.save") as partial, mpl.style.context(STYLE):
+        with paths.whole(folder / f"{name}.svg", "save") as partial, mpl.style.context(STYLE):
             fig.savefig(partial, format="svg", metadata={"Date": None})
     return fig
 
 
 def not_measured(title: str) -> Figure:
     """An empty frame that says that its rows are missing."""
+    checks.kind("not_measured", "title", title, str, "text")
     with mpl.style.context(STYLE):
         fig, ax = plt.subplots(figsize=(7.6, 1.4))
         ax.text(0.5, 0.5, f"{title}: not measured yet", ha="center", va="center", color=GREY)

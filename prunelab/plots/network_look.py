@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from matplotlib.colors import to_hex, to_rgb
 
+from prunelab import checks
 from prunelab.plots.frame import colours_of
 from prunelab.plots.network_flow import LAYERS, MEETINGS
 
 STREAMS = ("#56B4E9", "#CC79A7", "#F0E442", "#E69F00", "#000000")
+ROW = {"name", "kind", "out", "writes", "channels"}  # what a row must have
 FIXED, LINES, AREA, INK = "#d0d0d0", "#9a9a9a", "#f3f3f3", "#555555"
 SIGNS = {"add": "+", "multiply": "×", "cat": ""}
 
@@ -71,6 +73,8 @@ def ink(colour: str) -> str:
 def check_groups(function: str, argument: str, names: Iterable[str], known: Iterable[str]) -> None:
     """ValueError if one of the names is no group."""
     known = list(known)
+    listed = isinstance(names, list | tuple | set | frozenset | Mapping)
+    checks.need(listed, function, argument, "names of groups", names)
     for name in names:
         if name not in known:
             raise ValueError(
@@ -79,11 +83,21 @@ def check_groups(function: str, argument: str, names: Iterable[str], known: Iter
             )
 
 
+def check_rows(function: str, rows: object) -> None:
+    """TypeError unless these are rows of a network, as `groups.diagram` gives."""
+    listed = isinstance(rows, list | tuple)
+    if not listed or not all(isinstance(r, Mapping) and r.keys() >= ROW for r in rows):
+        raise TypeError(
+            f"{function}: `rows` must be what `groups.diagram` gives; got {checks.shown(rows)}"
+        )
+
+
 def check_ratios(function: str, ratios: Mapping[str, float], known: Iterable[str]) -> None:
     """ValueError if a name is no group or a ratio no fraction."""
+    checks.kind(function, "ratios", ratios, Mapping, "a mapping, group -> fraction removed")
     check_groups(function, "ratios", ratios, known)
     for name, ratio in ratios.items():
-        if not 0 <= ratio < 1:
+        if not checks.is_number(ratio) or not 0 <= ratio < 1:
             raise ValueError(
                 f"{function}: `ratios` are fractions removed and must be in [0, 1),"
                 f" got {ratio!r} for `{name}`"

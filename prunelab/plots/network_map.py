@@ -14,6 +14,7 @@ from matplotlib.patches import Circle, Patch, PathPatch, Rectangle
 from matplotlib.path import Path
 from matplotlib.patheffects import withStroke
 
+from prunelab.plots import given
 from prunelab.plots.frame import ORANGE, STYLE, done, not_measured
 from prunelab.plots.network_flow import LAYERS, MEETINGS
 from prunelab.plots.network_layout import layout
@@ -25,6 +26,7 @@ from prunelab.plots.network_look import (
     SIGNS,
     check_groups,
     check_ratios,
+    check_rows,
     colours,
     ink,
     kept,
@@ -60,9 +62,11 @@ def network_map(
         ValueError: `ratios` or `selected` has a group that no row writes, or a ratio is outside
             [0, 1).
     """
+    given.text("network_map", title)
+    check_rows("network_map", rows)
     if not rows:
         return not_measured(title)
-    palette, plan, ratios = colours(rows), layout(rows), ratios or {}
+    palette, plan, ratios = colours(rows), layout(rows), {} if ratios is None else ratios
     check_groups("network_map", "selected", selected, palette)
     check_ratios("network_map", ratios, palette)
     with mpl.style.context([STYLE, {"axes.grid": False}]):

@@ -10,7 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from prunelab import checks
+from prunelab.plots import given
 from prunelab.plots.frame import ORANGE, STYLE, done
+
+NEEDED = {"tensor", "axis", "shape", "role", "offset", "repeat"}
 
 
 def group_picture(slices: Sequence[Mapping], channel: int, size: int, title: str = "") -> Figure:
@@ -21,7 +25,21 @@ def group_picture(slices: Sequence[Mapping], channel: int, size: int, title: str
         channel: the channel marked.
         size: channels of the group.
         title: says which group.
+
+    Raises:
+        TypeError: an argument is of another kind.
+        ValueError: `channel` is not in 0 to `size` - 1.
     """
+    given.text("group_picture", title)
+    known = isinstance(slices, list | tuple)
+    if not known or not all(isinstance(s, Mapping) and s.keys() >= NEEDED for s in slices):
+        raise TypeError(
+            f"group_picture: `slices` must be dicts with {', '.join(sorted(NEEDED))};"
+            f" got {checks.shown(slices)}"
+        )
+    checks.count("group_picture", "size", size)
+    there = checks.is_count(channel, 0) and channel < size
+    checks.need(there, "group_picture", "channel", f"an integer in 0 to {size - 1}", channel)
     with mpl.style.context([STYLE, {"axes.grid": False}]):
         fig, ax = plt.subplots(figsize=(10, 3.4))
         x = 0.0

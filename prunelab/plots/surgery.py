@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from prunelab import checks
+from prunelab.plots import given
 from prunelab.plots.frame import (
     BLUE,
     GREY,
@@ -37,7 +39,9 @@ def events(points: pd.DataFrame, title: str = "", stop: int | None = None) -> Fi
         title: says which network.
         stop: step from which on the masks are frozen.
     """
-    if points.empty:
+    if stop is not None:
+        checks.count("events", "stop", stop, 0)
+    if not given.to_draw("events", points, "step# layer kept# pruned# spliced#", title):
         return not_measured(title)
     share = "size" in points
     with mpl.style.context(STYLE):
@@ -83,8 +87,10 @@ def frontier(
         reference: error of the unpruned network; the band ends 0.1 points above it.
         title: says which network.
     """
-    printed = pd.DataFrame() if printed is None else printed
-    if points.empty and printed.empty:
+    columns = "method compression# error#"
+    given.numbers("frontier", reference=reference)
+    printed = given.printed("frontier", "printed", printed, columns)
+    if not given.to_draw("frontier", points, f"{columns} setting|seed#", title) and printed.empty:
         return not_measured(title)
     with mpl.style.context(STYLE):
         fig, ax = plt.subplots(figsize=(8.4, 4.4))
@@ -138,7 +144,8 @@ def survivors(points: pd.DataFrame, title: str = "", printed: pd.DataFrame | Non
         title: says which network.
         printed: columns layer, share: the authors' values, a hollow star each.
     """
-    if points.empty:
+    printed = given.printed("survivors", "printed", printed, "layer share#")
+    if not given.to_draw("survivors", points, "layer share#", title):
         return not_measured(title)
     layers = list(dict.fromkeys(points.layer))
     with mpl.style.context(STYLE):
@@ -150,7 +157,7 @@ def survivors(points: pd.DataFrame, title: str = "", printed: pd.DataFrame | Non
                 label="mean of our seeds" if several else "ours")  # fmt: skip
         if several:
             ax.plot(100 * points.share, points.layer.map(place), "o", color=INK, label="one seed")
-        if printed is not None and not printed.empty:
+        if not printed.empty:
             shown = printed[printed.layer.isin(layers)]
             ax.plot(100 * shown.share, shown.layer.map(place), "*", ms=14, mfc="white", mec=ORANGE,
                     mew=1.8, label="authors' model", zorder=4)  # fmt: skip

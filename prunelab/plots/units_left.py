@@ -12,6 +12,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from prunelab.plots import given
 from prunelab.plots.frame import BLUE, GREY, STYLE, done, not_measured
 from prunelab.plots.marks import STAR
 
@@ -32,11 +33,12 @@ def pixels(
     Raises:
         ValueError: the two have different shapes.
     """
+    given.text("pixels", title)
     if mask is None:
         return not_measured(title)
     with mpl.style.context([STYLE, {"axes.grid": False}]):
         fig, ax = plt.subplots(figsize=(5.8, 4.4))
-        _picture(ax, np.asarray(mask, bool), mean_image, "pixels")
+        _picture(ax, mask, mean_image, "pixels")
         ax.set_title(f"{title}\n{ax.get_title('left')}" if title else ax.get_title("left"))
         handles = [Patch(color=BLUE, alpha=0.75, label="kept")]
         if mean_image is not None:
@@ -67,6 +69,13 @@ def units_left(
     Raises:
         ValueError: the mask and the mean image have different shapes.
     """
+    given.text("units_left", title)
+    maps = {"widths": widths, "whole": whole, "printed": {} if printed is None else printed}
+    for name, value in maps.items():
+        given.units("units_left", name, value)
+    for place in whole:
+        if place not in widths:
+            raise ValueError(f"units_left: `widths` must name all of `whole`; not `{place}`")
     if not whole:
         return not_measured(title)
     with mpl.style.context([STYLE, {"axes.grid.axis": "x"}]):
@@ -75,7 +84,7 @@ def units_left(
             fig, ax = plt.subplots(figsize=size)
         else:
             fig, (picture, ax) = plt.subplots(1, 2, figsize=size, width_ratios=ratio)
-            _picture(picture, np.asarray(mask, bool), mean_image, "units_left")
+            _picture(picture, mask, mean_image, "units_left")
         _bars(ax, widths, whole, printed or {})
         fig.suptitle(title, x=0.01, ha="left", weight="bold", size=12)
         return done(fig)
@@ -83,8 +92,9 @@ def units_left(
 
 def _picture(ax: Axes, mask: np.ndarray, mean_image: np.ndarray | None, caller: str) -> None:
     """The kept pixels in blue over the mean image in light grey; `caller` is for errors."""
+    mask = given.image(caller, "mask", mask, bool)
     if mean_image is not None:
-        mean_image = np.asarray(mean_image, float)
+        mean_image = given.image(caller, "mean_image", mean_image, float)
         if mean_image.shape != mask.shape:
             raise ValueError(
                 f"{caller}: `mean_image` must have the shape of the mask, {mask.shape}, got"

@@ -13,6 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from prunelab import checks
+from prunelab.plots import given
 from prunelab.plots.frame import BLUE, GREY, ORANGE, STYLE, done, legend, not_measured
 
 RED, PALE = "#b00020", "#c9c9c9"
@@ -36,7 +38,12 @@ def mask_image(
         pixels: the columns are a square picture, if their number is a square; draw it.
         most: kept connections at the dark end of the colours; None = the largest there are.
     """
-    kept = np.asarray(kept, bool).reshape(len(kept), -1)
+    given.text("mask_image", title)
+    checks.switch("mask_image", "pixels", pixels)
+    checks.count("mask_image", "step", step, 0)
+    if most is not None:
+        checks.count("mask_image", "most", most)
+    kept = given.image("mask_image", "kept", kept, bool, deep=True)
     side = math.isqrt(kept.shape[1])
     pixels = pixels and side > 1 and side**2 == kept.shape[1]
     left, start = int(kept.sum()), 4.65 if pixels else 0.8
@@ -71,6 +78,13 @@ def magnitudes(
 
     Source: DNS, equation (3).
     """
+    given.text("magnitudes", title)
+    for name, value in (("sizes", sizes), ("thresholds", thresholds)):
+        checks.kind("magnitudes", name, value, Mapping, "a mapping by layer")
+    for name in sizes:
+        given.image("magnitudes", "sizes", [sizes[name]], float)
+        pair = given.image("magnitudes", "thresholds", [thresholds.get(name)], float)
+        checks.need(pair.size == 2, "magnitudes", "thresholds", f"(a, b) for `{name}`", thresholds)
     if not sizes:
         return not_measured(title)
     columns = min(len(sizes), COLUMNS)
@@ -99,7 +113,8 @@ def crossover(points: pd.DataFrame, title: str = "") -> Figure:
         points: columns rows, columns, batch, density (fraction), torch_csr_ratio, scipy_csr_ratio.
         title: says which machine; by default the shape of the matrix.
     """
-    if points.empty:
+    columns = "rows# columns# batch# density# torch_csr_ratio# scipy_csr_ratio#"
+    if not given.to_draw("crossover", points, columns, title):
         return not_measured(title)
     shape = f"matrix of {points['rows'].iloc[0]:,} × {points['columns'].iloc[0]:,}, one thread"
     with mpl.style.context(STYLE):

@@ -21,6 +21,7 @@ def code(source: Source, ratios: Ratios, budgets: Sequence[Budget] = ()) -> str:
     used = f"scores, sensitivity, surgery{', train' if budgets else ''}"
     # a criterion without a name is the mapping or function that the explorer was given
     criterion = "criterion" if source.criterion is None else f'"{source.criterion}"'
+    where = "" if source.logits is None else f", logits={source.logits!r}"
     lines = [
         "import torch",
         f"from prunelab import {used}",
@@ -30,7 +31,7 @@ def code(source: Source, ratios: Ratios, budgets: Sequence[Budget] = ()) -> str:
         f"order = sensitivity.ranking(net, groups, {criterion})",
         "keep = {g: scores.best(order[g], scores.kept(groups[g].size, ratios[g])) for g in groups}",
         "small = surgery.shrink(net, groups, keep)",
-        *(f"train.fit(small, data, {_call(budget)})" for budget in budgets),
+        *(f"train.fit(small, data, {_call(budget)}{where})" for budget in budgets),
     ]
     return "\n".join(lines)
 

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 import ipywidgets as w
 from matplotlib.figure import Figure
 
+from prunelab import checks
+
 NATURAL = {"max_width": "100%", "align_self": "flex-start"}  # a box stretches what it holds
 
 
@@ -42,6 +44,7 @@ def short_lived() -> Iterator[None]:
 
 def png(fig: Figure) -> bytes:
     """The figure as PNG bytes."""
+    checks.kind("png", "fig", fig, Figure, "a Figure")
     buffer = io.BytesIO()
     fig.savefig(buffer, format="png", dpi=100)
     return buffer.getvalue()
@@ -49,6 +52,8 @@ def png(fig: Figure) -> bytes:
 
 def shown(handler: Callable, text: w.HTML) -> Callable:
     """The handler, with any error in the widget's text instead of nowhere."""
+    checks.kind("shown", "handler", handler, Callable, "a function")
+    checks.kind("shown", "text", text, w.HTML, "an HTML widget")
 
     def run(change: object) -> None:
         try:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from prunelab import cost, groups, scores, sensitivity, surgery, train
+from prunelab import checks, cost, groups, scores, sensitivity, surgery, train
 from prunelab.data import Dataset, Photos, Split
 from prunelab.data.tensors import as_split
 from prunelab.groups.diagram import diagram, stages
 from prunelab.groups.tracer import graph_of
 from prunelab.masks import Keep
+from prunelab.meta import dtype_of, unwrap
 from prunelab.sensitivity.folding import folded
 from prunelab.sensitivity.price import price
 from prunelab.sensitivity.trial import quickest
+from prunelab.train import Budget
 from prunelab.widgets.cores import all_cores
 from prunelab.widgets.presets import pfec
 from prunelab.widgets.source import MEASURED, Answer, Ratios, Source
@@ -45,6 +48,7 @@ class Live(Source):
         images: only so many, the first ones; None = all.
         train: images to fine-tune on, as `data`; a Dataset brings its own.
         retrain: how fine-tuning is done; its epochs are those that are asked for.
+        logits: entry of what `net` returns that holds the logits; None = it returns them.
 
     Raises:
         TypeError: an argument is of another kind.
@@ -61,11 +65,15 @@ class Live(Source):
         images: int | None = None,
         train: object = None,
         retrain: train.Budget = RETRAIN,
+        logits: str | int | None = None,
     ):
-        if not isinstance(net, nn.Module):
-            raise TypeError(f"{CALLER}: `net` must be a network, got {type(net).__name__}")
-        if split not in SPLITS:
-            raise ValueError(f"{CALLER}: `split` must be val or test, got {split!r}")
+        checks.kind(CALLER, "net", net, nn.Module, "a network")
+        checks.word(CALLER, "split", split, SPLITS)
+        checks.kind(CALLER, "retrain", retrain, Budget, "a Budget")
+        named = logits is None or isinstance(logits, str) or checks.is_count(logits, -(2**31))
+        checks.need(named, CALLER, "logits", "a key, a position, an attribute or None", logits)
+        net = unwrap(net)
+        self.logits = logits
         device = next((p.device for p in net.parameters()), torch.device("cpu"))
         known = isinstance(data, Dataset)
         answering = as_split(getattr(data, split) if known else data, images=images, caller=CALLER)
@@ -81,10 +89,11 @@ class Live(Source):
         self._read(net, criterion)
         self.tuned: dict[frozenset, tuple[nn.Module, list[train.Budget]]] = {}
         self._final: dict[tuple[frozenset, float], Answer] = {}  # by widths and epochs tuned
-        self._before: dict[int, train.Evaluation] = {}  # first image of a chunk -> whole network
+        self._before: dict[int, Tensor] = {}  # first image of a chunk -> what is right
 
     def _read(self, net: nn.Module, criterion: sensitivity.Criterion) -> None:
-        self.example, _ = self.split.batch(slice(0, 1))
+        example, _ = self.split.batch(slice(0, 1))
+        self.example = example.to(dtype_of(net))
         self.groups = groups.trace(net, self.example)
         if not self.groups:
             raise ValueError(f"{CALLER}: `net` has no group to prune: {self.groups.fixed}")
@@ -124,7 +133,7 @@ class Live(Source):
         if known := self.known(ratios):
             yield known
             return
-        with all_cores():
+        with all_cores(), suppress(StoppedError):
             yield from self._measured(kept, stop)
 
     def _measured(self, kept: dict[str, int], stop: Callable[[], bool]) -> Iterator[Answer]:
@@ -132,11 +141,9 @@ class Live(Source):
         quick, epochs = folded(small, *self._form), _epochs(budgets)
         pairs = []
         for first, part in self._chunks():
-            if stop():
-                return
             if first not in self._before:
-                self._before[first] = self._judge(self._quick, part)
-            pairs.append((self._before[first], self._judge(quick, part)))
+                self._before[first] = self._judge(self._quick, part, stop)
+            pairs.append((self._before[first], self._judge(quick, part, stop)))
             yield (answer := self._answer(kept, pairs, epochs))
         if stop():
             return
@@ -148,16 +155,27 @@ class Live(Source):
         yield answer
 
     def _answer(self, kept: dict, pairs: list, epochs: float) -> Answer:
-        before, after = (torch.cat([e.correct for e in part]) for part in zip(*pairs))
+        before, after = map(torch.cat, zip(*pairs))
         low, high = sensitivity.paired_interval(before, after)
         params, macs = self.price(kept)
         seen, total = len(after), len(self.split)
         accuracy, whole = (part.sum().item() / seen for part in (after, before))
         return Answer(accuracy, low, high, whole, seen, total, params, macs, None, MEASURED, epochs)
 
-    def _judge(self, net: nn.Module, part: Split) -> train.Evaluation:
-        batch = BATCH if self.split.device.type == "cpu" else None
-        return train.evaluate(net, part, batch=batch)
+    def _judge(self, net: nn.Module, part: Split, stop: Callable[[], bool]) -> Tensor:
+        """(N,) bool; StoppedError as soon as somebody wants it to stop."""
+        right, step = [], BATCH if self.split.device.type == "cpu" else len(part)
+        for first in range(0, len(part), step):
+            if stop():
+                raise StoppedError
+            seen = train.evaluate(net, part[first : first + step], **self._entry)
+            right.append(seen.correct)
+        return torch.cat(right)
+
+    @property
+    def _entry(self) -> dict:
+        """The option that says where the logits are, where it is needed."""
+        return {} if self.logits is None else {"logits": self.logits}
 
     def _chunks(self) -> Iterator[tuple[int, Split]]:
         """(first image, part): a small part first, then parts of twice that size."""
@@ -191,6 +209,7 @@ class Live(Source):
                 ratios=GRID,
                 criterion=self.order,
                 progress=progress,
+                **self._entry,
             )
         self.curves = curves
 
@@ -219,7 +238,8 @@ class Live(Source):
             step((number + 1) / steps)
 
         with all_cores():
-            train.fit(small, self._dataset(), budget, after_step=after, progress=False)
+            options = {"after_step": after, "progress": False} | self._entry
+            train.fit(small, self._dataset(), budget, **options)
         self.tuned[_key(keep.widths())] = (small.eval(), [*budgets, budget])
 
     def _dataset(self) -> Dataset:

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import ipywidgets as w
 import numpy as np
 
-from prunelab import plots
+from prunelab import checks, plots
 from prunelab.masks import unpacked
+from prunelab.plots.given import image
 from prunelab.widgets.frame import NATURAL, Pictured, png, shown
 
 
@@ -30,9 +31,12 @@ def mask_player(
     Raises:
         ValueError: there are no snapshots, their steps do not ascend, or their shapes differ.
     """
+    _check_kinds(snapshots)
     steps = [int(snapshot["step"]) for snapshot in snapshots]
     masks = [_mask(snapshot["kept"]) for snapshot in snapshots]
     _check(steps, masks)
+    there = checks.is_count(start, -len(steps)) and start < len(steps)
+    checks.need(there, "mask_player", "start", f"a place among {len(steps)} snapshots", start)
     most, frames = _most(masks), {}
     slider = w.SelectionSlider(
         options=[(f"{step:,}", i) for i, step in enumerate(steps)], index=start % len(steps),
@@ -58,9 +62,23 @@ def mask_player(
     return box
 
 
+def _check_kinds(snapshots: object) -> None:
+    """TypeError unless these are snapshots."""
+    listed = isinstance(snapshots, list | tuple)
+    if not listed or not all(
+        isinstance(s, Mapping) and {"step", "kept"} <= s.keys() for s in snapshots
+    ):
+        raise TypeError(
+            "mask_player: `snapshots` must be dicts with step and kept;"
+            f" got {checks.shown(snapshots)}"
+        )
+    for snapshot in snapshots:
+        checks.count("mask_player", "step of `snapshots", snapshot["step"], 0)
+
+
 def _mask(kept: object) -> np.ndarray:
-    kept = unpacked(kept) if isinstance(kept, Mapping) else np.asarray(kept, bool)
-    return kept.reshape(len(kept), -1)
+    kept = unpacked(kept) if isinstance(kept, Mapping) else kept
+    return image("mask_player", "kept of `snapshots", kept, bool, deep=True)
 
 
 def _check(steps: list[int], masks: list[np.ndarray]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import nn
 
+from prunelab import checks
 from prunelab.sensitivity import Criterion
 from prunelab.train import Budget
 from prunelab.widgets.explorer import Explorer
@@ -25,6 +26,7 @@ def explorer(
     images: int | None = None,
     train: object = None,
     retrain: Budget = RETRAIN,
+    logits: str | int | None = None,
 ) -> Explorer:
     """Pick layers, drag a ratio: a real network shrinks, and its accuracy answers.
 
@@ -39,6 +41,8 @@ def explorer(
         images: only so many, the first ones; None = all.
         train: images to fine-tune on, as `data`; a Dataset brings its own.
         retrain: how fine-tuning is done, but for its epochs.
+        logits: entry of what `net` returns that holds the logits: a key, a position or an
+            attribute; None = it returns the logits themselves.
 
     Returns:
         A widget; its parts are attributes, see `Panel`. `wait` blocks until it has answered.
@@ -48,10 +52,13 @@ def explorer(
         ValueError: arguments that do not go together, an unknown group or option, a network without
             groups; no recording is given or shipped.
     """
+    if ratios is not None:
+        checks.kind("explorer", "ratios", ratios, Mapping, "a mapping, group -> fraction removed")
     if net is None and data is None:
         if isinstance(recorded, Mapping):
             recorded = [recorded]
-        recordings = shipped() if recorded is None else list(recorded)
+        recordings = shipped() if recorded is None else recorded
+        checks.kind("explorer", "recorded", recordings, list | tuple, "a recording or several")
         if not recordings:
             raise ValueError("explorer: `recorded` is empty; give a recording or None")
         return Explorer([Recorded(recording) for recording in recordings], ratios)
@@ -63,6 +70,7 @@ def explorer(
             f"explorer: `{missing}` is missing: give `net` and `data`, or neither for recordings"
         )
     live = Live(
-        net, data, criterion=criterion, split=split, images=images, train=train, retrain=retrain
-    )
+        net, data, criterion=criterion, split=split, images=images, train=train, retrain=retrain,
+        logits=logits,
+    )  # fmt: skip
     return Explorer([live], ratios)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from prunelab import checks
 from prunelab.groups.diagram import stages
 from prunelab.sensitivity.prediction import predict
 from prunelab.sensitivity.price import Price
@@ -35,6 +36,7 @@ class Recorded(Source):
     why_not = why_not_train = "this is a recording: give a network and data, explorer(net, data)"
 
     def __init__(self, recording: Mapping):
+        checks.kind("explorer", "recorded", recording, Mapping, "a recording or several")
         missing = [key for key in NEEDED if key not in recording]
         if missing:
             raise ValueError(f"explorer: `recorded` needs {', '.join(NEEDED)}; no {missing[0]!r}")

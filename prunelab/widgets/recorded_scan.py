@@ -8,6 +8,7 @@ import ipywidgets as w
 import pandas as pd
 
 from prunelab import plots
+from prunelab.plots.given import to_draw
 from prunelab.widgets.frame import png, shown
 
 
@@ -23,7 +24,8 @@ def recorded_scan(points: pd.DataFrame) -> w.VBox:
     Raises:
         ValueError: `points` is empty.
     """
-    if points.empty:
+    columns = "group ratio# kept# accuracy# low# high# whole# params# macs#"
+    if not to_draw("recorded_scan", points, columns):
         raise ValueError("recorded_scan: `points` is empty; measure a scan first")
     layer = w.Dropdown(options=list(dict.fromkeys(points.group)), description="layer")
     ratios = sorted(points.ratio.unique())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from prunelab import scores
+from prunelab import checks, scores
 from prunelab.sensitivity.price import Price
 from prunelab.train import Budget
 
@@ -60,6 +60,7 @@ class Source(abc.ABC):
         curves: a scan with its attrs, or None.
         presets: label -> ratios.
         criterion: name of what ranks the channels; None if it has no name.
+        logits: entry of the network's output that holds the logits; None = it is the logits.
         made: when and how, in one line, if it is a recording.
         why_not: why nothing can be scanned or saved; empty if it can.
         why_not_train: the same for fine-tuning.
@@ -73,6 +74,7 @@ class Source(abc.ABC):
     curves: pd.DataFrame | None = None
     presets: dict[str, dict[str, float]]
     criterion: str | None = "l1"
+    logits: str | int | None = None
     made: str = ""
     why_not: str = ""
     why_not_train: str = ""
@@ -93,6 +95,7 @@ class Source(abc.ABC):
         Raises:
             ValueError: an unknown group, or a ratio outside [0, 1).
         """
+        checks.kind("explorer", "ratios", ratios, Mapping, "a mapping, group -> fraction removed")
         for name in ratios:
             if name not in self.sizes:
                 groups = ", ".join(self.sizes)

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from prunelab import plots
+from prunelab import checks, plots
 from prunelab.masks import unpacked
+from prunelab.plots.given import text
 from prunelab.widgets.frame import NATURAL, Pictured, png, shown
 
 KEYS = (
@@ -103,6 +104,8 @@ def strength_figure(
 
 def _found(runs: Sequence[Mapping]) -> dict[tuple[float, int], Mapping]:
     """(kl, seed) -> run."""
+    listed = isinstance(runs, list | tuple) and all(isinstance(run, Mapping) for run in runs)
+    checks.need(listed, "strength_player", "runs", "a list of dicts", runs)
     if not runs:
         raise ValueError("strength_player: `runs` is empty; measure some strengths first")
     found = {}
@@ -143,10 +146,11 @@ def _check(run: Mapping, whole: Mapping) -> None:
 
 
 def _printed(printed: Mapping | None) -> Mapping:
-    known = ("widths", *COLUMNS)
-    for key in (printed or {}).keys() - set(known):
+    known, printed = ("widths", *COLUMNS), {} if printed is None else printed
+    checks.kind("strength_player", "printed", printed, Mapping, "a mapping or None")
+    for key in printed.keys() - set(known):
         raise ValueError(f"strength_player: `printed` can have {', '.join(known)}, got {key!r}")
-    return printed or {}
+    return printed
 
 
 def _start(found: Mapping, kl: float | None) -> tuple[float, int]:
@@ -154,11 +158,9 @@ def _start(found: Mapping, kl: float | None) -> tuple[float, int]:
     values = sorted({value for value, _ in found})
     if kl is None:
         kl = values[len(values) // 2]
-    if kl not in values:
-        raise ValueError(
-            f"strength_player: `kl` must be one of {', '.join(f'{v:g}' for v in values)}, got"
-            f" {kl!r}"
-        )
+    known = checks.is_number(kl) and kl in values
+    allowed = f"one of {', '.join(f'{v:g}' for v in values)}"
+    checks.need(known, "strength_player", "kl", allowed, kl)
     return min(key for key in found if key[0] == kl)
 
 
@@ -176,6 +178,7 @@ def _name(kl: float, seed: int) -> str:
 def _figure(run: Mapping, title: str, printed: Mapping, mean_image: np.ndarray | None) -> Figure:
     left = f"{run['weights_pct']:.2f}% of the weights, test error {100 * run['error']:.2f}%"
     name = f"{_name(run['kl'], run['seed'])}: {left}"
+    text("strength_player", title)
     return plots.units_left(
         run["widths"], run["whole"], f"{title}\n{name}" if title else name,
         mask=_mask(run), mean_image=mean_image, printed=printed.get("widths"),

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from prunelab import plots, scores
+from prunelab import checks, plots, scores
 from prunelab.widgets.frame import NATURAL, Pictured, png, shown
 
 LOWEST, HIGHEST, STEP = -1.0, 8.0, 0.1  # of a slider
@@ -74,6 +74,10 @@ def threshold_setter(
 
     Source: DNS, section 3 and equation (3).
     """
+    checks.kind("threshold_setter", "net", net, nn.Module, "a network")
+    pair = isinstance(margins, list | tuple) and len(margins) == 2
+    ordered = pair and all(map(checks.is_number, margins)) and 0 < margins[0] <= margins[1]
+    checks.need(ordered, "threshold_setter", "margins", "two numbers, 0 < a <= b", margins)
     found = scores.layers_of(net)
     start = dict(c) if isinstance(c, Mapping) else dict.fromkeys(found, c)
     _check(found, start)
@@ -102,15 +106,18 @@ def threshold_setter(
 def _check(found: Mapping, start: Mapping[str, float]) -> None:
     if not found:
         raise ValueError("threshold_setter: `net` has no convolution or linear layer")
+    if not start:
+        raise ValueError("threshold_setter: `c` must name one layer at least; got {}")
     for name, value in start.items():
         if name not in found:
             raise ValueError(
                 f"threshold_setter: `c` names {name!r}, which is no convolution or linear layer of"
                 f" `net`; they are {', '.join(found)}"
             )
-        if not LOWEST <= value <= HIGHEST:
+        if not checks.is_number(value) or not LOWEST <= value <= HIGHEST:
             raise ValueError(
-                f"threshold_setter: `c` must lie in {LOWEST:g} to {HIGHEST:g}, got {value!r} for"
+                f"threshold_setter: `c` must lie in {LOWEST:g} to {HIGHEST:g}, got"
+                f" {checks.shown(value)} for"
                 f" `{name}`"
             )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
+import weakref
 from collections.abc import Callable
 
 Job = Callable[[Callable[[], bool]], None]
@@ -21,6 +23,7 @@ class Newest:
         self._job: tuple[int, Job] | None = None  # waits to be done
         self._busy = self._closed = False
         self._thread: threading.Thread | None = None
+        _all.add(self)
 
     def submit(self, job: Job) -> None:
         """Do `job` instead of what is going on; nothing after `close`."""
@@ -52,6 +55,11 @@ class Newest:
             self._closed = True
         self.cancel()
 
+    def join(self, timeout: float | None = None) -> None:
+        """Block until the thread has ended; see `close`."""
+        if self._thread is not None:
+            self._thread.join(timeout)
+
     def _work(self) -> None:
         while True:
             with self._change:
@@ -62,3 +70,17 @@ class Newest:
                     return
                 (number, job), self._job, self._busy = self._job, None, True
             job(lambda number=number: self._number != number)
+
+
+_all: weakref.WeakSet[Newest] = weakref.WeakSet()
+PATIENCE = 60.0  # seconds for what is at work when the interpreter ends
+
+
+@atexit.register
+def _end() -> None:
+    """No thread runs torch while the interpreter is taken down: C++ would abort the process."""
+    threads = list(_all)
+    for newest in threads:
+        newest.close()
+    for newest in threads:
+        newest.join(PATIENCE)
