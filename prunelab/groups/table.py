@@ -1,104 +1,18 @@
-"""Which rule serves which operation; what is in neither table fixes the channels that enter."""
+"""One operation of a network: it runs on meta tensors, and a rule labels its output."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
 from prunelab.groups.evidence import Evidence
+from prunelab.groups.known import RESHAPING, rule_of, rule_of_function
 from prunelab.groups.labels import Count, Names, Op, Parameter, Tracked, metas, method, varying
-from prunelab.groups.meeting import concatenate, elementwise, move_parameter
-from prunelab.groups.movement import chunk, move, pad, reshape, select, squeeze
-from prunelab.groups.rules import (
-    across,
-    conv,
-    conv_transpose,
-    functional,
-    glu,
-    keep,
-    linear,
-    per_channel,
-    pool,
-    reduce,
-    unknown,
-)
-
-_KEEP = """
-    relu relu_ relu6 leaky_relu leaky_relu_ elu elu_ selu celu gelu silu mish hardswish
-    hardsigmoid hardtanh sigmoid sigmoid_ tanh tanh_ softplus softsign threshold clamp clamp_
-    dropout dropout1d dropout2d dropout3d alpha_dropout feature_dropout stochastic_depth contiguous
-    clone detach float double half to type_as neg abs exp sqrt square identity zeros_like ones_like
-""".split()
-_POOL = """
-    max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d
-    adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d lp_pool2d
-    interpolate
-""".split()
-_ELEMENTWISE = """
-    add iadd add_ sub isub mul imul mul_ truediv itruediv div div_ pow maximum minimum where
-    __add__ __mul__ __sub__
-""".split()
-_ACROSS = """
-    softmax log_softmax layer_norm group_norm local_response_norm normalize cumsum rms_norm
-""".split()
-FUNCTIONS: dict[str, Callable[[Op], object]] = {
-    **dict.fromkeys(_KEEP, keep),
-    **dict.fromkeys(_POOL, pool),
-    **dict.fromkeys(_ELEMENTWISE, elementwise),
-    **dict.fromkeys(_ACROSS, across),
-    **dict.fromkeys(["flatten", "permute", "transpose", "unsqueeze", "movedim"], move),
-    **dict.fromkeys(["view", "reshape", "expand", "expand_as"], reshape),
-    **dict.fromkeys(["getitem", "split", "narrow", "select", "unbind"], select),
-    **dict.fromkeys(["cat", "concat", "concatenate"], concatenate),
-    **dict.fromkeys(["mean", "sum", "amax", "amin", "var", "std", "norm"], reduce),
-    **dict.fromkeys(["conv1d", "conv2d", "conv3d", "linear"], functional),
-    **dict.fromkeys(["batch_norm", "instance_norm", "prelu"], per_channel),
-    **dict.fromkeys(["pad", "_pad"], pad),
-    "squeeze": squeeze,
-    "chunk": chunk,
-    "glu": glu,
-}
-_PLAIN = """
-    ReLU ReLU6 LeakyReLU ELU SELU CELU GELU SiLU Mish Hardswish Hardsigmoid Hardtanh
-    Sigmoid Tanh Softplus Softsign Threshold Dropout Dropout1d Dropout2d Dropout3d AlphaDropout
-    Identity
-""".split()
-_POOLS = """
-    MaxPool1d MaxPool2d MaxPool3d AvgPool1d AvgPool2d AvgPool3d AdaptiveAvgPool1d
-    AdaptiveAvgPool2d AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d LPPool2d
-    Upsample UpsamplingNearest2d UpsamplingBilinear2d ZeroPad2d ReflectionPad2d
-    ReplicationPad2d
-""".split()
-_NORMS = """
-    BatchNorm1d BatchNorm2d BatchNorm3d InstanceNorm1d InstanceNorm2d PReLU
-""".split()
-_MIXING = """
-    LayerNorm GroupNorm LocalResponseNorm Softmax LogSoftmax Softmax2d RMSNorm
-""".split()
-MODULES: dict[type, Callable[[Op], object]] = {
-    **{getattr(nn, n): keep for n in _PLAIN},
-    **{getattr(nn, n): pool for n in _POOLS},
-    **{getattr(nn, n): per_channel for n in _NORMS},
-    **{getattr(nn, n): across for n in _MIXING},
-    **dict.fromkeys([nn.Conv1d, nn.Conv2d, nn.Conv3d], conv),
-    **dict.fromkeys([nn.ConvTranspose1d, nn.ConvTranspose2d], conv_transpose),
-    nn.Linear: linear,
-    nn.Flatten: move,
-    nn.GLU: glu,
-}
-# By name, so that networks without torchvision's layers need not wait for its import.
-TORCHVISION = {"StochasticDepth": keep, "FrozenBatchNorm2d": per_channel}
-
-
-def rule_of(module: nn.Module) -> Callable[[Op], object] | None:
-    """The rule that serves a module, or None if the module is followed inside or unknown."""
-    kind = type(module)
-    if kind.__module__.startswith("torchvision.ops"):
-        return TORCHVISION.get(kind.__name__)
-    return MODULES.get(kind)
+from prunelab.groups.meeting import move_parameter
+from prunelab.groups.rules import keep, per_channel, plain, unknown
 
 
 def apply(
@@ -114,7 +28,11 @@ def apply(
         return args
     if name == "getitem" and isinstance(args[0], tuple | list):
         return args[0][metas(args[1])]
-    rule = rule_of(module) if module is not None else FUNCTIONS.get(name)
+    if name == "getattr" and isinstance(args[0], tuple):  # x.max(2).values
+        return getattr(args[0], args[1])
+    if name in RESHAPING:
+        raise ValueError(f"it changes a shape in place (try {plain(name)})")
+    rule = rule_of(module) if module is not None else rule_of_function(node.op, name)
     same_shape = module is not None and rule in (keep, per_channel)
     if same_shape and len(args) == 1 and isinstance(args[0], Tracked):
         out = args[0].meta  # saves a good part of the time: these are half of all layers
