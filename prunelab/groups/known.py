@@ -54,7 +54,8 @@ _FUNCTIONS: dict[Callable[[Op], object], str] = {
         erf erfc erfinv expit sinc i0 i0e i1 i1e ndtr log_ndtr erfcx entr bessel_j0 bessel_j1
         round floor ceil trunc fix frac nan_to_num deg2rad rad2deg identity zero fill
         zeros_like ones_like full_like logical_not bitwise_not invert inv isfinite isinf isnan
-        isposinf isneginf isreal real conj resolve_conj resolve_neg
+        isposinf isneginf isreal real angle conj conj_physical atleast_1d atleast_2d atleast_3d
+         resolve_conj resolve_neg
     """,
     infinite: """
         log log2 log10 reciprocal rsqrt logit lgamma gammaln digamma psi multigammaln mvlgamma
@@ -102,7 +103,7 @@ _FUNCTIONS: dict[Callable[[Op], object], str] = {
         getitem split narrow select unbind split_with_sizes tensor_split unsafe_split
     """,
     chunk: "chunk unsafe_chunk",
-    concatenate: "cat concat concatenate hstack vstack",
+    concatenate: "cat concat concatenate hstack column_stack vstack row_stack",
     stack: "stack",
     functional: """
         conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d linear

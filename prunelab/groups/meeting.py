@@ -30,7 +30,7 @@ DIVISOR = {"rdiv": 0, "rtruediv": 0, "rfloordiv": 0, "rmod": 0, "addcdiv": 2} | 
     "remainder xlogy".split(),
     1,
 )
-STACKS = {"vstack": 0, "hstack": 1}
+STACKS = {"vstack": 0, "row_stack": 0, "hstack": 1, "column_stack": 1}
 POWERS = {"pow", "ipow", "rpow", "float_power"}
 
 

@@ -37,13 +37,26 @@ def apply(
     if same_shape and len(args) == 1 and isinstance(args[0], Tracked):
         out = args[0].meta  # saves a good part of the time: these are half of all layers
     else:
-        out = call(*metas(args), **metas(kwargs))
+        out = _run(call, args, kwargs)
     op = Op(node, name, module, args, kwargs, out, names, evidence)
     if not any(isinstance(o, Tensor) for o in pytree.tree_leaves(out)):
         return _counted(op)
     if not op.tracked:
         return _untracked(op)
     return pytree.tree_map(_tracked, out, (rule or unknown)(op))
+
+
+def _run(call: Callable, args: tuple, kwargs: dict) -> object:
+    """The operation itself, on shapes. ValueError where its result depends on the numbers."""
+    try:
+        with torch.no_grad():
+            return call(*metas(args), **metas(kwargs))
+    except (RuntimeError, NotImplementedError) as error:
+        if "meta" not in str(error).lower():
+            raise
+        raise ValueError(
+            "its result depends on more than shapes, so it cannot be followed"
+        ) from error
 
 
 def _tracked(out: object, labels: Tensor | None) -> object:
