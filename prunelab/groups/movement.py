@@ -94,8 +94,9 @@ def _shaped(op: Op, labels: Tensor, sizes: list) -> object:
         unit = labels
         for d in set(axes) - set(free):
             unit = unit.narrow(d, 0, 1)
-        unite(op.evidence, labels, unit.expand(labels.shape))
-        return labels
+        unit = unit.expand(labels.shape)
+        unite(op.evidence, labels, unit)
+        return unit
     for axis in axes:
         if isinstance(sizes[axis], int) and sizes[axis] > 1:
             return fix(op, f"`{op.node.name}` has the constant size {sizes[axis]} (try flatten(1))")

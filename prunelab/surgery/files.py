@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,11 +12,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from prunelab.masks import Keep
-from prunelab.surgery.rebuilding import rebuild, tensors_of
+from prunelab.surgery.rebuilding import rebuild, resize, tensors_of, widths
 from prunelab.surgery.selection import INDEX, fits, select
 from prunelab.train.checkpoint import crc32
 
 FORMAT = "prunelab-1"
+WIDTHS = "widths"  # of norms that have no tensor which would tell
 
 
 def save(small: nn.Module, keep: Mapping[str, Tensor], path: str | Path) -> None:
@@ -28,6 +30,7 @@ def save(small: nn.Module, keep: Mapping[str, Tensor], path: str | Path) -> None
     """
     tensors = {k: v.detach().cpu().contiguous() for k, v in tensors_of(small).items()}
     head = {"format": FORMAT, "keep": Keep(keep).to_json(), "crc32": str(crc32(tensors))}
+    head |= {WIDTHS: json.dumps(found)} if (found := widths(small)) else {}
     write("save", tensors, head, Path(path))
 
 
@@ -72,8 +75,25 @@ def load(net: nn.Module, path: str | Path) -> nn.Module:
             f"load: `{path}` does not hold a pruned {type(net).__name__}: `{wrong[0]}` differs"
         )
     small = rebuild(net, lambda name, t: tensors[name].to(t.device, copy=True))
+    resize(small, _widths(net, path))
     select(small, {name.removesuffix(f".{INDEX}"): index for name, index in picks.items()})
     return small
+
+
+def _widths(net: nn.Module, path: str | Path) -> dict[str, int]:
+    """What the file says of norms without tensors, where it can be true of `net`."""
+    full = widths(net)
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            told = dict(json.loads((file.metadata() or {}).get(WIDTHS, "{}")))
+        bad = [k for k, n in told.items() if type(n) is not int or not 0 < n <= full.get(k, 0)]
+    except (ValueError, TypeError):
+        bad = [WIDTHS]
+    if bad:
+        raise ValueError(
+            f"load: `{path}` does not hold a pruned {type(net).__name__}: `{bad[0]}` differs"
+        )
+    return told
 
 
 def _fits(small: Tensor, full: Tensor, exactly: bool) -> bool:
