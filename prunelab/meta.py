@@ -7,6 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
+from torch.nn.parameter import is_lazy
 from torch.optim.swa_utils import AveragedModel
 
 WRAPPERS = (DataParallel, DistributedDataParallel, AveragedModel)
@@ -33,7 +34,11 @@ def twin(net: nn.Module) -> nn.Module:
     """A copy of `net` on the meta device: every tensor has its shape, none has memory.
 
     The copy has no hooks: what they record or change is no part of the architecture.
+
+    Raises:
+        ValueError: the shapes of a lazy layer are not known yet.
     """
+    _check_shapes(net)
     memo: dict[int, object] = {}
     for t in [*net.parameters(), *net.buffers(), *computed(net)]:
         empty = torch.empty_like(t, device="meta", requires_grad=False)
@@ -43,6 +48,16 @@ def twin(net: nn.Module) -> nn.Module:
             if name.endswith("_hooks") and isinstance(value, dict):
                 memo[id(value)] = type(value)()
     return copy.deepcopy(net, memo)
+
+
+def _check_shapes(net: nn.Module) -> None:
+    for name, module in net.named_modules():
+        own = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+        if any(is_lazy(t) for t in own):
+            raise ValueError(
+                f"`net`: `{name}` is a {type(module).__name__} whose shapes are not known yet:"
+                " run the network once first"
+            )
 
 
 def computed(net: nn.Module) -> list[Tensor]:

@@ -34,7 +34,7 @@ class Reasons:
         (Reasons.around(lambda m, x: x.softmax(1)), "softmax"),
         (Reasons.around(lambda m, x: x - x.mean(1, keepdim=True)), "across channels"),
         (Reasons.around(lambda m, x: x / (1 + x.norm(2, dim=1, keepdim=True))), "across channels"),
-        (Reasons.around(lambda m, x: x.roll(1, 1)), "`roll` at `roll` is not an operation"),
+        (Reasons.around(lambda m, x: x.roll(1, 1)), "works across channels"),
         (Reasons.around(lambda m, x: x[:, [1, 0, 2, 3, 4, 5, 6, 7]]), "a list of positions"),
         (Reasons.around(lambda m, x: x.narrow(1, 0, 8)), "a fixed part"),
         (Reasons.around(lambda m, x: torch.cat(x.split([3, 5], 1), 1)), "a fixed part"),

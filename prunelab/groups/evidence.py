@@ -15,7 +15,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from prunelab.groups.group import IN, OUT, Group, Groups, Slice
+from prunelab.groups.group import IN, OUT, WIDTH, Group, Groups, Slice
 from prunelab.groups.residual import Site, residual_roles
 
 
@@ -172,7 +172,9 @@ def _assemble(
         if label in taken:  # two groups written by one layer: halves of a chunk
             label = f"{label}[{slices[k][0].offset}:]"
         taken.add(label)
-        groups.append(Group(label, size[k], tuple(slices[k])))
+        widths = tuple(s for s in slices[k] if s.role == WIDTH)
+        tensors = tuple(s for s in slices[k] if s.role != WIDTH)
+        groups.append(Group(label, size[k], tensors, widths))
         names[k] = label
     return groups, ragged, order, names
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 INPUTS = ".inputs"  # after a layer's name: what it reads
 OUT, IN, THROUGH, SELECT = "out", "in", "through", "select"
+WIDTH = "width"  # of a layer that has no tensor: an attribute counts its channels
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,14 @@ class Group:
         name: the layer that writes the channels first, e.g. "layer1.0.conv1".
         size: number of channels (of units, where a grouped convolution ties several channels).
         slices: all tensor axes that carry them.
+        widths: attributes that count them where no tensor does: `tensor` names the attribute
+            (`norm.num_features` of a norm without scale and statistics), the rest is as in slices.
     """
 
     name: str
     size: int
     slices: tuple[Slice, ...]
+    widths: tuple[Slice, ...] = ()
 
     @property
     def producers(self) -> tuple[str, ...]:
@@ -159,7 +163,7 @@ class Groups(Mapping[str, Group]):
         """The groups as JSON text."""
         return json.dumps(
             {
-                "groups": [asdict(group) for group in self.values()],
+                "groups": [_plain(group) for group in self.values()],
                 "fixed": self.fixed,
                 "writers": sorted(self.writers),
                 "shortcuts": sorted(self.shortcuts),
@@ -173,7 +177,7 @@ class Groups(Mapping[str, Group]):
         """The inverse of `to_json`."""
         raw = json.loads(text)
         groups = [
-            Group(g["name"], g["size"], tuple(Slice(**s) for s in g["slices"]))
+            Group(g["name"], g["size"], *(_slices(g.get(k, ())) for k in ("slices", "widths")))
             for g in raw["groups"]
         ]
         views = ("fixed", "writers", "shortcuts", "entries", "reads")
@@ -182,3 +186,12 @@ class Groups(Mapping[str, Group]):
 
 def _unique(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
+
+
+def _plain(group: Group) -> dict[str, object]:
+    """For JSON; `widths` only where there are any, as before there were such."""
+    return {k: v for k, v in asdict(group).items() if k != "widths" or v}
+
+
+def _slices(rows: Iterable[Mapping]) -> tuple[Slice, ...]:
+    return tuple(Slice(**row) for row in rows)

@@ -115,7 +115,7 @@ def spread(atoms: np.ndarray | Tensor, axis: int, shape: torch.Size) -> Tensor:
 def thin(labels: Tensor, spare: tuple[int, ...] = ()) -> Tensor:
     """Labels with every axis cut to length 1 along which they are one entry seen many times."""
     for d, stride in enumerate(labels.stride()):
-        if stride == 0 and d not in spare:
+        if stride == 0 and d not in spare and labels.shape[d] > 1:
             labels = labels.narrow(d, 0, 1)
     return labels
 

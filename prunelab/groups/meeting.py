@@ -11,7 +11,6 @@ from torch.utils import _pytree as pytree
 
 from prunelab.groups.group import THROUGH
 from prunelab.groups.labels import (
-    Count,
     Op,
     Parameter,
     Tracked,
@@ -22,20 +21,29 @@ from prunelab.groups.labels import (
     unite,
     varying,
 )
-from prunelab.groups.rules import unknown
+from prunelab.groups.rules import counts, plain, unknown
 
-ADDITIONS = {"add", "iadd", "add_", "__add__", "sub", "isub"}
-DIVISIONS = {"truediv", "itruediv", "div", "div_"}
+ADDITIONS = {"add", "iadd", "radd", "sub", "isub", "rsub", "subtract"}
+# Which operand must not be zero.
+DIVISOR = {"rdiv": 0, "rtruediv": 0, "rfloordiv": 0, "rmod": 0, "addcdiv": 2} | dict.fromkeys(
+    "truediv itruediv div divide true_divide idiv floordiv ifloordiv floor_divide mod imod fmod "
+    "remainder xlogy".split(),
+    1,
+)
+STACKS = {"vstack": 0, "row_stack": 0, "hstack": 1, "column_stack": 1}
+POWERS = {"pow", "ipow", "rpow", "float_power"}
 
 
 def elementwise(op: Op) -> object:
     """Two or more operands, position by position: the channels that meet are united."""
-    leaves = pytree.tree_leaves((op.args, op.kwargs))
-    if any(isinstance(a, Count) for a in leaves):
+    name, leaves = plain(op.name), pytree.tree_leaves((op.args, op.kwargs))
+    if not isinstance(op.out, Tensor):
+        return unknown(op)
+    if counts(op):
         return fix(op, f"`{op.node.name}` computes with the number of its channels")
-    if op.name in DIVISIONS and _holds_channels(op.args[1]):  # a removed channel would be 0 / 0
+    if name in DIVISOR and _holds_channels(_operand(op, DIVISOR[name])):  # it would be 0 / 0
         return fix(op, f"`{op.node.name}` divides by its channels")
-    if op.name == "pow" and not _safe_exponent(op.args[1]):
+    if name in POWERS and not _safe_power(op, name):
         return fix(op, f"`{op.node.name}` has an exponent that is not a positive number")
     shape = op.out.shape
     operands = [_align(a.labels, shape) for a in leaves if isinstance(a, Tracked)]
@@ -46,7 +54,7 @@ def elementwise(op: Op) -> object:
     full += [x for a in parameters if (x := _parameter(op, a, axes)) is not None]
     for other in full[1:]:
         unite(op.evidence, full[0], other)
-    if op.name in ADDITIONS and len(operands) > 1:
+    if name in ADDITIONS and len(operands) > 1:
         op.evidence.added.extend(np.unique(thin(x).numpy()) for x in full)
     return full[0]
 
@@ -55,11 +63,22 @@ def _holds_channels(a: object) -> bool:
     return isinstance(a, Tracked) or (isinstance(a, Parameter) and a.meta.numel() > 1)
 
 
-def _safe_exponent(a: object) -> bool:
-    """A positive number, or one learned scalar (generalised-mean pooling)."""
-    if isinstance(a, Parameter):
-        return a.meta.numel() == 1
-    return isinstance(a, int | float) and a > 0
+def _operand(op: Op, place: int) -> object:
+    """The operand at `place`, also where it is given by name."""
+    names = ("input", "tensor1", "tensor2") if op.name.startswith("addcdiv") else ("input", "other")
+    return op.args[place] if len(op.args) > place else op.kwargs.get(names[place])
+
+
+def _safe_power(op: Op, name: str) -> bool:
+    """A positive base, or a positive number or one learned scalar (GeM pooling) as exponent."""
+    base, exponent = _operand(op, 0), op.kwargs.get("exponent", _operand(op, 1))
+    if name == "rpow":
+        base, exponent = exponent, base
+    if isinstance(exponent, Parameter):
+        return exponent.meta.numel() == 1
+    if isinstance(exponent, Tracked):
+        return isinstance(base, int | float) and base > 0
+    return isinstance(exponent, int | float) and exponent > 0
 
 
 def _align(labels: Tensor, shape: torch.Size) -> Tensor:
@@ -100,9 +119,8 @@ def concatenate(op: Op) -> object:
     """Channels side by side; along another axis, channels that meet are united."""
     parts = op.args[0] if op.args else op.kwargs["tensors"]
     if not all(isinstance(p, Tracked) for p in parts):
-        return unknown(op)
-    axis = op.args[1] if len(op.args) > 1 else op.kwargs.get("dim", op.kwargs.get("axis", 0))
-    axis %= op.out.ndim
+        return fix(op, f"`{op.node.name}` joins it with a tensor that is no activation")
+    axis = _axis(op)
     labels = [p.labels for p in parts]
     others = {d for x in labels for d in varying(x)} - {axis}
     if axis == 1 or any(axis in varying(x) for x in labels):
@@ -115,3 +133,21 @@ def concatenate(op: Op) -> object:
     for other in labels[1:]:
         unite(op.evidence, labels[0], other)
     return labels[0].expand(op.out.shape)
+
+
+def stack(op: Op) -> object:
+    """Activations side by side on an axis of their own: the channels that meet are united."""
+    parts = op.args[0] if op.args else op.kwargs["tensors"]
+    if not all(isinstance(p, Tracked) for p in parts):
+        return fix(op, f"`{op.node.name}` joins it with a tensor that is no activation")
+    for other in parts[1:]:
+        unite(op.evidence, parts[0].labels, other.labels)
+    return parts[0].labels.unsqueeze(_axis(op)).expand(op.out.shape)
+
+
+def _axis(op: Op) -> int:
+    """The axis of a concatenation; hstack and vstack have it in their names."""
+    if op.name in STACKS:
+        return STACKS[op.name]
+    axis = op.args[1] if len(op.args) > 1 else op.kwargs.get("dim", op.kwargs.get("axis", 0))
+    return axis % op.out.ndim

@@ -25,7 +25,7 @@ from prunelab.groups.labels import (
     unite,
     varying,
 )
-from prunelab.groups.rules import unknown
+from prunelab.groups.rules import counts, unknown
 
 
 def move(op: Op) -> object:
@@ -36,6 +36,14 @@ def move(op: Op) -> object:
         if len(varying(out)) > 1 and len(varying(op.x.labels)) < 2:
             return fix(op, f"`{op.node.name}` splits its channels over two axes (a shuffle)")
     return labels
+
+
+def attribute(op: Op) -> object:
+    """x.T and the like."""
+    name = op.args[1]
+    if name in {"T", "mT", "H", "mH"}:
+        return getattr(op.x.labels, name)
+    return op.x.labels if name in {"data", "real"} else unknown(op)
 
 
 def squeeze(op: Op) -> object:
@@ -49,16 +57,67 @@ def reshape(op: Op) -> object:
     """view, reshape, expand: a size of the channels' axis written as a number would not fit."""
     sizes = op.node.args[1:]
     sizes = sizes[0] if len(sizes) == 1 and isinstance(sizes[0], tuple | list) else sizes
-    if op.name != "expand_as" and len(sizes) != op.out.ndim:
+    if op.name == "expand_as":
+        sizes = [-1] * op.out.ndim
+    if len(sizes) != op.out.ndim or (op.name == "expand_as" and op.x is not op.args[0]):
         return unknown(op)
-    grow = op.name in {"expand", "expand_as"}
+    grow = "expand" in op.name or op.name == "broadcast_to"
     labels = op.x.labels.expand(op.out.shape) if grow else op.x.labels.reshape(op.out.shape)
-    if len(varying(labels)) > 1:
+    return _shaped(op, labels, sizes)
+
+
+def unflatten(op: Op) -> object:
+    """One axis becomes several."""
+    named = dict(zip(["input", "dim", "sizes"], op.args)) | op.kwargs
+    if op.module is not None:
+        named = {"dim": op.module.dim, "sizes": op.module.unflattened_size}
+    dim, sizes = named["dim"], named["sizes"]
+    if isinstance(dim, str) or not all(isinstance(n, int | Count) for n in sizes):
+        return unknown(op)
+    dim %= op.x.meta.ndim
+    around = [-1] * op.x.meta.ndim
+    sizes = [*around[:dim], *sizes, *around[dim + 1 :]]
+    return _shaped(op, op.x.labels.reshape(op.out.shape), sizes)
+
+
+def _shaped(op: Op, labels: Tensor, sizes: list) -> object:
+    """Labels in their new shape; `sizes` as they were asked for.
+
+    Where channels are spread over several axes of which one has the size -1, what stands at one
+    entry of that axis goes together: then the other sizes stay what they are.
+    """
+    axes = varying(labels)
+    free = [d for d in axes if isinstance(sizes[d], int) and sizes[d] == -1]
+    if len(axes) > 1 and len(free) != 1:
         return fix(op, f"`{op.node.name}` splits its channels over two axes (a shuffle)")
-    for axis in varying(labels):
-        if op.name != "expand_as" and isinstance(sizes[axis], int) and sizes[axis] > 1:
+    if len(axes) > 1:
+        unit = labels
+        for d in set(axes) - set(free):
+            unit = unit.narrow(d, 0, 1)
+        unit = unit.expand(labels.shape)
+        unite(op.evidence, labels, unit)
+        return unit
+    for axis in axes:
+        if isinstance(sizes[axis], int) and sizes[axis] > 1:
             return fix(op, f"`{op.node.name}` has the constant size {sizes[axis]} (try flatten(1))")
     return labels
+
+
+def repeat(op: Op) -> object:
+    """repeat, tile, repeat_interleave: each channel several times."""
+    named = op.kwargs.get("dim", op.args[2] if len(op.args) > 2 else None)
+    if op.name == "repeat_interleave" and named is None:
+        return fix(op, f"`{op.node.name}` names no axis")
+    if counts(op) or any(isinstance(a, Parameter | Tensor) for a in op.args[1:]):
+        return fix(op, f"`{op.node.name}` repeats a number of times that is computed")
+    return move(op)
+
+
+def windows(op: Op) -> object:
+    """x.unfold(axis, size, step): over pixels, each window on an axis of its own."""
+    if op.args[1] % op.x.meta.ndim in varying(op.x.labels):
+        return fix(op, f"`{op.node.name}` takes a fixed part of its channels")
+    return move(op)
 
 
 def select(op: Op) -> object:
@@ -72,7 +131,7 @@ def select(op: Op) -> object:
         if any(isinstance(i, list) for i in index):
             return fix(op, f"`{op.node.name}` picks its channels by a list of positions")
     elif _dim(op) in dims:
-        if op.name == "split" and isinstance(op.args[1], Count):  # x.split(x.shape[1] // 2, 1)
+        if "split" in op.name and isinstance(op.args[1], Count):  # x.split(x.shape[1] // 2, 1)
             return chunk(op)
         return fix(op, f"`{op.node.name}` takes a fixed part of its channels")
     labels = move(op)
@@ -85,7 +144,7 @@ def select(op: Op) -> object:
 
 def _dim(op: Op) -> int:
     """The axis that split, chunk, narrow, select or unbind works along."""
-    place = 2 if op.name in {"split", "chunk"} else 1
+    place = 2 if "split" in op.name or "chunk" in op.name else 1
     dim = op.args[place] if len(op.args) > place else op.kwargs.get("dim", 0)
     return dim % op.x.meta.ndim
 

@@ -7,19 +7,30 @@ output's shape, and returns the output's labels. `table` says which rule serves 
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 from torch.utils import _pytree as pytree
 
-from prunelab.groups.group import IN, OUT, THROUGH
-from prunelab.groups.labels import Op, Parameter, Tracked, along, fix, spread, unite, varying
+from prunelab.groups.group import IN, OUT, THROUGH, WIDTH
+from prunelab.groups.labels import (
+    Count,
+    Op,
+    Parameter,
+    Tracked,
+    along,
+    fix,
+    spread,
+    unite,
+    varying,
+)
 
 
 def unknown(op: Op) -> object:
     """No rule: be honest."""
-    kind = type(op.module).__name__ if op.module is not None else op.name
-    why = f"`{kind}` at `{op.node.name}` is not an operation that prunelab knows"
+    why = f"`{kind(op)}` at `{op.node.name}` is not an operation that prunelab knows"
     if op.module is not None and is_parametrized(op.module):
         why = f"a tensor of `{op.name}` is computed (a parametrisation)"
     if op.module is not None and any(True for _ in op.module.parameters()):
@@ -27,27 +38,67 @@ def unknown(op: Op) -> object:
     return fix(op, why)
 
 
+def kind(op: Op) -> str:
+    """The class of a module, the name of a function."""
+    return type(op.module).__name__ if op.module is not None else op.name
+
+
+def plain(name: str) -> str:
+    """The name of an operation without the marks of its spelling: `__iadd__`, `mul_`, `special_`.
+
+    What is written in place is followed like what is not: its operands are tied all the same.
+    """
+    name = name.removeprefix("special_")
+    if name.startswith("__"):
+        return name.strip("_")
+    return name.removesuffix("_") if name.strip("_") else name
+
+
+def counts(op: Op) -> bool:
+    """Whether a number among the arguments depends on how many channels there are."""
+    return any(isinstance(a, Count) for a in pytree.tree_leaves((op.args, op.kwargs)))
+
+
+def batched(op: Op) -> bool:
+    """Whether axis 1 holds what a layer of `d` dimensions takes for channels.
+
+    A layer for images also takes (channels, height, width), without a batch.
+    """
+    found = re.search(r"([123])d", kind(op))
+    return found is None or op.x.meta.ndim == int(found[1]) + 2
+
+
 def keep(op: Op) -> object:
     """Entry by entry: activations, dropout, casts."""
     if not isinstance(op.out, Tensor) or op.out.shape != op.x.meta.shape:
         return unknown(op)
+    if counts(op):
+        return fix(op, f"`{op.node.name}` computes with the number of its channels")
     return op.x.labels
+
+
+def infinite(op: Op) -> object:
+    """log, 1 / x: the zeros of the masked network would become infinite there."""
+    return fix(op, f"`{op.node.name}` is not finite at 0, where a removed channel stands")
 
 
 def pool(op: Op) -> object:
     """Pooling, resampling, padding of pixels: the channels stand on axis 1 and stay there."""
     first = op.out if isinstance(op.out, Tensor) else op.out[0]
     atoms = along(op.x.labels, 1)
-    if atoms is None or first.ndim < 3 or first.shape[:2] != op.x.meta.shape[:2]:
-        return fix(op, f"`{op.node.name}` mixes its channels with positions")
+    same = first.ndim > 2 and first.shape[:2] == op.x.meta.shape[:2]
+    if atoms is None or not same or not batched(op):
+        return fix(op, f"`{op.node.name}` ({kind(op)}) mixes its channels with positions")
+    if len(op.tracked) > 1 or counts(op):
+        return fix(op, f"`{op.node.name}` ({kind(op)}) moves pixels by what is computed")
     return pytree.tree_map(lambda o: spread(atoms, 1, o.shape), op.out)
 
 
-def per_channel(op: Op) -> Tensor:
+def per_channel(op: Op) -> object:
     """Batch norm, instance norm, PReLU: one entry of each tensor per channel."""
     atoms = along(op.x.labels, 1)
-    if atoms is None:
-        return fix(op, f"`{op.name}` reads a mixture of channels and positions")
+    if atoms is None or len(op.tracked) > 1 or ("Instance" in kind(op) and not batched(op)):
+        return fix(op, f"`{op.name}` ({kind(op)}) reads a mixture of channels and positions")
     width = getattr(op.module, "num_features", len(atoms))
     if width != len(atoms):
         raise ValueError(f"expected {width} channels, got {len(atoms)}")
@@ -57,6 +108,8 @@ def per_channel(op: Op) -> Tensor:
             if name not in op.names.tensors:
                 return fix(op, f"a tensor of `{op.name}` is computed (a parametrisation)")
             op.evidence.see(name, 0, THROUGH, atoms)
+    if not own and hasattr(op.module, "num_features"):
+        op.evidence.see(f"{op.name}.num_features", 0, WIDTH, atoms)
     return op.x.labels
 
 
@@ -68,97 +121,111 @@ def _direct(op: Op) -> dict[str, Tensor]:
 
 def across(op: Op) -> object:
     """Layer norm, softmax, local response: each output depends on many channels."""
-    kind = type(op.module).__name__ if op.module is not None else op.name
-    return fix(op, f"its channels pass `{op.node.name}` ({kind}), which works across channels")
+    return fix(op, f"its channels pass `{op.node.name}` ({kind(op)}), which works across channels")
 
 
-def layer(op: Op, weight: Tensor, bias: Tensor | None, axis: int, groups: int = 1) -> Tensor:
-    """A linear map from the channels along `axis`: convolution or linear layer."""
-    if weight not in op.names or (bias is not None and bias not in op.names):
-        why = f"a tensor of `{op.name}` is computed (a parametrisation)"
+def product(op: Op) -> object:
+    """Matrix products of activations, attention: sums over many channels."""
+    return fix(op, f"its channels meet in the product `{op.node.name}` ({kind(op)})")
+
+
+def layer(
+    op: Op,
+    weight: Tensor,
+    bias: Tensor | None,
+    axis: int,
+    groups: int = 1,
+    turned: bool = False,
+) -> object:
+    """A linear map from the channels along `axis`: convolution or linear layer.
+
+    `turned`: a transposed convolution, whose weight has its first two axes exchanged.
+    """
+    atoms = along(op.x.labels, axis)
+    if why := _unfollowed(op, weight, bias, atoms, groups):
         op.evidence.refuse(op.name, why)
         return fix(op, why)
     see, name = op.evidence.see, op.names.of(weight, op.name)
-    out = op.evidence.atoms(name, weight.shape[0])
-    atoms = along(op.x.labels, axis)
+    written = weight.shape[1] * groups if turned else weight.shape[0]
+    out = op.evidence.atoms((name, "turned") if turned else name, written)
     if atoms is None:  # what enters stays whole; what is written is free
-        fix(op, f"`{op.name}` reads a mixture of channels and positions")
-    if groups == 1 or atoms is None:
+        fix(op, _mixture(op))
+    if groups == 1:
         if atoms is not None:
-            see(name, 1, IN, atoms)
-        see(name, 0, OUT, out)
+            see(name, int(not turned), IN, atoms)
+        see(name, int(turned), OUT, out)
     else:  # a grouped convolution is pruned by whole groups: tie each group's inputs and outputs
         first = out[:: len(out) // groups]
         op.evidence.unite(np.repeat(first, len(out) // groups), out)
         op.evidence.unite(np.repeat(first, len(atoms) // groups), atoms)
-        see(name, 0, THROUGH, out)
+        see(name, 0, THROUGH, atoms if turned else out)
     if bias is not None:
         see(op.names.of(bias, op.name), 0, OUT if groups == 1 else THROUGH, out)
     return spread(out, axis, op.out.shape)
 
 
-def conv(op: Op) -> Tensor:
-    """A convolution module."""
+def _unfollowed(
+    op: Op, weight: Tensor, bias: Tensor | None, atoms: np.ndarray | None, groups: int
+) -> str | None:
+    """Why nothing is known of what a layer writes; None where something is."""
+    if weight not in op.names or (bias is not None and bias not in op.names):
+        return f"a tensor of `{op.name}` is computed (a parametrisation)"
+    if not batched(op):
+        return f"`{op.name}` ({kind(op)}) gets an input without a batch"
+    return _mixture(op) if atoms is None and groups > 1 else None
+
+
+def _mixture(op: Op) -> str:
+    axes = varying(op.x.labels)
+    if len(axes) > 1:
+        return f"`{op.name}` ({kind(op)}) reads a mixture of channels and positions"
+    return f"`{op.name}` ({kind(op)}) works along axis {axes[0]}, where its channels stand"
+
+
+def conv(op: Op) -> object:
+    """A convolution module, transposed or not."""
     m = op.module
-    return layer(op, m.weight, m.bias, 1, m.groups)
+    return layer(op, m.weight, m.bias, 1, m.groups, turned=m.transposed)
 
 
-def linear(op: Op) -> Tensor:
+def linear(op: Op) -> object:
     """A linear module."""
     return layer(op, op.module.weight, op.module.bias, op.out.ndim - 1)
 
 
-def conv_transpose(op: Op) -> Tensor:
-    """As `conv`, with the weight's first two axes exchanged."""
+def embedding(op: Op) -> object:
+    """A table whose columns are the channels that it writes."""
     m = op.module
-    atoms = along(op.x.labels, 1)
-    if m.groups != 1 or atoms is None or m.weight not in op.names:
-        why = f"`{op.name}` is a transposed convolution with groups or a parametrisation"
-        op.evidence.refuse(op.name, why)
-        return fix(op, why)
+    if m.weight not in op.names or m.max_norm is not None:  # rows are scaled by all their entries
+        return unknown(op)
     name = op.names.of(m.weight, op.name)
-    out = op.evidence.atoms(name, m.out_channels)
-    op.evidence.see(name, 0, IN, atoms)
+    out = op.evidence.atoms((name, "columns"), m.embedding_dim)
     op.evidence.see(name, 1, OUT, out)
-    if m.bias is not None:
-        op.evidence.see(op.names.of(m.bias, op.name), 0, OUT, out)
-    return spread(out, 1, op.out.shape)
+    fix(op, f"`{op.name}` (Embedding) looks up its values")
+    return spread(out, op.out.ndim - 1, op.out.shape)
+
+
+_CONV = ["input", "weight", "bias", "stride", "padding", "dilation", "groups"]
+_TURNED = ["input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation"]
 
 
 def functional(op: Op) -> object:
     """F.conv2d, F.linear and friends, where the weight is a parameter of the network."""
-    named = dict(
-        zip(["input", "weight", "bias", "stride", "padding", "dilation", "groups"], op.args)
-    )
-    named.update(op.kwargs)
+    turned = "transpose" in op.name
+    named = dict(zip(_TURNED if turned else _CONV, op.args)) | op.kwargs
     weight, bias, groups = named.get("weight"), named.get("bias"), named.get("groups", 1)
     if not isinstance(weight, Parameter) or isinstance(bias, Tracked):
         return unknown(op)
     if groups != 1 and not _counts_groups(op, weight):
         return fix(op, f"`{op.node.name}` has the constant number of groups {groups}")
     axis = op.out.ndim - 1 if op.name == "linear" else 1
-    return layer(op, weight.meta, None if bias is None else bias.meta, axis, groups)
+    return layer(op, weight.meta, None if bias is None else bias.meta, axis, groups, turned)
 
 
 def _counts_groups(op: Op, weight: Parameter) -> bool:
     """Whether a convolution module owns the weight: `shrink` keeps its `groups` up to date."""
     known = weight.name in op.names.tensors
     return known and isinstance(op.names.owner(weight.name), nn.modules.conv._ConvNd)
-
-
-def reduce(op: Op) -> object:
-    """mean, sum, amax, norm, ...: over pixels the channels stay, over channels they mix."""
-    place = 2 if op.name == "norm" else 1  # norm(x, p, dim)
-    dims = op.args[place] if len(op.args) > place else op.kwargs.get("dim", op.kwargs.get("axis"))
-    if dims is None or not isinstance(op.out, Tensor):
-        return across(op)
-    dims = {d % op.x.meta.ndim for d in (dims if isinstance(dims, tuple | list) else [dims])}
-    if dims & set(varying(op.x.labels)):
-        return across(op)
-    labels = op.x.labels
-    for d in dims:
-        labels = labels.narrow(d, 0, 1)
-    return labels.reshape(op.out.shape)
 
 
 def glu(op: Op) -> object:

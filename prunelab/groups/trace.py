@@ -16,7 +16,7 @@ from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
 from prunelab import meta
-from prunelab.groups import labels, table
+from prunelab.groups import applying, labels
 from prunelab.groups.evidence import Evidence
 from prunelab.groups.flow import Flow
 from prunelab.groups.group import Groups
@@ -111,7 +111,7 @@ def follow(
         else:
             args, kwargs = _load(node.args, env), _load(node.kwargs, env)
             try:
-                env[node] = table.apply(node, args, kwargs, modules, names, evidence)
+                env[node] = applying.apply(node, args, kwargs, modules, names, evidence)
             except Exception as error:
                 shape = ", ".join(map(str, x.shape[1:]))
                 raise ValueError(

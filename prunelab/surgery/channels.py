@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from prunelab.groups import Groups
 from prunelab.groups.group import SELECT
 from prunelab.masks import Keep
-from prunelab.surgery.rebuilding import rebuild, tensors_of
+from prunelab.surgery.rebuilding import rebuild, resize, tensors_of, widths
 from prunelab.surgery.selection import indices, select
 from prunelab.surgery.widths import remember
 
@@ -42,6 +42,7 @@ def shrink(net: nn.Module, groups: Groups, keep: Mapping[str, Tensor]) -> nn.Mod
         return tensor
 
     small = rebuild(net, cut)
+    resize(small, _narrowed(net, groups, keep))
     select(small, picked)
     remember(small, Keep(keep))
     return small
@@ -77,6 +78,15 @@ def masker(net: nn.Module, groups: Groups, keep: Mapping[str, Tensor]) -> Callab
             tensor.index_fill_(axis, removed, 0)
 
     return zero
+
+
+def _narrowed(net: nn.Module, groups: Groups, keep: Mapping[str, Tensor]) -> dict[str, int]:
+    """The widths of layers without tensors, less what is removed."""
+    left = widths(net)
+    for name, kept in keep.items():
+        for s in groups[name].widths:
+            left[s.tensor] -= s.repeat * int((~kept).sum())
+    return left
 
 
 def cuts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,13 +10,14 @@ from torch import Tensor, nn
 
 from prunelab import sealed
 from prunelab.masks import Keep
-from prunelab.surgery.rebuilding import rebuild, tensors_of
+from prunelab.surgery.rebuilding import rebuild, resize, tensors_of, widths
 from prunelab.surgery.selection import INDEX, fits, select
 from prunelab.surgery.widths import misfit, remember
 
 FORMAT = "prunelab-2"
 # Its checksum covers the bytes of the tensors only. It is read, and no longer written.
 OLD = "prunelab-1"
+WIDTHS = "widths"  # of norms that have no tensor which would tell
 
 
 def save(small: nn.Module, keep: Mapping[str, Tensor], path: str | Path) -> None:
@@ -39,6 +41,7 @@ def save(small: nn.Module, keep: Mapping[str, Tensor], path: str | Path) -> None
     if wrong := misfit(keep, tensors, small):
         raise ValueError(f"save: `keep` must be what `small` was shrunk by: {wrong}")
     head = {sealed.FORMAT: FORMAT, "keep": keep.to_json()}
+    head |= {WIDTHS: json.dumps(found)} if (found := widths(small)) else {}
     sealed.write("save", path, head, tensors)
 
 
@@ -67,7 +70,7 @@ def load(net: nn.Module, path: str | Path) -> nn.Module:
             leaves; of an unpruned network also by every width.
     """
     own = tensors_of(check_network("load", net))
-    tensors, keep = read(path)
+    head, tensors, keep = _opened(path)
     picks = {k: tensors.pop(k) for k in [*tensors] if k.endswith(f".{INDEX}") and k not in own}
     wrong = sorted(set(own) ^ set(tensors)) or [
         k for k in own if not _fits(tensors[k], own[k], exactly=not keep)
@@ -80,9 +83,25 @@ def load(net: nn.Module, path: str | Path) -> nn.Module:
     if wrong := misfit(keep, tensors, full=own):
         raise ValueError(f"load: `{path}` does not hold a pruned {type(net).__name__}: {wrong}")
     small = rebuild(net, lambda name, t: tensors[name].to(t.device, copy=True))
+    resize(small, _widths(net, head, path))
     select(small, {name.removesuffix(f".{INDEX}"): index for name, index in picks.items()})
     remember(small, keep)
     return small
+
+
+def _widths(net: nn.Module, head: Mapping[str, str], path: str | Path) -> dict[str, int]:
+    """What the file says of norms without tensors, where it can be true of `net`."""
+    full = widths(net)
+    try:
+        told = dict(json.loads(head.get(WIDTHS, "{}")))
+        bad = [k for k, n in told.items() if type(n) is not int or not 0 < n <= full.get(k, 0)]
+    except (ValueError, TypeError):
+        bad = [WIDTHS]
+    if bad:
+        raise ValueError(
+            f"load: `{path}` does not hold a pruned {type(net).__name__}: `{bad[0]}` differs"
+        )
+    return told
 
 
 def _fits(small: Tensor, full: Tensor, exactly: bool) -> bool:
@@ -95,6 +114,11 @@ def _fits(small: Tensor, full: Tensor, exactly: bool) -> bool:
 
 def read(path: str | Path) -> tuple[dict[str, Tensor], Keep]:
     """The tensors and the keep of a file written by `save`. Errors as `load`."""
+    _, tensors, keep = _opened(path)
+    return tensors, keep
+
+
+def _opened(path: str | Path) -> tuple[dict[str, str], dict[str, Tensor], Keep]:
     path = sealed.place("load", path)
     if not path.is_file():
         raise FileNotFoundError(f"load: no file `{path}`")
@@ -107,7 +131,7 @@ def read(path: str | Path) -> tuple[dict[str, Tensor], Keep]:
         keep = Keep.from_json(head["keep"])
         if wrong := misfit(keep, tensors):
             raise ValueError(f"its keep is not that of its tensors: {wrong}")
-        return tensors, keep
+        return head, tensors, keep
     except (ValueError, LookupError, TypeError) as error:
         line = str(error).split("\n")[0]
         raise ValueError(

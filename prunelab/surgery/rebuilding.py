@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
 
@@ -36,10 +36,30 @@ def rebuild(net: nn.Module, change: Callable[[str, Tensor], Tensor]) -> nn.Modul
     return small
 
 
+def widths(net: nn.Module) -> dict[str, int]:
+    """Attribute -> channels, for norms that have no tensor which would tell."""
+    kind = nn.modules.batchnorm._NormBase
+    norms = {name: m for name, m in net.named_modules() if isinstance(m, kind)}
+    return {
+        f"{name}.num_features": m.num_features
+        for name, m in norms.items()
+        if m.weight is None and m.running_mean is None
+    }
+
+
+def resize(net: nn.Module, counts: Mapping[str, int]) -> None:
+    """Write such widths into `net`, in place."""
+    for name, channels in counts.items():
+        layer, _, attribute = name.rpartition(".")
+        setattr(net.get_submodule(layer), attribute, channels)
+
+
 def _fit(module: nn.Module) -> None:
     """Make the attributes of a layer agree with the shapes of its tensors."""
     weight = getattr(module, "weight", None)
     if isinstance(module, nn.modules.conv._ConvTransposeNd):
+        if module.groups > 1:
+            module.groups = weight.shape[0] // (module.in_channels // module.groups)
         module.in_channels, module.out_channels = weight.shape[0], weight.shape[1] * module.groups
     elif isinstance(module, nn.modules.conv._ConvNd):
         per_group = module.out_channels // module.groups
@@ -54,3 +74,5 @@ def _fit(module: nn.Module) -> None:
         module.num_features = next((len(t) for t in tensors if t.ndim), module.num_features)
     elif isinstance(module, nn.PReLU):
         module.num_parameters = len(weight)
+    elif isinstance(module, nn.Embedding):
+        module.num_embeddings, module.embedding_dim = weight.shape
