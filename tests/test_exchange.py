@@ -141,7 +141,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
         raise OSError("disk full")
 
     monkeypatch.setattr(exchange.os, "replace", fail)
-    with pytest.raises(OSError, match=r"to_csv: cannot write `.*c.csv`: disk full"):
+    with pytest.raises(OSError, match=r"to_csv: cannot write `.*c.csv` \(disk full\)"):
         to_csv(curves().iloc[:1], tmp_path / "c.csv")
     assert (tmp_path / "c.csv").read_bytes() == before
     assert os.listdir(tmp_path) == ["c.csv"]

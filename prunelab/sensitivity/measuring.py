@@ -97,6 +97,10 @@ def _run(bench, jobs: list[Job], rows: Tensor, names: dict, known: dict, bar: tq
     x, y = bench.split.batch(rows.to(bench.split.device))
     logits, values = forward(bench.program, x, jobs)
     check_logits("scan", logits, len(y), bench.split.labels)
+    if not logits.amax(1).isfinite().all():  # a class may be ruled out by minus infinity
+        raise ValueError(
+            "scan: the logits of `net` must be finite; they are not for some images of `split`"
+        )
     known[WHOLE] = _on_cpu(judge(logits, y))
     bar.update()
     for job in jobs:
