@@ -134,12 +134,12 @@ def test_notes_or_networks_that_are_damaged_are_made_again(run_folder):  # noqa:
     (first,) = measured(recipe)
     (stored,) = (run_folder / "checkpoints").glob("*.safetensors")
     whole, history = stored.read_bytes(), stored.with_suffix(".json")
-    for text in NOTES:
+    for text in ("", "{", "[]", '{"history": []}'):
         history.write_text(text)
         with pytest.warns(UserWarning, match=r"^ledger: .*the network is trained again$"):
             (again,) = measured(recipe, True)
         assert again["values"]["history"] == first["values"]["history"]
-    for content in (whole[:-9], whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:], b""):
+    for content in (whole[:-9], whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:]):
         stored.write_bytes(content)
         with pytest.warns(UserWarning, match=r"^ledger: .*the network is trained again$"):
             (again,) = measured(recipe, True)

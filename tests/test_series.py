@@ -73,7 +73,7 @@ def hears_ctrl_c():
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def wait_for(condition, seconds=60, runner=None):
+def wait_for(condition, seconds=300, runner=None):
     end = time.monotonic() + seconds
     while not condition():
         assert runner is None or runner.poll() is None, runner.communicate()

@@ -96,7 +96,7 @@ def _source_cells(job: Job) -> list[int]:
 
 def _reason(error: Exception, job: Job) -> str:
     if isinstance(error, OSError) and error.errno in FULL:
-        return str(paths.unwritable("run", job.part, error))
+        return str(paths.unwritable("run", job.target, error))
     kind = getattr(error, "ename", type(error).__name__)
     return one_line(f"{kind}: {getattr(error, 'evalue', error)}")
 
