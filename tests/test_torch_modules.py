@@ -104,12 +104,12 @@ def layouts(name):
     """What a class is for, and what it takes for one image without a batch."""
     if name == "Fold":
         return ("signal",)
-    if MODULES.get(getattr(nn, name)) is keep or name.endswith("Loss"):
-        return ("image",)
     if found := re.search(r"([123])d", name):
         return {"1": ("signal", "vector"), "2": ("image", "tokens"), "3": ("volume", "image")}[
             found[1]
         ]
+    if MODULES.get(getattr(nn, name)) is keep or name.endswith("Loss"):
+        return ("image",)
     return "image", "vector", "tokens"
 
 
