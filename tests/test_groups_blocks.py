@@ -10,7 +10,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from prunelab import surgery
-from prunelab.groups import Groups, trace
+from prunelab.groups import Groups, flow, trace
+from prunelab.sensitivity.passes import Job, points
+from prunelab.sensitivity.passes import forward as forward_whole
+from prunelab.sensitivity.program import Program
 
 
 def between(function, wide, narrow, **layers):
@@ -113,6 +116,23 @@ def test_a_norm_over_a_concatenation_loses_what_each_part_loses():
     groups = proven(net)
     keep = {"a": torch.arange(4) < 1, "b": torch.arange(6) < 4}
     assert surgery.shrink(net, groups, keep).norm.num_features == 5
+
+
+def test_the_scan_narrows_such_a_norm_without_a_warning():
+    def forward(m, x):
+        y = m.a(x)
+        return m.fc(pooled(m.norm(torch.cat([y, m.b(y)], 1))))
+
+    net = Net(forward, a=conv(3, 4), b=conv(4, 6), norm=nn.InstanceNorm2d(10), fc=head(10))
+    net, x = ready(net), batch(3, 8, 8)
+    seen = flow(net, x)
+    program = Program(net, seen, dtype=torch.float64)
+    keep = torch.tensor([True, False, True, True])
+    job = Job("a", program.plan("a"), {0.25: keep})
+    with torch.inference_mode():
+        _, values = forward_whole(program, x, [job])
+        ((_, logits),) = points(program, job, values)
+        assert torch.allclose(logits, surgery.shrink(net, seen.groups, {"a": keep})(x))
 
 
 def test_groups_without_such_norms_are_written_as_before():

@@ -8,6 +8,9 @@ from torch import nn
 from torch.nn import functional as F
 from torch_list import CHANNELS, around, example, held
 
+from prunelab.groups.rules import keep
+from prunelab.groups.table import MODULES
+
 pytestmark = pytest.mark.filterwarnings("ignore")  # of torch; new ones are counted by `held`
 # What arguments without a default are, by name; and for some classes.
 VALUES = {
@@ -105,6 +108,8 @@ def layouts(name):
         return {"1": ("signal", "vector"), "2": ("image", "tokens"), "3": ("volume", "image")}[
             found[1]
         ]
+    if MODULES.get(getattr(nn, name)) is keep or name.endswith("Loss"):
+        return ("image",)
     return "image", "vector", "tokens"
 
 
@@ -122,7 +127,7 @@ def networks(name):
 def test_every_class_is_followed_or_fixes_with_a_reason(name):
     seen, offered = 0, 0
     for layout, net in networks(name):
-        groups, reason = held(net, example(layout))
+        groups, reason = held(net, example(layout), twice=not offered)
         seen, offered = seen + 1, offered + ("first" in groups)
         assert reason is None or any(w in reason for w in ("`module`", name, "max_pool")), reason
     assert seen, "torch runs it on no layout: give it arguments"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 
 from torch import Tensor, fx, nn
@@ -24,6 +25,7 @@ def cut_layers(
         steps: nodes of its plan.
         keep: (size,) bool, True = kept.
     """
+    steps = list(steps)
     cuts = surgery.cuts(program.source, program.flow.groups, {group: keep})
     out: dict[str, object] = {}
     for node in steps:
@@ -33,6 +35,12 @@ def cut_layers(
             call = program.calls[node]
             whole = node.op == "get_attr"
             out[node.target] = _cut(call, own[""]) if whole else _shrunk(program, call, own)
+    calls = {node.target: program.calls[node] for node in steps if node.op == "call_module"}
+    for s in program.flow.groups[group].widths:  # of norms without tensors
+        if s.layer in calls:
+            small = copy.copy(out.get(s.layer, calls[s.layer]))
+            small.num_features -= s.repeat * int((~keep).sum())
+            out[s.layer] = small
     return out
 
 
