@@ -103,3 +103,38 @@ def test_a_whole_network_that_lacks_a_number_is_refused():
     curves.attrs["whole"] = {"correct": 40}
     with pytest.raises(ValueError, match=r"solve: `curves.attrs` lacks macs of the whole"):
         solve(curves, macs=50)
+
+
+@pytest.mark.parametrize("column", ["kept", "correct", "params", "macs"])
+@pytest.mark.parametrize("value", [-1, 2**60])
+def test_what_is_no_count_is_refused(column, value):
+    wrong = frame(**{column: [9, value, 7]})
+    message = rf"solve: column `{column}` must hold counts, from 0 to 2\^53; got {value}"
+    with pytest.raises(ValueError, match=message):
+        solve(wrong, **{"macs" if column != "params" else "params": 0.9})
+
+
+@pytest.mark.parametrize("which", ["whole", "price"])
+@pytest.mark.parametrize(
+    "value", [5, "x", [], {"sizes": 5}, {"correct": -1, "macs": 1}, {"correct": "a", "macs": 1}]
+)
+def test_attributes_that_no_scan_wrote_are_refused_in_one_line(which, value):
+    curves = frame()
+    curves.attrs = {which: value}
+    with pytest.raises(ValueError, match=r"solve: .*curves\.attrs") as caught:
+        solve(curves, macs=0.9)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("curves", "message"),
+    [
+        (pd.concat([frame(), frame()], axis=1), "`curves` has the column 'group' twice"),
+        (frame(group=["a", ["a"], "b"]), r"column `group` must hold names, got \['a'\]"),
+        (frame().T, "`curves` lacks the columns"),
+        (frame().astype(str), "column `ratio` must hold finite numbers"),
+    ],
+)
+def test_a_table_of_another_shape_is_refused(curves, message):
+    with pytest.raises(ValueError, match=f"solve: {message}"):
+        solve(curves, macs=0.9)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from prunelab.paths import whole
+from prunelab.paths import unwritable, whole
 from prunelab.sensitivity.arguments import check_kind, short
 
 STYLES = ("prunelab", "distiller")
@@ -123,6 +123,8 @@ def _line(row: Iterable) -> str:
 
 
 def _write(path: Path, text: str) -> None:
+    if not path.parent.is_dir():  # a folder misspelt is not made
+        raise unwritable("to_csv", path, FileNotFoundError("no such folder"))
     with whole(path, "to_csv") as partial:
         partial.write_text(text, encoding="utf-8", newline="")
 

@@ -136,7 +136,8 @@ def folded(
     out = copy_of(net)
     parts = dict(out.named_modules())
     for name, norm_name in norms.items():
-        layer, norm = parts.get(name), parts.get(norm_name)
+        known = isinstance(name, str) and isinstance(norm_name, str)
+        layer, norm = (parts.get(n) if known else None for n in (name, norm_name))
         if not isinstance(layer, (*CONVS, nn.Linear)) or not isinstance(norm, NORMS):
             raise ValueError(
                 f"folded: `norms` must map convolutions or linear layers of `net` to batch norms,"
