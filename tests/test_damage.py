@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_ledger import COUNT, TRAINED, measured, row_of, run_folder  # noqa: F401
 
-from prunelab.study import ledger, rows
+from prunelab.study import ledger, notes, rows
 from prunelab.study.recipes import Recipe
 from prunelab.study.work import Work
 
@@ -147,6 +147,14 @@ def test_notes_or_networks_that_are_damaged_are_made_again(run_folder):  # noqa:
         assert len(stored.read_bytes()) == len(whole)
     history.unlink()  # a kill between the two files
     assert measured(recipe, True)[0]["values"]["history"] == first["values"]["history"]
+
+
+@pytest.mark.parametrize("text", NOTES, ids=lambda text: repr(text[:9]))
+def test_notes_that_are_no_history_are_named(text, tmp_path):
+    path = tmp_path / "abc.json"
+    path.write_text(text)
+    with pytest.raises(notes.DamagedError, match=r"abc\.json.? (is not JSON|does not hold)"):
+        ledger._history(path)
 
 
 @pytest.mark.parametrize(
