@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from torch import Tensor, nn
 
 from prunelab import checks, scores, train
+from prunelab.data import Split
 from prunelab.groups import Groups
 from prunelab.masks import Keep
 from prunelab.meta import unwrap
@@ -38,17 +39,23 @@ class Method(abc.ABC):
         """
 
 
-def opened(method: object, net: object, seed: object, progress: object) -> nn.Module:
-    """The network itself, out of its wrappers, once `prune`'s arguments have been looked at.
+def opened(
+    method: object, net: object, seed: object, progress: object, checkpoint: object = None,
+    watch: object = None,
+) -> nn.Module:  # fmt: skip
+    """The network itself, out of its wrappers, once the arguments of `run` have been looked at.
 
     Raises:
-        TypeError: `net` is no network.
+        TypeError: `net` is no network, `checkpoint` no path, `watch` no function.
         ValueError: `seed` is no integer >= 0, `progress` no switch.
     """
     name = type(method).__name__
     checks.kind(name, "net", net, nn.Module, "a network")
     checks.count(name, "seed", seed, 0)
     checks.switch(name, "progress", progress)
+    if checkpoint is not None:
+        checks.path(name, "checkpoint", checkpoint)
+    checks.kind(name, "watch", watch, Callable | None, "a function or None")
     return unwrap(net)
 
 
@@ -65,7 +72,7 @@ def example_of(data: object) -> Tensor:
 
 def check_dataset(method: object, data: object) -> None:
     """TypeError unless `data` has training images."""
-    if not hasattr(data, "train"):
+    if not isinstance(getattr(data, "train", None), Split):  # every network has a method `train`
         raise TypeError(
             f"{type(method).__name__}: `data` must be a Dataset, as it looks at training images;"
             f" got {type(data).__name__}"

@@ -93,7 +93,7 @@ class DropNeuron(Method):
             ValueError: an entry of `inputs` is no layer, or weights are not finite.
             RuntimeError: no neuron of a layer is left (dead="stop"), or the loss is not finite.
         """
-        net = opened(self, net, seed, progress)
+        net = opened(self, net, seed, progress, checkpoint, watch)
         check_dataset(self, data)
         check_finite(self, net, layers_of(net))
         neurons = Neurons(net, example_of(data), self)

@@ -105,7 +105,7 @@ class GatedMethod(Method):
             ValueError: see `Gated`; or `checkpoint` is of a run of another method.
             RuntimeError: no unit of a place is left (dead="stop"), or the loss is not finite.
         """
-        net = opened(self, net, seed, progress)
+        net = opened(self, net, seed, progress, checkpoint, watch)
         check_dataset(self, data)
         gated = self.gated(net, data, seed)
         running = gated if self.cut is None else Narrowed(gated, net, self.cut)

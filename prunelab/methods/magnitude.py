@@ -101,7 +101,7 @@ class Magnitude(Method):
         Raises:
             ValueError: a name is no layer, weights are not finite, or `q` would empty a layer.
         """
-        net = opened(self, net, seed, progress)
+        net = opened(self, net, seed, progress, checkpoint)
         wanted = per_layer(self, "q" if self.ratios is None else "ratios", net)
         check_finite(self, net, wanted)
         if self.retrain is not None:

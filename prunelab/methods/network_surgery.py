@@ -108,7 +108,7 @@ class NetworkSurgery(Method):
             ValueError: a name in `c` or `stop` is no layer, `stop` lies past the end, weights are
                 not finite, or `c` would empty a layer.
         """
-        net = opened(self, net, seed, progress)
+        net = opened(self, net, seed, progress, checkpoint, watch)
         check_dataset(self, data)
         parts, images = self._parts(net), len(data.train)
         for part in parts:

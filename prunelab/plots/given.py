@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -61,9 +62,10 @@ def text(caller: str, title: object) -> None:
 
 
 def numbers(caller: str, **values: object) -> None:
-    """ValueError unless each is a finite number, or None."""
+    """ValueError unless each is a finite number, or None or NaN, which are not known."""
     for name, value in values.items():
-        fits = value is None or checks.is_number(value)
+        unknown = value is None or (isinstance(value, float) and math.isnan(value))
+        fits = unknown or checks.is_number(value)
         checks.need(fits, caller, name, "a number or None", value)
 
 

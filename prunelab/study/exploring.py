@@ -15,13 +15,15 @@ from prunelab.data import Dataset, Split
 from prunelab.groups import Groups, trace
 from prunelab.groups.diagram import diagram
 from prunelab.sensitivity import outcome
+from prunelab.study import ledger
 from prunelab.study.papers.filter_norm.recipes import GRID, SETTINGS
 from prunelab.study.recipes import Recipe, check_preset
 from prunelab.study.work import Work
 from prunelab.widgets.presets import pfec
-from prunelab.widgets.recorded import curves
+from prunelab.widgets.recorded import curves, shipped
 
 STEM = "sensitivity"
+SHORT = ("smoke", "quick")  # presets that take a minute or two
 NAMES = {"mnist": "MNIST", "cifar10": "CIFAR-10", "digits": "digits"}
 FAMILIES = {"lenet": "LeNet", "resnet": "ResNet", "vgg": "VGG"}
 CALLS, ROUNDS = 30, 3  # of a latency; what else the machine does comes in bursts
@@ -168,3 +170,25 @@ def recipes(preset: str, seeds: Iterable[int]) -> list[Recipe]:
             zip(setting.models, setting.data, setting.budgets, setting.images)
         )[:2]
     ]  # fmt: skip
+
+
+def recordings(preset: str, seeds: Iterable[int], refresh: bool | str = False) -> list[dict]:
+    """The recordings of a preset; says so where others stand for them, or they are measured now.
+
+    Args:
+        preset: of `recipes`.
+        seeds: the first one counts.
+        refresh: as of `ledger.run`.
+    """
+    wanted = recipes(preset, seeds)
+    rows = ledger.run(wanted, refresh)
+    if len(rows) < len(wanted) and preset in SHORT:
+        print(f"Preset {preset} is not recorded yet: it is measured now, in a minute or two.")
+        rows = ledger.run(wanted, "missing")
+    if rows:
+        return [row["values"] for row in rows]
+    print(
+        f"Preset {preset} is not recorded: these are the recordings that come with the project."
+        f" `prunelab run 08 --preset {preset}` measures yours."
+    )
+    return shipped()
