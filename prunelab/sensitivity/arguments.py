@@ -56,6 +56,28 @@ def check_options(images: object, recalibrate: object, cache: object, progress: 
         )
 
 
+def names_of(groups: object) -> Groups | list[str] | None:
+    """The groups as they are, or their names as a list; refuses what is neither.
+
+    Errors as `scan`.
+    """
+    if groups is None or isinstance(groups, Groups):
+        return groups
+    if isinstance(groups, str | bytes):
+        raise TypeError(f"scan: `groups` must be several names, as [{groups!r}]; got {groups!r}")
+    if not isinstance(groups, Iterable):
+        raise TypeError(
+            f"scan: `groups` must be Groups, several names or None, got {short(groups)}"
+        )
+    names = list(groups)
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"scan: `groups` must hold names, got {short(name)}")
+        if names.count(name) > 1:
+            raise ValueError(f"scan: `groups` must name each group once, got `{name}` twice")
+    return names
+
+
 def check_kind(caller: str, name: str, value: object, kind: type, allowed: str) -> None:
     """Refuse a value of another kind.
 
@@ -95,29 +117,17 @@ def traced(net: nn.Module, example: Tensor) -> Flow:
         raise ValueError(f"scan: {said}") from error
 
 
-def chosen(flow: Flow, groups: Groups | Iterable[str] | None) -> Groups:
+def chosen(flow: Flow, groups: Groups | list[str] | None) -> Groups:
     """The groups to scan. Errors as `scan`."""
     if groups is None:
         return flow.groups
-    if isinstance(groups, str | bytes):
-        raise TypeError(f"scan: `groups` must be several names, as [{groups!r}]; got {groups!r}")
-    if not isinstance(groups, Iterable):
-        raise TypeError(
-            f"scan: `groups` must be Groups, several names or None, got {short(groups)}"
-        )
     if isinstance(groups, Groups):
         for name, group in groups.items():
             if flow.groups[name] != group:
                 raise ValueError(
                     f"scan: group `{name}` of `groups` is not as in `net`: trace it again"
                 )
-    names = list(groups)
-    for name in names:
-        if not isinstance(name, str):
-            raise TypeError(f"scan: `groups` must hold names, got {short(name)}")
-        if names.count(name) > 1:
-            raise ValueError(f"scan: `groups` must name each group once, got `{name}` twice")
-    return flow.groups.select(names)
+    return flow.groups.select(groups)
 
 
 def short(value: object) -> str:

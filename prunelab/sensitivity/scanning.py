@@ -20,6 +20,7 @@ from prunelab.sensitivity.arguments import (
     checked,
     chosen,
     images_of,
+    names_of,
     traced,
 )
 from prunelab.sensitivity.criteria import Criterion, ranking
@@ -100,6 +101,7 @@ def scan(
     Source: PFEC, section 3.2 and Figure 2(b).
     """
     check_options(images, recalibrate, cache, progress)
+    groups = names_of(groups)
     net, example, ratios = _checked(net, split, ratios, bfloat16, logits)
     program, groups, jobs = _jobs(net, split, ratios, groups, criterion, bfloat16, logits)
     bench = Bench(program, jobs, split, Store.at(cache, program, split))
@@ -143,6 +145,7 @@ def answers(
 
     Arguments and errors as `scan`; the images stand in the split's order, and nothing is kept.
     """
+    groups = names_of(groups)
     net, _, ratios = _checked(net, split, ratios, bfloat16, logits)
     program, _, jobs = _jobs(net, split, ratios, groups, criterion, bfloat16, logits)
     seen = _all(Bench(program, jobs, split, Store(None)), torch.arange(len(split)), False, "scan")

@@ -78,8 +78,9 @@ def _answer(flow: Flow, output: fx.Node, seen: Watched, logits: str | int | None
     """Make the graph's output the logits alone, so that nothing else runs."""
     everything = output.args[0]
     found = logits_of("scan", fx.node.map_arg(everything, seen.values.get), logits)
-    node = next((n for n in reversed(flow.graph.nodes) if seen.values.get(n) is found), None)
-    if node is None or node is output:  # inside an object that only the whole output makes
+    others = (n for n in reversed(flow.graph.nodes) if n is not output)
+    node = next((n for n in others if seen.values.get(n) is found), None)
+    if node is None:  # inside an object that only the whole output makes
         with flow.graph.inserting_before(output):
             node = flow.graph.call_function(logits_of, ("scan", everything, logits))
         flow.values[node.name] = None
