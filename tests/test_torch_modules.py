@@ -93,10 +93,9 @@ def variants(name):
     kind = getattr(nn, name)
     base = required(kind) | ARGUMENTS.get(name, {})
     known = inspect.signature(kind.__init__).parameters
+    turned = "Transpose" in name  # these pad with zeros only
     for options in [{}, *FURTHER]:
-        if set(options) <= set(known) and not (
-            options and "padding_mode" in options and "T" in name
-        ):
+        if set(options) <= set(known) and not (turned and "padding_mode" in options):
             yield kind(**base | options)
 
 

@@ -1,7 +1,7 @@
 """Which rule serves which of torch's functions and modules.
 
-What is in neither table fixes the channels that enter. `tests/test_torch_list.py` goes through
-torch's own lists and holds every line here against the property masked = shrunk.
+What is in neither table fixes the channels that enter. tests/test_torch_modules.py and
+tests/test_torch_functions.py go through torch's own lists and hold masked = shrunk for each line.
 """
 
 from __future__ import annotations
