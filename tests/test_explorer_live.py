@@ -121,15 +121,15 @@ def test_between_two_parts_it_stops_when_told_to(net, data, monkeypatch):
 
 def test_a_newer_setting_stops_an_older_one_and_is_the_one_shown(box, monkeypatch):
     entered, gate, asked = threading.Event(), threading.Event(), []
-    judge = Live._judge
+    judge = live.right
 
-    def slow(self, net, part):
+    def slow(*arguments):
         asked.append(threading.current_thread())
         entered.set()
         gate.wait(20)
-        return judge(self, net, part)
+        return judge(*arguments)
 
-    monkeypatch.setattr(Live, "_judge", slow)
+    monkeypatch.setattr(live, "right", slow)
     box.slider.value = 0.25
     assert entered.wait(20)
     box.slider.value = 0.5
@@ -398,13 +398,13 @@ def test_before_a_scan_the_picture_for_readers_without_a_kernel_is_the_map(box):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"net": "lenet-5"}, TypeError, "`net` must be a network, got str"),
+        ({"net": "lenet-5"}, TypeError, "`net` must be a network; got 'lenet-5'"),
         ({"data": 3}, TypeError, "`data` must be a Dataset, a Split, .*; got int"),
         ({"data": "mnist"}, TypeError, "`data` must be a Dataset.*; got str"),
         ({"data": [1, 2, 3]}, TypeError, "it gives batches of kind int"),
         ({"data": []}, ValueError, "`data` has no images"),
         ({"data": split(0)}, ValueError, "`data` has no images"),
-        ({"split": "train"}, ValueError, "`split` must be val or test, got 'train'"),
+        ({"split": "train"}, ValueError, "`split` must be one of val, test; got 'train'"),
         ({"images": 0}, ValueError, "`images` must be an integer >= 1 or None, got 0"),
         ({"images": 2.5}, ValueError, "`images` must be .* got 2.5"),
         ({"data": (IMAGES, torch.zeros(3).long())}, ValueError, "must hold images"),

@@ -13,7 +13,6 @@ import prunelab
 PARTS = """
     cost data groups masks methods models plots scores sensitivity surgery train widgets
 """.split()
-)
 # Not asserted until what mends them is merged: empty this, then `ELSEWHERE`.
 PENDING = ("cost.", "data.", "groups.", "masks.", "sensitivity.", "surgery.", "train.")
 ELSEWHERE = {("widgets.explorer", "criterion"), ("widgets.explorer", "images")}

@@ -34,6 +34,7 @@ from prunelab.methods.weights import (
     Run,
     check_finite,
     keep_of,
+    masked,
     per_layer,
 )
 from prunelab.scores import magnitudes
@@ -109,9 +110,11 @@ class Magnitude(Method):
         if self.q is not None:  # q becomes a threshold
             weights = {name: net.get_submodule(name).weight.detach() for name in wanted}
             wanted = {name: q * weights[name].std(correction=0) for name, q in wanted.items()}
-        layers = {name: Masked(net.get_submodule(name), straight=False) for name in wanted}
+        layers: dict[str, Masked] = {}
         histories = []
-        try:
+        with masked(layers.values()):
+            for name in wanted:
+                layers[name] = Masked(net.get_submodule(name), straight=False)
             for done in range(1, self.rounds + 1):
                 for name, layer in layers.items():
                     self._cut(name, layer, wanted[name], done / self.rounds)
@@ -119,13 +122,7 @@ class Magnitude(Method):
                     path = None if checkpoint is None else Path(f"{checkpoint}.{done}")
                     fit = {"seed": seed + done, "progress": progress, "checkpoint": path}
                     histories.append(train.fit(net, data, self.retrain, **fit))
-        except BaseException:  # also Ctrl-C: dense as it is, and no mask left on it
-            for layer in layers.values():
-                layer.close(zeros=False)
-            raise
-        keep = keep_of(layers)
-        for layer in layers.values():
-            layer.close()
+            keep = keep_of(layers)
         return Run(keep, histories)
 
     def _cut(self, name: str, layer: Masked, wanted: float, part: float) -> None:

@@ -32,7 +32,7 @@ from prunelab.methods.base import (
     opened,
 )
 from prunelab.methods.splicing import Surgery, check_start
-from prunelab.methods.weights import Run, keep_of, per_layer
+from prunelab.methods.weights import Run, keep_of, masked, per_layer
 from prunelab.scores import layers_of
 
 PHASES = ("together", "convolutions first")
@@ -114,20 +114,14 @@ class NetworkSurgery(Method):
         for part in parts:
             check_start(net, self, part, images)
         done: list[Surgery] = []
-        try:
+        with masked(done):
             for number, part in enumerate(parts):
                 done.append(Surgery(net, self, part, seed + number, images))
                 fit = {"seed": seed + number, "progress": progress}
                 fit["checkpoint"] = self._file(checkpoint, number)
                 self._fit(net, data, done[-1], fit, watch)
-        except BaseException:  # also Ctrl-C: dense as it is, and no mask left on it
-            for surgery in done:
-                surgery.close(zeros=False)
-            raise
-        layers = {name: layer for surgery in done for name, layer in surgery.layers.items()}
-        events = {name: counts for surgery in done for name, counts in surgery.events().items()}
-        for surgery in done:
-            surgery.close()
+            layers = {name: layer for surgery in done for name, layer in surgery.layers.items()}
+            events = {name: counts for surgery in done for name, counts in surgery.events().items()}
         return Run(keep_of(layers), [surgery.history for surgery in done], events)
 
     def _parts(self, net: nn.Module) -> list[dict[str, float]]:

@@ -49,6 +49,17 @@ class Surgery:
         steps = method.budget.steps(images)[1]
         self.splice, self.due = method.splice, _due(steps, stops, method, seed)
         self.layers: dict[str, Masked] = {}
+        try:
+            self._begin(net, method, c, stops, steps)
+        except BaseException:  # also Ctrl-C
+            self.close(zeros=False)
+            raise
+
+    def _begin(
+        self, net: nn.Module, method: NetworkSurgery, c: Mapping[str, float], stops: list[int],
+        steps: int,
+    ) -> None:  # fmt: skip
+        """Masks on all layers, and the first cut."""
         for name, stop in zip(c, stops):
             layer = net.get_submodule(name)
             at = threshold(layer, c[name])

@@ -6,7 +6,8 @@ it, and both stand in `state_dict`, so that a checkpoint holds the masks too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -108,6 +109,18 @@ class Masked:
         """Take the masks away: leave zeros in the weights, or the dense weights as they are."""
         for name in self.masks:
             parametrize.remove_parametrizations(self.layer, name, leave_parametrized=zeros)
+
+
+@contextmanager
+def masked(states: Collection[Masked]) -> Iterator[None]:
+    """Take the masks of `states` away at the end: zeros stay, or after an error dense weights."""
+    zeros = False
+    try:
+        yield
+        zeros = True
+    finally:  # also after Ctrl-C
+        for state in states:
+            state.close(zeros)
 
 
 def ones(mask: Tensor) -> Tensor:

@@ -21,19 +21,15 @@ from prunelab.sensitivity.price import price
 from prunelab.sensitivity.trial import quickest
 from prunelab.train import Budget
 from prunelab.widgets.cores import all_cores
+from prunelab.widgets.judging import BATCH, StoppedError, right
 from prunelab.widgets.presets import pfec
 from prunelab.widgets.source import MEASURED, Answer, Ratios, Source
 
 CALLER, SPLITS = "explorer", ("val", "test")
 FIRST = (50, 500)  # images of the first chunk: at least, at most
 WORK = 2e10  # MACs of the first chunk: a fifth of a second or so on two cores
-BATCH = 100  # on a CPU: what a layer writes stays in the caches (1000 takes up to 3 times as long)
 GRID = tuple(round(0.1 * k, 1) for k in range(1, 10))
 RETRAIN = train.Budget(epochs=1, lr=0.002, batch=64, weight_decay=5e-4)
-
-
-class StoppedError(Exception):
-    """Somebody pressed stop."""
 
 
 class Live(Source):
@@ -106,8 +102,7 @@ class Live(Source):
         self.price = price(self.net, self.example, self.groups)
         self.order = sensitivity.ranking(self.net, self.groups, criterion)
         self.presets = pfec(self.groups, self.rows)
-        params, macs = self.price()
-        self.whole = {"params": params, "macs": macs, "images": len(self.split)}
+        self.whole = dict(zip(("params", "macs"), self.price())) | {"images": len(self.split)}
 
     def network(self, ratios: Ratios) -> tuple[nn.Module, Keep]:
         """The network at these ratios, fine-tuned if it was, and what it keeps."""
@@ -142,8 +137,8 @@ class Live(Source):
         pairs = []
         for first, part in self._chunks():
             if first not in self._before:
-                self._before[first] = self._judge(self._quick, part, stop)
-            pairs.append((self._before[first], self._judge(quick, part, stop)))
+                self._before[first] = right(self._quick, part, stop, self._entry)
+            pairs.append((self._before[first], right(quick, part, stop, self._entry)))
             yield (answer := self._answer(kept, pairs, epochs))
         if stop():
             return
@@ -161,16 +156,6 @@ class Live(Source):
         seen, total = len(after), len(self.split)
         accuracy, whole = (part.sum().item() / seen for part in (after, before))
         return Answer(accuracy, low, high, whole, seen, total, params, macs, None, MEASURED, epochs)
-
-    def _judge(self, net: nn.Module, part: Split, stop: Callable[[], bool]) -> Tensor:
-        """(N,) bool; StoppedError as soon as somebody wants it to stop."""
-        right, step = [], BATCH if self.split.device.type == "cpu" else len(part)
-        for first in range(0, len(part), step):
-            if stop():
-                raise StoppedError
-            seen = train.evaluate(net, part[first : first + step], **self._entry)
-            right.append(seen.correct)
-        return torch.cat(right)
 
     @property
     def _entry(self) -> dict:
