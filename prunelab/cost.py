@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 from torch.utils.flop_counter import FlopCounterMode
 
 from prunelab import meta
@@ -49,18 +50,21 @@ class Latency:
     batch: int
 
 
-def measure(net: nn.Module, example: Tensor) -> Cost:
+def measure(net: nn.Module, example: object) -> Cost:
     """Count the cost of one sample.
 
     Args:
         net: any network; nothing is run on real data and `net` is unchanged.
-        example: (N, ...) an input batch; only its shape and dtype matter.
+        example: (N, ...) an input batch, a tuple of arguments or a dict of keyword arguments; only
+            shapes and dtypes matter.
 
     Raises:
+        TypeError: `net` is no module, or `example` is none of these.
         ValueError: `example` does not fit `net`.
 
     Source: PFEC, section 2: one multiply-accumulate counts as one.
     """
+    net = meta.network(net, "cost")
     table = layers(net, example)
     with FlopCounterMode(display=False) as counter:
         _forward(meta.twin(net), example)
@@ -72,7 +76,7 @@ def measure(net: nn.Module, example: Tensor) -> Cost:
     )
 
 
-def layers(net: nn.Module, example: Tensor) -> pd.DataFrame:
+def layers(net: nn.Module, example: object) -> pd.DataFrame:
     """One row per convolution and linear layer, in order of execution.
 
     Returns:
@@ -81,7 +85,7 @@ def layers(net: nn.Module, example: Tensor) -> pd.DataFrame:
 
     Arguments and errors as `measure`.
     """
-    twin = meta.twin(net)
+    twin = meta.twin(meta.network(net, "cost"))
     rows: dict[str, dict] = {}
 
     def record(name: str, module: nn.Module, inputs: tuple, out: Tensor) -> None:
@@ -111,7 +115,7 @@ def nonzeros(net: nn.Module) -> dict[str, tuple[int, int]]:
     counts as zero. Under masks it is the masked weights that are counted.
     """
     counts = {}
-    for name, layer in net.named_modules():
+    for name, layer in meta.network(net, "cost").named_modules():
         if isinstance(layer, LAYERS):
             found = [p.detach() for p in (layer.weight, layer.bias) if p is not None]
             kept = sum(int(torch.count_nonzero(p)) for p in found)
@@ -119,7 +123,7 @@ def nonzeros(net: nn.Module) -> dict[str, tuple[int, int]]:
     return counts
 
 
-def latency(net: nn.Module, example: Tensor, *, calls: int = 20, warmup: int = 3) -> Latency:
+def latency(net: nn.Module, example: object, *, calls: int = 20, warmup: int = 3) -> Latency:
     """Measured time of `net(example)` in evaluation mode on the device they are on.
 
     Args:
@@ -133,42 +137,47 @@ def latency(net: nn.Module, example: Tensor, *, calls: int = 20, warmup: int = 3
     """
     if calls < 1:
         raise ValueError(f"latency: `calls` must be at least 1, got {calls}")
+    args, kwargs = meta.inputs(example, "latency")
+    net = meta.network(net, "latency")
     modes = {module: module.training for module in net.modules()}
     try:
         net.eval()
         with torch.inference_mode():
-            seconds = [_timed(net, example) for _ in range(warmup + calls)][warmup:]
+            seconds = [_timed(net, args, kwargs) for _ in range(warmup + calls)][warmup:]
     finally:
         for module, mode in modes.items():
             module.training = mode
     cuts = statistics.quantiles(seconds, n=4) if calls > 1 else seconds * 3
-    return Latency(statistics.median(seconds), cuts[0], cuts[2], calls, len(example))
+    batch = next(len(a) for a in pytree.tree_leaves((args, kwargs)) if isinstance(a, Tensor))
+    return Latency(statistics.median(seconds), cuts[0], cuts[2], calls, batch)
 
 
-def _timed(net: nn.Module, example: Tensor) -> float:
+def _timed(net: nn.Module, args: tuple, kwargs: dict) -> float:
     start = time.perf_counter()
-    with _fitting(net, example):
-        net(example)
-    if example.is_cuda:
-        torch.cuda.synchronize(example.device)
+    with _fitting(net, (args, kwargs)):
+        net(*args, **kwargs)
+    devices = {a.device for a in pytree.tree_leaves((args, kwargs)) if isinstance(a, Tensor)}
+    for device in devices:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
     return time.perf_counter() - start
 
 
-def _forward(twin: nn.Module, example: Tensor) -> None:
-    x = torch.empty(1, *example.shape[1:], dtype=example.dtype, device="meta")
-    with torch.no_grad(), _fitting(twin, example):
-        twin.eval()(x)
+def _forward(twin: nn.Module, example: object) -> None:
+    args, kwargs = meta.resized(meta.inputs(example, "cost"), 1)
+    with torch.no_grad(), torch.device("meta"), _fitting(twin, example):
+        twin.eval()(*args, **kwargs)
 
 
 @contextmanager
-def _fitting(net: nn.Module, example: Tensor) -> Iterator[None]:
+def _fitting(net: nn.Module, example: object) -> Iterator[None]:
     """One line for whatever a network raises on an input that does not fit."""
     try:
         yield
-    except (RuntimeError, ValueError, LookupError, TypeError) as error:
+    except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
         line = str(error).strip().split("\n")[0]
         raise ValueError(
-            f"cost: `example` of shape {tuple(example.shape)} does not fit `net`"
+            f"cost: `example` of shape {meta.shapes(example)} does not fit `net`"
             f" ({type(net).__name__}): {line}"
         ) from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
 from prunelab.groups.evidence import Evidence
+from prunelab.groups.spots import here
 
 
 @dataclass
@@ -21,19 +23,62 @@ class Tracked:
     labels: Tensor
 
 
+class Refused(ValueError):
+    """Why a network cannot be followed, in words for its author."""
+
+
 @dataclass
 class Parameter:
-    """A parameter, buffer or constant that the network's own code uses directly."""
+    """A parameter, buffer or constant that the network's own code uses directly.
+
+    Attributes:
+        meta: its shape.
+        name: of the network's tensor; of the operation that made it, where it is computed.
+        axes: for each axis the axis of that tensor which stands there whole and in order, or None.
+    """
 
     meta: Tensor
     name: str
+    axes: tuple[int | None, ...] = ()
+
+    def axis(self, d: int) -> int | None:
+        """The network's axis that stands on axis `d`."""
+        return self.axes[d] if self.axes else None
 
 
 @dataclass
 class Count:
-    """A number computed from a width (`x.shape[1]`): it would change with pruning."""
+    """A number computed from a width (`x.shape[1]`): it would change with pruning.
+
+    Attributes:
+        meta: the number.
+        atoms: (n,) at the positions that it counts.
+        share: the number is this share of the positions that are left; None: neither more nor less.
+        reads: (tensor, axis) of the network whose lengths it depends on.
+    """
 
     meta: int | float
+    atoms: np.ndarray
+    share: Fraction | None = None
+    reads: frozenset[tuple[str, int]] = frozenset()
+
+    def settle(self, evidence: Evidence, why: str) -> None:
+        """The number must stay: fix whatever it depends on."""
+        evidence.fix(self.atoms, why)
+        for tensor, axis in self.reads:
+            evidence.whole(tensor, axis, why)
+
+    def follows(self, evidence: Evidence, atoms: np.ndarray) -> bool:
+        """Whether it stays the number of these positions when channels go; united if need be."""
+        if self.reads or self.share is None:
+            return False
+        (mine, each), (theirs, times) = (np.unique(a, return_counts=True) for a in (self.atoms, atoms))
+        if np.array_equal(mine, theirs) and all(self.share * int(n) == int(t) for n, t in zip(each, times)):
+            return True
+        if self.share != 1 or len(atoms) != len(self.atoms):
+            return False
+        evidence.unite(self.atoms, atoms)
+        return True
 
 
 class Names:
@@ -47,6 +92,12 @@ class Names:
     def owner(self, name: str) -> nn.Module:
         """The module whose tensor `name` is."""
         return self._net.get_submodule(name.rpartition(".")[0])
+
+    def parameter(self, tensor: Tensor, name: str) -> Parameter:
+        """A tensor as the network's own code holds it; `name` where it is none of the network's."""
+        if tensor not in self:
+            return Parameter(tensor.to("meta"), name)
+        return Parameter(tensor, self.of(tensor, name), tuple(range(tensor.ndim)))
 
     def of(self, tensor: Tensor, default: str) -> str:
         return self._names.get(id(tensor), default)
@@ -77,6 +128,25 @@ class Op:
     def x(self) -> Tracked:
         return self.tracked[0]
 
+    @property
+    def parameters(self) -> list[Parameter]:
+        leaves = pytree.tree_leaves((self.args, self.kwargs))
+        return [a for a in leaves if isinstance(a, Parameter)]
+
+    @property
+    def counts(self) -> list[Count]:
+        return [a for a in numbers(self.args, self.kwargs) if isinstance(a, Count)]
+
+    @property
+    def spot(self) -> str:
+        """Module and line of the network's own code at which it stands, in brackets."""
+        if self.module is not None:
+            return ""
+        path = next(reversed(self.node.meta.get("nn_module_stack", {})), "").partition("@")[0]
+        line = here().strip(" ()")
+        told = ", ".join(filter(None, [f"in `{path}`" if path else "", line]))
+        return f" ({told})" if told else ""
+
     def tensors(self) -> dict[str, Tensor]:
         """The module's own parameters and buffers, by canonical name."""
         own = [*self.module.named_parameters(recurse=False)]
@@ -86,18 +156,23 @@ class Op:
 
 def metas(tree: object) -> object:
     """The same arguments with shapes in place of activations."""
-    return pytree.tree_map(
-        lambda a: a.meta if isinstance(a, Tracked | Parameter | Count) else a, tree
+    return fx.node.map_aggregate(
+        tree, lambda a: a.meta if isinstance(a, Tracked | Parameter | Count) else a
     )
 
 
 def labels_of(tree: object) -> object:
     """The same arguments with labels in place of activations."""
-    return pytree.tree_map(
-        lambda a: a.labels if isinstance(a, Tracked) else metas(a),
-        tree,
-        is_leaf=lambda a: isinstance(a, Tracked),
+    return fx.node.map_aggregate(
+        tree, lambda a: a.labels if isinstance(a, Tracked) else metas(a)
     )
+
+
+def numbers(*trees: object) -> list:
+    """What the arguments hold, one by one, also in slices."""
+    found: list = []
+    fx.node.map_aggregate(trees, found.append)
+    return found
 
 
 def method(name: str) -> Callable:
@@ -140,7 +215,7 @@ def along(labels: Tensor, axis: int) -> np.ndarray | None:
 def blank(op: Op, shape: torch.Size, why: str) -> Tensor:
     """Labels of one atom that can never be removed."""
     atom = op.evidence.atoms((op.node.name, why), 1)
-    op.evidence.fix(atom, why)
+    op.evidence.fix(atom, told(op, why))
     return torch.as_tensor(atom).reshape([1] * len(shape)).expand(shape)
 
 
@@ -152,20 +227,26 @@ def unite(evidence: Evidence, a: Tensor, b: Tensor) -> None:
     evidence.unite(a.numpy(), b.numpy())
 
 
+def told(op: Op, why: str) -> str:
+    """A reason with the operation's own name, not the graph's, and where it stands."""
+    return why.replace(f"`{op.node.name}`", f"`{op.name}`") + op.spot
+
+
 def fix(op: Op, why: str) -> object:
     """Fix every channel that enters; what comes out carries none."""
     for x in op.tracked:
-        op.evidence.fix(thin(x.labels).numpy(), why)
+        op.evidence.fix(thin(x.labels).numpy(), told(op, why))
     return pytree.tree_map(
         lambda o: blank(op, o.shape, why) if isinstance(o, Tensor) else None, op.out
     )
 
 
-def network_input(evidence: Evidence, x: Tensor) -> Tracked:
+def network_input(evidence: Evidence, x: Tensor, name: str) -> Tracked:
     """The input's channels: never pruned."""
-    atoms = evidence.atoms("input", x.shape[1])
+    axis = min(1, x.ndim - 1)
+    atoms = evidence.atoms(("input", name), x.shape[axis] if axis else 1)
     evidence.fix(atoms, "it is the network's input")
-    return Tracked(x, spread(atoms, 1, x.shape))
+    return Tracked(x, spread(atoms, axis, x.shape))
 
 
 def network_output(evidence: Evidence, outputs: list) -> None:
@@ -173,3 +254,8 @@ def network_output(evidence: Evidence, outputs: list) -> None:
     for out in outputs:
         if isinstance(out, Tracked):
             evidence.fix(thin(out.labels).numpy(), "it is the network's output")
+        elif isinstance(out, Count):
+            out.settle(evidence, "the number of its channels is in the network's output")
+        elif isinstance(out, Parameter):
+            for axis in filter(lambda a: a is not None, out.axes):
+                evidence.whole(out.name, axis, f"`{out.name}` is in the network's output")

@@ -62,8 +62,7 @@ def per_channel(op: Op) -> Tensor:
 
 def _direct(op: Op) -> dict[str, Tensor]:
     """Tensors handed to a functional operation."""
-    leaves = pytree.tree_leaves((op.args, op.kwargs))
-    return {a.name: a.meta for a in leaves if isinstance(a, Parameter)}
+    return {p.name if p.axes == (0,) else f"{p.name}()": p.meta for p in op.parameters}
 
 
 def across(op: Op) -> object:
