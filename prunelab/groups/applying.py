@@ -1,0 +1,159 @@
+"""Running one node on shapes: what comes out, with its labels, by rule.
+
+Whatever reads a tensor of the network must say which of its axes carry which channels, and whatever
+uses a width must follow it. Where a rule does not, the channels there are fixed.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+
+import numpy as np
+import torch
+from torch import Tensor, fx, nn
+from torch.utils import _pytree as pytree
+
+from prunelab.groups import table
+from prunelab.groups.evidence import Evidence
+from prunelab.groups.labels import (
+    Count,
+    Names,
+    Op,
+    Parameter,
+    Tracked,
+    along,
+    fix,
+    metas,
+    method,
+    thin,
+    told,
+    varying,
+)
+from prunelab.groups.meeting import move_parameter
+from prunelab.groups.movement import chunk, reshape, select
+from prunelab.groups.rules import keep, per_channel, unknown
+
+FOLLOW_COUNTS = (reshape, select, chunk)  # rules that see to the widths among their arguments
+ABOUT = "dtype device requires_grad is_cuda layout is_floating_point is_complex training".split()
+
+
+def apply(
+    node: fx.Node, args: tuple, kwargs: dict, module: nn.Module | None, names: Names, known: Evidence
+) -> object:
+    """Run one node on meta tensors and give its output labels by rule."""
+    name, call = _called(node, module, args)
+    if isinstance(call, type):  # a named tuple or a dataclass of outputs
+        return args, kwargs
+    if name in ("getitem", "getattr") and not isinstance(args[0], Tracked | Parameter | Count):
+        return call(args[0], *metas(args[1:]))
+    rule = table.rule_of(module) if module is not None else table.FUNCTIONS.get(name)
+    same_shape = module is not None and rule in (keep, per_channel)
+    if same_shape and len(args) == 1 and isinstance(args[0], Tracked):
+        out = args[0].meta  # saves a good part of the time: these are half of all layers
+    else:
+        out = call(*metas(args), **metas(kwargs))
+    op = Op(node, name, module, args, kwargs, out, names, known)
+    if not any(isinstance(o, Tensor) for o in pytree.tree_leaves(out)):
+        return _counted(op)
+    known.touched.clear()
+    if rule not in FOLLOW_COUNTS or not op.tracked:
+        for count in op.counts:
+            count.settle(known, told(op, f"`{node.name}` computes with the number of its channels"))
+    if op.tracked:
+        value = pytree.tree_map(_tracked, out, (rule or unknown)(op))
+    else:
+        value = _untracked(op)
+    _account(op)
+    return value
+
+
+def _called(node: fx.Node, module: nn.Module | None, args: tuple) -> tuple[str, Callable]:
+    if module is not None:
+        return node.target, module
+    if node.op == "call_method":
+        return node.target, method(node.target)
+    name = getattr(node.target, "__name__", str(node.target))
+    attribute = name == "getattr" and isinstance(args[0], Tracked | Parameter)
+    return args[1] if attribute else name, node.target
+
+
+def _tracked(out: object, labels: Tensor | None) -> object:
+    return Tracked(out, labels) if isinstance(out, Tensor) else out
+
+
+def _account(op: Op) -> None:
+    """The axes of the network's tensors that the rule did not see are read as a whole."""
+    for name, axis in _read(op):
+        if (name, axis) not in op.evidence.touched:
+            op.evidence.whole(name, axis, told(op, f"`{name}` is read by `{op.node.name}`"))
+
+
+def _read(op: Op) -> Iterator[tuple[str, int]]:
+    """(tensor, axis) that an operation reads."""
+    if op.module is not None:
+        for t in [*op.module.parameters(), *op.module.buffers()]:
+            if t in op.names:
+                name = op.names.of(t, "")
+                yield from ((name, d) for d, n in enumerate(t.shape) if n > 1)
+    for p in op.parameters:
+        yield from ((p.name, a) for a, n in zip(p.axes, p.meta.shape) if n > 1 and a is not None)
+
+
+def _counted(op: Op) -> object:
+    """Sizes and arithmetic on them: numbers that depend on a width are marked as `Count`."""
+    out, counts = op.out, op.counts
+    if op.name in ABOUT or not (op.tracked or op.parameters or counts):
+        return out
+    if op.name == "size":
+        return size(op.args[0], op.args[1])
+    if out is None or not all(isinstance(o, int | float) for o in pytree.tree_leaves(out)):
+        fix(op, f"`{op.node.name}` is not an operation that prunelab knows")
+        _account(op)
+        return out
+    atoms = [c.atoms for c in counts] + [np.unique(thin(x.labels).numpy()) for x in op.tracked]
+    reads = {r for c in counts for r in c.reads} | set(_read(op))
+    atoms = np.concatenate([np.zeros(0, np.int64), *atoms])
+    share = _share(op, counts)
+    return pytree.tree_map(lambda n: Count(n, atoms, share, frozenset(reads)), out)
+
+
+def size(x: Tracked | Parameter, axis: int) -> int | Count:
+    """The length of one axis: a `Count` where pruning changes it."""
+    axis %= x.meta.ndim
+    n = x.meta.shape[axis]
+    if isinstance(x, Parameter):
+        source = x.axis(axis)
+        read = frozenset() if source is None else frozenset([(x.name, source)])
+        return Count(n, np.zeros(0, np.int64), None, read) if read and n > 1 else n
+    if axis not in varying(x.labels):
+        return n
+    atoms = along(x.labels, axis)
+    if atoms is None:
+        return Count(n, np.unique(thin(x.labels).numpy()))
+    return Count(n, atoms, Fraction(1))
+
+
+def _share(op: Op, counts: list[Count]) -> Fraction | None:
+    """What share of the positions a product or quotient of a width with a plain number is."""
+    if len(counts) != 1 or len(op.args) != 2 or counts[0].share is None:
+        return None
+    (other,) = [a for a in op.args if a is not counts[0]] or [None]
+    if not isinstance(other, int) or isinstance(other, bool):
+        return None
+    if op.name in ("mul", "imul"):
+        return counts[0].share * other
+    whole = other and op.args[0] is counts[0] and counts[0].meta % other == 0
+    return counts[0].share / other if whole and op.name in ("floordiv", "truediv") else None
+
+
+def _untracked(op: Op) -> object:
+    """Constants, and arithmetic on parameters."""
+    op.out = pytree.tree_map(lambda o: o.to("meta") if isinstance(o, Tensor) else o, op.out)
+    if isinstance(op.out, Tensor) and len(op.parameters) == 1 and op.module is None:
+        return move_parameter(op)
+    return pytree.tree_map(
+        lambda o: Parameter(o, f"{op.name}()") if isinstance(o, Tensor) else o, op.out
+    )
