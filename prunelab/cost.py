@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 from torch.utils.flop_counter import FlopCounterMode
 
 from prunelab import meta
 
 LAYERS = (nn.Linear, nn.modules.conv._ConvNd)
+PRODUCTS = {f"{kind}{d}d" for kind in ("conv", "conv_transpose") for d in (1, 2, 3)} | {"linear"}
 COLUMNS = ("layer", "kind", "out", "macs", "weights", "params")
 
 
@@ -108,6 +110,43 @@ def layers(net: nn.Module, example: object) -> pd.DataFrame:
     return pd.DataFrame(list(rows.values()), columns=list(COLUMNS))
 
 
+def products(net: nn.Module, example: object) -> dict[str, int]:
+    """Weight -> multiply-accumulates of one sample in convolutions and linear maps with it.
+
+    A weight that the network's own code hands to a function counts as one of a layer; a weight
+    that is computed (transposed, normalised) does not. Each MAC uses one entry of the weight.
+
+    Arguments and errors as `measure`.
+    """
+    twin = meta.twin(meta.network(net, "cost"))
+    with _Products(twin) as found:
+        _forward(twin, example)
+    return found.macs
+
+
+class _Products(TorchFunctionMode):
+    """Adds up the products with each of a network's tensors."""
+
+    def __init__(self, net: nn.Module):
+        super().__init__()
+        self.names = {id(p): name for name, p in net.named_parameters()}
+        self.names |= {id(b): name for name, b in net.named_buffers()}
+        self.macs: dict[str, int] = {}
+
+    def __torch_function__(
+        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
+    ) -> object:
+        out = func(*args, **(kwargs or {}))
+        if getattr(func, "__name__", "") in PRODUCTS:
+            given = dict(zip(("input", "weight"), args)) | (kwargs or {})
+            name = self.names.get(id(given["weight"]))
+            if name is not None:
+                moves = given["input"] if "transpose" in func.__name__ else out
+                macs = moves.numel() * given["weight"][0].numel()
+                self.macs[name] = self.macs.get(name, 0) + macs
+        return out
+
+
 def nonzeros(net: nn.Module) -> dict[str, tuple[int, int]]:
     """Layer name -> (weights and biases that are not zero, all of them), in the network's order.
 
@@ -166,7 +205,7 @@ def _timed(net: nn.Module, args: tuple, kwargs: dict) -> float:
 def _forward(twin: nn.Module, example: object) -> None:
     args, kwargs = meta.resized(meta.inputs(example, "cost"), 1)
     with torch.no_grad(), torch.device("meta"), _fitting(twin, example):
-        twin.eval()(*args, **kwargs)
+        twin.eval().requires_grad_(False)(*args, **kwargs)
 
 
 @contextmanager
@@ -174,7 +213,7 @@ def _fitting(net: nn.Module, example: object) -> Iterator[None]:
     """One line for whatever a network raises on an input that does not fit."""
     try:
         yield
-    except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except Exception as error:  # whatever the network's own code raises
         line = str(error).strip().split("\n")[0]
         raise ValueError(
             f"cost: `example` of shape {meta.shapes(example)} does not fit `net`"

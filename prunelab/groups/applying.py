@@ -6,13 +6,10 @@ uses a width must follow it. Where a rule does not, the channels there are fixed
 
 from __future__ import annotations
 
-import math
-import operator
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 import numpy as np
-import torch
 from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
@@ -32,16 +29,22 @@ from prunelab.groups.labels import (
     told,
     varying,
 )
-from prunelab.groups.meeting import move_parameter
-from prunelab.groups.movement import chunk, reshape, select
-from prunelab.groups.rules import keep, per_channel, unknown
+from prunelab.groups.meeting import elementwise, move_parameter
+from prunelab.groups.movement import reshape, select
+from prunelab.groups.rules import across, functional, keep, per_channel, unknown
 
-FOLLOW_COUNTS = (reshape, select, chunk)  # rules that see to the widths among their arguments
+FOLLOW_COUNTS = (reshape, select)  # rules that can do with a width among their arguments
+TAKE_TENSORS = (elementwise, functional, per_channel, across)  # and with the network's tensors
 ABOUT = "dtype device requires_grad is_cuda layout is_floating_point is_complex training".split()
 
 
 def apply(
-    node: fx.Node, args: tuple, kwargs: dict, module: nn.Module | None, names: Names, known: Evidence
+    node: fx.Node,
+    args: tuple,
+    kwargs: dict,
+    module: nn.Module | None,
+    names: Names,
+    known: Evidence,
 ) -> object:
     """Run one node on meta tensors and give its output labels by rule."""
     name, call = _called(node, module, args)
@@ -59,15 +62,31 @@ def apply(
     if not any(isinstance(o, Tensor) for o in pytree.tree_leaves(out)):
         return _counted(op)
     known.touched.clear()
-    if rule not in FOLLOW_COUNTS or not op.tracked:
-        for count in op.counts:
+    if rule not in TAKE_TENSORS and any(p.meta.numel() > 1 for p in op.parameters):
+        rule = unknown
+    given = (rule or unknown)(op) if op.tracked else None
+    for count in op.counts:
+        if not _followed(op, rule, count, given):
             count.settle(known, told(op, f"`{node.name}` computes with the number of its channels"))
-    if op.tracked:
-        value = pytree.tree_map(_tracked, out, (rule or unknown)(op))
-    else:
-        value = _untracked(op)
+    value = pytree.tree_map(_tracked, out, given) if op.tracked else _untracked(op)
     _account(op)
     return value
+
+
+def _followed(op: Op, rule: Callable | None, count: Count, given: object) -> bool:
+    """Whether a width among the arguments stays right when channels go.
+
+    It does where it is the length of an axis of the output on which as many channels stand, and
+    where it cuts its own channels into equal parts.
+    """
+    if rule not in FOLLOW_COUNTS or not op.tracked:
+        return False
+    if isinstance(given, Tensor):
+        axes = [d for d in varying(given) if given.shape[d] == count.meta]
+        atoms = along(given, axes[0]) if axes else None
+        return atoms is not None and count.follows(op.evidence, atoms)
+    own = np.sort(np.unique(thin(op.x.labels).numpy()))
+    return np.array_equal(np.sort(count.atoms), own) and count.share == Fraction(1, len(given))
 
 
 def _called(node: fx.Node, module: nn.Module | None, args: tuple) -> tuple[str, Callable]:

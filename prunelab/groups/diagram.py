@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-import torch
 from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
 from prunelab import meta
-from prunelab.groups.group import IN, Group, Groups, Slice
-from prunelab.groups.labels import Names, metas
 from prunelab.groups.evidence import Evidence
 from prunelab.groups.following import Followed, follow
+from prunelab.groups.group import IN, Group, Groups, Slice
+from prunelab.groups.labels import Names, metas
 
 LAYERS = {
     **dict.fromkeys([nn.Conv1d, nn.Conv2d, nn.Conv3d], "conv"),

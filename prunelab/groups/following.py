@@ -9,13 +9,13 @@ from itertools import zip_longest
 from operator import attrgetter
 
 import torch
-from torch import Tensor, fx, nn
+from torch import fx, nn
 
 from prunelab import meta
 from prunelab.groups.evidence import Evidence
-from prunelab.groups.labels import Refused
 from prunelab.groups.spots import boundary, here, raised
 from prunelab.groups.tracer import Tracer
+from prunelab.groups.values import FollowError
 
 BATCH = 2
 OTHERS = (1, 64)  # batches that are followed too, where the code depends on their number
@@ -92,12 +92,12 @@ def follow(
         twin.train(training)
     name = f"`net` ({type(net).__name__})"
 
-    def ill_fitting(node: fx.Node, error: Exception) -> Refused:
+    def ill_fitting(node: fx.Node, error: Exception) -> FollowError:
         place = f"`{getattr(node.target, '__name__', node.target)}`{here()}"
         if any(word in str(error).lower() for word in UNKNOWN):
-            return Refused(f"{place} needs the values of an activation")
+            return FollowError(f"{place} needs the values of an activation")
         shown = meta.shapes(example)
-        return _Unfit(
+        return UnfitError(
             f"{caller}: `example` of shape {shown} does not fit {name} at {place}:"
             f" {first_line(error)}"
         )
@@ -106,22 +106,20 @@ def follow(
     try:
         with torch.no_grad():
             graph = tracer.trace(twin)
-    except _Unfit:
+    except UnfitError:
         raise
     except Exception as error:  # whatever the network's own code raises
-        line = "" if isinstance(error, Refused) else raised(error)
+        line = "" if isinstance(error, FollowError) else raised(error)
         raise ValueError(f"{caller}: cannot follow {name}: {first_line(error)}{line}") from error
     values = {node.name: value for node, value in tracer.env.items()}
     return Followed(graph, twin, values, tracer.sizes, tracer.decisions)
 
 
-class _Unfit(Refused):
+class UnfitError(FollowError):
     """The whole line for an example that does not fit."""
 
 
-def bound(
-    net: nn.Module, example: object, evidence: Evidence, caller: str, seen: Followed
-) -> str:
+def bound(net: nn.Module, example: object, evidence: Evidence, caller: str, seen: Followed) -> str:
     """Where the code of `net` depends on how many samples there are; empty where it does not.
 
     What other batches do goes into `evidence` too.
@@ -143,9 +141,7 @@ def bound(
     return f"it uses the size of the batch as a plain number or in a decision{why}"
 
 
-def graph_of(
-    net: nn.Module, example: object, caller: str
-) -> tuple[fx.Graph, dict[str, object]]:
+def graph_of(net: nn.Module, example: object, caller: str) -> tuple[fx.Graph, dict[str, object]]:
     """The graph of a network in the mode it is in, and what its nodes name, by name.
 
     Raises:

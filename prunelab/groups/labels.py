@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 import torch
@@ -13,72 +12,7 @@ from torch.utils import _pytree as pytree
 
 from prunelab.groups.evidence import Evidence
 from prunelab.groups.spots import here
-
-
-@dataclass
-class Tracked:
-    """An activation: its shape (a meta tensor) and the atom at each position."""
-
-    meta: Tensor
-    labels: Tensor
-
-
-class Refused(ValueError):
-    """Why a network cannot be followed, in words for its author."""
-
-
-@dataclass
-class Parameter:
-    """A parameter, buffer or constant that the network's own code uses directly.
-
-    Attributes:
-        meta: its shape.
-        name: of the network's tensor; of the operation that made it, where it is computed.
-        axes: for each axis the axis of that tensor which stands there whole and in order, or None.
-    """
-
-    meta: Tensor
-    name: str
-    axes: tuple[int | None, ...] = ()
-
-    def axis(self, d: int) -> int | None:
-        """The network's axis that stands on axis `d`."""
-        return self.axes[d] if self.axes else None
-
-
-@dataclass
-class Count:
-    """A number computed from a width (`x.shape[1]`): it would change with pruning.
-
-    Attributes:
-        meta: the number.
-        atoms: (n,) at the positions that it counts.
-        share: the number is this share of the positions that are left; None: neither more nor less.
-        reads: (tensor, axis) of the network whose lengths it depends on.
-    """
-
-    meta: int | float
-    atoms: np.ndarray
-    share: Fraction | None = None
-    reads: frozenset[tuple[str, int]] = frozenset()
-
-    def settle(self, evidence: Evidence, why: str) -> None:
-        """The number must stay: fix whatever it depends on."""
-        evidence.fix(self.atoms, why)
-        for tensor, axis in self.reads:
-            evidence.whole(tensor, axis, why)
-
-    def follows(self, evidence: Evidence, atoms: np.ndarray) -> bool:
-        """Whether it stays the number of these positions when channels go; united if need be."""
-        if self.reads or self.share is None:
-            return False
-        (mine, each), (theirs, times) = (np.unique(a, return_counts=True) for a in (self.atoms, atoms))
-        if np.array_equal(mine, theirs) and all(self.share * int(n) == int(t) for n, t in zip(each, times)):
-            return True
-        if self.share != 1 or len(atoms) != len(self.atoms):
-            return False
-        evidence.unite(self.atoms, atoms)
-        return True
+from prunelab.groups.values import Count, Parameter, Tracked
 
 
 class Names:
@@ -138,13 +72,18 @@ class Op:
         return [a for a in numbers(self.args, self.kwargs) if isinstance(a, Count)]
 
     @property
+    def path(self) -> str:
+        """The module, or the one whose code the operation stands in."""
+        inside = self.node.meta.get("nn_module_stack", {}).values()
+        return self.name if self.module is not None else next(reversed(inside), ("",))[0]
+
+    @property
     def spot(self) -> str:
         """Module and line of the network's own code at which it stands, in brackets."""
         if self.module is not None:
             return ""
-        path = next(reversed(self.node.meta.get("nn_module_stack", {})), "").partition("@")[0]
-        line = here().strip(" ()")
-        told = ", ".join(filter(None, [f"in `{path}`" if path else "", line]))
+        path = f"in `{self.path}`" if self.path else ""
+        told = ", ".join(filter(None, [path, here().strip(" ()")]))
         return f" ({told})" if told else ""
 
     def tensors(self) -> dict[str, Tensor]:
@@ -163,9 +102,7 @@ def metas(tree: object) -> object:
 
 def labels_of(tree: object) -> object:
     """The same arguments with labels in place of activations."""
-    return fx.node.map_aggregate(
-        tree, lambda a: a.labels if isinstance(a, Tracked) else metas(a)
-    )
+    return fx.node.map_aggregate(tree, lambda a: a.labels if isinstance(a, Tracked) else metas(a))
 
 
 def numbers(*trees: object) -> list:
@@ -239,6 +176,11 @@ def fix(op: Op, why: str) -> object:
     return pytree.tree_map(
         lambda o: blank(op, o.shape, why) if isinstance(o, Tensor) else None, op.out
     )
+
+
+def refuse(op: Op, why: str) -> None:
+    """Nothing is known of the channels that a layer, or a layer's own code, writes."""
+    op.evidence.refuse(op.path or op.name, told(op, why))
 
 
 def network_input(evidence: Evidence, x: Tensor, name: str) -> Tracked:

@@ -9,6 +9,7 @@ from torch.utils import _pytree as pytree
 
 from prunelab.groups.group import THROUGH
 from prunelab.groups.labels import (
+    Count,
     Op,
     Parameter,
     Tracked,
@@ -32,7 +33,7 @@ DIVISIONS = {"truediv", "itruediv", "div", "div_"}
 def elementwise(op: Op) -> object:
     """Two or more operands, position by position: the channels that meet are united."""
     leaves = pytree.tree_leaves((op.args, op.kwargs))
-    if op.counts:
+    if any(isinstance(a, Count) for a in leaves):
         return fix(op, f"`{op.node.name}` computes with the number of its channels")
     if op.name in DIVISIONS and _holds_channels(op.args[1]):  # a removed channel would be 0 / 0
         return fix(op, f"`{op.node.name}` divides by its channels")

@@ -6,8 +6,6 @@ a cut written as a constant would not.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -24,7 +22,6 @@ from prunelab.groups.labels import (
     method,
     spread,
     thin,
-    told,
     unite,
     varying,
 )
@@ -52,64 +49,31 @@ def reshape(op: Op) -> object:
     """view, reshape, expand: a size of the channels' axis written as a number would not fit."""
     sizes = op.args[1:]
     sizes = sizes[0] if len(sizes) == 1 and isinstance(sizes[0], tuple | list) else sizes
-    if op.name == "expand_as":
-        sizes = [-1] * op.out.ndim
-    if len(sizes) != op.out.ndim or len(op.tracked) > 1 + (op.name == "expand_as"):
-        return settled(op, unknown)
+    if op.name != "expand_as" and len(sizes) != op.out.ndim:
+        return unknown(op)
     grow = op.name in {"expand", "expand_as"}
     labels = op.x.labels.expand(op.out.shape) if grow else op.x.labels.reshape(op.out.shape)
     if len(varying(labels)) > 1:
-        why = f"`{op.node.name}` splits its channels over two axes (a shuffle)"
-        return settled(op, lambda op: fix(op, why))
-    for axis, size in enumerate(sizes):
-        if isinstance(size, Count) and not _fits(op, size, labels, axis):
-            return settled(op, lambda op: fix(op, f"`{op.node.name}` takes the size of another"))
-        if isinstance(size, int) and size > 1 and axis in varying(labels):
-            return fix(op, f"`{op.node.name}` has the constant size {size} (try flatten(1))")
+        return fix(op, f"`{op.node.name}` splits its channels over two axes (a shuffle)")
+    for axis in varying(labels):
+        if op.name != "expand_as" and isinstance(sizes[axis], int) and sizes[axis] > 1:
+            return fix(op, f"`{op.node.name}` has the constant size {sizes[axis]} (try flatten(1))")
     return labels
-
-
-def settled(op: Op, rule: Callable[[Op], object]) -> object:
-    """What a rule gives that does not follow the widths among its arguments."""
-    for count in op.counts:
-        count.settle(
-            op.evidence, told(op, f"`{op.node.name}` computes with the number of its channels")
-        )
-    return rule(op)
-
-
-def _fits(op: Op, count: Count, labels: Tensor, axis: int) -> bool:
-    """Whether a width stays the length of this axis of the labels."""
-    atoms = along(labels, axis)
-    return atoms is not None and count.follows(op.evidence, atoms)
 
 
 def select(op: Op) -> object:
     """Indexing and splitting: fine over pixels; a constant part of the channels would shift."""
     rest = pytree.tree_leaves((op.args[1:], op.kwargs))
     if len(op.tracked) > 1 or any(isinstance(a, Parameter | Tensor) for a in rest):
-        return settled(op, unknown)
+        return unknown(op)
     dims = varying(op.x.labels)
-    if op.name == "split" and _dim(op) in dims and _is_share(op):
-        return chunk(op)  # x.split(x.shape[1] // 2, 1)
-    return settled(op, _select)
-
-
-def _is_share(op: Op) -> bool:
-    """Whether `split` cuts its own channels into equal parts by their number."""
-    count, atoms = op.args[1], along(op.x.labels, _dim(op))
-    if not isinstance(count, Count) or atoms is None or count.reads or count.share is None:
-        return False
-    same = np.array_equal(np.sort(count.atoms), np.sort(atoms))
-    return same and count.share * len(op.out) == 1
-
-
-def _select(op: Op) -> object:
     if op.name == "getitem":
         index = op.args[1] if isinstance(op.args[1], tuple) else (op.args[1],)
         if any(isinstance(i, list) for i in index):
             return fix(op, f"`{op.node.name}` picks its channels by a list of positions")
-    elif _dim(op) in varying(op.x.labels):
+    elif _dim(op) in dims:
+        if op.name == "split" and isinstance(op.args[1], Count):  # x.split(x.shape[1] // 2, 1)
+            return chunk(op)
         return fix(op, f"`{op.node.name}` takes a fixed part of its channels")
     labels = move(op)
     entering = len(np.unique(thin(op.x.labels).numpy()))
@@ -128,10 +92,7 @@ def _dim(op: Op) -> int:
 
 def chunk(op: Op) -> object:
     """Equal parts stay equal only if they lose the same channels."""
-    if op.name != "split":  # a number of parts, or of channels in each, that is another width
-        parts = settled(op, move)
-    else:
-        parts = move(op)
+    parts = move(op)
     if _dim(op) not in varying(op.x.labels):
         return parts
     if len({p.shape for p in parts}) > 1:

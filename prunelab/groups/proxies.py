@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 from torch import Tensor, fx
 
-from prunelab.groups.labels import Count, Parameter, Refused, Tracked
 from prunelab.groups.spots import here
+from prunelab.groups.values import Count, FollowError, Parameter, Tracked
 
 WIDTH = "`forward` uses the number of its channels as a plain number or in a decision"
 OWN = {"tracer", "node", "root", "attr", "_node"}
@@ -34,11 +34,11 @@ class Value(fx.Proxy):
 
     def __setattr__(self, name: str, value: object) -> None:
         if name not in OWN and hasattr(Tensor, name):
-            raise Refused(f"it assigns to `.{name}` of a tensor{here()}")
+            raise FollowError(f"it assigns to `.{name}` of a tensor{here()}")
         super().__setattr__(name, value)
 
     def __setitem__(self, key: object, value: object) -> None:
-        raise Refused(f"it writes into a part of a tensor (`x[...] = ...`){here()}")
+        raise FollowError(f"it writes into a part of a tensor (`x[...] = ...`){here()}")
 
     def __iter__(self) -> Iterator:
         value = self.value
@@ -51,7 +51,7 @@ class Value(fx.Proxy):
         if isinstance(value, Tracked | Parameter) and value.meta.ndim:
             return operator.index(self.tracer.shape(self)[0])
         if not isinstance(value, tuple | list | dict):
-            raise Refused(f"it asks for the length of a number{here()}")
+            raise FollowError(f"it asks for the length of a number{here()}")
         return len(value)
 
     def __bool__(self) -> bool:
@@ -79,7 +79,7 @@ class Value(fx.Proxy):
             return value.meta
         if isinstance(value, Tracked | Parameter):
             kind = "an activation" if isinstance(value, Tracked) else f"`{value.name}`"
-            raise Refused(f"it decides or computes by the values of {kind}{here()}")
+            raise FollowError(f"it decides or computes by the values of {kind}{here()}")
         return value
 
 

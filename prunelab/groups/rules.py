@@ -13,7 +13,18 @@ from torch.nn.utils.parametrize import is_parametrized
 from torch.utils import _pytree as pytree
 
 from prunelab.groups.group import IN, OUT, THROUGH
-from prunelab.groups.labels import Op, Parameter, Tracked, along, fix, spread, unite, varying
+from prunelab.groups.labels import (
+    Count,
+    Op,
+    Parameter,
+    Tracked,
+    along,
+    fix,
+    refuse,
+    spread,
+    unite,
+    varying,
+)
 
 
 def unknown(op: Op) -> object:
@@ -23,7 +34,7 @@ def unknown(op: Op) -> object:
     if op.module is not None and is_parametrized(op.module):
         why = f"a tensor of `{op.name}` is computed (a parametrisation)"
     if op.module is not None and any(True for _ in op.module.parameters()):
-        op.evidence.refuse(op.name, why)
+        refuse(op, why)
     return fix(op, why)
 
 
@@ -74,8 +85,9 @@ def across(op: Op) -> object:
 def layer(op: Op, weight: Tensor, bias: Tensor | None, axis: int, groups: int = 1) -> Tensor:
     """A linear map from the channels along `axis`: convolution or linear layer."""
     if weight not in op.names or (bias is not None and bias not in op.names):
-        why = f"a tensor of `{op.name}` is computed (a parametrisation)"
-        op.evidence.refuse(op.name, why)
+        kind = "a parametrisation" if op.module is not None else "no parameter"
+        why = f"a tensor of `{op.name}` is computed ({kind})"
+        refuse(op, why)
         return fix(op, why)
     see, name = op.evidence.see, op.names.of(weight, op.name)
     out = op.evidence.atoms(name, weight.shape[0])
@@ -113,7 +125,7 @@ def conv_transpose(op: Op) -> Tensor:
     atoms = along(op.x.labels, 1)
     if m.groups != 1 or atoms is None or m.weight not in op.names:
         why = f"`{op.name}` is a transposed convolution with groups or a parametrisation"
-        op.evidence.refuse(op.name, why)
+        refuse(op, why)
         return fix(op, why)
     name = op.names.of(m.weight, op.name)
     out = op.evidence.atoms(name, m.out_channels)
@@ -133,7 +145,7 @@ def functional(op: Op) -> object:
     weight, bias, groups = named.get("weight"), named.get("bias"), named.get("groups", 1)
     if not isinstance(weight, Parameter) or isinstance(bias, Tracked):
         return unknown(op)
-    if groups != 1 and not _counts_groups(op, weight):
+    if groups != 1 and (isinstance(groups, Count) or not _counts_groups(op, weight)):
         return fix(op, f"`{op.node.name}` has the constant number of groups {groups}")
     axis = op.out.ndim - 1 if op.name == "linear" else 1
     return layer(op, weight.meta, None if bias is None else bias.meta, axis, groups)

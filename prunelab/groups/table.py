@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
-from torch import Tensor, fx, nn
-from torch.utils import _pytree as pytree
+from torch import nn
 
-from prunelab.groups.evidence import Evidence
-from prunelab.groups.labels import Count, Names, Op, Parameter, Tracked, metas, method, varying
-from prunelab.groups.meeting import concatenate, elementwise, move_parameter
+from prunelab.groups.labels import Op
+from prunelab.groups.meeting import concatenate, elementwise
 from prunelab.groups.movement import chunk, move, pad, reshape, select, squeeze
 from prunelab.groups.rules import (
     across,
@@ -23,7 +20,6 @@ from prunelab.groups.rules import (
     per_channel,
     pool,
     reduce,
-    unknown,
 )
 
 _KEEP = """

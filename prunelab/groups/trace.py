@@ -81,4 +81,3 @@ def _reads(net: nn.Module, graph: fx.Graph) -> dict[str, int]:
         if isinstance(m, PICKING) and getattr(m, "groups", 1) == 1
         if name in run and owners[id(m.weight)] == 1
     }
-

@@ -3,20 +3,19 @@
 Each node is run on shapes and labels as soon as it is made (`applying`), so the network's own code
 can ask for sizes, lengths and parts (`proxies`).
 
-While fx traces, its own code stands in the place of `nn.Module.__call__`, `__getattr__` and
-`__setattr__`, for every thread of the process. Here one trace waits for another, and what other
-threads call goes on as ever: widgets measure in the background while somebody works in the notebook.
+While fx traces, its own code stands in the place of `nn.Module.__call__` and `__getattr__`, for
+every thread of the process. Here one trace waits for another, and what other threads call goes on
+as ever: widgets measure in the background while somebody works in the notebook.
 """
 
 from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
+import torch
 from torch import Tensor, fx, nn
-from torch.overrides import TorchFunctionMode, is_tensor_method_or_property
 from torch.utils import _pytree as pytree
 
 from prunelab import meta
@@ -24,10 +23,10 @@ from prunelab.groups import labels, table
 from prunelab.groups.applying import apply, size
 from prunelab.groups.evidence import Evidence
 from prunelab.groups.proxies import Shape, Value
+from prunelab.groups.recording import Recording, assigning
 from prunelab.groups.sizes import Real, Size, node_of, sized
 from prunelab.groups.spots import boundary, here
-
-TEXT = {"__hash__", "__repr__", "__str__", "__format__", "__set__"}
+from prunelab.groups.values import FollowError
 
 
 class Tracer(fx.Tracer):
@@ -52,12 +51,12 @@ class Tracer(fx.Tracer):
         self.env: dict[fx.Node, object] = {}
         self.decisions: list[tuple] = []
         self.sizes = False
-        self._busy = False
+        self.busy = False
         self._shapes: dict[fx.Node, Shape] = {}
 
     def trace(self, root: nn.Module, concrete_args: dict | None = None) -> fx.Graph:
         """The graph of `root`."""
-        with self._one_at_a_time, self._assigning():
+        with self._one_at_a_time, assigning():
             self._thread = threading.get_ident()
             self.names = labels.Names(root)
             own = {id(t): name for name, t in self.names.tensors.items()}
@@ -67,16 +66,19 @@ class Tracer(fx.Tracer):
                 for k, t in vars(m).items()
                 if isinstance(t, Tensor)
             }
-            self._own, self._held = plain | own, {}
-            with _Recording(self):
+            self.own, self._held = plain | own, {}
+            with Recording(self):
                 return super().trace(root, concrete_args)
 
     def create_args_for_root(
         self, root_fn: Callable, is_module: bool, concrete_args: object = None
     ) -> tuple[Callable, list]:
-        """Placeholders for the tensors that are given; other arguments, and defaults, as they are."""
+        """Placeholders for the tensors that are given; what else is given, and defaults, stays."""
         args, kwargs = self.given
-        bound = inspect.signature(root_fn).bind(self.root, *args, **kwargs)
+        try:
+            bound = inspect.signature(root_fn).bind(self.root, *args, **kwargs)
+        except TypeError as error:
+            raise FollowError(f"`example` does not give its arguments: {error}") from error
         for name, value in list(bound.arguments.items())[1:]:
             flat, spec = pytree.tree_flatten(value)
             tensors = [isinstance(a, Tensor) for a in flat]
@@ -108,11 +110,12 @@ class Tracer(fx.Tracer):
     ) -> fx.Node:
         """A node, run on shapes."""
         node = super().create_node(kind, target, args, kwargs, name, type_expr)
-        busy, self._busy = self._busy, True
+        busy, self.busy = self.busy, True
         try:
-            self.env[node] = self._run(node)
+            with torch._C.DisableTorchFunction():  # of `Recording`: these are no calls of the net's
+                self.env[node] = self._run(node)
         finally:
-            self._busy = busy
+            self.busy = busy
         return node
 
     def _run(self, node: fx.Node) -> object:
@@ -126,7 +129,7 @@ class Tracer(fx.Tracer):
         module = self.root.get_submodule(node.target) if node.op == "call_module" else None
         try:
             return apply(node, args, kwargs, module, self.names, self.evidence)
-        except labels.Refused:
+        except FollowError:
             raise
         except Exception as error:  # whatever torch raises on shapes that do not fit
             raise self.ill_fitting(node, error) from error
@@ -154,7 +157,7 @@ class Tracer(fx.Tracer):
         self.decisions.append((here(), *what))
 
     def shape(self, x: Value) -> Shape:
-        """The sizes of a tensor: plain numbers, and a `Value` for each width that pruning changes."""
+        """The sizes of a tensor: numbers, and a `Value` for each width that pruning changes."""
         node, known = x.node, x.value
         if node not in self._shapes:
             self._shapes[node] = Shape(
@@ -172,20 +175,20 @@ class Tracer(fx.Tracer):
         """Sizes enter the graph as what computes them."""
         if isinstance(a, Size | Real):
             return node_of(a)
-        if isinstance(a, Tensor) and id(a) in self._own:
+        if isinstance(a, Tensor) and id(a) in self.own:
             return self.held(a).node
         try:
             return super().create_arg(a)
         except (NameError, NotImplementedError) as error:
             if isinstance(a, nn.Parameter):  # in a list, say: no tensor of the network's own
                 return super().create_arg(a.detach())
-            raise labels.Refused(
+            raise FollowError(
                 f"an object of type {type(a).__name__} meets an activation or is returned{here()}"
             ) from error
 
     def held(self, tensor: Tensor) -> Value:
         """The network's own tensor, as its code holds it."""
-        name = self._own[id(tensor)]
+        name = self.own[id(tensor)]
         if name not in self._held:
             self._held[name] = self.create_proxy("get_attr", name, (), {})
         return self._held[name]
@@ -196,60 +199,17 @@ class Tracer(fx.Tracer):
 
     def call_module(self, m: nn.Module, forward: Callable, args: tuple, kwargs: dict) -> object:
         """What a call of a module gives: a node while it is traced."""
-        if threading.get_ident() != self._thread or self._busy:
+        if threading.get_ident() != self._thread or self.busy:
             return forward(*args, **kwargs)
         inner = meta.unwrap(m)
         if inner is not m:
             return inner(*args, **kwargs)
         if m not in self.submodule_paths:
             kind = type(m).__name__
-            raise labels.Refused(f"it calls a {kind} that is no submodule of its own{here()}")
+            raise FollowError(f"it calls a {kind} that is no submodule of its own{here()}")
         return super().call_module(m, forward, args, kwargs)
 
     def getattr(self, attr: str, attr_val: object, parameter_proxy_cache: dict) -> object:
         """What an attribute of a module is: a node where it is one of the network's tensors."""
-        mine = threading.get_ident() == self._thread and not self._busy
-        return self.held(attr_val) if mine and id(attr_val) in self._own else attr_val
-
-    @contextmanager
-    def _assigning(self) -> Iterator[None]:
-        """A buffer may be assigned what was computed in its place, as in `self.grid = ...`."""
-        assign = nn.Module.__setattr__
-
-        def assigned(module: nn.Module, name: str, value: object) -> None:
-            buffers = vars(module).get("_buffers", ())
-            if isinstance(value, fx.Proxy) and name in buffers:
-                buffers[name] = value
-            else:
-                assign(module, name, value)
-
-        nn.Module.__setattr__ = assigned
-        try:
-            yield
-        finally:
-            nn.Module.__setattr__ = assign
-
-
-class _Recording(TorchFunctionMode):
-    """Records what the network's code computes with its own tensors and with sizes."""
-
-    def __init__(self, tracer: Tracer):
-        super().__init__()
-        self.tracer = tracer
-
-    def __torch_function__(
-        self, func: Callable, types: Iterable[type], args: tuple = (), kwargs: dict | None = None
-    ) -> object:
-        kwargs, tracer, name = kwargs or {}, self.tracer, func.__name__
-        if tracer._busy or name in TEXT or not self._mine((args, kwargs)):
-            return func(*args, **kwargs)
-        if name == "__get__":
-            return getattr(tracer.held(args[0]), func.__self__.__name__)
-        kind = "call_method" if is_tensor_method_or_property(func) else "call_function"
-        return tracer.create_proxy(kind, name if kind == "call_method" else func, args, kwargs)
-
-    def _mine(self, tree: object) -> bool:
-        return any(
-            isinstance(a, Size | Real) or (isinstance(a, Tensor) and id(a) in self.tracer._own)
-            for a in pytree.tree_leaves(tree)
-        )
+        mine = threading.get_ident() == self._thread and not self.busy
+        return self.held(attr_val) if mine and id(attr_val) in self.own else attr_val

@@ -12,7 +12,6 @@ from prunelab import cost, groups, scores, sensitivity, surgery, train
 from prunelab.data import Dataset, Photos, Split
 from prunelab.data.tensors import as_split
 from prunelab.groups.diagram import diagram, stages
-from prunelab.groups.tracer import graph_of
 from prunelab.masks import Keep
 from prunelab.sensitivity.folding import folded, norms_of
 from prunelab.sensitivity.price import price
@@ -88,7 +87,7 @@ class Live(Source):
         if not self.groups:
             raise ValueError(f"{CALLER}: `net` has no group to prune: {self.groups.fixed}")
         self.net = surgery.shrink(net, self.groups, {}).eval()
-        self._norms = norms_of(graph_of(self.net, CALLER)[0], self.net)
+        self._norms = norms_of(groups.flow(self.net, self.example).graph, self.net)
         self._quick = folded(self.net, self._norms)
         self.rows = diagram(self.net, self.example, self.groups)
         self.stages = stages(self.rows)
