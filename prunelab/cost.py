@@ -187,13 +187,13 @@ def latency(net: nn.Module, example: object, *, calls: int = 20, warmup: int = 3
         for module, mode in modes.items():
             module.training = mode
     cuts = statistics.quantiles(seconds, n=4) if calls > 1 else seconds * 3
-    batch = next(len(a) for a in pytree.tree_leaves((args, kwargs)) if isinstance(a, Tensor))
+    batch = meta.batch_of((args, kwargs))
     return Latency(statistics.median(seconds), cuts[0], cuts[2], calls, batch)
 
 
 def _timed(net: nn.Module, args: tuple, kwargs: dict) -> float:
     start = time.perf_counter()
-    with _fitting(net, (args, kwargs)):
+    with _fitting(net, (args, kwargs), "latency"):
         net(*args, **kwargs)
     devices = {a.device for a in pytree.tree_leaves((args, kwargs)) if isinstance(a, Tensor)}
     for device in devices:
@@ -204,19 +204,20 @@ def _timed(net: nn.Module, args: tuple, kwargs: dict) -> float:
 
 def _forward(twin: nn.Module, example: object) -> None:
     args, kwargs = meta.resized(meta.inputs(example, "cost"), 1)
-    with torch.no_grad(), torch.device("meta"), _fitting(twin, example):
+    eager = torch.compiler.set_stance("force_eager")  # parts may be compiled: that takes long
+    with torch.no_grad(), torch.device("meta"), eager, _fitting(twin, example):
         twin.eval().requires_grad_(False)(*args, **kwargs)
 
 
 @contextmanager
-def _fitting(net: nn.Module, example: object) -> Iterator[None]:
+def _fitting(net: nn.Module, example: object, caller: str = "cost") -> Iterator[None]:
     """One line for whatever a network raises on an input that does not fit."""
     try:
         yield
     except Exception as error:  # whatever the network's own code raises
         line = str(error).strip().split("\n")[0]
         raise ValueError(
-            f"cost: `example` of shape {meta.shapes(example)} does not fit `net`"
+            f"{caller}: `example` of shape {meta.shapes(example)} does not fit `net`"
             f" ({type(net).__name__}): {line}"
         ) from error
 

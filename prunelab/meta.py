@@ -87,6 +87,11 @@ def resized(tree: object, batch: int) -> object:
     )
 
 
+def batch_of(tree: object) -> int:
+    """How many samples the tensors in some arguments hold."""
+    return next(len(a) for a in pytree.tree_leaves(tree) if isinstance(a, Tensor))
+
+
 def shapes(example: object) -> str:
     """The shapes in an example, as an error shows them: (N, 3, 8, 8)."""
     found = [a for a in pytree.tree_leaves(example) if isinstance(a, Tensor)]

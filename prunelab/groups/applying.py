@@ -29,12 +29,20 @@ from prunelab.groups.labels import (
     told,
     varying,
 )
-from prunelab.groups.meeting import elementwise, move_parameter
+from prunelab.groups.meeting import concatenate, elementwise, move_parameter
 from prunelab.groups.movement import reshape, select
 from prunelab.groups.rules import across, functional, keep, per_channel, unknown
+from prunelab.groups.spots import here
+from prunelab.groups.values import FollowError
 
 FOLLOW_COUNTS = (reshape, select)  # rules that can do with a width among their arguments
-TAKE_TENSORS = (elementwise, functional, per_channel, across)  # and with the network's tensors
+TAKE_TENSORS = (
+    elementwise,
+    concatenate,
+    functional,
+    per_channel,
+    across,
+)  # and with the network's tensors
 ABOUT = "dtype device requires_grad is_cuda layout is_floating_point is_complex training".split()
 
 
@@ -47,12 +55,15 @@ def apply(
     known: Evidence,
 ) -> object:
     """Run one node on meta tensors and give its output labels by rule."""
-    name, call = _called(node, module, args)
+    name, call = _called(node, module)
     if isinstance(call, type):  # a named tuple or a dataclass of outputs
         return args, kwargs
     if name in ("getitem", "getattr") and not isinstance(args[0], Tracked | Parameter | Count):
         return call(args[0], *metas(args[1:]))
-    rule = table.rule_of(module) if module is not None else table.FUNCTIONS.get(name)
+    if name in table.RESHAPING:
+        raise FollowError(f"`{name}` changes a shape in place (try {name[:-1]}){here()}")
+    rule = table.rule_of(module) if module is not None else table.rule_of_function(node.op, name)
+    name = args[1] if name == "getattr" else name
     same_shape = module is not None and rule in (keep, per_channel)
     if same_shape and len(args) == 1 and isinstance(args[0], Tracked):
         out = args[0].meta  # saves a good part of the time: these are half of all layers
@@ -64,13 +75,19 @@ def apply(
     known.touched.clear()
     if rule not in TAKE_TENSORS and any(p.meta.numel() > 1 for p in op.parameters):
         rule = unknown
-    given = (rule or unknown)(op) if op.tracked else None
-    for count in op.counts:
-        if not _followed(op, rule, count, given):
-            count.settle(known, told(op, f"`{node.name}` computes with the number of its channels"))
-    value = pytree.tree_map(_tracked, out, given) if op.tracked else _untracked(op)
+    made = module is None and name.startswith("new_")  # x.new_zeros(...): x gives no values
+    follows = op.tracked and not made
+    given = (rule or unknown)(op) if follows else None
+    loose = [c for c in op.counts if not _followed(op, rule, c, given)]
+    _settle(op, f"`{node.name}` computes with the number of its channels", loose)
+    value = pytree.tree_map(_tracked, out, given) if follows else _untracked(op)
     _account(op)
     return value
+
+
+def _settle(op: Op, why: str, counts: list[Count] | None = None) -> None:
+    for count in op.counts if counts is None else counts:
+        count.settle(op.evidence, told(op, why))
 
 
 def _followed(op: Op, rule: Callable | None, count: Count, given: object) -> bool:
@@ -79,7 +96,7 @@ def _followed(op: Op, rule: Callable | None, count: Count, given: object) -> boo
     It does where it is the length of an axis of the output on which as many channels stand, and
     where it cuts its own channels into equal parts.
     """
-    if rule not in FOLLOW_COUNTS or not op.tracked:
+    if rule not in FOLLOW_COUNTS or given is None:
         return False
     if isinstance(given, Tensor):
         axes = [d for d in varying(given) if given.shape[d] == count.meta]
@@ -89,14 +106,12 @@ def _followed(op: Op, rule: Callable | None, count: Count, given: object) -> boo
     return np.array_equal(np.sort(count.atoms), own) and count.share == Fraction(1, len(given))
 
 
-def _called(node: fx.Node, module: nn.Module | None, args: tuple) -> tuple[str, Callable]:
+def _called(node: fx.Node, module: nn.Module | None) -> tuple[str, Callable]:
     if module is not None:
         return node.target, module
     if node.op == "call_method":
         return node.target, method(node.target)
-    name = getattr(node.target, "__name__", str(node.target))
-    attribute = name == "getattr" and isinstance(args[0], Tracked | Parameter)
-    return args[1] if attribute else name, node.target
+    return getattr(node.target, "__name__", str(node.target)), node.target
 
 
 def _tracked(out: object, labels: Tensor | None) -> object:
@@ -128,8 +143,12 @@ def _counted(op: Op) -> object:
         return out
     if op.name == "size":
         return size(op.args[0], op.args[1])
-    if out is None or not all(isinstance(o, int | float) for o in pytree.tree_leaves(out)):
-        fix(op, f"`{op.node.name}` is not an operation that prunelab knows")
+    plain = all(isinstance(o, int | float) for o in pytree.tree_leaves(out))
+    listed = counts and isinstance(out, tuple | list)  # [1] * x.shape[1]: its length is a width
+    if out is None or listed or not plain:
+        why = f"`{op.node.name}` is not an operation that prunelab knows"
+        fix(op, why)
+        _settle(op, why)
         _account(op)
         return out
     atoms = [c.atoms for c in counts] + [np.unique(thin(x.labels).numpy()) for x in op.tracked]

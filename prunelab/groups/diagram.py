@@ -14,7 +14,7 @@ from torch.utils import _pytree as pytree
 
 from prunelab import meta
 from prunelab.groups.evidence import Evidence
-from prunelab.groups.following import Followed, follow
+from prunelab.groups.following import Followed, first
 from prunelab.groups.group import IN, Group, Groups, Slice
 from prunelab.groups.labels import Names, metas
 
@@ -69,7 +69,7 @@ def diagram(net: nn.Module, example: object, groups: Groups) -> list[dict]:
                     f" has no tensor `{s.tensor}`"
                 )
     for training in (False, True):
-        seen = follow(net, example, Evidence(), "diagram", training=training)
+        seen = first(net, example, Evidence(), "diagram", training=training)
         rows = _Rows(seen, groups).rows
         if not set(groups) - {name for row in rows for name in row["channels"]}:
             break

@@ -20,7 +20,7 @@ from prunelab.groups.values import FollowError
 BATCH = 2
 OTHERS = (1, 64)  # batches that are followed too, where the code depends on their number
 
-UNKNOWN = ("meta tensor", "meta device", "data-dependent")  # what torch says without values
+UNKNOWN = ("meta", "data-dependent")  # what torch says without values
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +33,7 @@ class Followed:
         values: node name -> what it gave.
         sizes: whether the network's code read a size.
         decisions: what it did with sizes as plain numbers.
+        batch: the samples that it ran with.
     """
 
     graph: fx.Graph
@@ -40,6 +41,7 @@ class Followed:
     values: dict[str, object]
     sizes: bool
     decisions: list[tuple]
+    batch: int
 
     @property
     def used(self) -> set[str]:
@@ -106,13 +108,13 @@ def follow(
     try:
         with torch.no_grad():
             graph = tracer.trace(twin)
-    except UnfitError:
-        raise
+    except UnfitError as error:
+        raise ValueError(str(error)) from error.__cause__
     except Exception as error:  # whatever the network's own code raises
         line = "" if isinstance(error, FollowError) else raised(error)
         raise ValueError(f"{caller}: cannot follow {name}: {first_line(error)}{line}") from error
     values = {node.name: value for node, value in tracer.env.items()}
-    return Followed(graph, twin, values, tracer.sizes, tracer.decisions)
+    return Followed(graph, twin, values, tracer.sizes, tracer.decisions, batch)
 
 
 class UnfitError(FollowError):
@@ -128,7 +130,7 @@ def bound(net: nn.Module, example: object, evidence: Evidence, caller: str, seen
         return ""
     again = partial(follow, net, example, evidence, caller, training=seen.root.training)
     try:
-        other = again(batch=BATCH + 1)
+        other = again(batch=seen.batch + 1)
         if seen.same(other):
             return ""
         pairs = zip_longest(seen.decisions, other.decisions)
@@ -149,7 +151,7 @@ def graph_of(net: nn.Module, example: object, caller: str) -> tuple[fx.Graph, di
         ValueError: the network cannot be followed, or not on batches of other sizes.
     """
     net = meta.network(net, caller)
-    seen = follow(net, example, Evidence(), caller)
+    seen = first(net, example, Evidence(), caller)
     if why := bound(net, example, Evidence(), caller, seen):
         raise ValueError(f"{caller}: cannot follow `net` ({type(net).__name__}): {why}")
     parts = {}

@@ -166,7 +166,8 @@ def unite(evidence: Evidence, a: Tensor, b: Tensor) -> None:
 
 def told(op: Op, why: str) -> str:
     """A reason with the operation's own name, not the graph's, and where it stands."""
-    return why.replace(f"`{op.node.name}`", f"`{op.name}`") + op.spot
+    name = "x[...]" if op.name == "getitem" else op.name
+    return why.replace(f"`{op.node.name}`", f"`{name}`") + op.spot
 
 
 def fix(op: Op, why: str) -> object:

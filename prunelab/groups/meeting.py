@@ -24,7 +24,6 @@ from prunelab.groups.labels import (
     unite,
     varying,
 )
-from prunelab.groups.rules import unknown
 
 ADDITIONS = {"add", "iadd", "add_", "__add__", "sub", "isub"}
 DIVISIONS = {"truediv", "itruediv", "div", "div_"}
@@ -133,16 +132,30 @@ def _moved(op: Op, source: Parameter, d: int) -> int | None:
     return None
 
 
+def _part(op: Op, p: Parameter, others: set[int]) -> Tensor:
+    """A tensor of the network beside activations: what stands on their channels joins them."""
+    meets = [d for d in others if p.meta.shape[d] > 1]
+    axis = p.axis(meets[0]) if len(meets) == 1 else None
+    if axis is None:
+        return blank(op, p.meta.shape, f"`{p.name}` is joined to it at `{op.node.name}`")
+    return _seen(op, p, axis, meets[0], p.meta.shape)
+
+
+def _seen(op: Op, p: Parameter, axis: int, place: int, shape: torch.Size) -> Tensor:
+    """Labels of `shape` with what axis `axis` of a tensor of the network carries, on `place`."""
+    atoms = op.evidence.atoms((p.name, axis), op.names.tensors[p.name].shape[axis])
+    op.evidence.see(p.name, axis, THROUGH, atoms)
+    return spread(atoms, place, shape)
+
+
 def concatenate(op: Op) -> object:
     """Channels side by side; along another axis, channels that meet are united."""
     parts = op.args[0] if op.args else op.kwargs["tensors"]
-    if not all(isinstance(p, Tracked) for p in parts):
-        return unknown(op)
     axis = op.args[1] if len(op.args) > 1 else op.kwargs.get("dim", op.kwargs.get("axis", 0))
     axis %= op.out.ndim
-    labels = [p.labels for p in parts]
-    others = {d for x in labels for d in varying(x)} - {axis}
-    if axis == 1 or any(axis in varying(x) for x in labels):
+    others = {d for p in op.tracked for d in varying(p.labels)} - {axis}
+    labels = [p.labels if isinstance(p, Tracked) else _part(op, p, others) for p in parts]
+    if any(axis in varying(x) for x in labels) or (axis == 1 and not others):
         # only one entry along the axes on which nothing differs, so that no memory is used
         few = labels
         for d in set(range(op.out.ndim)) - others - {axis}:

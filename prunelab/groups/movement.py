@@ -38,6 +38,14 @@ def move(op: Op) -> object:
     return labels
 
 
+def attribute(op: Op) -> object:
+    """x.T and the like."""
+    name = op.args[1]
+    if name in {"T", "mT", "H", "mH"}:
+        return getattr(op.x.labels, name)
+    return op.x.labels if name in {"data", "real"} else unknown(op)
+
+
 def squeeze(op: Op) -> object:
     """Without an axis, a channel that is left alone would be squeezed away too."""
     if len(op.args) + len(op.kwargs) < 2 and varying(op.x.labels):

@@ -28,6 +28,8 @@ class Value(fx.Proxy):
         return self.tracer.env[self.node]
 
     def __getattr__(self, name: str) -> object:
+        if name.startswith("__"):  # torch and numpy ask for what only arrays have
+            raise AttributeError(name)
         if name in ("shape", "ndim") and isinstance(self.value, Tracked | Parameter):
             return self.tracer.shape(self) if name == "shape" else self.value.meta.ndim
         return Entry(self, name)
@@ -56,20 +58,20 @@ class Value(fx.Proxy):
 
     def __bool__(self) -> bool:
         value = self.value
-        return bool(value if value is None or isinstance(value, str) else self._number())
+        return bool(value if value is None or isinstance(value, str) else self.number())
 
     def __int__(self) -> int:
-        return int(self._number())
+        return int(self.number())
 
     __index__ = __trunc__ = __int__
 
     def __float__(self) -> float:
-        return float(self._number())
+        return float(self.number())
 
     def __round__(self, digits: int | None = None) -> int | float:
-        return round(self._number(), digits)
+        return round(self.number(), digits)
 
-    def _number(self) -> object:
+    def number(self) -> object:
         """A width as a number, or the length of a tuple: from now on it cannot change."""
         value = self.value
         if isinstance(value, tuple | list | dict):
@@ -107,6 +109,10 @@ class Entry(Value, fx.proxy.Attribute):
 
 class Shape(tuple):
     """The sizes of a tensor."""
+
+    def __getitem__(self, key: object) -> object:
+        part = super().__getitem__(key)
+        return Shape(part) if isinstance(key, slice) else part
 
     def numel(self) -> object:
         """Their product."""

@@ -9,6 +9,7 @@ from torch import Tensor, fx, nn
 from torch.overrides import TorchFunctionMode, is_tensor_method_or_property
 from torch.utils import _pytree as pytree
 
+from prunelab.groups.proxies import Shape, Value
 from prunelab.groups.sizes import Real, Size
 
 PYTHON = {"__hash__", "__repr__", "__str__", "__format__", "__set__"}  # nothing is computed
@@ -43,7 +44,10 @@ class Recording(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable, types: Iterable[type], args: tuple = (), kwargs: dict | None = None
     ) -> object:
-        kwargs, tracer, name = kwargs or {}, self.tracer, func.__name__
+        tracer, name = self.tracer, func.__name__
+        args, kwargs = pytree.tree_map(_shape_as_tuple, (args, kwargs or {}))
+        if name in ("tensor", "as_tensor") and not tracer.busy:  # they want numbers
+            args = pytree.tree_map(lambda a: a.number() if isinstance(a, Value) else a, args)
         if tracer.busy or name in PYTHON or not self._mine((args, kwargs)):
             return func(*args, **kwargs)
         if name == "__get__":
@@ -56,3 +60,8 @@ class Recording(TorchFunctionMode):
             isinstance(a, Size | Real) or (isinstance(a, Tensor) and id(a) in self.tracer.own)
             for a in pytree.tree_leaves(tree)
         )
+
+
+def _shape_as_tuple(a: object) -> object:
+    """Torch looks for activations in plain tuples only."""
+    return tuple(a) if isinstance(a, Shape) else a

@@ -85,8 +85,9 @@ def across(op: Op) -> object:
 def layer(op: Op, weight: Tensor, bias: Tensor | None, axis: int, groups: int = 1) -> Tensor:
     """A linear map from the channels along `axis`: convolution or linear layer."""
     if weight not in op.names or (bias is not None and bias not in op.names):
-        kind = "a parametrisation" if op.module is not None else "no parameter"
-        why = f"a tensor of `{op.name}` is computed ({kind})"
+        why = f"a tensor of `{op.name}` is computed (a parametrisation)"
+        if op.module is None:
+            why = f"the weight or bias of `{op.name}` is computed"
         refuse(op, why)
         return fix(op, why)
     see, name = op.evidence.see, op.names.of(weight, op.name)

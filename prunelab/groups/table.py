@@ -8,7 +8,7 @@ from torch import nn
 
 from prunelab.groups.labels import Op
 from prunelab.groups.meeting import concatenate, elementwise
-from prunelab.groups.movement import chunk, move, pad, reshape, select, squeeze
+from prunelab.groups.movement import attribute, chunk, move, pad, reshape, select, squeeze
 from prunelab.groups.rules import (
     across,
     conv,
@@ -53,6 +53,7 @@ FUNCTIONS: dict[str, Callable[[Op], object]] = {
     **dict.fromkeys(["conv1d", "conv2d", "conv3d", "linear"], functional),
     **dict.fromkeys(["batch_norm", "instance_norm", "prelu"], per_channel),
     **dict.fromkeys(["pad", "_pad"], pad),
+    "getattr": attribute,
     "squeeze": squeeze,
     "chunk": chunk,
     "glu": glu,
@@ -88,6 +89,9 @@ MODULES: dict[type, Callable[[Op], object]] = {
 # By name, so that networks without torchvision's layers need not wait for its import.
 TORCHVISION = {"StochasticDepth": keep, "FrozenBatchNorm2d": per_channel}
 
+# What changes the shape of its operand: what is read of it later would be something else.
+RESHAPING = set("t_ transpose_ swapaxes_ swapdims_ squeeze_ unsqueeze_ resize_ set_".split())
+
 
 def rule_of(module: nn.Module) -> Callable[[Op], object] | None:
     """The rule that serves a module, or None if the module is followed inside or unknown."""
@@ -95,3 +99,8 @@ def rule_of(module: nn.Module) -> Callable[[Op], object] | None:
     if kind.__module__.startswith("torchvision.ops"):
         return TORCHVISION.get(kind.__name__)
     return MODULES.get(kind)
+
+
+def rule_of_function(op: str, name: str) -> Callable[[Op], object] | None:
+    """The rule that serves a function or method; `op` as in torch.fx."""
+    return FUNCTIONS.get(name)

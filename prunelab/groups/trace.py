@@ -16,7 +16,7 @@ from torch import fx, nn
 from prunelab import meta
 from prunelab.groups.evidence import Evidence
 from prunelab.groups.flow import Flow
-from prunelab.groups.following import bound, follow
+from prunelab.groups.following import bound, first
 from prunelab.groups.group import Groups
 
 PICKING = (nn.Linear, nn.Conv2d)
@@ -59,11 +59,11 @@ def flow(net: nn.Module, example: object) -> Flow:
 def _flow(net: nn.Module, example: object) -> tuple[Flow, str]:
     """What was found, and why its graph fits one size of batch only, if so."""
     net, evidence = meta.network(net, "trace"), Evidence()
-    seen = follow(net, example, evidence, "trace", training=False)
+    seen = first(net, example, evidence, "trace", training=False)
     why = bound(net, example, evidence, "trace", seen)
     used = seen.used
     if any(name not in used for name, _ in net.named_parameters()):  # auxiliary classifiers
-        follow(net, example, evidence, "trace", training=True)
+        first(net, example, evidence, "trace", training=True)
     groups = evidence.groups(_reads(net, seen.graph))
     return Flow(seen.graph, seen.root, groups, seen.values, evidence), why
 

@@ -145,7 +145,10 @@ class Tracer(fx.Tracer):
         value = self.env[node]
         if type(value) in (int, float):
             return self.sized(value, lambda: node)
-        return value if isinstance(value, bool) else Value(node, self)
+        if type(value) in (tuple, list, fx.immutable_collections.immutable_list):
+            of = type(value) if type(value) is tuple else list
+            return of(Value(node, self)[i] for i in range(len(value)))
+        return value if value is None or isinstance(value, bool) else Value(node, self)
 
     def sized(self, value: float, recipe: Callable[[], fx.Node]) -> object:
         """A number that pruning leaves alone."""
@@ -175,6 +178,8 @@ class Tracer(fx.Tracer):
         """Sizes enter the graph as what computes them."""
         if isinstance(a, Size | Real):
             return node_of(a)
+        if isinstance(a, Shape):
+            return tuple(map(self.create_arg, a))
         if isinstance(a, Tensor) and id(a) in self.own:
             return self.held(a).node
         try:
