@@ -55,7 +55,7 @@ def squeeze(op: Op) -> object:
 
 def reshape(op: Op) -> object:
     """view, reshape, expand: a size of the channels' axis written as a number would not fit."""
-    sizes = op.node.args[1:]
+    sizes = op.args[1:]
     sizes = sizes[0] if len(sizes) == 1 and isinstance(sizes[0], tuple | list) else sizes
     if op.name == "expand_as":
         sizes = [-1] * op.out.ndim
