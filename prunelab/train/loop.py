@@ -117,9 +117,7 @@ class _Run:
         return history
 
     def _stored(self) -> list[dict]:
-        if self.path is None:
-            return []
-        if not self.path.exists():
+        if self.path is None or not self.path.exists():
             return []
         return disk.read(self.path, self.net, self.optimizer, self.recipe)
 
@@ -211,8 +209,7 @@ def _check_options(seed: int, progress: bool, penalty, after_step, checkpoint) -
 
 def _scalar(penalty: object) -> Tensor | float:
     if not isinstance(penalty, Tensor | int | float):
-        kind = type(penalty).__name__
-        raise TypeError(f"fit: `penalty` must return a scalar tensor; got {kind}")
+        raise TypeError(f"fit: `penalty` must return a scalar; got {type(penalty).__name__}")
     return penalty
 
 
