@@ -6,6 +6,7 @@ uses a width must follow it. Where a rule does not, the channels there are fixed
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
@@ -25,6 +26,7 @@ from prunelab.groups.labels import (
     fix,
     metas,
     method,
+    numbers,
     thin,
     told,
     varying,
@@ -175,16 +177,16 @@ def size(x: Tracked | Parameter, axis: int) -> int | Count:
 
 
 def _share(op: Op, counts: list[Count]) -> Fraction | None:
-    """What share of the positions a product or quotient of a width with a plain number is."""
-    if len(counts) != 1 or len(op.args) != 2 or counts[0].share is None:
+    """What share of the positions a product or quotient of a width with plain numbers is."""
+    if op.name in ("numel", "nelement") and op.tracked and len(varying(op.x.labels)) == 1:
+        return Fraction(op.out, op.x.meta.shape[varying(op.x.labels)[0]])
+    others = [a for a in numbers(op.args, op.kwargs) if not isinstance(a, Count)]
+    if len(counts) != 1 or counts[0].share is None or any(type(a) is not int for a in others):
         return None
-    (other,) = [a for a in op.args if a is not counts[0]] or [None]
-    if not isinstance(other, int) or isinstance(other, bool):
-        return None
-    if op.name in ("mul", "imul"):
-        return counts[0].share * other
-    whole = other and op.args[0] is counts[0] and counts[0].meta % other == 0
-    return counts[0].share / other if whole and op.name in ("floordiv", "truediv") else None
+    if op.name in ("mul", "imul", "prod"):
+        return counts[0].share * math.prod(others)
+    whole = others and op.args[0] is counts[0] and others[0] and counts[0].meta % others[0] == 0
+    return counts[0].share / others[0] if whole and op.name in ("floordiv", "truediv") else None
 
 
 def _untracked(op: Op) -> object:
