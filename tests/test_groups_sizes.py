@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from networks import IMAGE, Net, agreed, conv, head
@@ -101,6 +102,11 @@ WIDTHS = {
     "tensor": lambda m, x: x * torch.tensor(x.size(1)),
     "full": lambda m, x: x * torch.full((1,), x.size(1)),
     "zeros": lambda m, x: x + torch.zeros(x.size(0), x.size(1), 1, 1),
+    "key": lambda m, x: x * {8: 1, 4: 2}.get(x.size(1), 3),
+    "format": lambda m, x: x * int(f"{x.size(1)}"),
+    "divmod": lambda m, x: x * divmod(x.size(1), 3)[0],
+    "numpy": lambda m, x: x * float(np.sqrt(x.size(1))),
+    "of pixels": lambda m, x: F.pad(x[:, :, : x.shape[1] - 2], (0, 0, 0, 2)),
     "numel": lambda m, x: x / x[0].numel(),
     "stride": lambda m, x: x / x.stride(0),
     "index": lambda m, x: x * list(range(9))[x.size(1)],
@@ -115,15 +121,14 @@ def test_a_number_or_decision_from_a_width_fixes_its_channels(name):
 
 
 def test_a_width_that_scales_another_activation_is_fixed_too():
-    net = Net(
-        lambda m, x: m.b(m.a(x) * m.c(x).shape[1] ** -0.5), a=conv(3, 8), b=conv(8, 2), c=conv(3, 7)
-    )
+    net = around(lambda m, x: x * m.d(m.c(x)).shape[1] ** -0.5, c=conv(8, 7), d=conv(7, 7))
     assert "number of its channels" in agreed(net).fixed["d"]
 
 
 VIEWS = {
     "its own": (lambda m, x: x.view(x.size(0), x.size(1), -1).view(*x.shape), {"a", "c"}),
     "another's": (lambda m, x: x.view(x.size(0), m.c(x).size(1), 8, 8), {"a"}),
+    "its own, of pixels": (lambda m, x: x.view(x.size(0), -1, x.size(1), 8), set()),
     "a map's": (lambda m, x: x.view(x.size(0), x.size(2), 8, 8), set()),
     "a weight's": (lambda m, x: x.view(x.size(0), m.a.weight.shape[0], 8, 8), set()),
 }

@@ -37,14 +37,8 @@ from prunelab.groups.rules import across, functional, keep, per_channel, unknown
 from prunelab.groups.spots import here
 from prunelab.groups.values import FollowError
 
-FOLLOW_COUNTS = (reshape, select)  # rules that can do with a width among their arguments
-TAKE_TENSORS = (
-    elementwise,
-    concatenate,
-    functional,
-    per_channel,
-    across,
-)  # and with the network's tensors
+# Rules that see to the network's own tensors among their arguments.
+TAKE_TENSORS = (elementwise, concatenate, functional, per_channel, across)
 ABOUT = "dtype device requires_grad is_cuda layout is_floating_point is_complex training".split()
 
 
@@ -95,15 +89,18 @@ def _settle(op: Op, why: str, counts: list[Count] | None = None) -> None:
 def _followed(op: Op, rule: Callable | None, count: Count, given: object) -> bool:
     """Whether a width among the arguments stays right when channels go.
 
-    It does where it is the length of an axis of the output on which as many channels stand, and
-    where it cuts its own channels into equal parts.
+    It does as the size of an axis on which as many channels stand after a `view`, and where a
+    `split` cuts its own channels into equal parts.
     """
-    if rule not in FOLLOW_COUNTS or given is None:
-        return False
-    if isinstance(given, Tensor):
-        axes = [d for d in varying(given) if given.shape[d] == count.meta]
-        atoms = along(given, axes[0]) if axes else None
+    if rule is reshape and isinstance(given, Tensor):
+        sizes = pytree.tree_leaves(op.args[1:])
+        places = [d for d, size in enumerate(sizes) if size is count]
+        if len(sizes) != given.ndim or len(places) != 1 or places[0] not in varying(given):
+            return False
+        atoms = along(given, places[0])
         return atoms is not None and count.follows(op.evidence, atoms)
+    if rule is not select or not isinstance(given, tuple | list):
+        return False
     own = np.sort(np.unique(thin(op.x.labels).numpy()))
     return np.array_equal(np.sort(count.atoms), own) and count.share == Fraction(1, len(given))
 
