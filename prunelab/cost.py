@@ -214,8 +214,11 @@ def _timed(net: nn.Module, args: tuple, kwargs: dict) -> float:
 
 def _forward(twin: nn.Module, example: object) -> None:
     args, kwargs = meta.resized(meta.inputs(example, "cost"), 1)
-    eager = torch.compiler.set_stance("force_eager")  # parts may be compiled: that takes long
-    with torch.no_grad(), torch.device("meta"), eager, _fitting(twin, example):
+    for module in list(twin.modules()):
+        for name, part in module.named_children():
+            if "_orig_mod" in part._modules:  # compiling it anew would take long
+                module._modules[name] = part._orig_mod
+    with torch.no_grad(), torch.device("meta"), _fitting(twin, example):
         twin.eval().requires_grad_(False)(*args, **kwargs)
 
 

@@ -145,8 +145,12 @@ def duplicate(net: nn.Module, memo: dict, other: Callable[[Tensor], Tensor]) -> 
     Networks keep activations in lists, dicts and objects; deepcopy alone refuses a tensor that
     has a gradient function.
     """
-    with _Copying(memo, other):
-        return copy.deepcopy(net, memo)
+    try:
+        with _Copying(memo, other):
+            return copy.deepcopy(net, memo)
+    except (TypeError, RuntimeError, ValueError) as error:  # an open file, a lock
+        line = str(error).strip().split("\n")[0]
+        raise TypeError(f"`net` ({type(net).__name__}) cannot be copied: {line}") from error
 
 
 class _Copying(TorchFunctionMode):

@@ -6,6 +6,7 @@ uses a width must follow it. Where a rule does not, the channels there are fixed
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
@@ -25,6 +26,7 @@ from prunelab.groups.labels import (
     fix,
     metas,
     method,
+    numbers,
     thin,
     told,
     varying,
@@ -35,14 +37,8 @@ from prunelab.groups.rules import across, functional, keep, per_channel, plain, 
 from prunelab.groups.spots import here
 from prunelab.groups.values import FollowError
 
-FOLLOW_COUNTS = (reshape, select)  # rules that can do with a width among their arguments
-TAKE_TENSORS = (
-    elementwise,
-    concatenate,
-    functional,
-    per_channel,
-    across,
-)  # and with the network's tensors
+# Rules that see to the network's own tensors among their arguments.
+TAKE_TENSORS = (elementwise, concatenate, functional, per_channel, across)
 ABOUT = "dtype device requires_grad is_cuda layout is_floating_point is_complex training".split()
 
 
@@ -93,15 +89,18 @@ def _settle(op: Op, why: str, counts: list[Count] | None = None) -> None:
 def _followed(op: Op, rule: Callable | None, count: Count, given: object) -> bool:
     """Whether a width among the arguments stays right when channels go.
 
-    It does where it is the length of an axis of the output on which as many channels stand, and
-    where it cuts its own channels into equal parts.
+    It does as the size of an axis on which as many channels stand after a `view`, and where a
+    `split` cuts its own channels into equal parts.
     """
-    if rule not in FOLLOW_COUNTS or given is None:
-        return False
-    if isinstance(given, Tensor):
-        axes = [d for d in varying(given) if given.shape[d] == count.meta]
-        atoms = along(given, axes[0]) if axes else None
+    if rule is reshape and isinstance(given, Tensor):
+        sizes = pytree.tree_leaves(op.args[1:])
+        places = [d for d, size in enumerate(sizes) if size is count]
+        if len(sizes) != given.ndim or len(places) != 1 or places[0] not in varying(given):
+            return False
+        atoms = along(given, places[0])
         return atoms is not None and count.follows(op.evidence, atoms)
+    if rule is not select or not isinstance(given, tuple | list):
+        return False
     own = np.sort(np.unique(thin(op.x.labels).numpy()))
     return np.array_equal(np.sort(count.atoms), own) and count.share == Fraction(1, len(given))
 
@@ -175,16 +174,16 @@ def size(x: Tracked | Parameter, axis: int) -> int | Count:
 
 
 def _share(op: Op, counts: list[Count]) -> Fraction | None:
-    """What share of the positions a product or quotient of a width with a plain number is."""
-    if len(counts) != 1 or len(op.args) != 2 or counts[0].share is None:
+    """What share of the positions a product or quotient of a width with plain numbers is."""
+    if op.name in ("numel", "nelement") and op.tracked and len(varying(op.x.labels)) == 1:
+        return Fraction(op.out, op.x.meta.shape[varying(op.x.labels)[0]])
+    others = [a for a in numbers(op.args, op.kwargs) if not isinstance(a, Count)]
+    if len(counts) != 1 or counts[0].share is None or any(type(a) is not int for a in others):
         return None
-    (other,) = [a for a in op.args if a is not counts[0]] or [None]
-    if not isinstance(other, int) or isinstance(other, bool):
-        return None
-    if op.name in ("mul", "imul"):
-        return counts[0].share * other
-    whole = other and op.args[0] is counts[0] and counts[0].meta % other == 0
-    return counts[0].share / other if whole and op.name in ("floordiv", "truediv") else None
+    if op.name in ("mul", "imul", "prod"):
+        return counts[0].share * math.prod(others)
+    whole = others and op.args[0] is counts[0] and others[0] and counts[0].meta % others[0] == 0
+    return counts[0].share / others[0] if whole and op.name in ("floordiv", "truediv") else None
 
 
 def _untracked(op: Op) -> object:

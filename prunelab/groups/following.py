@@ -121,6 +121,24 @@ class UnfitError(FollowError):
     """The whole line for an example that does not fit."""
 
 
+def first(
+    net: nn.Module, example: object, evidence: Evidence, caller: str, training: bool | None = None
+) -> Followed:
+    """Run `net` on two samples, or where it takes no such batch, on as many as the example has.
+
+    Arguments and errors as `follow`.
+    """
+    again = partial(follow, net, example, evidence, caller, training=training)
+    try:
+        return again()
+    except ValueError:
+        given = meta.batch_of(meta.inputs(example, caller))
+        if given != BATCH:
+            with suppress(ValueError):
+                return again(batch=given)
+        raise
+
+
 def bound(net: nn.Module, example: object, evidence: Evidence, caller: str, seen: Followed) -> str:
     """Where the code of `net` depends on how many samples there are; empty where it does not.
 

@@ -143,7 +143,8 @@ def _moved(op: Op, source: Parameter, d: int) -> int | None:
     args, kwargs = fx.node.map_aggregate(
         (op.args, op.kwargs), lambda a: positions if a is source else metas(a)
     )
-    call = method(op.name) if op.node.op == "call_method" else op.node.target
+    name = "reshape" if op.name == "view" else op.name  # these take no memory of their own
+    call = method(name) if op.node.op == "call_method" else op.node.target
     found = call(*args, **kwargs)
     for place in varying(found):
         if np.array_equal(along(found, place), np.arange(n)):

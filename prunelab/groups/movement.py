@@ -131,7 +131,7 @@ def select(op: Op) -> object:
         if any(isinstance(i, list) for i in index):
             return fix(op, f"`{op.node.name}` picks its channels by a list of positions")
     elif _dim(op) in dims:
-        if "split" in op.name and isinstance(op.args[1], Count):  # x.split(x.shape[1] // 2, 1)
+        if "split" in op.name and op.counts:  # x.split(x.shape[1] // 2, 1)
             return chunk(op)
         return fix(op, f"`{op.node.name}` takes a fixed part of its channels")
     labels = move(op)

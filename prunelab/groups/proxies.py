@@ -10,6 +10,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator
 
+import numpy as np
 from torch import Tensor, fx
 
 from prunelab.groups.spots import here
@@ -68,6 +69,20 @@ class Value(fx.Proxy):
     def __float__(self) -> float:
         return float(self.number())
 
+    def __hash__(self) -> int:
+        """Of a width as of its number, as it may be looked up in a dict."""
+        return hash(self.number()) if isinstance(self.value, Count) else id(self)
+
+    def __format__(self, spec: str) -> str:
+        value = self.number() if isinstance(self.value, Count) else repr(self)
+        return format(value, spec)
+
+    def __str__(self) -> str:
+        return format(self, "")
+
+    def __divmod__(self, other: object) -> tuple:
+        return self // other, self % other
+
     def __round__(self, digits: int | None = None) -> int | float:
         return round(self.number(), digits)
 
@@ -104,6 +119,8 @@ class Entry(Value, fx.proxy.Attribute):
                 return shape[axis[0]] if axis else shape
             if self.attr in ("dim", "ndimension"):
                 return self.root.value.meta.ndim
+        if isinstance(self.root.value, Count) and hasattr(np, self.attr):  # np.sqrt(x.shape[1])
+            return getattr(np, self.attr)(self.root.number(), *args, **kwargs)
         return super().__call__(*args, **kwargs)
 
 

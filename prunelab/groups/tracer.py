@@ -74,24 +74,21 @@ class Tracer(fx.Tracer):
         self, root_fn: Callable, is_module: bool, concrete_args: object = None
     ) -> tuple[Callable, list]:
         """Placeholders for the tensors that are given; what else is given, and defaults, stays."""
-        args, kwargs = self.given
+        (args, kwargs), forward = self.given, self.root.forward
         try:
-            bound = inspect.signature(root_fn).bind(self.root, *args, **kwargs)
+            bound = inspect.signature(forward).bind(*args, **kwargs)
         except TypeError as error:
             raise FollowError(f"`example` does not give its arguments: {error}") from error
-        for name, value in list(bound.arguments.items())[1:]:
+        for name, value in bound.arguments.items():
             flat, spec = pytree.tree_flatten(value)
-            tensors = [isinstance(a, Tensor) for a in flat]
-            single = isinstance(value, Tensor)
-            flat = [
-                self._placeholder(name if single else f"{name}_{i}", a) if tensor else a
-                for i, (a, tensor) in enumerate(zip(flat, tensors))
-            ]
+            for i, a in enumerate(flat):
+                if isinstance(a, Tensor):
+                    flat[i] = self._placeholder(name if a is value else f"{name}_{i}", a)
             bound.arguments[name] = pytree.tree_unflatten(flat, spec)
 
         @boundary
         def run() -> object:
-            return root_fn(*bound.args, **bound.kwargs)
+            return forward(*bound.args, **bound.kwargs)
 
         return run, []
 
