@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral
@@ -12,12 +12,14 @@ from numbers import Integral
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 from torch.utils.flop_counter import FlopCounterMode
 
 from prunelab import meta
 
 LAYERS = (nn.Linear, nn.modules.conv._ConvNd)
+PRODUCTS = {f"{kind}{d}d" for kind in ("conv", "conv_transpose") for d in (1, 2, 3)} | {"linear"}
 COLUMNS = ("layer", "kind", "out", "macs", "weights", "params")
 
 
@@ -51,18 +53,21 @@ class Latency:
     batch: int
 
 
-def measure(net: nn.Module, example: Tensor) -> Cost:
+def measure(net: nn.Module, example: object) -> Cost:
     """Count the cost of one sample.
 
     Args:
         net: any network; nothing is run on real data and `net` is unchanged.
-        example: (N, ...) an input batch; only its shape and dtype matter.
+        example: (N, ...) an input batch, a tuple of arguments or a dict of keyword arguments; only
+            shapes and dtypes matter.
 
     Raises:
+        TypeError: `net` is no module, or `example` is none of these.
         ValueError: `example` does not fit `net`.
 
     Source: PFEC, section 2: one multiply-accumulate counts as one.
     """
+    net = meta.network(net, "cost")
     table = layers(net, example)
     with FlopCounterMode(display=False) as counter:
         _forward(meta.twin(net), example)
@@ -74,7 +79,7 @@ def measure(net: nn.Module, example: Tensor) -> Cost:
     )
 
 
-def layers(net: nn.Module, example: Tensor) -> pd.DataFrame:
+def layers(net: nn.Module, example: object) -> pd.DataFrame:
     """One row per convolution and linear layer, in order of execution.
 
     Returns:
@@ -83,7 +88,7 @@ def layers(net: nn.Module, example: Tensor) -> pd.DataFrame:
 
     Arguments and errors as `measure`.
     """
-    twin = meta.twin(net)
+    twin = meta.twin(meta.network(net, "cost"))
     rows: dict[str, dict] = {}
 
     def record(name: str, module: nn.Module, inputs: tuple, out: Tensor) -> None:
@@ -106,6 +111,43 @@ def layers(net: nn.Module, example: Tensor) -> pd.DataFrame:
     return pd.DataFrame(list(rows.values()), columns=list(COLUMNS))
 
 
+def products(net: nn.Module, example: object) -> dict[str, int]:
+    """Weight -> multiply-accumulates of one sample in convolutions and linear maps with it.
+
+    A weight that the network's own code hands to a function counts as one of a layer; a weight
+    that is computed (transposed, normalised) does not. Each MAC uses one entry of the weight.
+
+    Arguments and errors as `measure`.
+    """
+    twin = meta.twin(meta.network(net, "cost"))
+    with _Products(twin) as found:
+        _forward(twin, example)
+    return found.macs
+
+
+class _Products(TorchFunctionMode):
+    """Adds up the products with each of a network's tensors."""
+
+    def __init__(self, net: nn.Module):
+        super().__init__()
+        self.names = {id(p): name for name, p in net.named_parameters()}
+        self.names |= {id(b): name for name, b in net.named_buffers()}
+        self.macs: dict[str, int] = {}
+
+    def __torch_function__(
+        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
+    ) -> object:
+        out = func(*args, **(kwargs or {}))
+        if getattr(func, "__name__", "") in PRODUCTS:
+            given = dict(zip(("input", "weight"), args)) | (kwargs or {})
+            name = self.names.get(id(given["weight"]))
+            if name is not None:
+                moves = given["input"] if "transpose" in func.__name__ else out
+                macs = moves.numel() * given["weight"][0].numel()
+                self.macs[name] = self.macs.get(name, 0) + macs
+        return out
+
+
 def nonzeros(net: nn.Module) -> dict[str, tuple[int, int]]:
     """Layer name -> (weights and biases that are not zero, all of them), in the network's order.
 
@@ -113,7 +155,7 @@ def nonzeros(net: nn.Module) -> dict[str, tuple[int, int]]:
     counts as zero. Under masks it is the masked weights that are counted.
     """
     counts = {}
-    for name, layer in net.named_modules():
+    for name, layer in meta.network(net, "cost").named_modules():
         if isinstance(layer, LAYERS):
             found = [p.detach() for p in (layer.weight, layer.bias) if p is not None]
             kept = sum(int(torch.count_nonzero(p)) for p in found)
@@ -121,7 +163,7 @@ def nonzeros(net: nn.Module) -> dict[str, tuple[int, int]]:
     return counts
 
 
-def latency(net: nn.Module, example: Tensor, *, calls: int = 20, warmup: int = 3) -> Latency:
+def latency(net: nn.Module, example: object, *, calls: int = 20, warmup: int = 3) -> Latency:
     """Measured time of `net(example)` in evaluation mode on the device they are on.
 
     Args:
@@ -133,17 +175,20 @@ def latency(net: nn.Module, example: Tensor, *, calls: int = 20, warmup: int = 3
     Raises:
         ValueError: `calls` or `warmup` is no such count, `example` is empty or does not fit `net`.
     """
+    args, kwargs = meta.inputs(example, "latency")
+    net = meta.network(net, "latency")
     _check_timing(example, calls, warmup)
     modes = {module: module.training for module in net.modules()}
     try:
         net.eval()
         with torch.inference_mode():
-            seconds = [_timed(net, example) for _ in range(warmup + calls)][warmup:]
+            seconds = [_timed(net, args, kwargs) for _ in range(warmup + calls)][warmup:]
     finally:
         for module, mode in modes.items():
             module.training = mode
     cuts = statistics.quantiles(seconds, n=4) if calls > 1 else seconds * 3
-    return Latency(statistics.median(seconds), cuts[0], cuts[2], calls, len(example))
+    batch = meta.batch_of((args, kwargs))
+    return Latency(statistics.median(seconds), cuts[0], cuts[2], calls, batch)
 
 
 def _check_timing(example: object, calls: int, warmup: int) -> None:
@@ -156,30 +201,36 @@ def _check_timing(example: object, calls: int, warmup: int) -> None:
             raise ValueError(f"latency: `example` must hold a sample, got shape {shape}")
 
 
-def _timed(net: nn.Module, example: Tensor) -> float:
+def _timed(net: nn.Module, args: tuple, kwargs: dict) -> float:
     start = time.perf_counter()
-    with _fitting(net, example):
-        net(example)
-    if example.is_cuda:
-        torch.cuda.synchronize(example.device)
+    with _fitting(net, (args, kwargs), "latency"):
+        net(*args, **kwargs)
+    devices = {a.device for a in pytree.tree_leaves((args, kwargs)) if isinstance(a, Tensor)}
+    for device in devices:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
     return time.perf_counter() - start
 
 
-def _forward(twin: nn.Module, example: Tensor) -> None:
-    x = torch.empty(1, *example.shape[1:], dtype=example.dtype, device="meta")
-    with torch.no_grad(), _fitting(twin, example):
-        twin.eval()(x)
+def _forward(twin: nn.Module, example: object) -> None:
+    args, kwargs = meta.resized(meta.inputs(example, "cost"), 1)
+    for module in list(twin.modules()):
+        for name, part in module.named_children():
+            if "_orig_mod" in part._modules:  # compiling it anew would take long
+                module._modules[name] = part._orig_mod
+    with torch.no_grad(), torch.device("meta"), _fitting(twin, example):
+        twin.eval().requires_grad_(False)(*args, **kwargs)
 
 
 @contextmanager
-def _fitting(net: nn.Module, example: Tensor) -> Iterator[None]:
+def _fitting(net: nn.Module, example: object, caller: str = "cost") -> Iterator[None]:
     """One line for whatever a network raises on an input that does not fit."""
     try:
         yield
-    except (RuntimeError, ValueError, LookupError, TypeError) as error:
+    except Exception as error:  # whatever the network's own code raises
         line = str(error).strip().split("\n")[0]
         raise ValueError(
-            f"cost: `example` of shape {tuple(example.shape)} does not fit `net`"
+            f"{caller}: `example` of shape {meta.shapes(example)} does not fit `net`"
             f" ({type(net).__name__}): {line}"
         ) from error
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.nn.parameter import is_lazy
 from torch.optim.swa_utils import AveragedModel
+from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree as pytree
 
 WRAPPERS = (DataParallel, DistributedDataParallel, AveragedModel)
 
@@ -24,30 +27,106 @@ def unwrap(net: nn.Module) -> nn.Module:
             return net
 
 
+def network(net: object, caller: str) -> nn.Module:
+    """`net` without its wrappers.
+
+    Raises:
+        TypeError: it is no module.
+    """
+    if not isinstance(net, nn.Module):
+        raise TypeError(f"{caller}: `net` must be a torch.nn.Module, got {type(net).__name__}")
+    return unwrap(net)
+
+
+def inputs(example: object, caller: str) -> tuple[tuple, dict]:
+    """The arguments that an example stands for: positional ones, and those by keyword.
+
+    Args:
+        example: a tensor (N, ...), a tuple of arguments or a dict of keyword arguments. The first
+            axis of each tensor in it is the batch.
+        caller: whom an error names.
+
+    Raises:
+        TypeError: it is none of these, or holds no tensor.
+        ValueError: a tensor in it has no axis for the batch.
+    """
+    if not isinstance(example, Tensor | tuple | dict):
+        raise TypeError(
+            f"{caller}: `example` must be a tensor, a tuple of arguments or a dict of keyword"
+            f" arguments, got {type(example).__name__}"
+        )
+    if isinstance(example, dict):
+        args, kwargs = (), example
+    else:
+        args, kwargs = example if isinstance(example, tuple) else (example,), {}
+    strange = [name for name in kwargs if not isinstance(name, str)]
+    found = [a for a in pytree.tree_leaves((args, kwargs)) if isinstance(a, Tensor)]
+    if strange or not found:
+        given = f"the key {strange[0]!r}" if strange else repr(example)[:60]
+        raise TypeError(
+            f"{caller}: `example` must hold tensors, in a dict under the names of arguments,"
+            f" got {given}"
+        )
+    least = 2 if isinstance(example, Tensor) else 1
+    for tensor in found:
+        if tensor.ndim < least:
+            raise ValueError(
+                f"{caller}: `example` must be a batch (N, ...), got shape {tuple(tensor.shape)}"
+            )
+    return args, kwargs
+
+
+def resized(tree: object, batch: int) -> object:
+    """The same arguments with tensors of `batch` samples that have a shape and no memory."""
+    return pytree.tree_map(
+        lambda a: (
+            torch.empty(batch, *a.shape[1:], dtype=a.dtype, device="meta")
+            if isinstance(a, Tensor)
+            else a
+        ),
+        tree,
+    )
+
+
+def batch_of(tree: object) -> int:
+    """How many samples the tensors in some arguments hold."""
+    return next(len(a) for a in pytree.tree_leaves(tree) if isinstance(a, Tensor))
+
+
+def shapes(example: object) -> str:
+    """The shapes in an example, as an error shows them: (N, 3, 8, 8)."""
+    found = [a for a in pytree.tree_leaves(example) if isinstance(a, Tensor)]
+    return " and ".join(f"({', '.join(['N', *map(str, a.shape[1:])])})" for a in found)
+
+
 def dtype_of(net: nn.Module) -> torch.dtype:
     """The floating type in which a network computes; float32 where it has no such tensor."""
     tensors = [*net.parameters(), *net.buffers()]
     return next((t.dtype for t in tensors if t.is_floating_point()), torch.float32)
 
 
-def twin(net: nn.Module) -> nn.Module:
+def twin(net: nn.Module, *, values: bool = False) -> nn.Module:
     """A copy of `net` on the meta device: every tensor has its shape, none has memory.
 
     The copy has no hooks: what they record or change is no part of the architecture.
+
+    Args:
+        net: any network; it is unchanged.
+        values: tensors that are no attribute of a module (in a list, say) keep their numbers.
 
     Raises:
         ValueError: the shapes of a lazy layer are not known yet.
     """
     _check_shapes(net)
     memo: dict[int, object] = {}
-    for t in [*net.parameters(), *net.buffers(), *computed(net)]:
+    for t in [*net.parameters(), *net.buffers(), *_attributes(net)]:
         empty = torch.empty_like(t, device="meta", requires_grad=False)
         memo[id(t)] = nn.Parameter(empty, t.requires_grad) if isinstance(t, nn.Parameter) else empty
     for module in net.modules():
         for name, value in vars(module).items():
             if name.endswith("_hooks") and isinstance(value, dict):
                 memo[id(value)] = type(value)()
-    return copy.deepcopy(net, memo)
+    return duplicate(net, memo, Tensor.detach if values else lambda t: t.detach().to("meta"))
 
 
 def _check_shapes(net: nn.Module) -> None:
@@ -60,6 +139,37 @@ def _check_shapes(net: nn.Module) -> None:
             )
 
 
-def computed(net: nn.Module) -> list[Tensor]:
-    """Tensors that modules hold as plain attributes; deepcopy refuses those with a gradient."""
+def duplicate(net: nn.Module, memo: dict, other: Callable[[Tensor], Tensor]) -> nn.Module:
+    """A deep copy. What is in `memo` counts as copied; any other tensor goes through `other`.
+
+    Networks keep activations in lists, dicts and objects; deepcopy alone refuses a tensor that
+    has a gradient function.
+    """
+    try:
+        with _Copying(memo, other):
+            return copy.deepcopy(net, memo)
+    except (TypeError, RuntimeError, ValueError) as error:  # an open file, a lock
+        line = str(error).strip().split("\n")[0]
+        raise TypeError(f"`net` ({type(net).__name__}) cannot be copied: {line}") from error
+
+
+class _Copying(TorchFunctionMode):
+    """What becomes of a tensor that deepcopy meets, in this thread."""
+
+    def __init__(self, memo: dict, other: Callable[[Tensor], Tensor]):
+        super().__init__()
+        self.memo, self.other = memo, other
+
+    def __torch_function__(
+        self, func: Callable, types: Iterable[type], args: tuple = (), kwargs: dict | None = None
+    ) -> object:
+        if func is Tensor.__deepcopy__:
+            return self.memo.setdefault(id(args[0]), self.other(args[0]))
+        if func == Tensor.data.__get__:  # how a parameter in a list, say, is copied
+            return self.other(args[0])
+        return func(*args, **(kwargs or {}))
+
+
+def _attributes(net: nn.Module) -> list[Tensor]:
+    """Tensors that modules hold as plain attributes: computed ones (a weight norm), constants."""
     return [v for m in net.modules() for v in vars(m).values() if isinstance(v, Tensor)]

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-import torch
 from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
 from prunelab import meta
+from prunelab.groups.evidence import Evidence
+from prunelab.groups.following import Followed, first
 from prunelab.groups.group import IN, Group, Groups, Slice
-from prunelab.groups.labels import Names
-from prunelab.groups.tracer import first_line, graph_of
+from prunelab.groups.labels import Names, metas
 
 LAYERS = {
     **dict.fromkeys([nn.Conv1d, nn.Conv2d, nn.Conv3d], "conv"),
@@ -31,7 +31,7 @@ MEETINGS = {
 }
 
 
-def diagram(net: nn.Module, example: Tensor, groups: Groups) -> list[dict]:
+def diagram(net: nn.Module, example: object, groups: Groups) -> list[dict]:
     """The network as rows of plain data, in order of execution.
 
     The network is followed as in evaluation, without arithmetic. Where `groups` has channels that
@@ -59,8 +59,8 @@ def diagram(net: nn.Module, example: Tensor, groups: Groups) -> list[dict]:
         ValueError: torch.fx cannot follow `net`, `example` does not fit it, or `groups` belong to
             another network.
     """
-    twin = meta.twin(net)
-    known = set(Names(twin).tensors)
+    net = meta.network(net, "diagram")
+    known = set(Names(net).tensors)
     for group in groups.values():
         for s in group.slices:
             if s.tensor not in known:
@@ -68,10 +68,11 @@ def diagram(net: nn.Module, example: Tensor, groups: Groups) -> list[dict]:
                     f"diagram: `groups` are of another network: `net` ({type(net).__name__})"
                     f" has no tensor `{s.tensor}`"
                 )
-    x = torch.empty(2, *example.shape[1:], dtype=example.dtype, device="meta")
-    rows = _Rows(twin.eval(), x, groups).rows
-    if set(groups) - {name for row in rows for name in row["channels"]}:
-        rows = _Rows(twin.train(), x, groups).rows
+    for training in (False, True):
+        seen = first(net, example, Evidence(), "diagram", training=training)
+        rows = _Rows(seen, groups).rows
+        if not set(groups) - {name for row in rows for name in row["channels"]}:
+            break
     return rows
 
 
@@ -96,47 +97,26 @@ def stages(rows: Iterable[Mapping]) -> dict[str, list[str]]:
     return found
 
 
-class _Run(fx.Interpreter):
-    """Runs a graph on meta tensors; constants made in `forward` become meta tensors too."""
-
-    def run_node(self, n: fx.Node) -> object:
-        self.at = n
-        out = super().run_node(n)
-        return pytree.tree_map(lambda t: t.to("meta") if isinstance(t, Tensor) else t, out)
-
-
-def _values(net: nn.Module, graph: fx.Graph, x: Tensor) -> dict[fx.Node, object]:
-    """What each node gives, as shapes."""
-    run = _Run(net, garbage_collect_values=False, graph=graph)
-    try:
-        with torch.no_grad():
-            run.run(x)
-    except Exception as error:  # whatever the network's own code raises
-        shape = ", ".join(map(str, x.shape[1:]))
-        raise ValueError(
-            f"diagram: `example` of shape (N, {shape}) does not fit `net`"
-            f" ({type(net).__name__}) at `{run.at.target}`: {first_line(error)}"
-        ) from error
-    return run.env
-
-
 class _Rows:
     """Walks the graph once; `rows` is the result."""
 
-    def __init__(self, net: nn.Module, x: Tensor, groups: Groups) -> None:
-        graph, self.modules = graph_of(net)
+    def __init__(self, seen: Followed, groups: Groups) -> None:
+        nodes = seen.graph.nodes
+        self.modules = {
+            n.target: seen.root.get_submodule(n.target) for n in nodes if n.op == "call_module"
+        }
         self.rows: list[dict] = []
         self.fixed = groups.fixed
-        self.names = Names(net)
+        self.names = Names(seen.root)
         self.places: dict[str, list[tuple[Group, Slice]]] = defaultdict(list)
         for group in groups.values():
             for s in group.slices:
                 self.places[s.tensor].append((group, s))
-        self.values = _values(net, graph, x)
+        self.values = {node: metas(seen.values[node.name]) for node in nodes}
         self.taken = set(self.modules)  # an addition never takes the name of a layer
         self.sources: dict[fx.Node, list[str]] = {}
         self.channels: dict[str, dict[str, int]] = {}
-        for node in graph.nodes:
+        for node in nodes:
             self.sources[node] = self._visit(node)
 
     def _visit(self, node: fx.Node) -> list[str]:

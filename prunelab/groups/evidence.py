@@ -37,6 +37,8 @@ class Evidence:
         self.reasons: list[tuple[np.ndarray, str]] = []
         self.refused: dict[str, str] = {}
         self.added: list[np.ndarray] = []
+        self.touched: set[tuple[str, int]] = set()
+        self._whole: dict[tuple[str, int], str] = {}
         self._pairs: list[np.ndarray] = []
         self._named: dict[object, np.ndarray] = {}
         self._members = Members(*[np.zeros(0, np.int64)] * 2, {})
@@ -63,13 +65,21 @@ class Evidence:
 
     def see(self, tensor: str, axis: int, role: str, atoms: np.ndarray) -> None:
         """Axis `axis` of `tensor` carries `atoms`."""
+        self.touched.add((tensor, axis))
         if (tensor, axis) in self.sites:
             self.unite(self.sites[tensor, axis].atoms, atoms)
         else:
             self.sites[tensor, axis] = Site(tensor, axis, role, np.asarray(atoms))
 
+    def whole(self, tensor: str, axis: int, reason: str) -> None:
+        """Something reads `tensor` that needs all of `axis`: whatever channels stand there stay."""
+        self._whole.setdefault((tensor, axis), reason)
+
     def groups(self, reads: Mapping[str, int]) -> Groups:
         """The prunable groups, and for the rest the reasons; `reads` as in `Groups`."""
+        for place, reason in self._whole.items():
+            if place in self.sites:
+                self.fix(self.sites[place].atoms, reason)
         channel = self._channels()
         fixed = {}
         for atoms, reason in self.reasons:

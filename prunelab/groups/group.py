@@ -109,6 +109,8 @@ class Groups(Mapping[str, Group]):
         self.reads = dict(reads or {})
 
     def __getitem__(self, name: str) -> Group:
+        if not isinstance(name, str):
+            raise ValueError(f"groups: a group is named by a string, got {repr(name)[:60]}")
         layer = name.removesuffix(INPUTS)
         if layer != name and layer in self.reads:
             return Group(name, self.reads[layer], (Slice(f"{layer}.weight", 1, role=SELECT),))
@@ -132,6 +134,8 @@ class Groups(Mapping[str, Group]):
 
     def select(self, names: Iterable[str]) -> Groups:
         """Only the groups named, in order of execution. ValueError on a name that is no group."""
+        if isinstance(names, str) or not isinstance(names, Iterable):
+            raise ValueError(f"groups: `names` must be names of groups, got {repr(names)[:60]}")
         chosen = set(names)
         for name in chosen - set(self._groups):
             raise ValueError(f"groups: {self._unknown(name)}")
@@ -174,14 +178,23 @@ class Groups(Mapping[str, Group]):
 
     @classmethod
     def from_json(cls, text: str) -> Groups:
-        """The inverse of `to_json`."""
-        raw = json.loads(text)
-        groups = [
-            Group(g["name"], g["size"], *(_slices(g.get(k, ())) for k in ("slices", "widths")))
-            for g in raw["groups"]
-        ]
+        """The inverse of `to_json`.
+
+        Raises:
+            ValueError: `text` is not what `to_json` writes.
+        """
         views = ("fixed", "writers", "shortcuts", "entries", "reads")
-        return cls(groups, *(raw[k] for k in views))
+        try:
+            raw = json.loads(text)
+            groups = [
+                Group(g["name"], g["size"], *(_slices(g.get(k, ())) for k in ("slices", "widths")))
+                for g in raw["groups"]
+            ]
+            return cls(groups, *(raw[k] for k in views))
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"groups: `text` must be written by to_json, got {repr(text)[:60]}"
+            ) from error
 
 
 def _unique(names: Iterable[str]) -> tuple[str, ...]:

@@ -11,29 +11,8 @@ from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
 from prunelab.groups.evidence import Evidence
-
-
-@dataclass
-class Tracked:
-    """An activation: its shape (a meta tensor) and the atom at each position."""
-
-    meta: Tensor
-    labels: Tensor
-
-
-@dataclass
-class Parameter:
-    """A parameter, buffer or constant that the network's own code uses directly."""
-
-    meta: Tensor
-    name: str
-
-
-@dataclass
-class Count:
-    """A number computed from a width (`x.shape[1]`): it would change with pruning."""
-
-    meta: int | float
+from prunelab.groups.spots import here
+from prunelab.groups.values import Count, Parameter, Tracked
 
 
 class Names:
@@ -47,6 +26,12 @@ class Names:
     def owner(self, name: str) -> nn.Module:
         """The module whose tensor `name` is."""
         return self._net.get_submodule(name.rpartition(".")[0])
+
+    def parameter(self, tensor: Tensor, name: str) -> Parameter:
+        """A tensor as the network's own code holds it; `name` where it is none of the network's."""
+        if tensor not in self:
+            return Parameter(tensor.to("meta"), name)
+        return Parameter(tensor, self.of(tensor, name), tuple(range(tensor.ndim)))
 
     def of(self, tensor: Tensor, default: str) -> str:
         return self._names.get(id(tensor), default)
@@ -77,6 +62,30 @@ class Op:
     def x(self) -> Tracked:
         return self.tracked[0]
 
+    @property
+    def parameters(self) -> list[Parameter]:
+        leaves = pytree.tree_leaves((self.args, self.kwargs))
+        return [a for a in leaves if isinstance(a, Parameter)]
+
+    @property
+    def counts(self) -> list[Count]:
+        return [a for a in numbers(self.args, self.kwargs) if isinstance(a, Count)]
+
+    @property
+    def path(self) -> str:
+        """The module, or the one whose code the operation stands in."""
+        inside = self.node.meta.get("nn_module_stack", {}).values()
+        return self.name if self.module is not None else next(reversed(inside), ("",))[0]
+
+    @property
+    def spot(self) -> str:
+        """Module and line of the network's own code at which it stands, in brackets."""
+        if self.module is not None:
+            return ""
+        path = f"in `{self.path}`" if self.path else ""
+        told = ", ".join(filter(None, [path, here().strip(" ()")]))
+        return f" ({told})" if told else ""
+
     def tensors(self) -> dict[str, Tensor]:
         """The module's own parameters and buffers, by canonical name."""
         own = [*self.module.named_parameters(recurse=False)]
@@ -86,18 +95,21 @@ class Op:
 
 def metas(tree: object) -> object:
     """The same arguments with shapes in place of activations."""
-    return pytree.tree_map(
-        lambda a: a.meta if isinstance(a, Tracked | Parameter | Count) else a, tree
+    return fx.node.map_aggregate(
+        tree, lambda a: a.meta if isinstance(a, Tracked | Parameter | Count) else a
     )
 
 
 def labels_of(tree: object) -> object:
     """The same arguments with labels in place of activations."""
-    return pytree.tree_map(
-        lambda a: a.labels if isinstance(a, Tracked) else metas(a),
-        tree,
-        is_leaf=lambda a: isinstance(a, Tracked),
-    )
+    return fx.node.map_aggregate(tree, lambda a: a.labels if isinstance(a, Tracked) else metas(a))
+
+
+def numbers(*trees: object) -> list:
+    """What the arguments hold, one by one, also in slices."""
+    found: list = []
+    fx.node.map_aggregate(trees, found.append)
+    return found
 
 
 def method(name: str) -> Callable:
@@ -140,7 +152,7 @@ def along(labels: Tensor, axis: int) -> np.ndarray | None:
 def blank(op: Op, shape: torch.Size, why: str) -> Tensor:
     """Labels of one atom that can never be removed."""
     atom = op.evidence.atoms((op.node.name, why), 1)
-    op.evidence.fix(atom, why)
+    op.evidence.fix(atom, told(op, why))
     return torch.as_tensor(atom).reshape([1] * len(shape)).expand(shape)
 
 
@@ -152,20 +164,32 @@ def unite(evidence: Evidence, a: Tensor, b: Tensor) -> None:
     evidence.unite(a.numpy(), b.numpy())
 
 
+def told(op: Op, why: str) -> str:
+    """A reason with the operation's own name, not the graph's, and where it stands."""
+    name = "x[...]" if op.name == "getitem" else op.name
+    return why.replace(f"`{op.node.name}`", f"`{name}`") + op.spot
+
+
 def fix(op: Op, why: str) -> object:
     """Fix every channel that enters; what comes out carries none."""
     for x in op.tracked:
-        op.evidence.fix(thin(x.labels).numpy(), why)
+        op.evidence.fix(thin(x.labels).numpy(), told(op, why))
     return pytree.tree_map(
         lambda o: blank(op, o.shape, why) if isinstance(o, Tensor) else None, op.out
     )
 
 
-def network_input(evidence: Evidence, x: Tensor) -> Tracked:
+def refuse(op: Op, why: str) -> None:
+    """Nothing is known of the channels that a layer, or a layer's own code, writes."""
+    op.evidence.refuse(op.path or op.name, told(op, why))
+
+
+def network_input(evidence: Evidence, x: Tensor, name: str) -> Tracked:
     """The input's channels: never pruned."""
-    atoms = evidence.atoms("input", x.shape[1])
+    axis = min(1, x.ndim - 1)
+    atoms = evidence.atoms(("input", name), x.shape[axis] if axis else 1)
     evidence.fix(atoms, "it is the network's input")
-    return Tracked(x, spread(atoms, 1, x.shape))
+    return Tracked(x, spread(atoms, axis, x.shape))
 
 
 def network_output(evidence: Evidence, outputs: list) -> None:
@@ -173,3 +197,8 @@ def network_output(evidence: Evidence, outputs: list) -> None:
     for out in outputs:
         if isinstance(out, Tracked):
             evidence.fix(thin(out.labels).numpy(), "it is the network's output")
+        elif isinstance(out, Count):
+            out.settle(evidence, "the number of its channels is in the network's output")
+        elif isinstance(out, Parameter):
+            for axis in filter(lambda a: a is not None, out.axes):
+                evidence.whole(out.name, axis, f"`{out.name}` is in the network's output")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
 from prunelab.groups.group import THROUGH
@@ -14,8 +12,12 @@ from prunelab.groups.labels import (
     Op,
     Parameter,
     Tracked,
+    along,
     blank,
     fix,
+    metas,
+    method,
+    numbers,
     spread,
     thin,
     unite,
@@ -95,35 +97,85 @@ def _parameter(op: Op, p: Parameter, axes: set[int]) -> Tensor | None:
     meets = sorted(own & axes)
     if not meets:
         return None
-    tensor = op.names.tensors.get(p.name)
-    if len(meets) > 1 or tensor is None or (tensor.shape != p.meta.shape and tensor.ndim > 1):
+    axis = p.axis(meets[0] + p.meta.ndim - len(shape))
+    if len(meets) > 1 or axis is None:
         return blank(op, shape, f"`{p.name}` meets it at `{op.node.name}`")
-    axis = 0 if tensor.ndim == 1 else meets[0] + p.meta.ndim - len(shape)
-    atoms = op.evidence.atoms((p.name, axis), tensor.shape[axis])
+    atoms = op.evidence.atoms((p.name, axis), op.names.tensors[p.name].shape[axis])
     op.evidence.see(p.name, axis, THROUGH, atoms)
     return spread(atoms, meets[0], shape)
 
 
+SAME = set("detach data to float double half type_as contiguous clone requires_grad_".split())
+MOVES = SAME | set(
+    """getitem unsqueeze squeeze view reshape flatten t transpose permute expand expand_as repeat
+    movedim swapaxes swapdims T mT""".split()
+)
+
+
 def move_parameter(op: Op) -> Parameter:
-    """A layer scale that is reshaped before use (`gamma[:, None, None]`) keeps its name."""
-    source = next(a for a in pytree.tree_leaves((op.args, op.kwargs)) if isinstance(a, Parameter))
-    plain = op.name in {"getitem", "unsqueeze", "view", "reshape"}
-    constant = op.name in {"view", "reshape"} and any(
-        isinstance(n, int) and n > 1 for n in pytree.tree_leaves(op.node.args[1:])
+    """A layer scale that is reshaped before use (`gamma[:, None, None]`) stays connected.
+
+    The move is run on the positions of each axis: where all of them still stand in order along one
+    axis, that axis goes along; the others are read as a whole.
+    """
+    (source,) = op.parameters
+    axes: list[int | None] = [None] * op.out.ndim
+    if op.name in SAME:
+        axes = list(source.axes)
+    elif op.name in MOVES:
+        for d, axis in enumerate(source.axes):
+            place = _moved(op, source, d) if axis is not None else None
+            if place is not None:
+                axes[place] = axis
+    kept = {axis for axis in axes if axis is not None}
+    op.evidence.touched.update((source.name, axis) for axis in kept)
+    name = source.name if kept else f"{op.name}()"
+    return Parameter(op.out, name, tuple(axes) if kept else ())
+
+
+def _moved(op: Op, source: Parameter, d: int) -> int | None:
+    """The axis on which all positions of axis `d` stand after a move, in order, or None."""
+    n = source.meta.shape[d]
+    rest = numbers(op.args[1:])
+    if n < 2 or any(isinstance(a, list | Tensor) for a in op.args[1:]):
+        return None
+    positions = spread(np.arange(n), d, source.meta.shape)
+    args, kwargs = fx.node.map_aggregate(
+        (op.args, op.kwargs), lambda a: positions if a is source else metas(a)
     )
-    same = max(source.meta.shape, default=1) == math.prod(op.out.shape) == source.meta.numel()
-    return Parameter(op.out, source.name if plain and same and not constant else op.node.name)
+    name = "reshape" if op.name == "view" else op.name  # these take no memory of their own
+    call = method(name) if op.node.op == "call_method" else op.node.target
+    found = call(*args, **kwargs)
+    for place in varying(found):
+        if np.array_equal(along(found, place), np.arange(n)):
+            constant = op.name in {"view", "reshape", "expand", "repeat"} and n in rest
+            return None if constant else place
+    return None
+
+
+def _part(op: Op, p: Parameter, others: set[int]) -> Tensor:
+    """A tensor of the network beside activations: what stands on their channels joins them."""
+    meets = [d for d in others if p.meta.shape[d] > 1]
+    axis = p.axis(meets[0]) if len(meets) == 1 else None
+    if axis is None:
+        return blank(op, p.meta.shape, f"`{p.name}` is joined to it at `{op.node.name}`")
+    return _seen(op, p, axis, meets[0], p.meta.shape)
+
+
+def _seen(op: Op, p: Parameter, axis: int, place: int, shape: torch.Size) -> Tensor:
+    """Labels of `shape` with what axis `axis` of a tensor of the network carries, on `place`."""
+    atoms = op.evidence.atoms((p.name, axis), op.names.tensors[p.name].shape[axis])
+    op.evidence.see(p.name, axis, THROUGH, atoms)
+    return spread(atoms, place, shape)
 
 
 def concatenate(op: Op) -> object:
     """Channels side by side; along another axis, channels that meet are united."""
     parts = op.args[0] if op.args else op.kwargs["tensors"]
-    if not all(isinstance(p, Tracked) for p in parts):
-        return fix(op, f"`{op.node.name}` joins it with a tensor that is no activation")
     axis = _axis(op)
-    labels = [p.labels for p in parts]
-    others = {d for x in labels for d in varying(x)} - {axis}
-    if axis == 1 or any(axis in varying(x) for x in labels):
+    others = {d for p in op.tracked for d in varying(p.labels)} - {axis}
+    labels = [p.labels if isinstance(p, Tracked) else _part(op, p, others) for p in parts]
+    if any(axis in varying(x) for x in labels) or (axis == 1 and not others):
         # only one entry along the axes on which nothing differs, so that no memory is used
         few = labels
         for d in set(range(op.out.ndim)) - others - {axis}:

@@ -55,7 +55,7 @@ def squeeze(op: Op) -> object:
 
 def reshape(op: Op) -> object:
     """view, reshape, expand: a size of the channels' axis written as a number would not fit."""
-    sizes = op.node.args[1:]
+    sizes = op.args[1:]
     sizes = sizes[0] if len(sizes) == 1 and isinstance(sizes[0], tuple | list) else sizes
     if op.name == "expand_as":
         sizes = [-1] * op.out.ndim
@@ -131,7 +131,7 @@ def select(op: Op) -> object:
         if any(isinstance(i, list) for i in index):
             return fix(op, f"`{op.node.name}` picks its channels by a list of positions")
     elif _dim(op) in dims:
-        if "split" in op.name and isinstance(op.args[1], Count):  # x.split(x.shape[1] // 2, 1)
+        if "split" in op.name and op.counts:  # x.split(x.shape[1] // 2, 1)
             return chunk(op)
         return fix(op, f"`{op.node.name}` takes a fixed part of its channels")
     labels = move(op)

@@ -22,6 +22,7 @@ from prunelab.groups.labels import (
     Tracked,
     along,
     fix,
+    refuse,
     spread,
     unite,
     varying,
@@ -34,7 +35,7 @@ def unknown(op: Op) -> object:
     if op.module is not None and is_parametrized(op.module):
         why = f"a tensor of `{op.name}` is computed (a parametrisation)"
     if op.module is not None and any(True for _ in op.module.parameters()):
-        op.evidence.refuse(op.name, why)
+        refuse(op, why)
     return fix(op, why)
 
 
@@ -115,8 +116,7 @@ def per_channel(op: Op) -> object:
 
 def _direct(op: Op) -> dict[str, Tensor]:
     """Tensors handed to a functional operation."""
-    leaves = pytree.tree_leaves((op.args, op.kwargs))
-    return {a.name: a.meta for a in leaves if isinstance(a, Parameter)}
+    return {p.name if p.axes == (0,) else f"{p.name}()": p.meta for p in op.parameters}
 
 
 def across(op: Op) -> object:
@@ -143,7 +143,7 @@ def layer(
     """
     atoms = along(op.x.labels, axis)
     if why := _unfollowed(op, weight, bias, atoms, groups):
-        op.evidence.refuse(op.name, why)
+        refuse(op, why)
         return fix(op, why)
     see, name = op.evidence.see, op.names.of(weight, op.name)
     written = weight.shape[1] * groups if turned else weight.shape[0]
@@ -169,7 +169,9 @@ def _unfollowed(
 ) -> str | None:
     """Why nothing is known of what a layer writes; None where something is."""
     if weight not in op.names or (bias is not None and bias not in op.names):
-        return f"a tensor of `{op.name}` is computed (a parametrisation)"
+        whose = "a tensor" if op.module is not None else "the weight or bias"
+        why = " (a parametrisation)" if op.module is not None else ""
+        return f"{whose} of `{op.name}` is computed{why}"
     if not batched(op):
         return f"`{op.name}` ({kind(op)}) gets an input without a batch"
     return _mixture(op) if atoms is None and groups > 1 else None
@@ -216,7 +218,7 @@ def functional(op: Op) -> object:
     weight, bias, groups = named.get("weight"), named.get("bias"), named.get("groups", 1)
     if not isinstance(weight, Parameter) or isinstance(bias, Tracked):
         return unknown(op)
-    if groups != 1 and not _counts_groups(op, weight):
+    if groups != 1 and (isinstance(groups, Count) or not _counts_groups(op, weight)):
         return fix(op, f"`{op.node.name}` has the constant number of groups {groups}")
     axis = op.out.ndim - 1 if op.name == "linear" else 1
     return layer(op, weight.meta, None if bias is None else bias.meta, axis, groups, turned)

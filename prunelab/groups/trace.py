@@ -12,60 +12,62 @@ from __future__ import annotations
 from collections import Counter
 
 import torch
-from torch import Tensor, fx, nn
-from torch.utils import _pytree as pytree
+from torch import fx, nn
 
 from prunelab import meta
-from prunelab.groups import applying, labels
 from prunelab.groups.evidence import Evidence
 from prunelab.groups.flow import Flow
+from prunelab.groups.following import bound, first
 from prunelab.groups.group import Groups
-from prunelab.groups.tracer import first_line, graph_of
 
 PICKING = (nn.Linear, nn.Conv2d)
 
 
-def trace(net: nn.Module, example: Tensor) -> Groups:
+def trace(net: nn.Module, example: object) -> Groups:
     """Find the groups of channels of `net` that can be pruned.
 
     The network is followed as in evaluation; parts that only run in training (auxiliary
     classifiers) are followed too, so that they fit the pruned network. `net` is not changed.
 
     Args:
-        net: any module torch.fx can trace.
-        example: an input batch (N, ...); only its shape and dtype matter.
+        net: any module torch.fx can trace; of a wrapped one (`nn.DataParallel`, `torch.compile`)
+            the inner network, with its names.
+        example: an input batch (N, ...), a tuple of arguments, or a dict of keyword arguments; only
+            shapes and dtypes matter. The first axis of each tensor in it is the batch.
 
     Returns:
         The prunable groups in order of execution; `.fixed` says why other layers are not offered.
 
     Raises:
-        TypeError: `example` is not a tensor, or `net` is no module.
-        ValueError: torch.fx cannot follow `net`, or `example` does not fit it.
+        TypeError: `example` is none of these, or `net` is no module.
+        ValueError: `net` cannot be followed, or `example` does not fit it.
     """
-    return flow(net, example).groups
+    return _flow(net, example)[0].groups
 
 
 @torch.no_grad()  # as in evaluation: with gradients, some writes in place are errors
-def flow(net: nn.Module, example: Tensor) -> Flow:
-    """The groups together with the graph in which they were found.
+def flow(net: nn.Module, example: object) -> Flow:
+    """The groups together with the graph in which they were found, which runs on any batch.
 
-    Arguments and errors as `trace`.
+    Arguments and errors as `trace`; ValueError also where the code of `net` depends on the number
+    of samples in a batch, as its graph is that of one number.
     """
-    if not isinstance(net, nn.Module):
-        raise TypeError(f"trace: `net` must be a torch.nn.Module, got {type(net).__name__}")
-    if not isinstance(example, Tensor):
-        raise TypeError(f"trace: `example` must be a tensor, got {type(example).__name__}")
-    if example.ndim < 2:
-        raise ValueError(
-            f"trace: `example` must be a batch (N, ...), got shape {tuple(example.shape)}"
-        )
-    twin = meta.twin(net)
-    evidence = Evidence()
-    x = torch.empty(2, *example.shape[1:], dtype=example.dtype, device="meta")
-    graph, labelled, used = follow(twin.eval(), x, evidence)
-    if any(name not in used for name, _ in twin.named_parameters()):  # auxiliary classifiers
-        follow(twin.train(), x, evidence)
-    return Flow(graph, twin, evidence.groups(_reads(twin, graph)), labelled, evidence)
+    found, why = _flow(net, example)
+    if why:
+        raise ValueError(f"trace: cannot follow `net` ({type(net).__name__}): {why}")
+    return found
+
+
+def _flow(net: nn.Module, example: object) -> tuple[Flow, str]:
+    """What was found, and why its graph fits one size of batch only, if so."""
+    net, evidence = meta.network(net, "trace"), Evidence()
+    seen = first(net, example, evidence, "trace", training=False)
+    why = bound(net, example, evidence, "trace", seen)
+    used = seen.used
+    if any(name not in used for name, _ in net.named_parameters()):  # auxiliary classifiers
+        first(net, example, evidence, "trace", training=True)
+    groups = evidence.groups(_reads(net, seen.graph))
+    return Flow(seen.graph, seen.root, groups, seen.values, evidence), why
 
 
 def _reads(net: nn.Module, graph: fx.Graph) -> dict[str, int]:
@@ -81,57 +83,3 @@ def _reads(net: nn.Module, graph: fx.Graph) -> dict[str, int]:
         if isinstance(m, PICKING) and getattr(m, "groups", 1) == 1
         if name in run and owners[id(m.weight)] == 1
     }
-
-
-def follow(
-    net: nn.Module, x: Tensor, evidence: Evidence
-) -> tuple[fx.Graph, dict[str, object], set[str]]:
-    """Run the graph of `net` on meta tensors with labels.
-
-    Returns:
-        The graph, node name -> what came out of it, and the names of the parameters it used.
-    """
-    graph, modules = graph_of(net)
-    names = labels.Names(net)
-    env: dict[fx.Node, object] = {}
-    inputs = 0
-    for node in graph.nodes:
-        if node.op == "placeholder":
-            inputs += 1
-            if inputs > 1 and not node.args:
-                raise ValueError(
-                    f"trace: `net` ({type(net).__name__}) takes {inputs} inputs or more;"
-                    " one input tensor is supported"
-                )
-            env[node] = labels.network_input(evidence, x) if inputs == 1 else node.args[0]
-        elif node.op == "get_attr":
-            env[node] = _attribute(net, node.target, names)
-        elif node.op == "output":
-            labels.network_output(evidence, pytree.tree_leaves(_load(node.args, env)))
-        else:
-            args, kwargs = _load(node.args, env), _load(node.kwargs, env)
-            try:
-                env[node] = applying.apply(node, args, kwargs, modules, names, evidence)
-            except Exception as error:
-                shape = ", ".join(map(str, x.shape[1:]))
-                raise ValueError(
-                    f"trace: `example` of shape (N, {shape}) does not fit `net`"
-                    f" ({type(net).__name__}) at `{node.target}`: {first_line(error)}"
-                ) from error
-    owned = {f"{path}.{k}" for path, m in modules.items() for k, _ in m.named_parameters()}
-    used = owned | {n.target for n in graph.nodes if n.op == "get_attr"}
-    return graph, {node.name: value for node, value in env.items()}, used
-
-
-def _attribute(net: nn.Module, target: str, names: labels.Names) -> object:
-    value = net
-    for part in target.split("."):
-        value = getattr(value, part)
-    if not isinstance(value, Tensor):
-        return value
-    name = names.of(value, target)  # a constant made in `forward` is no tensor of the network
-    return labels.Parameter(value if value in names else value.to("meta"), name)
-
-
-def _load(args: object, env: dict[fx.Node, object]) -> object:
-    return fx.node.map_arg(args, lambda n: env[n])

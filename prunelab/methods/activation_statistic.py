@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from prunelab import scores
 from prunelab.groups import Groups, trace
-from prunelab.groups.tracer import graph_of
+from prunelab.groups.following import graph_of
 from prunelab.masks import Keep
 from prunelab.meta import dtype_of
 from prunelab.methods.base import (
@@ -109,12 +109,13 @@ def statistics(
         ValueError: there are no images, or a layer's output cannot be watched.
     """
     modes = {module: module.training for module in net.modules()}
-    seen = 0
+    seen, watch = 0, None
     try:
-        dtype = dtype_of(net)
-        watch = _Watch(net.eval(), {layer for g in groups.values() for layer in g.producers})
+        dtype = dtype_of(net.eval())
+        layers = {layer for g in groups.values() for layer in g.producers}
         with torch.inference_mode():
             for x, _ in batches:
+                watch = watch or _Watch(net, x, layers)
                 seen += len(x)
                 watch.run(x.to(dtype))
     finally:
@@ -171,8 +172,9 @@ class _Watch(fx.Interpreter):
     Sums are taken where a map appears: an in-place ReLU may overwrite it right after.
     """
 
-    def __init__(self, net: nn.Module, layers: set[str]):
-        super().__init__(fx.GraphModule(net, graph_of(net, "statistics")[0]))
+    def __init__(self, net: nn.Module, example: Tensor, layers: set[str]):
+        graph, parts = graph_of(net, example, "statistics")
+        super().__init__(fx.GraphModule(parts, graph))
         self.sums: dict[tuple[str, str], Tensor] = {}
         calls = [n for n in self.module.graph.nodes if n.op == "call_module"]
         self.raw = {n: n.target for n in calls if n.target in layers}

@@ -150,7 +150,7 @@ class Gated(nn.Module):
         check_finite(self, net, layers_of(net))
         seen = flow(net, example)
         self.groups = seen.groups
-        graph, own = same_graph(net)
+        graph, own = same_graph(net, example)
         sites = sites_of(graph, own, seen, inputs)
         self.gates: dict[str, Gate] = {}
         parts = own | dict(swap or {})

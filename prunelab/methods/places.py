@@ -13,9 +13,9 @@ from torch.nn import functional
 from torch.utils import _pytree as pytree
 
 from prunelab.groups import INPUTS, Flow, Group, Groups
+from prunelab.groups.following import graph_of
 from prunelab.groups.group import IN
 from prunelab.groups.labels import Tracked
-from prunelab.groups.tracer import graph_of
 
 RELUS = (nn.ReLU, functional.relu, torch.relu, "relu", torch.relu_, "relu_", functional.relu_)
 NORMS = (nn.modules.batchnorm._BatchNorm,)
@@ -143,27 +143,21 @@ def _name(node: fx.Node, modules: Mapping[str, nn.Module]) -> str:
     return node.target if isinstance(node.target, str) else node.target.__name__
 
 
-def same_graph(net: nn.Module) -> tuple[fx.Graph, dict[str, object]]:
+def same_graph(net: nn.Module, example: Tensor) -> tuple[fx.Graph, dict[str, object]]:
     """The graph of `net`, and the modules and tensors that it names.
 
     Raises:
         ValueError: training and evaluation do not run the same operations.
     """
-    (still, _), (graph, parts) = (_traced(net, training) for training in (False, True))
+    (still, _), (graph, parts) = (_traced(net, example, training) for training in (False, True))
     if str(still) != str(graph):
         raise ValueError("gates: `net` runs other operations in training than in evaluation")
     return graph, parts
 
 
-def _traced(net: nn.Module, training: bool) -> tuple[fx.Graph, dict[str, object]]:
-    own = set(vars(net))
-    try:
-        with _mode(net, training):
-            graph, modules = graph_of(net, "gates")
-        return graph, modules | _attributes(net, graph)
-    finally:
-        for name in set(vars(net)) - own:
-            delattr(net, name)  # torch.fx leaves constants that are made in `forward`
+def _traced(net: nn.Module, example: Tensor, training: bool) -> tuple[fx.Graph, dict[str, object]]:
+    with _mode(net, training):
+        return graph_of(net, example, "gates")
 
 
 @contextmanager
@@ -193,16 +187,6 @@ def _behind(node: fx.Node, modules: Mapping[str, nn.Module]) -> fx.Node:
 def _side(seen: Flow, node: fx.Node, axis: int) -> int:
     shape = seen.values[node.name].meta.shape
     return round(math.sqrt(math.prod(shape[1:]) / shape[axis]))
-
-
-def _attributes(net: nn.Module, graph: fx.Graph) -> dict[str, object]:
-    """What the graph reads of `net` beside its layers."""
-    found = {}
-    for node in graph.nodes:
-        if node.op == "get_attr":
-            owner, _, name = node.target.rpartition(".")
-            found[node.target] = getattr(net.get_submodule(owner), name)
-    return found
 
 
 def written(groups: Groups, name: str, keep: Mapping[str, Tensor]) -> Tensor:

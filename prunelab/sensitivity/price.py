@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from prunelab import cost
+from prunelab import cost, meta
 from prunelab.groups import Groups
 from prunelab.surgery.rebuilding import tensors_of
 
@@ -67,12 +67,12 @@ class Price:
         return cls(dict(raw["sizes"]), *forms)
 
 
-def price(net: nn.Module, example: Tensor, groups: Groups) -> Price:
+def price(net: nn.Module, example: object, groups: Groups) -> Price:
     """The price of `net` in the kept channels of `groups`.
 
     Args:
         net: the network that `groups` was traced from.
-        example: (N, ...) an input batch; only its shape and dtype matter.
+        example: as `cost.measure` takes it.
         groups: as `prunelab.groups.trace` gives; channels of other groups count as fixed.
 
     Returns:
@@ -86,20 +86,16 @@ def price(net: nn.Module, example: Tensor, groups: Groups) -> Price:
         for s in group.slices:
             axes.setdefault(s.tensor, {}).setdefault(s.axis, []).append((name, s.repeat))
     sizes = {name: group.size for name, group in groups.items()}
-    parameters, tensors = dict(net.named_parameters()), tensors_of(net)
+    net = meta.network(net, "price")
+    tensors = tensors_of(net)
     params: Terms = {}
-    for name, tensor in parameters.items():
+    for name, tensor in net.named_parameters():
         _add(params, _entries(tensor, axes.get(name, {}), sizes), 1)
-    table, total = cost.layers(net, example), cost.measure(net, example).macs
-    macs: Terms = {(): total - int(table.macs.sum())}
-    for row in table.itertuples():
-        name = f"{row.layer}.weight"
-        uses, rest = divmod(row.macs, row.weights)  # positions of the output, times its uses
-        weight = tensors.get(name)
-        if weight is None or rest:
-            _add(macs, {(): row.macs}, 1)
-        else:
-            _add(macs, _entries(weight, axes.get(name, {}), sizes), uses)
+    by_weight = cost.products(net, example)
+    macs: Terms = {(): cost.measure(net, example).macs - sum(by_weight.values())}
+    for name, count in by_weight.items():
+        uses = count // tensors[name].numel()  # positions of the output, times its uses
+        _add(macs, _entries(tensors[name], axes.get(name, {}), sizes), uses)
     return Price(sizes, params, macs)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
@@ -11,7 +10,8 @@ from prunelab import meta
 
 
 def tensors_of(net: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers, persistent or not, a shared tensor once."""
+    """Parameters and buffers, persistent or not, a shared tensor once; without a wrapper's name."""
+    net = meta.unwrap(net)
     return dict([*net.named_parameters(), *net.named_buffers()])
 
 
@@ -19,18 +19,17 @@ def rebuild(net: nn.Module, change: Callable[[str, Tensor], Tensor]) -> nn.Modul
     """A copy of `net` whose tensors went through `change`; layer attributes follow the shapes.
 
     The new tensors are handed to deepcopy as if they had been copied already, so shared tensors
-    stay shared and nothing large is copied twice.
+    stay shared and nothing large is copied twice. Of a wrapped network it is the inner one.
     """
-    memo: dict[int, object] = {}
-    for tensor in meta.computed(net):  # of a weight norm and the like, computed anew when it runs
-        memo[id(tensor)] = tensor.detach().clone()
+    net, memo = meta.unwrap(net), {}
     for name, tensor in tensors_of(net).items():
         new = change(name, tensor.detach())
         new = new.clone() if new.data_ptr() == tensor.data_ptr() else new
         if isinstance(tensor, nn.Parameter):
             new = nn.Parameter(new, tensor.requires_grad)
         memo[id(tensor)] = new
-    small = copy.deepcopy(net, memo)
+    # Others are computed anew when the network runs (a weight norm), or are kept activations.
+    small = meta.duplicate(net, memo, lambda tensor: tensor.detach().clone())
     for module in small.modules():
         _fit(module)
     return small

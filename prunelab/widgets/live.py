@@ -13,7 +13,6 @@ from prunelab import checks, cost, groups, scores, sensitivity, surgery, train
 from prunelab.data import Dataset, Photos, Split
 from prunelab.data.tensors import as_split
 from prunelab.groups.diagram import diagram, stages
-from prunelab.groups.tracer import graph_of
 from prunelab.masks import Keep
 from prunelab.meta import dtype_of, unwrap
 from prunelab.sensitivity.folding import folded
@@ -95,7 +94,8 @@ class Live(Source):
             raise ValueError(f"{CALLER}: `net` has no group to prune: {self.groups.fixed}")
         self.net = surgery.shrink(net, self.groups, {}).eval()
         some, _ = self.split.batch(slice(0, 3))
-        self._form = quickest(self.net, graph_of(self.net, CALLER)[0], some)
+        graph = groups.flow(self.net, self.example).graph
+        self._form = quickest(self.net, graph, some)
         self._quick = folded(self.net, *self._form)
         self.rows = diagram(self.net, self.example, self.groups)
         self.stages = stages(self.rows)

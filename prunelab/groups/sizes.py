@@ -1,0 +1,121 @@
+"""Sizes while a network is followed: plain numbers that remember how the graph computes them.
+
+What the network's code does with sizes (loops, comparisons, `torch.zeros(h, w)`) needs numbers.
+Where they enter an operation, the graph computes them anew: it must fit batches of other sizes.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Protocol
+
+from torch import fx
+
+ARITHMETIC = ("add", "sub", "mul", "floordiv", "mod", "truediv", "pow")
+COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
+
+
+class Recorder(Protocol):
+    """What a size needs of the tracer."""
+
+    def create_arg(self, a: object) -> object: ...
+    def create_node(self, kind: str, target: object, args: tuple, kwargs: dict) -> fx.Node: ...
+    def decide(self, *what: object) -> None: ...
+
+
+class Size(int):
+    """An integer that pruning leaves as it is, such as a batch or the width of a map."""
+
+    def __int__(self) -> int:
+        self.tracer.decide("int", plain(self))
+        return plain(self)
+
+    __index__ = __trunc__ = __int__
+
+    def __float__(self) -> float:
+        return float(int(self))
+
+    def __bool__(self) -> bool:
+        return int(self) != 0
+
+    __hash__ = int.__hash__
+
+
+class Real(float):
+    """The same, for what is computed from sizes and need not be whole."""
+
+    def __float__(self) -> float:
+        self.tracer.decide("float", plain(self))
+        return plain(self)
+
+    def __int__(self) -> int:
+        return int(float(self))
+
+    def __bool__(self) -> bool:
+        return float(self) != 0
+
+    __hash__ = float.__hash__
+
+
+def plain(number: object) -> object:
+    """The number without its memory."""
+    if isinstance(number, Size):
+        return int.__int__(number)
+    return float.__add__(number, 0.0) if isinstance(number, Real) else number
+
+
+def sized(value: object, tracer: Recorder, recipe: Callable[[], fx.Node]) -> object:
+    """A number that remembers its recipe; what is no number stays as it is."""
+    kinds = {int: Size, float: Real}
+    if type(value) not in kinds:
+        return value
+    number = kinds[type(value)](value)
+    number.tracer, number.recipe = tracer, recipe
+    return number
+
+
+def node_of(number: Size | Real) -> fx.Node:
+    """The node that computes a number; made where it is first needed."""
+    node = number.recipe()
+    number.recipe = lambda: node
+    return node
+
+
+def _arithmetic(name: str, reflected: bool) -> Callable:
+    function = getattr(operator, name)
+
+    def method(self: Size | Real, other: object) -> object:
+        if not isinstance(other, int | float):
+            return NotImplemented
+        a, b = (other, self) if reflected else (self, other)
+        make = self.tracer
+
+        def recipe() -> fx.Node:
+            args = make.create_arg(a), make.create_arg(b)
+            return make.create_node("call_function", function, args, {})
+
+        return sized(function(plain(a), plain(b)), make, recipe)
+
+    return method
+
+
+def _comparison(name: str) -> Callable:
+    function = getattr(operator, name)
+
+    def method(self: Size | Real, other: object) -> object:
+        if not isinstance(other, int | float):
+            return NotImplemented
+        a, b = plain(self), plain(other)
+        self.tracer.decide(name, a, b)
+        return function(a, b)
+
+    return method
+
+
+for _kind in (Size, Real):
+    for _name in ARITHMETIC:
+        setattr(_kind, f"__{_name}__", _arithmetic(_name, False))
+        setattr(_kind, f"__r{_name}__", _arithmetic(_name, True))
+    for _name in COMPARISONS:
+        setattr(_kind, f"__{_name}__", _comparison(_name))
