@@ -5,14 +5,14 @@ import re
 
 import pytest
 import torch
-from networks import IMAGE, Net, agreed, conv, head
+from networks import IMAGE, Net, agreed, conv
 from pruning import batch, difference, random_keep, ready
 from torch import nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
 from prunelab import cost, meta, surgery
-from prunelab.groups import Groups, trace
+from prunelab.groups import trace
 from prunelab.sensitivity.price import price
 
 
@@ -228,32 +228,3 @@ def test_a_fixed_part_of_a_dual_path_is_told_in_the_words_of_its_code():
 
     why = agreed(Net(forward, a=conv(3, 8), b=conv(8, 2))).fixed["a"]
     assert why.startswith("`x[...]` takes a fixed part of its channels (test_groups_inputs.py:")
-
-
-@pytest.mark.parametrize("net", [None, 3, "resnet", nn.Linear, {}])
-@pytest.mark.parametrize("call", [trace, cost.measure, cost.layers, cost.latency])
-def test_no_network_is_one_line(call, net):
-    with pytest.raises(TypeError, match=r"`net` must be a torch.nn.Module, got"):
-        call(net, X)
-
-
-@pytest.mark.parametrize("example", [None, 3.0, [X], (), {}, (1, 3, 8, 8), {1: X}, "x", {"x": 3}])
-@pytest.mark.parametrize("call", [trace, cost.measure, cost.layers, cost.latency])
-def test_no_example_is_one_line(call, example):
-    with pytest.raises(TypeError, match="`example` must ") as caught:
-        call(ready(conv(3, 4)), example)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("text", [None, 5, "", "{}", "[]", '{"groups": 3}', "x" * 1000])
-def test_text_that_holds_no_groups_is_one_line(text):
-    with pytest.raises(ValueError, match="`text` must be written by to_json") as caught:
-        Groups.from_json(text)
-    assert len(str(caught.value)) < 150
-
-
-@pytest.mark.parametrize("name", [None, 5, (), "conv9"])
-def test_no_group_is_one_line(name):
-    groups = trace(nn.Sequential(conv(3, 4), head(8)), X.float())
-    with pytest.raises(ValueError, match="groups: "):
-        groups[name]

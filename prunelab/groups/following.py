@@ -59,9 +59,9 @@ class Followed:
             and self._constants() == other._constants()
         )
 
-    def _constants(self) -> dict[str, list]:
+    def _constants(self) -> dict[str, str]:
         found = {k: v for k, v in vars(self.root).items() if k.startswith("_tensor_constant")}
-        return {k: v.tolist() if v.device.type != "meta" else v.shape for k, v in found.items()}
+        return {k: str(v.shape if v.is_meta else v.tolist()) for k, v in found.items()}
 
 
 @boundary
