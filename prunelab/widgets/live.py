@@ -94,8 +94,7 @@ class Live(Source):
             raise ValueError(f"{CALLER}: `net` has no group to prune: {self.groups.fixed}")
         self.net = surgery.shrink(net, self.groups, {}).eval()
         some, _ = self.split.batch(slice(0, 3))
-        graph = groups.flow(self.net, self.example).graph
-        self._form = quickest(self.net, graph, some)
+        self._form = quickest(self.net, groups.flow(self.net, self.example).graph, some)
         self._quick = folded(self.net, *self._form)
         self.rows = diagram(self.net, self.example, self.groups)
         self.stages = stages(self.rows)
