@@ -183,7 +183,7 @@ WRONG = {
         [run(0.1, widths=WHOLE | {"fc2": 101})], {}, "`widths` of fc2 must lie in 0 to 100, got 101"
     ),
     "a flat mask": ([run(0.1, pixels=np.ones(36, bool))], {}, r"`pixels` must .* shape \(36,\)"),
-    "no such strength": (runs(), {"kl": 0.5}, "`kl` must be one of 0.001, 0.003, 0.01, got 0.5"),
+    "no such strength": (runs(), {"kl": 0.5}, "`kl` must be one of 0.001, 0.003, 0.01; got 0.5"),
     "no such number": (runs(), {"printed": {"rW": 3.59}}, "`printed` can have widths, .* got 'rW'"),
 }  # fmt: skip
 

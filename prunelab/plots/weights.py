@@ -40,7 +40,7 @@ def mask_image(
     """
     given.text("mask_image", title)
     checks.switch("mask_image", "pixels", pixels)
-    checks.count("mask_image", "step", step, 0)
+    checks.need(checks.is_count(step, -(2**63)), "mask_image", "step", "an integer", step)
     if most is not None:
         checks.count("mask_image", "most", most)
     kept = given.image("mask_image", "kept", kept, bool, deep=True)

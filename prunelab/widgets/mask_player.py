@@ -73,12 +73,13 @@ def _check_kinds(snapshots: object) -> None:
             f" got {checks.shown(snapshots)}"
         )
     for snapshot in snapshots:
-        checks.count("mask_player", "step of `snapshots", snapshot["step"], 0)
+        step, whole = snapshot["step"], checks.is_count(snapshot["step"], -(2**63))
+        checks.need(whole, "mask_player", "snapshots", "dicts with an integer step", step)
 
 
 def _mask(kept: object) -> np.ndarray:
     kept = unpacked(kept) if isinstance(kept, Mapping) else kept
-    return image("mask_player", "kept of `snapshots", kept, bool, deep=True)
+    return image("mask_player", "snapshots", kept, bool, deep=True)
 
 
 def _check(steps: list[int], masks: list[np.ndarray]) -> None:
