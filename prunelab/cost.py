@@ -16,10 +16,11 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 from torch.utils.flop_counter import FlopCounterMode
 
-from prunelab import meta
+from prunelab import checks, meta
 
 LAYERS = (nn.Linear, nn.modules.conv._ConvNd)
 PRODUCTS = {f"{kind}{d}d" for kind in ("conv", "conv_transpose") for d in (1, 2, 3)} | {"linear"}
+MOST_CALLS = 100_000  # more is a mistake, and would not end
 COLUMNS = ("layer", "kind", "out", "macs", "weights", "params")
 
 
@@ -193,8 +194,9 @@ def latency(net: nn.Module, example: object, *, calls: int = 20, warmup: int = 3
 
 def _check_timing(example: object, calls: int, warmup: int) -> None:
     for name, count, least in (("calls", calls, 1), ("warmup", warmup, 0)):
-        if not isinstance(count, Integral) or isinstance(count, bool) or count < least:
-            raise ValueError(f"latency: `{name}` must be an integer >= {least}, got {count!r}")
+        allowed = f"an integer from {least} to {MOST_CALLS}"
+        whole = isinstance(count, Integral) and not isinstance(count, bool)
+        checks.need(whole and least <= count <= MOST_CALLS, "latency", name, allowed, count)
     for batch in pytree.tree_leaves(example):
         if isinstance(batch, Tensor) and not (batch.dim() and len(batch)):
             shape = tuple(batch.shape)

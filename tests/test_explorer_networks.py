@@ -9,8 +9,6 @@ from toy import split
 
 from prunelab import widgets
 
-# Delete the marks when the branches of scan, train and trace are merged.
-AFTER_MERGE = pytest.mark.skip(reason="waits for scan, evaluate, fit and trace to take it")
 DATA = split(60, seed=7)
 RATIOS = {"a": 0.5}
 
@@ -57,26 +55,22 @@ def expected():
     return answered(Net())
 
 
-@AFTER_MERGE
 @pytest.mark.parametrize("wrap", [nn.DataParallel, AveragedModel], ids=lambda w: w.__name__)
 def test_a_wrapped_network_is_the_network_in_it(wrap, expected):
     assert answered(wrap(Net())) == expected
 
 
-@AFTER_MERGE
 def test_a_loader_and_a_pair_are_images_too(expected):
     pair = DATA.batch(slice(0, len(DATA)))
     assert answered(Net(), pair) == expected
     assert answered(Net(), DataLoader(TensorDataset(*pair), 16)) == expected
 
 
-@AFTER_MERGE
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
 def test_a_network_in_another_type_answers(dtype, expected):
     assert answered(Net().to(dtype), scan=True) == pytest.approx(expected, abs=0.05)
 
 
-@AFTER_MERGE
 @pytest.mark.parametrize(("end", "entry"), [(in_a_dict, "logits"), (in_a_tuple, 1)])
 def test_logits_inside_another_output_are_found_by_their_entry(end, entry, expected):
     assert answered(Net(end), logits=entry, scan=True) == expected
@@ -84,7 +78,6 @@ def test_logits_inside_another_output_are_found_by_their_entry(end, entry, expec
         answered(Net(end))
 
 
-@AFTER_MERGE
 def test_the_commonest_flattening_is_scanned(expected):
     assert answered(Net(), scan=True) == expected
 
