@@ -111,8 +111,8 @@ def _expected(net: nn.Module, x: Tensor, logits: str | int | None) -> Tensor:
 
 def _check_batches(net: nn.Module, x: Tensor, logits: str | int | None, expected: Tensor) -> None:
     """Refuse a network in which an image's answer depends on its batch: there is no one answer."""
-    fewer = _expected(net, x[:-1], logits)
-    if not _close(fewer, expected[:-1], expected.dtype):
+    fewer = _expected(net, x[1:], logits)
+    if not _close(fewer, expected[1:], expected.dtype):
         again = _expected(net, x, logits)
         why = (
             "gives an image other logits in another batch, as norms without running statistics do"
@@ -192,6 +192,7 @@ class _Writes(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         name = getattr(func, "__name__", "")
-        if name in SIGNS or (name.endswith("_") and not name.endswith("__")):
+        writes = name.endswith("_") and not name.endswith("__") and name != "requires_grad_"
+        if name in SIGNS or writes:
             self.seen.add(f"{name} or {SIGNS[name]}" if name in SIGNS else name)
         return func(*args, **(kwargs or {}))
