@@ -15,6 +15,7 @@ from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
 from prunelab.groups import table
+from prunelab.groups.blocks import sample
 from prunelab.groups.evidence import Evidence
 from prunelab.groups.labels import (
     Count,
@@ -31,14 +32,15 @@ from prunelab.groups.labels import (
     told,
     varying,
 )
-from prunelab.groups.meeting import concatenate, elementwise, move_parameter
+from prunelab.groups.lines import extreme
+from prunelab.groups.meeting import concatenate, elementwise, move_parameter, stack
 from prunelab.groups.movement import reshape, select
 from prunelab.groups.rules import across, functional, keep, per_channel, plain, unknown
 from prunelab.groups.spots import here
 from prunelab.groups.values import FollowError
 
 # Rules that see to the network's own tensors among their arguments.
-TAKE_TENSORS = (elementwise, concatenate, functional, per_channel, across)
+TAKE_TENSORS = (elementwise, concatenate, stack, extreme, sample, functional, per_channel, across)
 ABOUT = "dtype device requires_grad is_cuda layout is_floating_point is_complex training".split()
 
 
