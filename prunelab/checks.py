@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 
@@ -83,3 +83,25 @@ def columns(caller: str, name: str, table: object, needed: Iterable[str]) -> Non
             f"{caller}: `{name}` must have columns {', '.join(needed)}; no {missing[0]!r} among"
             f" {there}"
         )
+
+
+def listed(caller: str, name: str, value: object, kinds: type, allowed: str) -> list:
+    """The value as a list of things of a kind; TypeError if it is none."""
+    text = isinstance(value, str | bytes | Mapping)
+    try:
+        found = [value] if text else list(value)
+    except TypeError:  # it cannot be iterated over
+        found = [value]
+    for part in found:
+        kind(caller, name, part, kinds, allowed)
+    return found
+
+
+def rows(caller: str, name: str, value: object, needed: Iterable[str]) -> list[Mapping]:
+    """The value as a list of mappings with these keys; TypeError or ValueError if it is none."""
+    found = listed(caller, name, value, Mapping, "a list of mappings")
+    for row in found:
+        missing = [key for key in needed if key not in row]
+        if missing:
+            raise ValueError(f"{caller}: `{name}` must have {missing[0]!r} in every row")
+    return found

@@ -176,9 +176,9 @@ def latency(net: nn.Module, example: object, *, calls: int = 20, warmup: int = 3
     Raises:
         ValueError: `calls` or `warmup` is no such count, `example` is empty or does not fit `net`.
     """
+    _check_timing(example, calls, warmup)
     args, kwargs = meta.inputs(example, "latency")
     net = meta.network(net, "latency")
-    _check_timing(example, calls, warmup)
     modes = {module: module.training for module in net.modules()}
     try:
         net.eval()

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from prunelab.checks import shown
 from prunelab.groups import Groups
 
 LARGEST = 2**31  # entries of one tensor; a shape that says more is no network's
@@ -33,7 +34,7 @@ class Keep(Mapping[str, Tensor]):
             raise TypeError(f"Keep: must map names to bool tensors, got {kind}")
         for name, keep in entries.items():
             if not isinstance(name, str):
-                raise TypeError(f"Keep: names must be strings, got {name!r}")
+                raise TypeError(f"Keep: names must be strings, got {shown(name)}")
             if not isinstance(keep, Tensor) or keep.dtype != torch.bool:
                 kind = keep.dtype if isinstance(keep, Tensor) else type(keep).__name__
                 raise TypeError(f"Keep: `{name}` must be a bool tensor, got {kind}")
@@ -137,6 +138,16 @@ def packed(mask: object) -> dict:
 
 
 def unpacked(entry: Mapping) -> np.ndarray:
-    """The inverse of `packed`: a bool array."""
-    bits = np.frombuffer(zlib.decompress(base64.b64decode(entry["bits"])), np.uint8)
-    return np.unpackbits(bits, count=math.prod(entry["shape"])).astype(bool).reshape(entry["shape"])
+    """The inverse of `packed`: a bool array.
+
+    Raises:
+        ValueError: `entry` is not what `packed` gives.
+    """
+    try:
+        shape = tuple(entry["shape"])
+        bits = np.frombuffer(zlib.decompress(base64.b64decode(entry["bits"])), np.uint8)
+        return np.unpackbits(bits, count=math.prod(shape)).astype(bool).reshape(shape)
+    except (ValueError, LookupError, TypeError, AttributeError, zlib.error) as error:
+        raise ValueError(
+            f"unpacked: `entry` must be made by `packed`; got {shown(entry)}"
+        ) from error

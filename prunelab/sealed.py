@@ -18,6 +18,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from prunelab import paths
+from prunelab.checks import shown
 
 FORMAT, CHECKSUM = "format", "crc32"  # keys of the head
 DAMAGED = "it is damaged: its checksum is wrong"
@@ -26,7 +27,9 @@ DAMAGED = "it is damaged: its checksum is wrong"
 def place(caller: str, path: object) -> Path:
     """`path` as a Path. Errors: TypeError, it is none."""
     if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"{caller}: `path` must be a file's path; got {path!r}")
+        raise TypeError(f"{caller}: `path` must be a file's path; got {shown(path)}")
+    if not str(path) or "\n" in str(path):
+        raise ValueError(f"{caller}: `path` must be a file's path, one line; got {shown(path)}")
     return Path(path)
 
 

@@ -210,11 +210,11 @@ def test_thresholds_are_one_number_or_by_place_and_3_below_zero_elsewhere(prior)
         ({"prior": "laplace"}, "`prior` must be one of jeffreys, horseshoe; got 'laplace'"),
         (
             {"threshold": "3"},
-            "`threshold` must be a number, or such numbers by place .*; got '3'",
+            "`threshold` must be a number, or such numbers by name.*; got '3'",
         ),
         (
             {"threshold": {"fc1": None}},
-            "`threshold` must be a number, or such numbers by place",
+            "`threshold` must be a number, or such numbers by name",
         ),
         ({"threshold": None}, "`threshold` must be a number"),
         ({"threshold": math.nan}, "`threshold` must be a number"),

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy import network, split
 
-from prunelab.sensitivity import exchange, scan
+from prunelab.sensitivity import scan
 from prunelab.sensitivity.exchange import from_csv, to_csv
 from prunelab.sensitivity.prediction import predict
 from prunelab.sensitivity.price import Price
@@ -140,7 +140,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
     def fail(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(exchange.os, "replace", fail)
+    monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match=r"to_csv: cannot write `.*c.csv` \(disk full\)"):
         to_csv(curves().iloc[:1], tmp_path / "c.csv")
     assert (tmp_path / "c.csv").read_bytes() == before
@@ -212,5 +212,5 @@ def test_a_bad_file_is_refused_in_one_line_that_names_the_place(tmp_path, text, 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
     for path in (tmp_path / "none.csv", tmp_path):
-        with pytest.raises(FileNotFoundError, match=r"from_csv: no file `"):
+        with pytest.raises(FileNotFoundError, match=r"from_csv: no file '"):
             from_csv(path)

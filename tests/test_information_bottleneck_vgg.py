@@ -6,8 +6,7 @@ import pytest
 import torch
 from stand_ins import place_unpacked, stand_in_cifar100
 
-from prunelab import cost, data, models, surgery
-from prunelab.data import sources
+from prunelab import cost, data, models, paths, surgery
 from prunelab.groups import trace
 from prunelab.masks import Keep
 from prunelab.study import ledger
@@ -213,7 +212,7 @@ def test_a_protocol_runs_from_its_plain_training_to_its_line(stand_in):
 
 
 def test_where_the_images_are_not_nothing_is_measured_and_nothing_fails(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(paths, "cache_folder", lambda: tmp_path / "cache")
     monkeypatch.setenv("PRUNELAB_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("PRUNELAB_RUNS", str(tmp_path / "run"))
     for recipe in vgg.recipes((0,)):

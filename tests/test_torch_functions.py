@@ -91,7 +91,7 @@ def reason_of(net, name):
     """Why its channels are fixed, or None; asserts what is to be held of any operation."""
     # some functions of whole numbers compute in float32
     _, reason = held(net, example("image"), twice=False, close=1e-6)
-    words = (plain(name).strip("_").removeprefix("r"), "network's output", "shapes", "getitem")
+    words = (plain(name).strip("_").removeprefix("r"), "network's output", "shapes", "x[...]")
     assert reason is None or any(word in reason for word in words), reason
     return reason
 

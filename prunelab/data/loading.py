@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from prunelab.checks import shown
 from prunelab.data import digits, imagefolder, public, sources, xor
 from prunelab.data.public import EMBEDDED, FOLDER
 from prunelab.data.split import Dataset, Split
@@ -89,7 +90,9 @@ def _device(device: str | torch.device) -> torch.device:
     except RuntimeError:
         found = None
     if found is None or not any(found in (torch.device(h), torch.device(h).type) for h in here):
-        raise ValueError(f"load: `device` must be one of {', '.join(here)}; got {str(device)!r}")
+        raise ValueError(
+            f"load: `device` must be one of {', '.join(here)}; got {shown(str(device))}"
+        )
     return found
 
 

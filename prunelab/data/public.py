@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prunelab import paths
+from prunelab.checks import shown
 
 EMBEDDED = ("digits", "xor")
 WHOLE = "+val"  # ends the name of a data set that holds no validation images out
@@ -130,7 +131,7 @@ def name_of(name: str, caller: str = "load") -> str:
     if not isinstance(name, str):
         raise TypeError(f"{caller}: `name` must be a string; got {type(name).__name__}")
     if name not in NAMES[:-1] and not name.startswith(FOLDER):
-        raise ValueError(f"{caller}: `name` must be one of {', '.join(NAMES)}; got {name!r}")
+        raise ValueError(f"{caller}: `name` must be one of {', '.join(NAMES)}; got {shown(name)}")
     return name
 
 
@@ -147,7 +148,7 @@ def places(root: str | os.PathLike | None = None) -> list[Path]:
         TypeError: `root` is no path.
     """
     if root is not None and not isinstance(root, str | os.PathLike):
-        raise TypeError(f"load: `root` must be a folder's path or None; got {root!r}")
+        raise TypeError(f"load: `root` must be a folder's path or None; got {shown(root)}")
     given = (root, os.environ.get("PRUNELAB_DATA"), paths.cache_folder())
     return [Path(place).expanduser() for place in given if place]
 
@@ -165,6 +166,8 @@ def find(name: str, root: str | os.PathLike | None = None) -> Path | None:
     public = source_of(name)
     if public is None:
         known = ", ".join(READERS)
-        raise ValueError(f"find: `name` must be a public data set, one of {known}; got {name!r}")
+        raise ValueError(
+            f"find: `name` must be a public data set, one of {known}; got {shown(name)}"
+        )
     needed = ARCHIVES[public]
     return next((p for p in places(root) if all(a.present(p) for a in needed)), None)

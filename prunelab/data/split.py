@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from prunelab import pulse
+from prunelab.checks import shown
 from prunelab.data.photos import Change, Photos
 
 
@@ -121,7 +122,7 @@ class Split:
             ValueError: `size` is no integer >= 1.
         """
         if not whole_number(size) or size < 1:
-            raise ValueError(f"Split.batches: `size` must be an integer >= 1, got {size!r}")
+            raise ValueError(f"Split.batches: `size` must be an integer >= 1, got {shown(size)}")
         if isinstance(self.images, Photos):
             raw = self.draw(torch.arange(len(self), device=self.device), size)
             return ((self.normalise(images, dtype), labels) for images, labels in raw)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from prunelab.checks import shown
 from prunelab.data.split import Split, whole_number
 
 WRAP = "wrap it in a DataLoader with a batch_size"
@@ -51,7 +52,7 @@ def as_split(source: object, *, images: int | None = None, caller: str = "as_spl
         ValueError: images and labels do not fit together, or there are none.
     """
     if images is not None and not (whole_number(images) and images >= 1):
-        raise ValueError(f"{caller}: `images` must be an integer >= 1 or None, got {images!r}")
+        raise ValueError(f"{caller}: `images` must be an integer >= 1 or None, got {shown(images)}")
     if isinstance(source, Split):
         found = source
     elif _is_batch(source) and len(source) == 2:

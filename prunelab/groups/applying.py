@@ -32,7 +32,7 @@ from prunelab.groups.labels import (
     told,
     varying,
 )
-from prunelab.groups.lines import extreme
+from prunelab.groups.lines import extreme, last_axes
 from prunelab.groups.meeting import concatenate, elementwise, move_parameter, stack
 from prunelab.groups.movement import reshape, select
 from prunelab.groups.rules import across, functional, keep, per_channel, plain, unknown
@@ -40,7 +40,17 @@ from prunelab.groups.spots import here
 from prunelab.groups.values import FollowError
 
 # Rules that see to the network's own tensors among their arguments.
-TAKE_TENSORS = (elementwise, concatenate, stack, extreme, sample, functional, per_channel, across)
+TAKE_TENSORS = (
+    elementwise,
+    concatenate,
+    stack,
+    extreme,
+    sample,
+    functional,
+    per_channel,
+    across,
+    last_axes,
+)
 ABOUT = "dtype device requires_grad is_cuda layout is_floating_point is_complex training".split()
 
 

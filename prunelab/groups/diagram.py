@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
-from prunelab import meta
+from prunelab import checks, meta
 from prunelab.groups.evidence import Evidence
 from prunelab.groups.following import Followed, first
 from prunelab.groups.group import IN, Group, Groups, Slice
@@ -60,6 +60,7 @@ def diagram(net: nn.Module, example: object, groups: Groups) -> list[dict]:
             another network.
     """
     net = meta.network(net, "diagram")
+    checks.kind("diagram", "groups", groups, Groups, "what `prunelab.groups.trace` gives")
     known = set(Names(net).tensors)
     for group in groups.values():
         for s in group.slices:
@@ -85,7 +86,7 @@ def stages(rows: Iterable[Mapping]) -> dict[str, list[str]]:
     """
     found: dict[str, list[str]] = {}
     seen: set[str] = set()
-    for row in rows:
+    for row in checks.rows("stages", "rows", rows, ("kind", "out", "channels")):
         if row["kind"] not in ("conv", "linear"):
             continue
         plain = row["kind"] == "linear" or len(row["out"]) == 1

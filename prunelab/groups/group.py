@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
+from prunelab import checks
+
 INPUTS = ".inputs"  # after a layer's name: what it reads
 OUT, IN, THROUGH, SELECT = "out", "in", "through", "select"
 WIDTH = "width"  # of a layer that has no tensor: an attribute counts its channels
@@ -101,6 +103,11 @@ class Groups(Mapping[str, Group]):
         entries: Iterable[str] = (),
         reads: Mapping[str, int] | None = None,
     ):
+        groups = checks.listed("Groups", "groups", groups, Group, "a list of `Group`s")
+        for name, names in (("writers", writers), ("shortcuts", shortcuts), ("entries", entries)):
+            checks.listed("Groups", name, names, str, "a list of names")
+        for name, mapping in (("fixed", fixed), ("reads", reads)):
+            checks.kind("Groups", name, {} if mapping is None else mapping, Mapping, "a mapping")
         self._groups = {group.name: group for group in groups}
         self.fixed = dict(fixed or {})
         self.writers = frozenset(writers)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from prunelab import meta, scores
+from prunelab.checks import shown
 from prunelab.groups import Group, Groups
 from prunelab.sensitivity.arguments import check_kind, short
 
@@ -78,5 +79,5 @@ def _named(net: nn.Module, group: Group, criterion: str) -> Tensor:
         return torch.rand(group.size, generator=torch.Generator().manual_seed(seed))
     options = ", ".join([*scores.NORMS, "largest", "random"])
     raise ValueError(
-        f"scan: `criterion` must be one of {options}, scores or a function; got {criterion!r}"
+        f"scan: `criterion` must be one of {options}, scores or a function; got {shown(criterion)}"
     )

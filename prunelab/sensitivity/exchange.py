@@ -5,15 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from prunelab import checks
+from prunelab.checks import shown
 from prunelab.paths import unwritable, whole
-from prunelab.sensitivity.arguments import check_kind, short
+from prunelab.sensitivity.arguments import short
 
 STYLES = ("prunelab", "distiller")
 DISTILLER = ["parameter", "sparsity", "top1", "top5", "loss"]
@@ -42,10 +43,10 @@ def to_csv(curves: pd.DataFrame, path: str | Path, style: str = "prunelab") -> N
     if not isinstance(curves, pd.DataFrame):
         kind = type(curves).__name__
         raise TypeError(f"to_csv: `curves` must be a DataFrame, as scan returns; got {kind}")
-    check_kind("to_csv", "path", path, str | os.PathLike, "a path")
+    path = checks.path("to_csv", "path", path)
     if not isinstance(style, str) or style not in STYLES:
         raise ValueError(f"to_csv: `style` must be one of {', '.join(STYLES)}; got {short(style)}")
-    _write(Path(path), _ours(curves) if style == "prunelab" else _distillers(curves))
+    _write(path, _ours(curves) if style == "prunelab" else _distillers(curves))
 
 
 def from_csv(path: str | Path) -> pd.DataFrame:
@@ -64,10 +65,9 @@ def from_csv(path: str | Path) -> pd.DataFrame:
 
     Source: Distiller (IntelLabs), distiller/sensitivity.py, `sensitivities_to_csv`.
     """
-    check_kind("from_csv", "path", path, str | os.PathLike, "a path")
-    path = Path(path)
+    path = checks.path("from_csv", "path", path)
     if not path.is_file():
-        raise FileNotFoundError(f"from_csv: no file `{path}`")
+        raise FileNotFoundError(f"from_csv: no file {shown(str(path))}")
     try:
         text = path.read_bytes().decode("utf-8-sig")
         if not text.strip():

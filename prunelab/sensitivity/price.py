@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from prunelab import cost, meta
+from prunelab import checks, cost, meta
 from prunelab.groups import Groups
 from prunelab.surgery.rebuilding import tensors_of
 
@@ -81,12 +81,13 @@ def price(net: nn.Module, example: object, groups: Groups) -> Price:
     Differs: products of activations with activations (attention) are taken as fixed; no group that
         `trace` offers reaches one.
     """
+    net = meta.network(net, "price")
+    checks.kind("price", "groups", groups, Groups, "what `prunelab.groups.trace` gives")
     axes: dict[str, dict[int, list[tuple[str, int]]]] = {}
     for name, group in groups.items():
         for s in group.slices:
             axes.setdefault(s.tensor, {}).setdefault(s.axis, []).append((name, s.repeat))
     sizes = {name: group.size for name, group in groups.items()}
-    net = meta.network(net, "price")
     tensors = tensors_of(net)
     params: Terms = {}
     for name, tensor in net.named_parameters():

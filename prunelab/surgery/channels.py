@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
+from prunelab import checks
 from prunelab.groups import Groups
 from prunelab.groups.group import SELECT
 from prunelab.masks import Keep
@@ -32,6 +33,7 @@ def shrink(net: nn.Module, groups: Groups, keep: Mapping[str, Tensor]) -> nn.Mod
 
     Source: PFEC, section 3.1, for one filter; every slice of the group goes with it.
     """
+    _check("shrink", net, groups)
     found = cuts(net, groups, keep)
     written = {name: k for name, k in keep.items() if groups[name].slices[0].role != SELECT}
     picked = indices(groups, keep, cuts(net, groups, written), found)
@@ -54,6 +56,7 @@ def masked(net: nn.Module, groups: Groups, keep: Mapping[str, Tensor]) -> nn.Mod
     Gives the same outputs as `shrink` (the property that guards the groups).
     Arguments and errors as `shrink`.
     """
+    _check("masked", net, groups)
     copied = rebuild(net, lambda _, tensor: tensor)
     masker(copied, groups, keep)()
     return copied
@@ -65,6 +68,7 @@ def masker(net: nn.Module, groups: Groups, keep: Mapping[str, Tensor]) -> Callab
     Its arguments are ignored, so that it can serve as `after_step` of `train.fit`.
     Arguments and errors as `shrink`.
     """
+    _check("masker", net, groups)
     tensors = tensors_of(net)
     zeros = [
         (tensors[name], axis, (~kept).nonzero()[:, 0].to(tensors[name].device))
@@ -96,6 +100,7 @@ def cuts(
 
     Arguments and errors as `shrink`.
     """
+    _check("cuts", net, groups)
     keep = Keep(keep).check(groups)
     tensors = tensors_of(net)
     out: dict[str, dict[int, Tensor]] = {}
@@ -116,3 +121,8 @@ def cuts(
             if not mask.any():
                 raise ValueError(f"shrink: nothing would be left of axis {s.axis} of `{s.tensor}`")
     return out
+
+
+def _check(caller: str, net: nn.Module, groups: Groups) -> None:
+    checks.kind(caller, "net", net, nn.Module, "a network")
+    checks.kind(caller, "groups", groups, Groups, "what `prunelab.groups.trace` gives")

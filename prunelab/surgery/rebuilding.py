@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
 
-from prunelab import meta
+from prunelab import checks, meta
 
 
 def tensors_of(net: nn.Module) -> dict[str, Tensor]:
     """Parameters and buffers, persistent or not, a shared tensor once; without a wrapper's name."""
-    net = meta.unwrap(net)
+    net = meta.network(net, "tensors_of")
     return dict([*net.named_parameters(), *net.named_buffers()])
 
 
@@ -21,9 +21,10 @@ def rebuild(net: nn.Module, change: Callable[[str, Tensor], Tensor]) -> nn.Modul
     The new tensors are handed to deepcopy as if they had been copied already, so shared tensors
     stay shared and nothing large is copied twice. Of a wrapped network it is the inner one.
     """
-    net, memo = meta.unwrap(net), {}
+    net, memo = meta.network(net, "rebuild"), {}
+    checks.need(callable(change), "rebuild", "change", "a function", change)
     for name, tensor in tensors_of(net).items():
-        new = change(name, tensor.detach())
+        new = _changed(change, name, tensor.detach())
         new = new.clone() if new.data_ptr() == tensor.data_ptr() else new
         if isinstance(tensor, nn.Parameter):
             new = nn.Parameter(new, tensor.requires_grad)
@@ -33,6 +34,16 @@ def rebuild(net: nn.Module, change: Callable[[str, Tensor], Tensor]) -> nn.Modul
     for module in small.modules():
         _fit(module)
     return small
+
+
+def _changed(change: Callable[[str, Tensor], Tensor], name: str, tensor: Tensor) -> Tensor:
+    try:
+        new = change(name, tensor)
+    except TypeError as error:
+        line = str(error).split("\n")[0]
+        raise TypeError(f"rebuild: `change` must take a name and a tensor ({line})") from error
+    checks.kind("rebuild", "change", new, Tensor, "a function that gives a tensor")
+    return new
 
 
 def widths(net: nn.Module) -> dict[str, int]:

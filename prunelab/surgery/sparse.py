@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from prunelab import sealed
+from prunelab.checks import shown
 from prunelab.sealed import kind_of
 from prunelab.surgery.files import check_network
 from prunelab.surgery.rebuilding import rebuild, tensors_of
@@ -62,7 +63,9 @@ def save_sparse(net: nn.Module, path: str | Path, form: str = "bitmask") -> int:
         OSError: the file cannot be written.
     """
     if form not in FORMS:
-        raise ValueError(f"save_sparse: `form` must be one of {', '.join(FORMS)}; got {form!r}")
+        raise ValueError(
+            f"save_sparse: `form` must be one of {', '.join(FORMS)}; got {shown(form)}"
+        )
     path, kinds, stored = sealed.place("save_sparse", path), {}, {}
     forms = _forms(check_network("save_sparse", net), form)
     for name, tensor in tensors_of(net).items():

@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass, replace
 
+from prunelab.checks import shown
+
 OPTIMIZERS = ("sgd", "adam")
 SCHEDULES = ("constant", "step", "cosine", "onecycle", "inverse", "linear")
 AUGMENTS = ("none", "flip", "crop-flip", "resized-crop-flip")
@@ -119,7 +121,10 @@ class Budget:
         return 1.0
 
     def _among(self, field: str, allowed: tuple[str, ...]) -> None:
-        self._need(getattr(self, field) in allowed, field, f"one of {', '.join(allowed)}")
+        value = getattr(self, field)
+        self._need(
+            isinstance(value, str) and value in allowed, field, f"one of {', '.join(allowed)}"
+        )
 
     def _number(self, field: str, allowed: str, test) -> None:
         value = getattr(self, field)
@@ -128,7 +133,9 @@ class Budget:
 
     def _need(self, met: bool, field: str, allowed: str) -> None:
         if not met:
-            raise ValueError(f"Budget: `{field}` must be {allowed}; got {getattr(self, field)!r}")
+            raise ValueError(
+                f"Budget: `{field}` must be {allowed}; got {shown(getattr(self, field))}"
+            )
 
 
 def _cosine(start: float, end: float, t: float) -> float:

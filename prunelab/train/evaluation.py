@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from prunelab import meta
+from prunelab.checks import shown
 from prunelab.data import Split
 from prunelab.data.split import whole_number
 from prunelab.train.fitting import check_device, check_logits, check_network, taking
@@ -73,7 +74,7 @@ def _check(net: nn.Module, split: Split, batch: int | None) -> None:
             f"evaluate: `split` must be a Split, such as `data.test`; got {type(split).__name__}"
         )
     if batch is not None and not (whole_number(batch) and batch >= 1):
-        raise ValueError(f"evaluate: `batch` must be an integer >= 1 or None; got {batch!r}")
+        raise ValueError(f"evaluate: `batch` must be an integer >= 1 or None; got {shown(batch)}")
     if not len(split):
         raise ValueError("evaluate: `split` must hold at least one image; got 0")
     check_device("evaluate", net, split)
@@ -111,7 +112,8 @@ def logits_of(caller: str, out: object, entry: str | int | None = None) -> Tenso
     """
     if entry is not None and (isinstance(entry, bool) or not isinstance(entry, str | int)):
         raise TypeError(
-            f"{caller}: `logits` must be a key, a position, an attribute or None; got {entry!r}"
+            f"{caller}: `logits` must be a key, a position, an attribute or None;"
+            f" got {shown(entry)}"
         )
     if isinstance(out, Tensor):
         return out
@@ -126,7 +128,7 @@ def logits_of(caller: str, out: object, entry: str | int | None = None) -> Tenso
     except (LookupError, AttributeError, TypeError):
         raise ValueError(
             f"{caller}: `logits` must name an entry of what `net` returns, {_described(out)};"
-            f" got {entry!r}"
+            f" got {shown(entry)}"
         ) from None
     if not isinstance(found, Tensor):
         raise TypeError(f"{caller}: logits={entry!r} must be a tensor; got {_described(found)}")

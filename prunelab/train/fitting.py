@@ -104,3 +104,15 @@ def _words(error: Exception) -> str:
 
 def _kind(x: Tensor) -> str:
     return str(x.dtype).removeprefix("torch.")
+
+
+@contextmanager
+def taken_back(net: nn.Module) -> Iterator[None]:
+    """After a refusal, batch norms forget the batch that led nowhere."""
+    before = [(buffer, buffer.clone()) for buffer in net.buffers()]
+    try:
+        yield
+    except (TypeError, ValueError):
+        for buffer, value in before:
+            buffer.copy_(value)
+        raise

@@ -19,13 +19,14 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
 from prunelab import meta, pulse
+from prunelab.checks import shown
 from prunelab.data import Dataset, Split
 from prunelab.data.split import whole_number
 from prunelab.train import checkpoint as disk
 from prunelab.train.batches import shuffled
 from prunelab.train.budget import Budget
 from prunelab.train.evaluation import evaluate, logits_of, precise, restore
-from prunelab.train.fitting import check_device, check_logits, check_network, taking
+from prunelab.train.fitting import check_device, check_logits, check_network, taken_back, taking
 from prunelab.train.history import History
 from prunelab.train.losses import Losses
 from prunelab.train.memory import keep_freed
@@ -142,30 +143,24 @@ class _Run:
     def _step(self, step: int, rate: float, x: Tensor, y: Tensor, losses: Losses) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss = cross_entropy(self._logits(step, x, y), y)
-        if self.penalty is not None:
-            loss = loss + _scalar(self.penalty())
+        with taken_back(self.net) if step % self.an_epoch == 0 else nullcontext():
+            loss = cross_entropy(self._logits(step, x, y), y)
+            if self.penalty is not None:
+                loss = loss + _scalar(_called("penalty", self.penalty))
         losses.add(step, rate, loss)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
         if self.after_step is not None:
-            self.after_step(step)
+            _called("after_step", self.after_step, step)
 
     def _logits(self, step: int, x: Tensor, y: Tensor) -> Tensor:
         """(n, classes) in float32 or float64."""
-        first = step % self.an_epoch == 0
-        before = [(b, b.clone()) for b in self.net.buffers()] if first else []
-        try:
-            with taking("fit", self.net, x), _autocast(self.device, self.budget):
-                out = self.net(x)
-            found = logits_of("fit", out, self.logits)
-            if first:
-                check_logits("fit", found, len(y), self.data.train.labels)
-        except (TypeError, ValueError):  # batch norms have seen a batch that led nowhere
-            for buffer, value in before:
-                buffer.copy_(value)
-            raise
+        with taking("fit", self.net, x), _autocast(self.device, self.budget):
+            out = self.net(x)
+        found = logits_of("fit", out, self.logits)
+        if step % self.an_epoch == 0:
+            check_logits("fit", found, len(y), self.data.train.labels)
         return precise(found)
 
     def _seeded(self, epoch: int) -> torch.Generator:
@@ -197,14 +192,25 @@ def _check(net: nn.Module, data: Dataset, budget: Budget) -> None:
 
 def _check_options(seed: int, progress: bool, penalty, after_step, checkpoint) -> None:
     if not whole_number(seed) or seed < 0:
-        raise ValueError(f"fit: `seed` must be an integer >= 0; got {seed!r}")
+        raise ValueError(f"fit: `seed` must be an integer >= 0; got {shown(seed)}")
     if not isinstance(progress, bool):
-        raise TypeError(f"fit: `progress` must be True or False; got {progress!r}")
+        raise TypeError(f"fit: `progress` must be True or False; got {shown(progress)}")
     for name, value in (("penalty", penalty), ("after_step", after_step)):
         if value is not None and not callable(value):
-            raise TypeError(f"fit: `{name}` must be a function or None; got {value!r}")
+            raise TypeError(f"fit: `{name}` must be a function or None; got {shown(value)}")
     if checkpoint is not None and not isinstance(checkpoint, str | os.PathLike):
-        raise TypeError(f"fit: `checkpoint` must be a file's path or None; got {checkpoint!r}")
+        raise TypeError(f"fit: `checkpoint` must be a file's path or None; got {shown(checkpoint)}")
+
+
+def _called(name: str, function: Callable, *args: object) -> object:
+    """What a function of the caller's gives. TypeError: it takes other arguments."""
+    try:
+        return function(*args)
+    except TypeError as error:
+        line = str(error).split("\n")[0]
+        raise TypeError(
+            f"fit: `{name}` cannot be called with {len(args)} values: {line}"
+        ) from error
 
 
 def _scalar(penalty: object) -> Tensor | float:

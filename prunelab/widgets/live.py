@@ -67,8 +67,7 @@ class Live(Source):
         checks.kind(CALLER, "retrain", retrain, Budget, "a Budget")
         named = logits is None or isinstance(logits, str) or checks.is_count(logits, -(2**31))
         checks.need(named, CALLER, "logits", "a key, a position, an attribute or None", logits)
-        net = unwrap(net)
-        self.logits = logits
+        net, self.logits = unwrap(net), logits
         device = next((p.device for p in net.parameters()), torch.device("cpu"))
         known = isinstance(data, Dataset)
         answering = as_split(getattr(data, split) if known else data, images=images, caller=CALLER)
@@ -79,22 +78,22 @@ class Live(Source):
             self.why_not_train = "no training images: give a Dataset, or `train`"
         self.retrain = retrain
         self.criterion = criterion if isinstance(criterion, str) else None
-        images_of = f"{data.name}, {split} split" if known else "own images"
-        self.title = f"{type(net).__name__} on {images_of}"
+        self.title = f"{type(net).__name__} on "
+        self.title += f"{data.name}, {split} split" if known else "own images"
         self._read(net, criterion)
         self.tuned: dict[frozenset, tuple[nn.Module, list[train.Budget]]] = {}
         self._final: dict[tuple[frozenset, float], Answer] = {}  # by widths and epochs tuned
         self._before: dict[int, Tensor] = {}  # first image of a chunk -> what is right
 
     def _read(self, net: nn.Module, criterion: sensitivity.Criterion) -> None:
-        example, _ = self.split.batch(slice(0, 1))
-        self.example = example.to(dtype_of(net))
+        some, _ = self.split.batch(slice(0, 3), dtype_of(net))
+        self.example = some[:1]
         self.groups = groups.trace(net, self.example)
         if not self.groups:
             raise ValueError(f"{CALLER}: `net` has no group to prune: {self.groups.fixed}")
         self.net = surgery.shrink(net, self.groups, {}).eval()
-        some, _ = self.split.batch(slice(0, 3))
-        self._form = quickest(self.net, groups.flow(self.net, self.example).graph, some)
+        graph = groups.flow(self.net, self.example).graph
+        self._form = quickest(self.net, graph, some, self.logits)
         self._quick = folded(self.net, *self._form)
         self.rows = diagram(self.net, self.example, self.groups)
         self.stages = stages(self.rows)
