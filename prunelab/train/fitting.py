@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import linecache
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -116,3 +116,21 @@ def taken_back(net: nn.Module) -> Iterator[None]:
         for buffer, value in before:
             buffer.copy_(value)
         raise
+
+
+def called(name: str, function: Callable, *args: object) -> object:
+    """What a function of the caller's gives. TypeError: it takes other arguments."""
+    try:
+        return function(*args)
+    except TypeError as error:
+        line = str(error).split("\n")[0]
+        raise TypeError(
+            f"fit: `{name}` cannot be called with {len(args)} values: {line}"
+        ) from error
+
+
+def scalar(penalty: object) -> Tensor | float:
+    """The penalty itself. TypeError: it is no scalar."""
+    if not isinstance(penalty, Tensor | int | float):
+        raise TypeError(f"fit: `penalty` must return a scalar; got {type(penalty).__name__}")
+    return penalty

@@ -26,7 +26,15 @@ from prunelab.train import checkpoint as disk
 from prunelab.train.batches import shuffled
 from prunelab.train.budget import Budget
 from prunelab.train.evaluation import evaluate, logits_of, precise, restore
-from prunelab.train.fitting import check_device, check_logits, check_network, taken_back, taking
+from prunelab.train.fitting import (
+    called,
+    check_device,
+    check_logits,
+    check_network,
+    scalar,
+    taken_back,
+    taking,
+)
 from prunelab.train.history import History
 from prunelab.train.losses import Losses
 from prunelab.train.memory import keep_freed
@@ -146,13 +154,13 @@ class _Run:
         with taken_back(self.net) if step % self.an_epoch == 0 else nullcontext():
             loss = cross_entropy(self._logits(step, x, y), y)
             if self.penalty is not None:
-                loss = loss + _scalar(_called("penalty", self.penalty))
+                loss = loss + scalar(called("penalty", self.penalty))
         losses.add(step, rate, loss)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
         if self.after_step is not None:
-            _called("after_step", self.after_step, step)
+            called("after_step", self.after_step, step)
 
     def _logits(self, step: int, x: Tensor, y: Tensor) -> Tensor:
         """(n, classes) in float32 or float64."""
@@ -200,23 +208,6 @@ def _check_options(seed: int, progress: bool, penalty, after_step, checkpoint) -
             raise TypeError(f"fit: `{name}` must be a function or None; got {shown(value)}")
     if checkpoint is not None and not isinstance(checkpoint, str | os.PathLike):
         raise TypeError(f"fit: `checkpoint` must be a file's path or None; got {shown(checkpoint)}")
-
-
-def _called(name: str, function: Callable, *args: object) -> object:
-    """What a function of the caller's gives. TypeError: it takes other arguments."""
-    try:
-        return function(*args)
-    except TypeError as error:
-        line = str(error).split("\n")[0]
-        raise TypeError(
-            f"fit: `{name}` cannot be called with {len(args)} values: {line}"
-        ) from error
-
-
-def _scalar(penalty: object) -> Tensor | float:
-    if not isinstance(penalty, Tensor | int | float):
-        raise TypeError(f"fit: `penalty` must return a scalar; got {type(penalty).__name__}")
-    return penalty
 
 
 def _optimizer(net: nn.Module, budget: Budget) -> torch.optim.Optimizer:
