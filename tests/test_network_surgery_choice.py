@@ -38,7 +38,7 @@ def test_a_candidate_changes_what_its_label_names_and_nothing_else():
 
 
 def setting_row(label, error, compression):
-    recipe = {"model": "lenet-5", "task": {"type": "CutWeights"}}
+    recipe = {"model": "lenet-5", "task": {"kind": "prune"}}
     values = {"val_accuracy": 1 - error, "compression": compression}
     return {"label": label, "preset": "paper", "seed": 0, "recipe": recipe, "values": values}
 

@@ -130,22 +130,22 @@ def test_a_missing_table_is_named():
 
 
 def row(kind, label="a", preset="quick", device="cpu", seed=0, budget=None, **values):
-    task = {"type": kind, "criterion": "l1"}
+    task = {"kind": kind, "criterion": "l1"}
     recipe = {"task": task, "budget": budget}
     return {"recipe": recipe, "label": label, "preset": preset, "seed": seed, "device": device,
             "values": values}  # fmt: skip
 
 
 def test_rows_are_found_by_kind_label_and_preset():
-    rows = [row("Prune"), row("Prune", "b"), row("Scan"), row("Prune", preset="paper")]
-    assert t.of_kind(rows, "Prune") == [rows[0], rows[1], rows[3]]
-    assert t.of_kind(rows, "Prune", "a") == [rows[0], rows[3]]
-    assert t.of_kind(rows, "Prune", "a", "paper") == [rows[3]]
-    assert t.of_kind(rows, "Count") == []
+    rows = [row("prune"), row("prune", "b"), row("scan"), row("prune", preset="paper")]
+    assert t.of_kind(rows, "prune") == [rows[0], rows[1], rows[3]]
+    assert t.of_kind(rows, "prune", "a") == [rows[0], rows[3]]
+    assert t.of_kind(rows, "prune", "a", "paper") == [rows[3]]
+    assert t.of_kind(rows, "count") == []
 
 
 def test_only_rows_of_recipes_as_they_are_now_count_and_under_their_labels_of_now():
-    rows = [row("Prune", "old name") | {"key": key} for key in ("k1", "k2")]
+    rows = [row("prune", "old name") | {"key": key} for key in ("k1", "k2")]
 
     def recipes(preset, seeds):
         return {"a part": [SimpleNamespace(key=f"k{seed + 1}", label="new name") for seed in seeds]}
@@ -155,21 +155,21 @@ def test_only_rows_of_recipes_as_they_are_now_count_and_under_their_labels_of_no
 
 
 def test_errors_are_what_accuracies_leave():
-    rows = [row("Prune", accuracy=0.75), row("Prune", accuracy=0.5), row("Count", macs=1)]
+    rows = [row("prune", accuracy=0.75), row("prune", accuracy=0.5), row("count", macs=1)]
     assert t.errors(rows) == [0.25, 0.5]
     assert t.errors(rows, "best_accuracy") == []
 
 
 def test_where_names_each_device_and_precision_once():
     budget = {"precision": "bfloat16"}
-    rows = [row("Count"), row("Prune", budget=budget), row("Prune", "b", budget=budget)]
+    rows = [row("count"), row("prune", budget=budget), row("prune", "b", budget=budget)]
     assert t.where(rows) == "cpu, bfloat16; cpu, counted"
     assert t.where([]) == "–"
 
 
 def test_points_of_scans_carry_label_criterion_seed_and_the_whole_networks_accuracy():
     points = [{"group": "conv1", "ratio": 0.5, "accuracy": 0.5}]
-    frame = t.points([row("Scan", seed=2, accuracy=0.9, points=points)])
+    frame = t.points([row("scan", seed=2, accuracy=0.9, points=points)])
     assert frame.to_dict("records") == [
         {**points[0], "label": "a", "seed": 2, "criterion": "l1", "whole": 0.9}
     ]

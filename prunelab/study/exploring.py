@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import ClassVar
 
 import pandas as pd
 import torch
@@ -37,6 +38,8 @@ class Explore:
         images: how many validation images are looked at; None = all.
         budgets: fractions of the MACs for which the solver's answer is measured.
     """
+
+    KIND: ClassVar[str] = "explore"
 
     network: str
     ratios: tuple[float, ...]

@@ -120,7 +120,7 @@ def of_kind(rows: Iterable[dict], kind: str, label: str | None = None, preset: s
     return [
         row
         for row in rows
-        if row["recipe"]["task"]["type"] == kind
+        if row["recipe"]["task"]["kind"] == kind
         and label in (None, row["label"])
         and preset in (None, row["preset"])
     ]

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 OPTIMIZERS = ("sgd", "adam")
 SCHEDULES = ("constant", "step", "cosine", "onecycle", "inverse", "linear")
@@ -37,6 +38,8 @@ class Budget:
     Raises:
         ValueError: a field is outside what is listed here.
     """
+
+    KIND: ClassVar[str] = "budget"
 
     epochs: float
     lr: float = 0.1

@@ -29,14 +29,14 @@ def tables(rows: list[dict]) -> dict[str, pd.DataFrame]:
     }
     for preset in ("paper", "standard", "quick", "smoke"):
         found = [r for r in rows if r["preset"] == preset]
-        if t.of_kind(found, "Baseline"):
+        if t.of_kind(found, "baseline"):
             out[f"Before and after pruning, preset {preset}"] = scale(found, preset)
     out["What others measured (from their public pages)"] = others()
     return out
 
 
 def _counts(rows: list[dict]) -> dict[str, dict]:
-    return {row["label"]: row["values"] for row in t.of_kind(rows, "Count")}
+    return {row["label"]: row["values"] for row in t.of_kind(rows, "count")}
 
 
 def cost(rows: list[dict]) -> pd.DataFrame:
@@ -136,7 +136,7 @@ def error(rows: list[dict]) -> pd.DataFrame:
         label = label.lower() if label in NETWORKS else label  # the unpruned ones go by model name
         found = [r for r in rows if r["preset"] == "paper" and r["label"] == label]
         found = [
-            r for r in found if r["recipe"]["task"]["type"] in ("Baseline", "Prune", "Scratch")
+            r for r in found if r["recipe"]["task"]["kind"] in ("baseline", "prune", "scratch")
         ]
         last = t.errors(found)
         out.append({
@@ -168,18 +168,18 @@ def scale(rows: list[dict], preset: str) -> pd.DataFrame:
     asked = recipes(preset, SEEDS[preset])
     networks = {r.label: r for r in (*asked["accuracy"], *asked["imagenet"])}
     base: dict[str, list[dict]] = {}
-    for r in t.of_kind(rows, "Baseline"):
+    for r in t.of_kind(rows, "baseline"):
         base.setdefault(r["recipe"]["model"], []).append(r)
     out = []
     for label, recipe in networks.items():
-        kind = type(recipe.task).__name__
+        kind = recipe.task.KIND
         mine, whole = t.of_kind(rows, kind, label), base.get(recipe.model, [])
-        before = t.spread(t.errors(mine, "accuracy_before_retraining")) if kind == "Prune" else "–"
+        before = t.spread(t.errors(mine, "accuracy_before_retraining")) if kind == "prune" else "–"
         out.append({
             "network": label, "data": recipe.data, "error % before retraining": before,
             "error % (last epoch)": t.spread(t.errors(mine)),
             "error % (best epoch)": t.spread(t.errors(mine, "best_accuracy")),
-            "change by pruning, points": "–" if kind == "Baseline" else _change(mine, whole),
+            "change by pruning, points": "–" if kind == "baseline" else _change(mine, whole),
             "paper's change for this rule": _printed_change(label),
             "MACs removed %": _removed(mine, whole, "macs"),
             "weights removed %": _removed(mine, whole, "weights"),

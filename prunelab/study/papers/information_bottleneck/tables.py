@@ -22,7 +22,7 @@ def tables(rows: list[dict]) -> dict[str, pd.DataFrame]:
         "What the printed widths give": check(),
     }
     for preset in ("quick", "smoke"):
-        found = t.of_kind(rows, "CutUnits", preset=preset)
+        found = t.of_kind(rows, "prune", preset=preset)
         if found:
             out[f"On digits (preset {preset})"] = digits(found)
     out["Tables 3 and 4: VGG on CIFAR (preset paper)"] = vgg.table(rows)
@@ -32,7 +32,7 @@ def tables(rows: list[dict]) -> dict[str, pd.DataFrame]:
 
 def of(rows: list[dict], label: str, model: str, preset: str = "paper") -> list[dict]:
     """Rows of one method on one network."""
-    found = t.of_kind(rows, "CutUnits", label, preset)
+    found = t.of_kind(rows, "prune", label, preset)
     return [r for r in found if r["recipe"]["model"] == model]
 
 
@@ -162,7 +162,7 @@ def digits(rows: list[dict]) -> pd.DataFrame:
 def frontier(rows: list[dict], model: str, data: str) -> pd.DataFrame:
     """Points of one network: method, setting, seed, sizes in percent, error (fraction)."""
     out = []
-    for row in t.of_kind(t.current(rows, recipes), "CutUnits"):
+    for row in t.of_kind(t.current(rows, recipes), "prune"):
         if (row["recipe"]["model"], row["recipe"]["data"]) == (model, data):
             weights, activations = percent(row)
             out.append({

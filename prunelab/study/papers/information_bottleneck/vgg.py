@@ -139,7 +139,7 @@ def table(rows: list[dict]) -> pd.DataFrame:
 def _ours(rows: list[dict], line) -> list[dict[str, float]]:
     """What each seed gives in the columns of a printed row."""
     own, out = protocol(line.table, line.protocol), []
-    for row in t.of_kind(rows, "CutUnits", "VIBNet", "paper"):
+    for row in t.of_kind(rows, "prune", "VIBNet", "paper"):
         if (row["recipe"]["model"], row["recipe"]["data"]) == (own.model, own.data):
             left = own.counted(row["values"]["widths"])
             out.append(run(row, left.percent(own.counted(whole(own.model))), left.macs))
@@ -176,7 +176,7 @@ def cifar(seeds: Iterable[int]) -> list[Recipe]:
 def small(rows: list[dict]) -> pd.DataFrame:
     """ResNet-20 before and after. The paper has no such row."""
     before, out = counts.resnet([n for n in (16, 32, 64) for _ in range(3)], 10), []
-    for row in t.of_kind(rows, "CutUnits", "VIBNet", "standard"):
+    for row in t.of_kind(rows, "prune", "VIBNet", "standard"):
         if row["recipe"]["model"] == "resnet-20":
             values = row["values"]
             keys = {"before": "before", "last": "accuracy", "best": "best_accuracy"}

@@ -52,7 +52,7 @@ def _shown(model: str) -> str:
 def compared(rows: list[dict], model: str) -> dict[str, list[dict]]:
     """Label -> rows of the shown setting and of the candidates; without the fresh seeds."""
     out: dict[str, list[dict]] = {}
-    for row in t.of_kind(rows, "CutWeights", preset="paper"):
+    for row in t.of_kind(rows, "prune", preset="paper"):
         label = row["label"]
         ours = label == "surgery" or label.startswith("candidate")
         if ours and row["recipe"]["model"] == model and row["seed"] in SEEN[model]:

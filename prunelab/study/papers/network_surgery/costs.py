@@ -11,7 +11,7 @@ from prunelab.study.papers.network_surgery.recipes import IMAGENET, PRINTED, STE
 def savings(rows: list[dict]) -> pd.DataFrame:
     """Bytes on disk, and the time of sparse products over that of the dense one."""
     out = []
-    for row in t.of_kind(rows, "Savings"):
+    for row in t.of_kind(rows, "savings"):
         values = row["values"]
         size = values["bytes"]
         line = {
@@ -29,7 +29,7 @@ def savings(rows: list[dict]) -> pd.DataFrame:
 def products(rows: list[dict]) -> pd.DataFrame:
     """Each layer's product: seconds of a sparse one over those of the dense one."""
     out = []
-    for row in t.of_kind(rows, "Savings"):
+    for row in t.of_kind(rows, "savings"):
         for product in row["values"]["products"]:
             out.append({
                 "network": PRINTED[row["recipe"]["model"]], "preset": row["preset"],
@@ -46,12 +46,12 @@ def alexnet(rows: list[dict]) -> pd.DataFrame:
     """Table 4; parameters are counted, the surgery needs ImageNet."""
     counted = {
         line["layer"].rpartition(".")[2]: line["params"]
-        for row in t.of_kind(rows, "Count", "alexnet")
+        for row in t.of_kind(rows, "count", "alexnet")
         for line in row["values"]["layers"]
     }
     measured = {
         place["layer"].rpartition(".")[2]: 100 * place["kept"] / place["size"]
-        for row in t.of_kind(rows, "CutWeights", "surgery")
+        for row in t.of_kind(rows, "prune", "surgery")
         if row["recipe"]["data"] == IMAGENET
         for place in row["values"]["layers"]
     }

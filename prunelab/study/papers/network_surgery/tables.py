@@ -27,7 +27,7 @@ def tables(rows: list[dict]) -> dict[str, pd.DataFrame]:
     }
     for preset in ("paper", "quick", "smoke"):
         found = [r for r in rows if r["preset"] == preset]
-        if t.of_kind(found, "CutWeights"):
+        if t.of_kind(found, "prune"):
             scale = "MNIST, presets standard and paper" if preset == "paper" else f"preset {preset}"
             out[f"Surgery and its controls, {scale}"] = controls(found)
     out["XOR, 2-5-1"] = xor(rows)
@@ -39,7 +39,7 @@ def tables(rows: list[dict]) -> dict[str, pd.DataFrame]:
 
 def of(rows: Iterable[dict], label: str, model: str) -> list[dict]:
     """Rows of single weights with that label, of one network."""
-    found = t.of_kind(rows, "CutWeights", label)
+    found = t.of_kind(rows, "prune", label)
     return [r for r in found if r["recipe"]["model"] == model]
 
 
@@ -147,10 +147,10 @@ def survivors(rows: list[dict]) -> pd.DataFrame:
 def controls(rows: list[dict]) -> pd.DataFrame:
     """Every way of pruning, network by network: sizes, errors, and the change of error."""
     out = []
-    for model in dict.fromkeys(r["recipe"]["model"] for r in t.of_kind(rows, "CutWeights")):
+    for model in dict.fromkeys(r["recipe"]["model"] for r in t.of_kind(rows, "prune")):
         if model not in ("lenet-300-100", "lenet-5"):
             continue
-        cut = t.of_kind(rows, "CutWeights")
+        cut = t.of_kind(rows, "prune")
         labels = dict.fromkeys(r["label"] for r in cut if r["recipe"]["model"] == model)
         for label in labels:
             found = of(rows, label, model)
@@ -172,7 +172,7 @@ def controls(rows: list[dict]) -> pd.DataFrame:
 def frontier(rows: list[dict], model: str, data: str) -> pd.DataFrame:
     """Points of one network: method, compression, error and its reference's (fractions), seed."""
     out = []
-    for row in t.of_kind(_ordered(rows), "CutWeights"):
+    for row in t.of_kind(_ordered(rows), "prune"):
         if (row["recipe"]["model"], row["recipe"]["data"]) != (model, data):
             continue
         values = row["values"]
@@ -216,7 +216,7 @@ def within(points: pd.DataFrame) -> str:
 def xor(rows: list[dict]) -> pd.DataFrame:
     """The XOR experiment. Its printed figures are not known well enough to be shown."""
     out = []
-    for row in t.of_kind(rows, "CutWeights", "xor"):
+    for row in t.of_kind(rows, "prune", "xor"):
         values, by = row["values"], {e["layer"]: e for e in row["values"]["layers"]}
         out.append({
             "preset": row["preset"], "seed": row["seed"], "printed": "",
