@@ -16,7 +16,7 @@ from prunelab.data import Dataset, Split
 from prunelab.groups import Groups, trace
 from prunelab.groups.diagram import diagram
 from prunelab.sensitivity import outcome
-from prunelab.study.papers.filter_norm.recipes import GRID, SETTINGS
+from prunelab.study.networks import GRIDS, NETWORKS
 from prunelab.study.recipes import Recipe, check_preset
 from prunelab.study.work import Work
 from prunelab.widgets.presets import pfec
@@ -153,21 +153,22 @@ def combinations(recording: Mapping) -> pd.DataFrame:
 
 
 def recipes(preset: str, seeds: Iterable[int]) -> list[Recipe]:
-    """A recording of a plain and of a residual network: PFEC's first two of the preset.
+    """A recording of a plain and of a residual network: the first two of the preset.
 
     Raises:
         ValueError: an unknown preset.
     """
-    setting = SETTINGS[check_preset(preset)]
-    seed = next(iter(seeds))
-    ratios = setting.ratios if preset == "smoke" else GRID
+    networks, seed = NETWORKS[check_preset(preset)][:2], next(iter(seeds))
     return [
         Recipe(
-            STEM, preset, f"{model} on {data}",
-            Explore(_shown(model), ratios, images if preset in ("smoke", "standard") else None),
-            model, data, budget, seed,
+            STEM,
+            preset,
+            f"{network.model} on {network.data}",
+            Explore(_shown(network.model), GRIDS[preset], network.images),
+            network.model,
+            network.data,
+            network.budget,
+            seed,
         )
-        for model, data, budget, images in list(
-            zip(setting.models, setting.data, setting.budgets, setting.images)
-        )[:2]
-    ]  # fmt: skip
+        for network in networks
+    ]

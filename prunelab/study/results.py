@@ -87,6 +87,7 @@ class Results:
     def __init__(self, study: Study, rows: Iterable[dict]):
         self.study = study
         self._rows = {row["key"]: row for row in rows}
+        self._order = {key: place for place, key in enumerate(self._rows)}
         self._lines: dict[str, list[Line]] = {}
 
     def lines(self, preset: str | None = None, **wanted: Any) -> list[Line]:
@@ -124,8 +125,9 @@ class Results:
         return self._lines[preset]
 
     def _runs(self, case: Case, seeds: Iterable[int]) -> tuple[Run, ...]:
-        recipes = [case.recipe(self.study.stem, seed) for seed in seeds]
-        rows = [self._rows[r.key] for r in recipes if r.key in self._rows]
+        """In the order of the rows."""
+        keys = {case.recipe(self.study.stem, seed).key for seed in seeds} & self._rows.keys()
+        rows = sorted((self._rows[key] for key in keys), key=lambda row: self._order[row["key"]])
         return tuple(
             Run(case, row["key"], row["seed"], row["values"], row.get("device", "")) for row in rows
         )
