@@ -6,12 +6,12 @@ import os
 import re
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from prunelab.study import ledger
+from prunelab.study.papers import study
 from prunelab.study.recipes import SEEDS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -89,8 +89,9 @@ def test_stated_costs_cover_every_preset(path):
     ],
 )
 def test_the_hours_stated_are_those_of_the_rows(name, preset):
-    paper = import_module(f"prunelab.study.papers.{name[3:].replace('-', '_')}")
-    seconds = {row["key"]: row["seconds"] for row in ledger.rows(paper.STEM)}
+    paper = study(name[3:].replace("-", "_"))
+    assert paper.said.notebook == name[:2]
+    seconds = {row["key"]: row["seconds"] for row in ledger.rows(paper.stem)}
     parts = paper.recipes(preset, SEEDS[preset]).values()
     keys = {recipe.key for part in parts for recipe in part}
     hours = sum(seconds.get(key, 0) for key in keys) / 3600  # AlexNet and the VGGs have no rows

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prunelab.methods import ActivationStatistic, FilterNorm
-from prunelab.study.papers.filter_norm import SETTINGS, recipes
+from prunelab.study.networks import NETWORKS
+from prunelab.study.papers.filter_norm import SETTINGS, STUDY
 from prunelab.study.recipes import PRESETS, Recipe, digest, plain
 from prunelab.study.tasks import Baseline, Count, Norms, Prune, Scan, Scratch
 from prunelab.train import Budget
@@ -108,25 +109,26 @@ def test_an_unknown_preset_is_refused_with_the_names(preset):
     with pytest.raises(ValueError, match="must be one of smoke, quick, standard, paper; got"):
         replace(RECIPE, preset=preset)
     with pytest.raises(ValueError, match="must be one of smoke, quick, standard, paper; got"):
-        recipes(preset, (0,))
+        STUDY.recipes(preset, (0,))
 
 
 def test_no_two_presets_of_the_paper_share_a_key():
-    keys = {p: {r.key for part in recipes(p, (0,)).values() for r in part} for p in PRESETS}
+    keys = {p: {r.key for part in STUDY.recipes(p, (0,)).values() for r in part} for p in PRESETS}
     for one in PRESETS:
         for other in PRESETS:
             assert one == other or not keys[one] & keys[other]
 
 
 def test_smoke_is_quick_in_small():
-    smoke, quick = SETTINGS["smoke"], SETTINGS["quick"]
-    assert set(smoke.data) == set(quick.data) == {"digits"}
-    for short, long in zip(smoke.budgets + smoke.retrain, quick.budgets + quick.retrain):
-        assert short.epochs < 0.1 * long.epochs
+    smoke, quick = NETWORKS["smoke"], NETWORKS["quick"]
+    assert {network.data for network in (*smoke, *quick)} == {"digits"}
+    pairs = [(short.budget, long.budget) for short, long in zip(smoke, quick, strict=True)]
+    pairs.append((SETTINGS["smoke"].retrain[""], SETTINGS["quick"].retrain[""]))
+    assert all(short.epochs < 0.1 * long.epochs for short, long in pairs)
 
 
 def test_seeds_share_counts_and_scans_but_not_accuracies():
-    one, three = recipes("quick", (0,)), recipes("quick", (0, 1, 2))
+    one, three = STUDY.recipes("quick", (0,)), STUDY.recipes("quick", (0, 1, 2))
     assert one.keys() == three.keys()
     assert [r.key for r in one["counts"]] == [r.key for r in three["counts"]]
     assert {r.seed for r in three["accuracy"]} == {0, 1, 2}

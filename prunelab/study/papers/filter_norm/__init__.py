@@ -3,10 +3,10 @@
 Li, Kadav, Durdanovic, Samet, Graf. Pruning Filters for Efficient ConvNets. ICLR 2017.
 """
 
-from prunelab.study.papers.filter_norm.cases import SETTINGS, TABLE_1, cases
+from prunelab.study.papers.filter_norm.cases import SETTINGS, SMALL, TABLE_1, cases
 from prunelab.study.papers.filter_norm.compared import TABLES
 from prunelab.study.study import Study
 
-__all__ = ["SETTINGS", "STUDY", "TABLE_1"]
+__all__ = ["SETTINGS", "SMALL", "STUDY", "TABLE_1"]
 
 STUDY = Study("filter_norm", cases, TABLES)
