@@ -13,8 +13,10 @@ from dataclasses import dataclass, field, fields, replace
 from statistics import fmean, variance
 from typing import Any
 
-from prunelab.study.measures import val_error
+from prunelab.study.cells import Spread
+from prunelab.study.measures import error, val_error
 from prunelab.study.results import Line
+from prunelab.study.tables import Column, Lines, Table, ours
 
 NAMES = {"lr": "rate", "weight_decay": "decay"}  # of fields, in labels
 
@@ -150,3 +152,46 @@ def _is_lower(line: Line, shown: Line) -> bool:
         return False
     scatter = math.sqrt(sum(variance(errors) / len(errors) for errors in both))
     return _error(line) < _error(shown) - scatter
+
+
+def table(
+    title: str,
+    lines: Lines,
+    network: Column,
+    searches: Mapping[str, Search],
+    fields: Mapping[str, str],
+    size: Column,
+    fits: Callable[[Line], bool],
+    met: Column,
+) -> Table:
+    """Each setting that was compared, and which one the rule takes, of preset `paper`.
+
+    Args:
+        title: of the table.
+        lines: as `Search.judged` gives them.
+        network: names the network of a line.
+        searches: model -> its search.
+        fields: heading -> field of the method's budget.
+        size: what the constraint is about.
+        fits: the constraint.
+        met: how often print is met; it has no say.
+    """
+
+    def setting(line: Line) -> str:
+        return line.case.setting or searches[line.case.model].title
+
+    def of_budget(name: str) -> Callable[[Line], Any]:
+        return lambda line: getattr(line.case.task.method.budget, name)
+
+    columns = (
+        network,
+        Column("setting", setting),
+        *(Column(heading, of_budget(name)) for heading, name in fields.items()),
+        Column("validation error %", ours(Spread, val_error)),
+        size,
+        Column("small enough", lambda line: "yes" if fits(line) else "no"),
+        Column("taken by the rule", lambda line: line.note),
+        Column("test error %", ours(Spread, error)),
+        met,
+    )
+    return Table(title, lines, columns, preset="paper")

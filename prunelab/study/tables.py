@@ -196,6 +196,7 @@ def printed(name: str, title: str | None = None) -> Column:
     return Column(title or name, cell)
 
 
+PRESET = Column("preset", lambda line: line.case.preset)
 SEEDS = Column("seeds", lambda line: len(line.runs))
 SEED = Column("seed", lambda line: line.runs[0].seed)
 

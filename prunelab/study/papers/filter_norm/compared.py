@@ -74,7 +74,9 @@ LAYERS = (
     Pair("MACs", "paper_flop", partial(_whole, "macs"), "{:,}", Number),
     Pair("weights", "paper_params", partial(_whole, "weights"), "{:,}", Number),
     Pair("maps after,", "maps_after", _maps, "{}", Number, places=0),
-    Pair("MACs removed %", "paper_flop_pruned_pct", m.removed("macs"), "{:.1f}", Number, 0, raw=True),
+    Pair(
+        "MACs removed %", "paper_flop_pruned_pct", m.removed("macs"), "{:.1f}", Number, 0, raw=True
+    ),
 )
 
 

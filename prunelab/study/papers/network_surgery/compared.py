@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any
 
 from prunelab.study import measures as m
-from prunelab.study.cells import Missing, Number, Printed, Range, Shape, Spread, Text
+from prunelab.study import saved, search
+from prunelab.study.cells import Missing, Number, Printed, Range, Spread
 from prunelab.study.papers.network_surgery.cases import (
     ALL_IMAGES,
     PRINTED,
@@ -17,6 +18,7 @@ from prunelab.study.papers.network_surgery.cases import (
 )
 from prunelab.study.results import Line, Results, Run
 from prunelab.study.tables import (
+    PRESET,
     SEED,
     SEEDS,
     Column,
@@ -30,7 +32,6 @@ from prunelab.study.tables import (
 
 MODELS = {name: model for model, name in PRINTED.items()}
 NETWORK = Column("network", lambda line: PRINTED[line.case.model])
-PRESET = Column("preset", lambda line: line.case.preset)
 
 
 def compression(run: Run) -> float:
@@ -76,6 +77,7 @@ def _network(line: Line) -> str:
 SIZE = Pair("compression", "compression", compression, "{:.1f}x", unit="x", at_least=True)
 BEFORE = Pair("error % before,", "reference", before, raw=True)
 ERROR = Pair("error % after,", "error_pct", m.error, raw=True, heads=("printed", "ours (last)"))
+COMPRESSION = Column("compression", ours(Range, compression, "{:.1f}x"))
 NO_WORSE = m.NoWorse((ERROR, SIZE), seen=lambda line: SEARCHES[line.case.model].seen)
 
 # How the settings were chosen
@@ -97,10 +99,6 @@ def _choice(results: Results, preset: str) -> Iterator[Line]:
 def _fits(line: Line) -> bool:
     """Whether every seed is at least as small as the printed network."""
     return all(compression(run) >= line.printed.compression for run in line.runs)
-
-
-def _setting(line: Line) -> str:
-    return line.case.setting or SEARCHES[line.case.model].title
 
 
 # Layer by layer
@@ -163,7 +161,7 @@ def _count(line: Line) -> str | Missing:
     return "equal" if cell.value == line.printed.params else "differs"
 
 
-# The controls, and what zeros save
+# The controls, and XOR
 
 
 def _controls(results: Results, preset: str) -> list[Line]:
@@ -171,38 +169,8 @@ def _controls(results: Results, preset: str) -> list[Line]:
     return [line for line in lines if line.runs]
 
 
-def _products(results: Results, preset: str | None) -> Iterator[Line]:
-    for run in results.runs(preset, part="savings"):
-        for product in run.values["products"]:
-            yield Line(run.case, (run.at(product),))
-
-
-def _value(name: str, key: str, form: str, scale: float = 1) -> Column:
-    return number(name, lambda run: scale * run.values[key], form)
-
-
-def _over(key: str) -> Column:
-    name = key.replace("_csr", " CSR")
-    return number(f"{name} / dense", lambda run: run.values[key] / run.values["dense"])
-
-
-def _bytes(name: str, form: str) -> Column:
-    def cell(line: Line) -> Text:
-        (run,) = line.runs
-        size = run.values["bytes"]
-        text = f"{size[form] / 1e3:,.0f} ({size['dense'] / size[form]:.1f}x smaller)"
-        return Text(text, rows=(run.key,))
-
-    return Column(f"{name}, kB", cell)
-
-
 def _entries(name: str, layer: str) -> Column:
     return number(name, lambda run: _layer(layer, run)["kept"], "{}")
-
-
-def _matrix(line: Line) -> Shape:
-    values = line.runs[0].values
-    return Shape(f"{values['rows']} x {values['columns']}")
 
 
 def _within(line: Line) -> str:
@@ -252,22 +220,15 @@ TABLES = (
         ),
         preset="paper",
     ),
-    Table(
+    search.table(
         "How rate, decay and c were chosen (preset paper)",
         _choice,
-        (
-            NETWORK,
-            Column("setting", _setting),
-            Column("rate", lambda line: line.case.task.method.budget.lr),
-            Column("decay", lambda line: line.case.task.method.budget.weight_decay),
-            Column("validation error %", ours(Spread, m.val_error)),
-            Column("compression", ours(Range, compression, "{:.1f}x")),
-            Column("small enough", lambda line: "yes" if _fits(line) else "no"),
-            Column("taken by the rule", lambda line: line.note),
-            Column("test error %", ours(Spread, m.error)),
-            Column("within print", _within),
-        ),
-        preset="paper",
+        NETWORK,
+        SEARCHES,
+        {"rate": "lr", "decay": "weight_decay"},
+        COMPRESSION,
+        _fits,
+        Column("within print", _within),
     ),
     Table(
         "Surgery and its controls, {}",
@@ -275,7 +236,7 @@ TABLES = (
         (
             NETWORK,
             Column("method", lambda line: line.case.label),
-            Column("compression", ours(Range, compression, "{:.1f}x")),
+            COMPRESSION,
             Column("error % (last)", ours(Range, m.error)),
             Column("error % (best)", ours(Range, m.best_error)),
             Column("change by pruning, points", ours(Spread, change)),
@@ -296,38 +257,12 @@ TABLES = (
             Column("printed", lambda line: ""),
             number("error % before", before),
             number("error % after", m.error),
-            _value("kept of 21", "kept", "{}"),
+            number("kept of 21", lambda run: run.values["kept"], "{}"),
             _entries("into the hidden units", "fc1"),
             _entries("out of them", "fc2"),
         ),
     ),
-    Table(
-        "What the zeros save on disk",
-        each_run(part="savings"),
-        (
-            NETWORK,
-            PRESET,
-            number("compression by count", lambda run: 100 / kept_pct(run), "{:.1f}x"),
-            number("dense file, kB", lambda run: run.values["bytes"]["dense"] / 1e3, "{:,.0f}"),
-            _bytes("bit mask + values", "bitmask"),
-            _bytes("CSR", "csr"),
-        ),
-    ),
-    Table(
-        "What the zeros save in time",
-        _products,
-        (
-            NETWORK,
-            PRESET,
-            Column("layer", lambda line: line.runs[0].values["layer"]),
-            Column("matrix", _matrix),
-            number("kept %", kept_pct),
-            Column("batch", lambda line: line.runs[0].values["batch"]),
-            _value("dense, µs", "dense", "{:.1f}", 1e6),
-            _over("torch_csr"),
-            _over("scipy_csr"),
-        ),
-    ),
+    *saved.tables(NETWORK),
     Table(
         "AlexNet: counts and Table 4 (preset paper)",
         _alexnet,
