@@ -24,7 +24,7 @@ from prunelab.study import ledger
 from prunelab.study import measures as m
 from prunelab.study.cells import NOT_MEASURED
 from prunelab.study.networks import IMAGENET
-from prunelab.study.papers.network_surgery import SETTINGS, STUDY, within
+from prunelab.study.papers.network_surgery import SETTINGS, STUDY, views
 from prunelab.study.papers.network_surgery.cases import PRINTED, SEARCHES, alexnet, gaussian_c
 from prunelab.study.papers.network_surgery.compared import NO_WORSE
 from prunelab.study.recipes import PRESETS, SEEDS
@@ -257,9 +257,9 @@ def test_the_headline_is_the_largest_size_within_a_tenth_of_a_point():
          enumerate([(30, 0.0195), (60, 0.0209), (90, 0.0215)])],
         columns=["method", "setting", "seed", "compression", "error", "reference"],
     )  # fmt: skip
-    assert within(frame).startswith("60x at 2.09%")
-    assert within(frame.assign(error=0.5)).startswith("none")
-    assert within(frame.iloc[:0]) == NOT_MEASURED
+    assert views.within(frame).startswith("60x at 2.09%")
+    assert views.within(frame.assign(error=0.5)).startswith("none")
+    assert views.within(frame.iloc[:0]) == NOT_MEASURED
 
 
 def test_xor_points_are_the_exclusive_or_of_their_corner_and_its_network_has_21_connections():

@@ -162,7 +162,7 @@ def table(
     fields: Mapping[str, str],
     size: Column,
     fits: Callable[[Line], bool],
-    met: Column,
+    met: Callable[[Line], str],
 ) -> Table:
     """Each setting that was compared, and which one the rule takes, of preset `paper`.
 
@@ -174,7 +174,7 @@ def table(
         fields: heading -> field of the method's budget.
         size: what the constraint is about.
         fits: the constraint.
-        met: how often print is met; it has no say.
+        met: line -> how often print is met; it has no say.
     """
 
     def setting(line: Line) -> str:
@@ -192,6 +192,6 @@ def table(
         Column("small enough", lambda line: "yes" if fits(line) else "no"),
         Column("taken by the rule", lambda line: line.note),
         Column("test error %", ours(Spread, error)),
-        met,
+        Column("within print", met),
     )
     return Table(title, lines, columns, preset="paper")

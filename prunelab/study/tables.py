@@ -144,6 +144,7 @@ def beside(
     table: str,
     *match: str,
     where: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
+    at: str | None = None,
     missing: Cell | str | None = None,
     note: Callable[[Any], str] | None = None,
     **wanted: Any,
@@ -154,6 +155,8 @@ def beside(
         table: of the paper.
         match: its columns that `Case.printed` holds.
         where: which of its rows; None = all.
+        at: its column with the layer of a run that it is about; None = the run as a whole. If
+            several cases fit, the runs of all of them stand in the line.
         missing: what stands in the cells of a row for which nothing is run.
         note: printed row -> the verdict of such a row.
         wanted: attribute of a case -> value.
@@ -166,9 +169,26 @@ def beside(
             line = results.line(preset, printed=key, **wanted) if match else Line()
             if line.case is None:
                 line = Line(missing=missing or Missing(), note=note(row) if note else "")
+            elif at:
+                found = results.lines(preset, printed=key, **wanted)
+                runs = tuple(run for one in found for run in one.runs)
+                line = replace(line, runs=runs).at(layer(getattr(row, at)))
             yield replace(line, printed=row)
 
     return lines
+
+
+def layer(name: str) -> Callable[[Run], Mapping[str, Any]]:
+    """A function that finds a layer in the values of a run; "total" = the sum over all."""
+
+    def look(run: Run) -> Mapping[str, Any]:
+        layers = {entry["layer"]: entry for entry in run.values["layers"]}
+        if name != "total":
+            return layers[name]
+        keys = {"kept", "size", "params", "macs", "weights"}.intersection(*layers.values())
+        return {key: sum(entry[key] for entry in layers.values()) for key in keys}
+
+    return look
 
 
 def each_case(**wanted: Any) -> Lines:

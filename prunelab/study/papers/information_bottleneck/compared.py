@@ -8,21 +8,11 @@ from typing import Any
 
 from prunelab.study import counts
 from prunelab.study import measures as m
+from prunelab.study import tables as t
 from prunelab.study.cells import DASH, Number, Printed, Range, Shape, Verdict
 from prunelab.study.papers.information_bottleneck.cases import TABLES as OF
 from prunelab.study.printed import agrees, places
 from prunelab.study.results import Line, Results, Run
-from prunelab.study.tables import (
-    SEED,
-    Column,
-    Pair,
-    Table,
-    beside,
-    each_run,
-    number,
-    ours,
-    printed,
-)
 
 NETWORKS = {"lenet-300-100": "LeNet-300-100", "lenet-5-relu": "LeNet-5", "resnet-20": "ResNet-20"}
 NOT_BUILT = {"GD": "generalized dropout", "GL": "group lasso of SSL"}
@@ -63,22 +53,22 @@ def _keys(line: Line) -> tuple[str, ...]:
     return tuple(run.key for run in line.runs)
 
 
-WEIGHTS = Pair("weights %,", "weights_pct", weights)
-ACTIVATIONS = Pair("activations %,", "footprint_pct", activations)
-MACS = Pair("MMAC,", "mflop", mmac)
-ERROR = Pair("error %,", "error_pct", m.error, heads=("printed", "ours (last)"))
-BEST = Column("error %, ours (best)", ours(Range, m.best_error))
+WEIGHTS = t.Pair("weights %,", "weights_pct", weights)
+ACTIVATIONS = t.Pair("activations %,", "footprint_pct", activations)
+MACS = t.Pair("MMAC,", "mflop", mmac)
+ERROR = t.Pair("error %,", "error_pct", m.error, heads=("printed", "ours (last)"))
+BEST = t.Column("error %, ours (best)", t.ours(Range, m.best_error))
 COMPARED = (WEIGHTS, ACTIVATIONS, MACS, ERROR)
-VERDICT = Column("verdict", m.NoWorse(COMPARED))
+VERDICT = t.Column("verdict", m.NoWorse(COMPARED))
 
 
-def _mnist(model: str) -> Table:
+def _mnist(model: str) -> t.Table:
     """Tables 1 and 2."""
     table, network = OF[model], NETWORKS[model]
     pairs = [pair for pair in COMPARED if pair is not MACS or table == "T2"]  # T1 prints none
-    return Table(
+    return t.Table(
         f"Table {table[1]}: {network} on MNIST (preset paper)",
-        beside(
+        t.beside(
             "results",
             "table",
             "method",
@@ -87,12 +77,12 @@ def _mnist(model: str) -> Table:
             part={"bottleneck", "others"},
         ),
         (
-            printed("method"),
+            t.printed("method"),
             VERDICT,
             *(replace(p, raw=True, form="{:.3f}" if p is MACS else p.form) for p in pairs),
             BEST,
-            Column("widths, printed", lambda line: _architecture(line.printed)),
-            Column("widths, ours", widths),
+            t.Column("widths, printed", lambda line: _architecture(line.printed)),
+            t.Column("widths, ours", widths),
         ),
         preset="paper",
     )
@@ -150,65 +140,65 @@ def _follows(line: Line) -> Verdict:
     return Verdict("agrees", max(met, key=len))
 
 
-NETWORK = Column("network", lambda line: NETWORKS[line.case.model])
-LAST = number("error %, last", m.error)
-SMALL_ROW = (number("weights %", weights), number("activations %", activations))
+NETWORK = t.Column("network", lambda line: NETWORKS[line.case.model])
+LAST = t.number("error %, last", m.error)
+SMALL_ROW = (t.number("weights %", weights), t.number("activations %", activations))
 
 
-def _of_whole(key: str) -> Column:
+def _of_whole(key: str) -> t.Column:
     def measure(run: Run) -> float:
         return 100 * run.values[key] / getattr(plan(run).counts(), key)
 
-    return number(f"{'MACs' if key == 'macs' else key} %", measure)
+    return t.number(f"{'MACs' if key == 'macs' else key} %", measure)
 
 
 TABLES = (
     *map(_mnist, OF),
-    Table(
+    t.Table(
         "VIBNet if the test set chooses the epoch (preset paper)",
-        each_run(part="bottleneck"),
+        t.each_run(part="bottleneck"),
         (
             NETWORK,
-            SEED,
+            t.SEED,
             LAST,
-            number("error %, best epoch", lambda run: 100 * (1 - _best(run)["test_accuracy"])),
-            Column("epoch", _epoch),
-            number("weights % then", lambda run: weights(_then(run))),
-            number("activations % then", lambda run: activations(_then(run))),
-            Column(
+            t.number("error %, best epoch", lambda run: 100 * (1 - _best(run)["test_accuracy"])),
+            t.Column("epoch", _epoch),
+            t.number("weights % then", lambda run: weights(_then(run))),
+            t.number("activations % then", lambda run: activations(_then(run))),
+            t.Column(
                 "widths then", lambda line: widths(replace(line, runs=tuple(map(_then, line.runs))))
             ),
         ),
         preset="paper",
     ),
-    Table(
+    t.Table(
         "What the printed widths give",
         _from_widths,
         (
-            printed("network"),
-            printed("method"),
-            Column("verdict", _follows),
+            t.printed("network"),
+            t.printed("method"),
+            t.Column("verdict", _follows),
             *CHECKED,
-            Column("widths", lambda line: _architecture(line.printed)),
+            t.Column("widths", lambda line: _architecture(line.printed)),
         ),
         preset="paper",
     ),
-    Table(
+    t.Table(
         "On digits (preset {})",
-        each_run(part={"bottleneck", "frontier", "others"}),
+        t.each_run(part={"bottleneck", "frontier", "others"}),
         (
-            Column("method", lambda line: line.case.label),
+            t.Column("method", lambda line: line.case.label),
             *SMALL_ROW,
             LAST,
-            number("error %, best", m.best_error),
-            Column("widths", widths),
-            SEED,
+            t.number("error %, best", m.best_error),
+            t.Column("widths", widths),
+            t.SEED,
         ),
         presets={"quick": "quick", "smoke": "smoke"},
     ),
-    Table(
+    t.Table(
         "Tables 3 and 4: VGG on CIFAR (preset paper)",
-        beside(
+        t.beside(
             "results",
             "table",
             "protocol",
@@ -219,29 +209,29 @@ TABLES = (
             part="vgg",
         ),
         (
-            printed("dataset", "data"),
-            printed("network"),
-            printed("protocol"),
-            printed("method"),
+            t.printed("dataset", "data"),
+            t.printed("network"),
+            t.printed("protocol"),
+            t.printed("method"),
             VERDICT,
             *COMPARED,
             BEST,
-            Column("in parentheses", lambda line: Printed(line.printed.error_in_parentheses_pct)),
+            t.Column("in parentheses", lambda line: Printed(line.printed.error_in_parentheses_pct)),
         ),
         preset="paper",
     ),
-    Table(
+    t.Table(
         "In short: ResNet-20 on CIFAR-10 (preset standard)",
-        each_run(part="cifar"),
+        t.each_run(part="cifar"),
         (
             NETWORK,
-            number("kl", lambda run: run.case.task.method.kl, "{:g}"),
+            t.number("kl", lambda run: run.case.task.method.kl, "{:g}"),
             _of_whole("macs"),
             _of_whole("weights"),
-            number("error %, before", lambda run: 100 * (1 - run.values["before"])),
+            t.number("error %, before", lambda run: 100 * (1 - run.values["before"])),
             LAST,
-            number("error %, best", m.best_error),
-            SEED,
+            t.number("error %, best", m.best_error),
+            t.SEED,
         ),
         preset="standard",
     ),

@@ -3,11 +3,11 @@
 Guo, Yao, Chen. Dynamic Network Surgery for Efficient DNNs. NIPS 2016.
 """
 
+from prunelab.study.papers.network_surgery import views
 from prunelab.study.papers.network_surgery.cases import SETTINGS, cases
 from prunelab.study.papers.network_surgery.compared import TABLES
-from prunelab.study.papers.network_surgery.views import frontier, printed_points, within
 from prunelab.study.study import Study
 
-__all__ = ["SETTINGS", "STUDY", "frontier", "printed_points", "within"]
+__all__ = ["SETTINGS", "STUDY", "views"]
 
 STUDY = Study("network_surgery", cases, TABLES)

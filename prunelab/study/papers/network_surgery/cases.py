@@ -133,7 +133,8 @@ def cases(preset: str) -> Iterator[Case]:
 
 def _pruned(case: partial[Case], setting: Setting) -> Iterator[Case]:
     """The headline, what it was chosen from, the frontier and the controls of one network."""
-    surgery = setting.surgery
+    surgery, name = setting.surgery, PRINTED[setting.network.model]
+    case = partial(case, printed=(name,))
     yield case("surgery", "surgery", task=CutWeights(surgery))
     if setting.search:
         whole = _on_all_images(setting)
@@ -147,7 +148,7 @@ def _pruned(case: partial[Case], setting: Setting) -> Iterator[Case]:
     yield case("controls", "no splicing", task=CutWeights(greedy))
     yield case("controls", "no hysteresis", task=CutWeights(replace(surgery, margins=(1.0, 1.0))))
     han = printed(STEM, "table2_lenet_layers").set_index(["model", "layer"]).han_pct / 100
-    shares = han[PRINTED[setting.network.model]].drop("total")
+    shares = han[name].drop("total")
     sizes = {"12x": (dict(shares), setting.searched), "equal size": (setting.equal, surgery)}
     for size, (left, like) in sizes.items():
         ratios = {layer: round(1 - share, 5) for layer, share in left.items()}
@@ -157,8 +158,8 @@ def _pruned(case: partial[Case], setting: Setting) -> Iterator[Case]:
             "one shot": Magnitude(ratios, retrain=whole),
             "rounds": Magnitude(ratios, rounds=setting.rounds, retrain=rounds),
         }
-        for name, method in ways.items():
-            yield case("controls", name, task=CutWeights(method), setting=size)
+        for way, method in ways.items():
+            yield case("controls", way, task=CutWeights(method), setting=size)
 
 
 def _on_all_images(setting: Setting) -> Setting:

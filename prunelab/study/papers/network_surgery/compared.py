@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from prunelab.study import measures as m
 from prunelab.study import saved, search
+from prunelab.study import tables as t
 from prunelab.study.cells import Missing, Number, Printed, Range, Spread
 from prunelab.study.papers.network_surgery.cases import (
     ALL_IMAGES,
@@ -17,21 +17,9 @@ from prunelab.study.papers.network_surgery.cases import (
     alexnet_layer,
 )
 from prunelab.study.results import Line, Results, Run
-from prunelab.study.tables import (
-    PRESET,
-    SEED,
-    SEEDS,
-    Column,
-    Pair,
-    Table,
-    each_run,
-    number,
-    ours,
-    printed,
-)
 
 MODELS = {name: model for model, name in PRINTED.items()}
-NETWORK = Column("network", lambda line: PRINTED[line.case.model])
+NETWORK = t.Column("network", lambda line: PRINTED[line.case.model])
 
 
 def compression(run: Run) -> float:
@@ -74,10 +62,10 @@ def _network(line: Line) -> str:
     return f"{PRINTED[line.case.model]}{whole}"
 
 
-SIZE = Pair("compression", "compression", compression, "{:.1f}x", unit="x", at_least=True)
-BEFORE = Pair("error % before,", "reference", before, raw=True)
-ERROR = Pair("error % after,", "error_pct", m.error, raw=True, heads=("printed", "ours (last)"))
-COMPRESSION = Column("compression", ours(Range, compression, "{:.1f}x"))
+SIZE = t.Pair("compression", "compression", compression, "{:.1f}x", unit="x", at_least=True)
+BEFORE = t.Pair("error % before,", "reference", before, raw=True)
+ERROR = t.Pair("error % after,", "error_pct", m.error, raw=True, heads=("printed", "ours (last)"))
+COMPRESSION = t.Column("compression", t.ours(Range, compression, "{:.1f}x"))
 NO_WORSE = m.NoWorse((ERROR, SIZE), seen=lambda line: SEARCHES[line.case.model].seen)
 
 # How the settings were chosen
@@ -104,33 +92,6 @@ def _fits(line: Line) -> bool:
 # Layer by layer
 
 
-def _layer(name: str, run: Run) -> Mapping[str, Any]:
-    """A layer of a run, or of all of them the sum."""
-    layers = {layer["layer"]: layer for layer in run.values["layers"]}
-    if name != "total":
-        return layers[name]
-    keys = {"kept", "size", "params"} & set.intersection(*map(set, layers.values()))
-    return {key: sum(layer[key] for layer in layers.values()) for key in keys}
-
-
-def _layers(results: Results, preset: str) -> Iterator[Line]:
-    for row in results.study.printed("table2_lenet_layers").itertuples():
-        line = results.line(preset, part="surgery", model=MODELS[row.model])
-        yield replace(line.at(partial(_layer, row.layer)), printed=row)
-
-
-def _survivors(results: Results, preset: str) -> Iterator[Line]:
-    """The surgery and its control without splicing in one line."""
-    for row in results.study.printed("released_models").itertuples():
-        found = [
-            results.line(preset, name=name, setting="", model=MODELS[row.model])
-            for name in ("surgery", "no splicing")
-        ]
-        runs = tuple(run for line in found for run in line.runs)
-        line = replace(found[0], runs=runs, printed=row)
-        yield line.at(partial(_layer, row.layer))
-
-
 def _alexnet(results: Results, preset: str) -> Iterator[Line]:
     """What is counted, of any preset, and what the surgery leaves."""
     counted = results.line(part="counts", model="alexnet")
@@ -138,7 +99,7 @@ def _alexnet(results: Results, preset: str) -> Iterator[Line]:
     for row in results.study.printed("table4_alexnet_layers").itertuples():
         name = row.layer if row.layer == "total" else alexnet_layer(row.layer)
         line = replace(pruned, runs=(*counted.runs, *pruned.runs), printed=row)
-        yield line.at(partial(_layer, name))
+        yield line.at(t.layer(name))
 
 
 def kept_pct(run: Run) -> float:
@@ -151,7 +112,7 @@ def _top(run: Run) -> float:
     return 100 * run.values["top_share"]
 
 
-PARAMS = ours(Number, lambda run: run.values["params"], "{:,}", of="alexnet")
+PARAMS = t.ours(Number, lambda run: run.values["params"], "{:,}", of="alexnet")
 
 
 def _count(line: Line) -> str | Missing:
@@ -161,7 +122,7 @@ def _count(line: Line) -> str | Missing:
     return "equal" if cell.value == line.printed.params else "differs"
 
 
-# The controls, and XOR
+SURVIVING = {"surgery", "no splicing"}
 
 
 def _controls(results: Results, preset: str) -> list[Line]:
@@ -169,54 +130,48 @@ def _controls(results: Results, preset: str) -> list[Line]:
     return [line for line in lines if line.runs]
 
 
-def _entries(name: str, layer: str) -> Column:
-    return number(name, lambda run: _layer(layer, run)["kept"], "{}")
-
-
-def _within(line: Line) -> str:
-    return f"{NO_WORSE.met(line, line.runs)} of {len(line.runs)} seeds"
-
-
 TABLES = (
-    Table(
+    t.Table(
         "Table 1: error and compression (preset paper)",
         _overall,
         (
-            Column("network", _network),
-            Column("verdict", NO_WORSE),
+            t.Column("network", _network),
+            t.Column("verdict", NO_WORSE),
             SIZE,
             BEFORE,
             ERROR,
-            Column("error % after, ours (best)", ours(Range, m.best_error)),
+            t.Column("error % after, ours (best)", t.ours(Range, m.best_error)),
         ),
         preset="paper",
     ),
-    Table(
+    t.Table(
         "Table 2: parameters left, layer by layer (preset paper)",
-        _layers,
+        t.beside("table2_lenet_layers", "model", at="layer", part="surgery"),
         (
-            printed("model", "network"),
-            printed("layer"),
-            Column("parameters", lambda line: Number(line.printed.params, "{:,}")),
-            Column("Han et al. % printed", lambda line: Printed(line.printed.han_pct)),
-            Column("authors' model, kept", lambda line: Number(line.printed.released_kept, "{:,}")),
-            Column("authors' model, %", lambda line: Number(line.printed.released_pct)),
-            Column("ours, kept", ours(Range, lambda run: run.values["kept"], "{:,.0f}")),
-            Column("ours, %", ours(Range, kept_pct)),
+            t.printed("model", "network"),
+            t.printed("layer"),
+            t.Column("parameters", lambda line: Number(line.printed.params, "{:,}")),
+            t.Column("Han et al. % printed", lambda line: Printed(line.printed.han_pct)),
+            t.Column(
+                "authors' model, kept", lambda line: Number(line.printed.released_kept, "{:,}")
+            ),
+            t.Column("authors' model, %", lambda line: Number(line.printed.released_pct)),
+            t.Column("ours, kept", t.ours(Range, lambda run: run.values["kept"], "{:,.0f}")),
+            t.Column("ours, %", t.ours(Range, kept_pct)),
         ),
         preset="paper",
     ),
-    Table(
+    t.Table(
         "Which weights survive (preset paper)",
-        _survivors,
+        t.beside("released_models", "model", at="layer", name=SURVIVING, setting=""),
         (
-            printed("model", "network"),
-            printed("layer"),
-            Column(
+            t.printed("model", "network"),
+            t.printed("layer"),
+            t.Column(
                 "authors' model, %", lambda line: Number(100 * line.printed.top_share, "{:.0f}")
             ),
-            Column("surgery, %", ours(Range, _top, "{:.0f}", of="surgery")),
-            Column("no splicing, %", ours(Range, _top, "{:.0f}", of="no splicing")),
+            t.Column("surgery, %", t.ours(Range, _top, "{:.0f}", of="surgery")),
+            t.Column("no splicing, %", t.ours(Range, _top, "{:.0f}", of="no splicing")),
         ),
         preset="paper",
     ),
@@ -228,19 +183,19 @@ TABLES = (
         {"rate": "lr", "decay": "weight_decay"},
         COMPRESSION,
         _fits,
-        Column("within print", _within),
+        lambda line: f"{NO_WORSE.met(line, line.runs)} of {len(line.runs)} seeds",
     ),
-    Table(
+    t.Table(
         "Surgery and its controls, {}",
         _controls,
         (
             NETWORK,
-            Column("method", lambda line: line.case.label),
+            t.Column("method", lambda line: line.case.label),
             COMPRESSION,
-            Column("error % (last)", ours(Range, m.error)),
-            Column("error % (best)", ours(Range, m.best_error)),
-            Column("change by pruning, points", ours(Spread, change)),
-            SEEDS,
+            t.Column("error % (last)", t.ours(Range, m.error)),
+            t.Column("error % (best)", t.ours(Range, m.best_error)),
+            t.Column("change by pruning, points", t.ours(Spread, change)),
+            t.SEEDS,
         ),
         presets={
             "paper": "MNIST, presets standard and paper",
@@ -248,32 +203,32 @@ TABLES = (
             "smoke": "preset smoke",
         },
     ),
-    Table(
+    t.Table(
         "XOR, 2-5-1",  # its printed figures are not known well enough to be shown
-        each_run(part="xor"),
+        t.each_run(part="xor"),
         (
-            PRESET,
-            SEED,
-            Column("printed", lambda line: ""),
-            number("error % before", before),
-            number("error % after", m.error),
-            number("kept of 21", lambda run: run.values["kept"], "{}"),
-            _entries("into the hidden units", "fc1"),
-            _entries("out of them", "fc2"),
+            t.PRESET,
+            t.SEED,
+            t.Column("printed", lambda line: ""),
+            t.number("error % before", before),
+            t.number("error % after", m.error),
+            t.number("kept of 21", lambda run: run.values["kept"], "{}"),
+            t.number("into the hidden units", lambda run: t.layer("fc1")(run)["kept"], "{}"),
+            t.number("out of them", lambda run: t.layer("fc2")(run)["kept"], "{}"),
         ),
     ),
     *saved.tables(NETWORK),
-    Table(
+    t.Table(
         "AlexNet: counts and Table 4 (preset paper)",
         _alexnet,
         (
-            printed("layer"),
-            Column("parameters", lambda line: Number(line.printed.params, "{:,}")),
-            Column("parameters ours", PARAMS),
-            Column("count", _count),
-            Column("Han et al. % left, printed", lambda line: Printed(line.printed.han_pct)),
-            Column("surgery % left, printed", lambda line: Printed(line.printed.dns_pct)),
-            Column("surgery % left, ours", ours(Number, kept_pct, "{:.1f}", of="surgery")),
+            t.printed("layer"),
+            t.Column("parameters", lambda line: Number(line.printed.params, "{:,}")),
+            t.Column("parameters ours", PARAMS),
+            t.Column("count", _count),
+            t.Column("Han et al. % left, printed", lambda line: Printed(line.printed.han_pct)),
+            t.Column("surgery % left, printed", lambda line: Printed(line.printed.dns_pct)),
+            t.Column("surgery % left, ours", t.ours(Number, kept_pct, "{:.1f}", of="surgery")),
         ),
         preset="paper",
     ),
