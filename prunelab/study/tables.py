@@ -158,7 +158,7 @@ def beside(
         at: its column with the layer of a run that it is about; None = the run as a whole. If
             several cases fit, the runs of all of them stand in the line.
         missing: what stands in the cells of a row for which nothing is run.
-        note: printed row -> the verdict of such a row.
+        note: printed row -> the verdict of such a row; None = "not run here".
         wanted: attribute of a case -> value.
     """
 
@@ -168,7 +168,8 @@ def beside(
             key = tuple(getattr(row, name) for name in match)
             line = results.line(preset, printed=key, **wanted) if match else Line()
             if line.case is None:
-                line = Line(missing=missing or Missing(), note=note(row) if note else "")
+                why = note(row) if note else "not run here"
+                line = Line(missing=missing or Missing(), note=why)
             elif at:
                 found = results.lines(preset, printed=key, **wanted)
                 runs = tuple(run for one in found for run in one.runs)

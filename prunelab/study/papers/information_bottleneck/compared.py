@@ -205,7 +205,6 @@ TABLES = (
             "method",
             where=lambda rows: rows[rows.table.isin(["T3", "T4"])],
             missing=DASH,
-            note=lambda row: "not run here",
             part="vgg",
         ),
         (
