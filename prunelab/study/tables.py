@@ -192,9 +192,14 @@ def layer(name: str) -> Callable[[Run], Mapping[str, Any]]:
     return look
 
 
-def each_case(**wanted: Any) -> Lines:
-    """A line for each case of the preset, also if it is not measured."""
-    return lambda results, preset: results.lines(preset, **wanted)
+def each_case(only_run: bool = False, **wanted: Any) -> Lines:
+    """A line for each case of the preset; those that are not measured say so, or are left out."""
+
+    def lines(results: Results, preset: str | None) -> list[Line]:
+        found = results.lines(preset, **wanted)
+        return [line for line in found if line.runs or not only_run]
+
+    return lines
 
 
 def each_run(**wanted: Any) -> Lines:

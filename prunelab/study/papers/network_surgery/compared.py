@@ -125,11 +125,6 @@ def _count(line: Line) -> str | Missing:
 SURVIVING = {"surgery", "no splicing"}
 
 
-def _controls(results: Results, preset: str) -> list[Line]:
-    lines = results.lines(preset, part={"surgery", "frontier", "controls"})
-    return [line for line in lines if line.runs]
-
-
 TABLES = (
     t.Table(
         "Table 1: error and compression (preset paper)",
@@ -187,7 +182,7 @@ TABLES = (
     ),
     t.Table(
         "Surgery and its controls, {}",
-        _controls,
+        t.each_case(only_run=True, part={"surgery", "frontier", "controls"}),
         (
             NETWORK,
             t.Column("method", lambda line: line.case.label),
