@@ -62,7 +62,7 @@ def operated(net, data: Dataset, share: float = 1.0) -> float:
 
 def looks(model: str) -> float:
     """The expected share of a recipe's steps in which a mask is looked at."""
-    method = next(s for s in SETTINGS["paper"] if s.model == model).surgery
+    method = next(s for s in SETTINGS["paper"] if s.network.model == model).surgery
     steps = torch.arange(method.stop, dtype=torch.double)
     chance = (1 + method.gamma * steps) ** -method.power
     return float(chance.sum()) / method.budget.steps(55_000)[1]

@@ -402,9 +402,9 @@ def test_waiting_longer_than_allowed_is_an_error(box):
 
 def test_shipped_recordings_are_the_rows_of_kind_explore(raw, tmp_path, monkeypatch):
     path = tmp_path / "sensitivity.jsonl"
-    made = ("a Explore old", "b Scan scan", "c Explore x", "a Explore new")
+    made = ("a explore old", "b scan scan", "c explore x", "a explore new")
     rows = [
-        {"key": key, "recipe": {"task": {"type": kind}}, "values": raw | {"title": title}}
+        {"key": key, "recipe": {"task": {"kind": kind}}, "values": raw | {"title": title}}
         for key, kind, title in map(str.split, made)
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))

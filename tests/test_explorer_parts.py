@@ -11,13 +11,7 @@ from hypothesis import strategies as st
 from prunelab import models
 from prunelab.groups import trace
 from prunelab.groups.diagram import diagram
-from prunelab.study.papers.filter_norm.recipes import (
-    RESNET_20_A,
-    RESNET_20_B,
-    RESNET_56_A,
-    RESNET_56_B,
-    VGG_A,
-)
+from prunelab.study.papers.filter_norm import SMALL, TABLE_1
 from prunelab.widgets import words
 from prunelab.widgets.history import History
 from prunelab.widgets.presets import pfec
@@ -45,17 +39,17 @@ def rows_and_groups(name, channels=3, size=32):
 
 
 def test_the_rule_gives_the_papers_a_on_vgg_16_and_no_b():
-    assert pfec(*rows_and_groups("vgg-16")) == {"PFEC A": VGG_A.ratios}
+    assert pfec(*rows_and_groups("vgg-16")) == {"PFEC A": TABLE_1["VGG-16-pruned-A"][1].ratios}
 
 
 def test_the_rule_gives_the_a_and_b_of_the_study_on_resnet_20():
-    expected = {"PFEC A": RESNET_20_A.ratios, "PFEC B": RESNET_20_B.ratios}
+    expected = {"PFEC A": SMALL["resnet-20 A"][1].ratios, "PFEC B": SMALL["resnet-20 B"][1].ratios}
     assert pfec(*rows_and_groups("resnet-20")) == expected
 
 
 def test_on_resnet_56_the_rule_differs_from_the_paper_in_the_layers_it_names():
     found = pfec(*rows_and_groups("resnet-56"))
-    a, b = RESNET_56_A.ratios, RESNET_56_B.ratios
+    a, b = TABLE_1["ResNet-56-pruned-A"][1].ratios, TABLE_1["ResNet-56-pruned-B"][1].ratios
     assert found["PFEC A"] == a | {"layer1.7.conv1": 0.1}  # layer 16
     assert found["PFEC B"] == b | {
         "layer1.7.conv1": 0.6, "layer1.8.conv1": 0.6, "layer2.7.conv1": 0.3,

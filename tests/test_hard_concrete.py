@@ -255,8 +255,8 @@ def test_a_bad_field_is_refused_when_the_method_is_made(field, values):
 def test_a_method_is_data_that_survives_json_and_has_a_key():
     first = method({"fc1": 0.1}, start={"fc1": 0.8})
     stored = json.loads(json.dumps(plain(first)))
-    budget = {k: v for k, v in stored["budget"].items() if k != "type"}
-    assert stored.pop("type") == "HardConcrete"
+    budget = {k: v for k, v in stored["budget"].items() if k != "kind"}
+    assert stored.pop("kind") == "hard_concrete"
     again = HardConcrete(**(stored | {"budget": Budget(**budget)}))
     assert again == first and digest(again) == digest(first)
     others = {"lam": 0.1, "temperature": 0.5, "limits": (-0.2, 1.1), "start": 0.8}

@@ -368,8 +368,8 @@ def test_on_mnist_two_epochs_from_random_weights_leave_half_of_the_pixels():
 def test_a_method_is_data_that_survives_json_and_has_a_key():
     m = method(1e-4, inputs=["fc1"], ramp=0.3, rate=2.0, dead="keep one", log_var=-8.0, cut=3.0)
     stored = json.loads(json.dumps(plain(m)))
-    assert stored.pop("type") == "InformationBottleneck"
-    budget = {k: v for k, v in stored["budget"].items() if k != "type"}
+    assert stored.pop("kind") == "information_bottleneck"
+    budget = {k: v for k, v in stored["budget"].items() if k != "kind"}
     again = InformationBottleneck(**(stored | {"budget": Budget(**budget)}))
     assert again == m and digest(again) == digest(m)
     others = {

@@ -96,7 +96,7 @@ def test_a_row_says_what_was_measured_when_on_what(run_folder):
     (row,) = measured(TRAINED)
     assert (row["key"], row["stem"], row["preset"]) == (TRAINED.key, "toy", "smoke")
     assert (row["label"], row["seed"], row["device"]) == ("a net", 0, "cpu")
-    assert row["recipe"]["budget"]["type"] == "Budget"
+    assert row["recipe"]["budget"]["kind"] == "budget"
     assert set(row["versions"]) == {"python", "torch", "torchvision", "prunelab"}
     assert row["data_checksum"] and row["threads"] >= 1 and row["seconds"] >= 0
     assert row["date"].endswith("+00:00") and row["commit"]

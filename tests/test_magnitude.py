@@ -231,8 +231,8 @@ def test_the_same_seed_gives_the_same_bits_and_a_method_survives_json():
     keeps = [run(method, net, seed=s).keep for net, s in zip(nets, (4, 4, 5))]
     assert keeps[0] == keeps[1] != keeps[2] and same(nets[0], nets[1])
     stored = json.loads(json.dumps(plain(method)))
-    budget = {k: v for k, v in stored["retrain"].items() if k != "type"}
-    assert stored.pop("type") == "Magnitude"
+    budget = {k: v for k, v in stored["retrain"].items() if k != "kind"}
+    assert stored.pop("kind") == "magnitude"
     again = Magnitude(**(stored | {"retrain": Budget(**budget)}))
     assert again == method and digest(again) == digest(method)
     others = [{"ratios": 0.8}, {"ratios": None, "q": 0.8}, {"rounds": 3}, {"retrain": FULL}]

@@ -238,8 +238,8 @@ def test_a_convolution_in_channels_last_memory_is_not_emptied_either():
 def test_a_method_is_data_that_survives_json_and_has_a_key():
     method = NetworkSurgery({"fc1": 4.7, "fc2": -0.5}, EPOCH, {"fc1": 5}, phases=BOTH[1])
     stored = json.loads(json.dumps(plain(method)))
-    budget = {k: v for k, v in stored["budget"].items() if k != "type"}
-    assert stored.pop("type") == "NetworkSurgery"
+    budget = {k: v for k, v in stored["budget"].items() if k != "kind"}
+    assert stored.pop("kind") == "network_surgery"
     again = NetworkSurgery(**(stored | {"budget": Budget(**budget)}))
     assert again == method and digest(again) == digest(method)
     others = {

@@ -4,6 +4,7 @@ import json
 import math
 from copy import deepcopy
 from dataclasses import replace
+from statistics import fmean, variance
 
 import pandas as pd
 import pytest
@@ -11,6 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from real_data import need
+from studies import row_of, texts
 from torch import nn
 
 from prunelab import data, models, train
@@ -18,10 +20,14 @@ from prunelab.masks import packed, unpacked
 from prunelab.methods import Magnitude, NetworkSurgery
 from prunelab.methods.splicing import first_cut
 from prunelab.scores import layers_of
-from prunelab.study import tables as t
-from prunelab.study.papers import network_surgery as paper
-from prunelab.study.papers.network_surgery.recipes import PRINTED, alexnet, gaussian_c
-from prunelab.study.recipes import PRESETS, SEEDS, plain
+from prunelab.study import ledger
+from prunelab.study import measures as m
+from prunelab.study.cells import NOT_MEASURED
+from prunelab.study.networks import IMAGENET
+from prunelab.study.papers.network_surgery import SETTINGS, STUDY, views
+from prunelab.study.papers.network_surgery.cases import PRINTED, SEARCHES, alexnet, gaussian_c
+from prunelab.study.papers.network_surgery.compared import NO_WORSE
+from prunelab.study.recipes import PRESETS, SEEDS
 from prunelab.study.weights import BINS, CutWeights, Snapshots
 from prunelab.study.work import Work
 
@@ -30,7 +36,7 @@ SHORT = train.Budget(epochs=3, lr=0.05, batch=64, schedule="cosine")  # 60 steps
 
 
 def of(preset):
-    return [r for part in paper.recipes(preset, SEEDS[preset]).values() for r in part]
+    return [r for part in STUDY.recipes(preset, SEEDS[preset]).values() for r in part]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +50,7 @@ def net():
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_layer_that_a_recipe_names_is_in_its_network_and_stops_lie_in_the_run(preset):
     sizes = {"digits": 1257, "mnist": 55_000, "mnist+val": 60_000, "xor": 9_000}
-    sizes |= {paper.IMAGENET: 1_281_167}
+    sizes |= {IMAGENET: 1_281_167}
     for recipe in of(preset):
         method = getattr(recipe.task, "method", None)
         if method is None:
@@ -63,10 +69,14 @@ def test_standard_is_paper_and_no_two_measurements_share_a_key():
     assert len({r.key for r in recipes}) == len(recipes)
 
 
-@pytest.mark.parametrize("setting", paper.SETTINGS["paper"], ids=lambda s: s.model)
+@pytest.mark.parametrize("setting", SETTINGS["paper"], ids=lambda s: s.network.model)
 def test_every_control_trains_for_as_many_steps_as_the_surgery_from_the_same_network(setting):
     steps = setting.surgery.budget.steps(55_000)[1]
-    found = [r for r in of("paper") if r.model == setting.model and r.data == setting.data]
+    found = [
+        r
+        for r in of("paper")
+        if r.model == setting.network.model and r.data == setting.network.data
+    ]
     assert len({(r.trained_key, r.seed) for r in found}) == 3
     for recipe in found:
         method = recipe.task.method
@@ -80,7 +90,7 @@ def test_every_control_trains_for_as_many_steps_as_the_surgery_from_the_same_net
 
 
 def test_the_runs_on_all_images_have_the_steps_of_the_headline():
-    parts = paper.recipes("paper", SEEDS["paper"])
+    parts = STUDY.recipes("paper", SEEDS["paper"])
     for found, whole in zip(parts["surgery"], parts["all images"], strict=True):
         ours, last = found.task.method, whole.task.method
         assert (whole.model, whole.seed) == (found.model, found.seed)
@@ -116,7 +126,7 @@ def test_alexnet_starts_near_the_printed_rates():
     for module in layers_of(net).values():
         module.bias.data.zero_()
     left = first_cut(net, {k: v for k, v in c.items() if "conv" in k}, margin=1.0)
-    rates = t.printed(paper.STEM, "table4_alexnet_layers").set_index("layer").dns_pct
+    rates = STUDY.printed("table4_alexnet_layers").set_index("layer").dns_pct
     for name, kept in left.items():
         weights = net.get_submodule(name).weight.numel()
         assert 100 * kept / weights == pytest.approx(rates[name.rpartition(".")[2]], rel=0.05)
@@ -184,20 +194,20 @@ def test_a_packed_mask_is_small_json():
 
 
 def test_no_printed_number_that_is_only_remembered_is_in_the_tables():
-    table = paper.tables([])["Table 2: parameters left, layer by layer (preset paper)"]
-    assert not {"14.2", "3.1", "4.3", "5.5"} & set(table.astype(str).values.flatten())
-    assert (paper.tables([])["XOR, 2-5-1"].astype(str) == t.NOT_MEASURED).all().all()
+    tables = texts(STUDY)
+    table = tables["Table 2: parameters left, layer by layer (preset paper)"]
+    assert not {"14.2", "3.1", "4.3", "5.5"} & set(table.values.flatten())
+    assert (tables["XOR, 2-5-1"] == NOT_MEASURED).all().all()
 
 
-def row_of(model, accuracy, kept, seed=0, part="surgery"):
-    recipe = next(r for r in paper.recipes("paper", (seed,))[part] if r.model == model)
+def surgery_row(model, accuracy, kept, seed=0, part="surgery"):
+    recipe = next(r for r in STUDY.recipes("paper", (seed,))[part] if r.model == model)
     total = {"lenet-5": 431_080, "lenet-300-100": 266_610}[model]
     names = list(recipe.task.method.c)
     layers = [{"layer": n, "size": 9, "kept": 1, "top_share": 0.5, "correlation": 1} for n in names]
     values = dict.fromkeys(["accuracy", "best_accuracy", "val_accuracy"], accuracy)
     values |= {"before": {"accuracy": 0.99}, "kept": kept, "compression": total / kept}
-    row = {"key": recipe.key, "preset": "paper", "label": part, "seed": seed, "device": "cpu"}
-    return row | {"recipe": plain(recipe), "values": values | {"layers": layers}}
+    return row_of(recipe, values | {"layers": layers})
 
 
 @pytest.mark.parametrize(
@@ -205,7 +215,7 @@ def row_of(model, accuracy, kept, seed=0, part="surgery"):
     [(0.9909, 3991, 1), (0.9908, 3991, 0), (0.9909, 3992, 0), (0.995, 3000, 1)],
 )
 def test_a_seed_is_within_print_only_if_error_and_size_both_are(accuracy, kept, met):
-    table = paper.tables([row_of("lenet-5", accuracy, kept)])[
+    table = texts(STUDY, [surgery_row("lenet-5", accuracy, kept)])[
         "Table 1: error and compression (preset paper)"
     ]
     line = table.set_index("network").loc["LeNet-5"]
@@ -213,13 +223,16 @@ def test_a_seed_is_within_print_only_if_error_and_size_both_are(accuracy, kept, 
 
 
 def test_what_trains_on_all_images_has_a_line_of_its_own():
-    ours, whole = row_of("lenet-5", 0.995, 3991), row_of("lenet-5", 0.99, 3991, part="all images")
+    ours, whole = (
+        surgery_row("lenet-5", 0.995, 3991),
+        surgery_row("lenet-5", 0.99, 3991, part="all images"),
+    )
     assert whole["recipe"]["data"] == "mnist+val"
-    tables = paper.tables([ours, whole])
+    tables = texts(STUDY, [ours, whole])
     lines = tables["Table 1: error and compression (preset paper)"].set_index("network").verdict
     assert lines["LeNet-5"] == "within print in 1 of 1 seeds"
     assert lines["LeNet-5, trained on all images"] == "within print in 0 of 1 seeds"
-    assert len(lines) == 4 == 1 + len(paper.tables([])[
+    assert len(lines) == 4 == 1 + len(texts(STUDY)[
         "Table 1: error and compression (preset paper)"
     ])  # fmt: skip
     (scale,) = (table for title, table in tables.items() if "controls" in title)
@@ -231,8 +244,8 @@ def test_what_trains_on_all_images_has_a_line_of_its_own():
     ({6: 0.99, 7: 0.99}, "0 of 2 fresh seeds"),
 ])  # fmt: skip
 def test_seeds_beside_those_of_the_search_are_counted_apart(seeds, said):
-    rows = [row_of("lenet-5", accuracy, 3991, seed) for seed, accuracy in seeds.items()]
-    table = paper.tables(rows)["Table 1: error and compression (preset paper)"]
+    rows = [surgery_row("lenet-5", accuracy, 3991, seed) for seed, accuracy in seeds.items()]
+    table = texts(STUDY, rows)["Table 1: error and compression (preset paper)"]
     line = table.set_index("network").loc["LeNet-5"]
     assert line.verdict == f"within print in {said}"
     assert line["error % after, ours (last)"].endswith("(0.50 to 1.00)") == (0 in seeds)
@@ -244,9 +257,9 @@ def test_the_headline_is_the_largest_size_within_a_tenth_of_a_point():
          enumerate([(30, 0.0195), (60, 0.0209), (90, 0.0215)])],
         columns=["method", "setting", "seed", "compression", "error", "reference"],
     )  # fmt: skip
-    assert paper.within(frame).startswith("60x at 2.09%")
-    assert paper.within(frame.assign(error=0.5)).startswith("none")
-    assert paper.within(frame.iloc[:0]) == t.NOT_MEASURED
+    assert views.within(frame).startswith("60x at 2.09%")
+    assert views.within(frame.assign(error=0.5)).startswith("none")
+    assert views.within(frame.iloc[:0]) == NOT_MEASURED
 
 
 def test_xor_points_are_the_exclusive_or_of_their_corner_and_its_network_has_21_connections():
@@ -282,3 +295,112 @@ def test_alexnet_is_operated_on_real_photographs():
 
 def test_printed_networks_are_named_once():
     assert len(set(PRINTED.values())) == len(PRINTED)
+
+
+# What the words about the committed rows say
+
+
+@pytest.fixture(scope="module")
+def committed():
+    return STUDY.results(ledger.read(ledger.COMMITTED / f"{STUDY.stem}.jsonl"))
+
+
+@pytest.fixture(scope="module")
+def choice(committed):
+    (table,) = (one for one in STUDY.compared if one.title.startswith("How rate"))
+    lines = list(table.lines(committed, "paper"))
+    return {model: [one for one in lines if one.case.model == model] for model in SEARCHES}
+
+
+@pytest.mark.parametrize("model", SEARCHES)
+def test_no_candidate_replaces_what_is_shown(choice, model):
+    shown, *others = choice[model]
+    search = SEARCHES[model]
+    assert len(others) == len(search.others) == len(search.candidates)
+    assert shown.case.part == "surgery"
+    assert {run.seed for run in shown.runs} == set(search.seen)
+    assert min(len(one.runs) for one in choice[model]) == 3
+    assert [one.note for one in choice[model]] == ["yes", *[""] * len(others)]
+
+
+def test_what_is_shown_replaced_what_the_search_had_found(choice):
+    small = SETTINGS["paper"][0]
+    assert small.surgery == small.searched
+    shown, *others = choice["lenet-5"]
+    searched = next(one for one in others if one.case.setting == "as searched")
+    assert {run.seed for run in searched.runs} == {run.seed for run in shown.runs}
+    errors = [[m.val_error(run) for run in one.runs] for one in (searched, shown)]
+    scatter = math.sqrt(sum(variance(group) / len(group) for group in errors))
+    assert fmean(errors[1]) < fmean(errors[0]) - scatter
+    table = texts(STUDY, ledger.read(ledger.COMMITTED / f"{STUDY.stem}.jsonl"))
+    table = table["How rate, decay and c were chosen (preset paper)"].set_index("network")
+    table = table.loc["LeNet-5"].set_index("setting")
+    assert table.loc["as searched", "small enough"] == "no"
+    assert table.loc["the one shown: flat 0.5, c x 1.075", "taken by the rule"] == "yes"
+
+
+def percent(runs):
+    """Mean test error, in percent."""
+    return fmean(m.error(run) for run in runs)
+
+
+def met(committed, runs):
+    """How many runs end, on their last error, no larger and no worse than printed."""
+    (table,) = (one for one in STUDY.compared if one.title.startswith("Table 1"))
+    lines = table.lines(committed, "paper")
+    line = next(one for one in lines if one.case.model == runs[0].case.model)
+    return NO_WORSE.met(line, runs), len(runs)
+
+
+def test_the_finding_says_what_the_committed_rows_hold(committed):
+    groups = {}
+    for model, search in SEARCHES.items():
+        ours = committed.runs("paper", part="surgery", model=model)
+        groups[model] = [
+            [run for run in ours if run.seed in search.seen],
+            [run for run in ours if run.seed not in search.seen],
+            committed.runs("paper", part="all images", model=model),
+        ]
+    found = {model: [met(committed, runs) for runs in group] for model, group in groups.items()}
+    assert found == {"lenet-300-100": [(3, 3), (3, 3), (6, 6)], "lenet-5": [(6, 6), (3, 3), (3, 3)]}
+    runs = [run for group in groups["lenet-5"] for run in group]
+    text = (ledger.PROJECT / "notebooks" / "02-network-surgery.ipynb").read_text()
+    size = fmean(run.values["compression"] for run in runs)
+    assert f"the mean of the twelve is {size:.0f}x at {percent(runs):.2f}%" in text
+    cosine = committed.runs("paper", part="candidates", model="lenet-5", setting="as searched")
+    assert 0 < met(committed, cosine)[0] < len(cosine)
+
+
+@pytest.mark.parametrize(
+    ("model", "worse"),
+    [
+        (
+            "lenet-300-100",
+            {
+                "no splicing": (0.2, 0.3),
+                "rounds": (0.25, 0.35),
+                "one shot": (5, 20),
+                "no hysteresis": (-0.05, 0.05),
+            },
+        ),
+        (
+            "lenet-5",
+            {
+                "no splicing": (0.2, 0.3),
+                "rounds": (0.1, 0.15),
+                "one shot": (0.5, 5),
+                "no hysteresis": (0.12, 0.17),
+            },
+        ),
+    ],
+)
+def test_controls_end_as_much_worse_than_surgery_as_the_finding_says(committed, model, worse):
+    def first(**wanted):
+        runs = committed.runs("paper", model=model, setting={"", "equal size"}, **wanted)
+        return [run for run in runs if run.seed < 3]
+
+    surgery = first(part="surgery")
+    for name, (low, high) in worse.items():
+        found = first(part="controls", name=name)
+        assert {r.seed for r in found} == {r.seed for r in surgery} == {0, 1, 2}
+        assert low < percent(found) - percent(surgery) < high, name

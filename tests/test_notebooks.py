@@ -6,12 +6,12 @@ import os
 import re
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from prunelab.study import ledger
+from prunelab.study.papers import studies, study
 from prunelab.study.recipes import SEEDS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -80,6 +80,11 @@ def test_stated_costs_cover_every_preset(path):
     assert set(cost) == {"smoke", "quick", "standard", "paper"}
 
 
+def test_every_study_names_its_notebook():
+    names = {f"{one.said.notebook}-{stem.replace('_', '-')}" for stem, one in studies().items()}
+    assert names <= {path.stem for path in NOTEBOOKS}
+
+
 @pytest.mark.parametrize(
     ("name", "preset"),
     [
@@ -89,8 +94,8 @@ def test_stated_costs_cover_every_preset(path):
     ],
 )
 def test_the_hours_stated_are_those_of_the_rows(name, preset):
-    paper = import_module(f"prunelab.study.papers.{name[3:].replace('-', '_')}")
-    seconds = {row["key"]: row["seconds"] for row in ledger.rows(paper.STEM)}
+    paper = study(name[3:].replace("-", "_"))
+    seconds = {row["key"]: row["seconds"] for row in ledger.rows(paper.stem)}
     parts = paper.recipes(preset, SEEDS[preset]).values()
     keys = {recipe.key for part in parts for recipe in part}
     hours = sum(seconds.get(key, 0) for key in keys) / 3600  # AlexNet and the VGGs have no rows

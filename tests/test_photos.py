@@ -13,7 +13,7 @@ from toy import same
 from prunelab import data
 from prunelab.data import Photos, load
 from prunelab.study import ledger
-from prunelab.study.papers import filter_norm as paper
+from prunelab.study.papers.filter_norm import STUDY
 from prunelab.train import Budget, evaluate, fit
 from prunelab.train.batches import ResizedCropFlip
 
@@ -173,7 +173,7 @@ def test_the_recipes_of_imagenet_run_on_a_folder_of_real_photographs(label, tmp_
     monkeypatch.setattr("prunelab.data.imagefolder.IN_MEMORY", 5)
     monkeypatch.setenv("PRUNELAB_DATA", str(tmp_path))
     monkeypatch.setenv("PRUNELAB_RUNS", str(tmp_path / "runs"))
-    (recipe,) = (r for r in paper.recipes("paper", (0,))["imagenet"] if r.label == label)
+    (recipe,) = (r for r in STUDY.recipes("paper", (0,))["imagenet"] if r.label == label)
     task = recipe.task
     if label != "resnet-34":
         task = dataclasses.replace(task, retrain=task.retrain.scaled(1 / 20))

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prunelab.methods import ActivationStatistic, FilterNorm
-from prunelab.study.papers.filter_norm import SETTINGS, recipes
+from prunelab.study.networks import NETWORKS
+from prunelab.study.papers.filter_norm import SETTINGS, STUDY
 from prunelab.study.recipes import PRESETS, Recipe, digest, plain
 from prunelab.study.tasks import Baseline, Count, Norms, Prune, Scan, Scratch
 from prunelab.train import Budget
@@ -82,10 +83,10 @@ def test_the_trained_network_is_another_when_what_decides_it_is(name):
 def test_a_key_is_what_it_was_when_rows_were_committed():
     # If this fails, committed rows are no longer found: raise `version` on purpose, or undo.
     rule = FilterNorm({"conv1": 0.5, "fc1": 0.5})
-    assert replace(RECIPE, task=Prune(rule, BUDGET)).key == "7674a7e57e9f"
+    assert replace(RECIPE, task=Prune(rule, BUDGET)).key == "e00c2dfc907a"
     scan = Scan((0.1, 0.5), "mean-std", ("conv1",), 500)
-    assert replace(RECIPE, task=scan).key == "ff4839a3a9c9"
-    assert RECIPE.trained_key == "d4416a034836"
+    assert replace(RECIPE, task=scan).key == "c82ff07a554e"
+    assert RECIPE.trained_key == "13763aa44e1a"
 
 
 def test_the_order_of_ratios_does_not_matter_but_their_type_does():
@@ -96,7 +97,7 @@ def test_the_order_of_ratios_does_not_matter_but_their_type_does():
 
 def test_a_recipe_is_plain_json_that_names_its_classes():
     found = plain(replace(RECIPE, task=Prune(FilterNorm({"conv1": 0.5}))))
-    assert found["task"]["type"] == "Prune"
+    assert found["task"]["kind"] == "prune"
     assert found["task"]["method"]["ratios"] == {"conv1": 0.5}
     assert found["budget"]["milestones"] == [0.5, 0.75]
     with pytest.raises(ValueError, match="JSON"):
@@ -108,25 +109,26 @@ def test_an_unknown_preset_is_refused_with_the_names(preset):
     with pytest.raises(ValueError, match="must be one of smoke, quick, standard, paper; got"):
         replace(RECIPE, preset=preset)
     with pytest.raises(ValueError, match="must be one of smoke, quick, standard, paper; got"):
-        recipes(preset, (0,))
+        STUDY.recipes(preset, (0,))
 
 
 def test_no_two_presets_of_the_paper_share_a_key():
-    keys = {p: {r.key for part in recipes(p, (0,)).values() for r in part} for p in PRESETS}
+    keys = {p: {r.key for part in STUDY.recipes(p, (0,)).values() for r in part} for p in PRESETS}
     for one in PRESETS:
         for other in PRESETS:
             assert one == other or not keys[one] & keys[other]
 
 
 def test_smoke_is_quick_in_small():
-    smoke, quick = SETTINGS["smoke"], SETTINGS["quick"]
-    assert set(smoke.data) == set(quick.data) == {"digits"}
-    for short, long in zip(smoke.budgets + smoke.retrain, quick.budgets + quick.retrain):
-        assert short.epochs < 0.1 * long.epochs
+    smoke, quick = NETWORKS["smoke"], NETWORKS["quick"]
+    assert {network.data for network in (*smoke, *quick)} == {"digits"}
+    pairs = [(short.budget, long.budget) for short, long in zip(smoke, quick, strict=True)]
+    pairs.append((SETTINGS["smoke"].retrain[""], SETTINGS["quick"].retrain[""]))
+    assert all(short.epochs < 0.1 * long.epochs for short, long in pairs)
 
 
 def test_seeds_share_counts_and_scans_but_not_accuracies():
-    one, three = recipes("quick", (0,)), recipes("quick", (0, 1, 2))
+    one, three = STUDY.recipes("quick", (0,)), STUDY.recipes("quick", (0, 1, 2))
     assert one.keys() == three.keys()
     assert [r.key for r in one["counts"]] == [r.key for r in three["counts"]]
     assert {r.seed for r in three["accuracy"]} == {0, 1, 2}

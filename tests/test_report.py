@@ -11,6 +11,8 @@ import pytest
 
 from prunelab.study import page as page_parts
 from prunelab.study import report
+from prunelab.study.cells import Missing, Number, Verdict
+from prunelab.study.study import Said
 
 VOID = {"meta", "link", "img", "br", "wbr", "hr", "input", "path", "use", "rect"}
 
@@ -47,18 +49,21 @@ class Page(HTMLParser):
 
 
 def tables(rows):
-    measured = [f"{row['values']['error']:.2f}" for row in rows] or [page_parts.MISSING]
+    measured = [Number(row["values"]["error"], rows=(row["key"],)) for row in rows]
+    measured = measured or [Missing("prunelab run 01 --preset quick")]
     frame = pd.DataFrame({"row": ["VGG <16>"] * len(measured), "ours": measured})
-    return {"Table 1: overall": frame.assign(printed="6.60", verdict="differs")}
+    verdict = [Verdict("differs", "differs")] * len(measured)
+    return {"Table 1: overall": frame.assign(printed="6.60", verdict=verdict)}
 
 
-PAPER = SimpleNamespace(
-    TITLE="Filters by norm",
-    CITATION="Li & others. 2017",
-    DEVIATIONS=["We train <shorter> & say so."],
-    CAPTIONS={"curves": "Norm curves < 1"},
-    tables=tables,
+SAID = Said(
+    "01",
+    "Filters by norm",
+    "Li & others. 2017",
+    ["We train <shorter> & say so."],
+    {"curves": "Norm curves < 1"},
 )
+PAPER = SimpleNamespace(said=SAID, tables=tables)
 
 
 @pytest.fixture
@@ -94,7 +99,7 @@ def row(key="aaaaaaaaaaaa", error=6.75, preset="quick"):
         "device": "cpu",
         "seconds": 12.5,
         "commit": "c0ffee",
-        "recipe": {"task": {"type": "Prune"}},
+        "recipe": {"task": {"kind": "prune"}},
         "date": "2025-01-01",
     }
 
@@ -122,6 +127,7 @@ def test_the_page_shows_rows_deviations_times_and_versions(project):
         assert expected in said
     assert "1.00" not in said, "the run's own row stands before a committed one of the same key"
     assert "2025-03-04" in said and "VGG <16>" in said and "<16>" not in text
+    assert 'title="rows bbbbbbbbbbbb"' in text
     assert "torch" in next(t for t in said if t.startswith("Python 3"))
     assert {"committed", "this run"} <= set(said)
 
@@ -176,64 +182,6 @@ def test_scripts_and_metadata_of_an_svg_are_left_out(tmp_path):
     )
 
 
-@pytest.mark.parametrize(
-    ("text", "kind"),
-    [
-        ("equal", "agrees"),
-        ("equal (truncated)", "agrees"),
-        ("within 2 sd", "agrees"),
-        ("differs", "differs"),
-        ("not within 2 sd", "differs"),
-        ("within print in 3 of 3 seeds", "agrees"),
-        ("within print in 10 of 10 seeds", "agrees"),
-        ("within print in 3 of 3 seeds and 3 of 3 fresh seeds", "agrees"),
-        ("within print in 3 of 3 seeds and 1 of 3 fresh seeds", "differs"),
-        ("within print in 2 of 3 seeds and 3 of 3 fresh seeds", "differs"),
-        ("within print in 0 of 3 seeds", "differs"),
-        ("within print in 1 of 10 seeds", "differs"),
-        ("not measured", "missing"),
-        (None, "missing"),
-        ("own scale", "other"),
-    ],
-)
-def test_a_verdict_is_a_word_with_a_sign(text, kind):
-    [[cell]] = page_parts.table("t", pd.DataFrame({"Verdict": [text]})).rows
-    assert cell.kind == f"chip {kind}" and cell.text == (text or page_parts.MISSING)
-    assert bool(cell.sign) == (kind != "other")
-
-
-def test_a_named_index_becomes_columns_and_numbers_stand_right():
-    frame = pd.DataFrame({("a", "b"): ["1.5 ± 0.1", "x"]}, index=pd.Index(["r", "s"], name="row"))
-    made = page_parts.table("t", frame)
-    assert made.kinds == ["", "number"]
-    assert [cell.text for cell in made.rows[0]] == ["r", "1.5 ± 0.1"]
-
-
-def test_ranges_stand_right_and_may_wrap():
-    frame = pd.DataFrame({"size": ["112.8x (111.5x to 114.5x)"], "words": ["fc1 (1 to 2)"]})
-    made = page_parts.table("t", frame)
-    assert made.kinds == ["number", ""]
-    assert [cell.kind for cell in made.rows[0]] == ["range", "text"]
-
-
-def test_a_long_row_of_numbers_stands_right_and_may_wrap():
-    [[cell]] = page_parts.table("t", pd.DataFrame({"w": ["465-107-87, 473-109-90"]})).rows
-    assert cell.kind == "numbers" and cell.is_number()
-
-
-def test_a_table_that_names_a_preset_asks_for_that_one():
-    missing = pd.DataFrame({"ours": [page_parts.MISSING]})
-    run = "prunelab run 01"
-    assert (
-        page_parts.table("Errors (preset paper)", missing).command(run, "quick").endswith(" paper")
-    )
-    assert (
-        page_parts.table("Counts", missing).command(run, "quick")
-        == "prunelab run 01 --preset quick"
-    )
-    assert page_parts.table("Counts", pd.DataFrame({"ours": ["1"]})).command(run, "quick") == ""
-
-
 def test_a_broken_state_is_refused_in_one_line(project):
     (project / "runs/quick/state.json").write_text("{")
     with pytest.raises(ValueError, match=r"report: .*state\.json is not JSON"):
@@ -242,9 +190,9 @@ def test_a_broken_state_is_refused_in_one_line(project):
 
 def test_the_real_papers_make_a_page_from_no_rows(project):
     _, page = build(project, papers=report._papers())
-    for module in report._papers().values():
-        assert set(module.DEVIATIONS) <= set(page.texts)
-        assert module.CITATION in page.texts
+    for paper in report._papers().values():
+        assert set(paper.said.deviations) <= set(page.texts)
+        assert paper.said.citation in page.texts
 
 
 @pytest.mark.parametrize("text", ["[1, 2]", "5", "null", '{"01": {}}', '{"01": null}'])

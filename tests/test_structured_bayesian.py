@@ -335,8 +335,8 @@ def test_a_bad_field_is_refused_when_the_method_is_made(field, values):
 def test_a_method_is_data_that_survives_json_and_has_a_key():
     first = method(scale={"conv1": 10})
     stored = json.loads(json.dumps(plain(first)))
-    budget = {k: v for k, v in stored["budget"].items() if k != "type"}
-    assert stored.pop("type") == "StructuredBayesian"
+    budget = {k: v for k, v in stored["budget"].items() if k != "kind"}
+    assert stored.pop("kind") == "structured_bayesian"
     again = StructuredBayesian(**(stored | {"budget": Budget(**budget)}))
     assert again == first and digest(again) == digest(first)
     others = {"scale": 1.0, "snr": 2.0, "log_sigma": -4.0}

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, fx, nn
@@ -59,6 +60,8 @@ class ActivationStatistic(Method):
         are. A map of a linear layer is one number: mean-std is 0 there and cannot rank its units.
         Without a ReLU before the next layer (LeNet-5's convolutions) APoZ looks at the output.
     """
+
+    KIND: ClassVar[str] = "activation_statistic"
 
     ratios: Ratios
     statistic: str = "mean-std"

@@ -23,6 +23,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -160,6 +161,8 @@ class BayesianCompression(GatedMethod):
         0.04. For the horseshoe there is no public code: start, threshold, and that units draw their
         factor apart, also their share in s, are ours.
     """
+
+    KIND: ClassVar[str] = "bayesian_compression"
 
     prior: str = "jeffreys"
     threshold: float | Mapping[str, float] = THRESHOLD

@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -61,6 +62,8 @@ class DropNeuron(Method):
         incoming weights of its neuron, so that a neuron without any gives 0 and not a constant.
         Behind a batch norm, which would shift that 0, only the outgoing weights decide.
     """
+
+    KIND: ClassVar[str] = "drop_neuron"
 
     budget: train.Budget
     incoming: float

@@ -9,6 +9,7 @@ Source: Li, Kadav, Durdanovic, Samet, Graf. Pruning Filters for Efficient ConvNe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -55,6 +56,8 @@ class FilterNorm(Method):
     Differs: ties fall to the lower index (the paper does not say). Rounds shrink all layers
         together; the paper also names layer by layer and filter by filter, without numbers.
     """
+
+    KIND: ClassVar[str] = "filter_norm"
 
     ratios: Ratios
     norm: str = "l1"

@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -105,6 +106,8 @@ class HardConcrete(GatedMethod):
         L2 term weighted with P(z != 0): the budget's weight decay acts on all parameters, also on
         log a: set it to 0.
     """
+
+    KIND: ClassVar[str] = "hard_concrete"
 
     lam: float | Mapping[str, float]
     temperature: float = 2 / 3

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -68,6 +69,8 @@ class InformationBottleneck(GatedMethod):
     Differs: a unit with a negative mean is removed too, as its factor cannot pass a max pooling.
         Without a ReLU behind a layer, the gate follows the layer itself, or its batch norm.
     """
+
+    KIND: ClassVar[str] = "information_bottleneck"
 
     kl: float | Mapping[str, float]
     log_var: float = -9.0

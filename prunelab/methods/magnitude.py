@@ -13,6 +13,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -60,6 +61,8 @@ class Magnitude(Method):
         the other way round), and dropout stays as it is. The standard deviation is that of the
         trained network in all rounds.
     """
+
+    KIND: ClassVar[str] = "magnitude"
 
     ratios: Ratios | None = None
     q: float | Mapping[str, float] | None = None

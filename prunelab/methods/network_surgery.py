@@ -15,6 +15,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from torch import nn
 
@@ -61,6 +62,8 @@ class NetworkSurgery(Method):
         up to a shift by one step. Biases learn at the weights' rate (Caffe's example doubles it).
         An update that would empty a layer leaves its largest weight.
     """
+
+    KIND: ClassVar[str] = "network_surgery"
 
     c: float | Mapping[str, float]
     budget: train.Budget

@@ -26,6 +26,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -203,6 +204,8 @@ class StructuredBayesian(GatedMethod):
         0, a ReLU does not mind, but the bias is scaled too, and a batch norm no longer divides by
         the spread of the noise.
     """
+
+    KIND: ClassVar[str] = "structured_bayesian"
 
     snr: float = 1.0
     scale: float | Mapping[str, float] = 1.0

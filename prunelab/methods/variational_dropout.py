@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, fx, nn
@@ -225,6 +226,8 @@ class VariationalDropout(GatedMethod):
         long as it is read, where its constant fits no bias: in front of zero padding, of a layer
         without bias, or of one that runs twice.
     """
+
+    KIND: ClassVar[str] = "variational_dropout"
 
     threshold: float = 3.0
     log_var: float = -10.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import ClassVar
 
 import pandas as pd
 import torch
@@ -16,7 +17,7 @@ from prunelab.groups import Groups, trace
 from prunelab.groups.diagram import diagram
 from prunelab.sensitivity import outcome
 from prunelab.study import ledger
-from prunelab.study.papers.filter_norm.recipes import GRID, SETTINGS
+from prunelab.study.networks import GRIDS, NETWORKS
 from prunelab.study.recipes import Recipe, check_preset
 from prunelab.study.work import Work
 from prunelab.widgets.presets import pfec
@@ -39,6 +40,8 @@ class Explore:
         images: how many validation images are looked at; None = all.
         budgets: fractions of the MACs for which the solver's answer is measured.
     """
+
+    KIND: ClassVar[str] = "explore"
 
     network: str
     ratios: tuple[float, ...]
@@ -152,24 +155,25 @@ def combinations(recording: Mapping) -> pd.DataFrame:
 
 
 def recipes(preset: str, seeds: Iterable[int]) -> list[Recipe]:
-    """A recording of a plain and of a residual network: PFEC's first two of the preset.
+    """A recording of a plain and of a residual network: the first two of the preset.
 
     Raises:
         ValueError: an unknown preset.
     """
-    setting = SETTINGS[check_preset(preset)]
-    seed = next(iter(seeds))
-    ratios = setting.ratios if preset == "smoke" else GRID
+    networks, seed = NETWORKS[check_preset(preset)][:2], next(iter(seeds))
     return [
         Recipe(
-            STEM, preset, f"{model} on {data}",
-            Explore(_shown(model), ratios, images if preset in ("smoke", "standard") else None),
-            model, data, budget, seed,
+            STEM,
+            preset,
+            f"{network.model} on {network.data}",
+            Explore(_shown(network.model), GRIDS[preset], network.images),
+            network.model,
+            network.data,
+            network.budget,
+            seed,
         )
-        for model, data, budget, images in list(
-            zip(setting.models, setting.data, setting.budgets, setting.images)
-        )[:2]
-    ]  # fmt: skip
+        for network in networks
+    ]
 
 
 def recordings(preset: str, seeds: Iterable[int], refresh: bool | str = False) -> list[dict]:

@@ -7,37 +7,37 @@ import glob
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
-from prunelab.study import svg
-from prunelab.study.recipes import PRESETS
+from prunelab.study import cells, svg
 
-MISSING = "not measured"
 PNG = b"\x89PNG\r\n\x1a\n"  # how such a file begins
-NUMBER = re.compile(r"[-+−≈<>±]?\s*\.?\d[\d.,eEx/±\s+−-]*%?")
 WIDE = 16  # characters; a longer row of numbers may wrap
-RANGE = re.compile(rf"{NUMBER.pattern} \({NUMBER.pattern} to {NUMBER.pattern}\)")
-# Verdicts are words; a sign and a colour only repeat them. First match wins.
-SHORT = r"\b(in|and) (?P<met>\d+) of (?!(?P=met)\b)\d+"  # some of several: not all agree
-VERDICTS = (
-    ("missing", "–", r"not measured|missing|no row"),
-    ("differs", "≠", SHORT),
-    ("differs", "≠", r"differ|outside|disagree|not (equal|reproduced|within)|misprint|below|above"),
-    ("agrees", "✓", r"equal|agree|within|reproduced|same|match|exact"),
-)
+SIGNS = {"agrees": "✓", "differs": "≠", "missing": "–", "other": ""}
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One table cell: its text, how it is set, and a sign before a verdict."""
+class Shown:
+    """A cell on the page.
+
+    Attributes:
+        text: what it says.
+        kind: how it is set: text, number, numbers (which may wrap), range, none or chip.
+        sign: before a verdict; with the colour of its chip it repeats the words.
+        rows: keys of the ledger rows that it comes from.
+        command: measures what is missing.
+    """
 
     text: str
     kind: str = "text"
     sign: str = ""
+    rows: str = ""
+    command: str = ""
 
     def is_number(self) -> bool:
         """A number, alone or with its range."""
@@ -50,56 +50,53 @@ class Table:
 
     title: str
     head: list[str]
-    rows: list[list[Cell]]
+    rows: list[list[Shown]]
 
     @property
     def kinds(self) -> list[str]:
         """How each column is set: one with a number, or a number and its range, as numbers."""
         columns = zip(*self.rows) if self.rows else [[]] * len(self.head)
-        return ["number" if any(map(Cell.is_number, column)) else "" for column in columns]
+        return ["number" if any(map(Shown.is_number, column)) else "" for column in columns]
 
-    def command(self, run: str, preset: str) -> str:
-        """What measures the rows that are missing, or nothing.
-
-        Args:
-            run: the command but for its preset.
-            preset: the run's; a table whose title says "preset paper" needs that one.
-        """
-        if not any(MISSING in cell.text for row in self.rows for cell in row):
-            return ""
-        named = re.search(rf"preset ({'|'.join(PRESETS)})\b", self.title)
-        return f"{run} --preset {named.group(1) if named else preset}"
+    @property
+    def commands(self) -> list[str]:
+        """What measures the cells that are missing."""
+        return list(
+            dict.fromkeys(cell.command for row in self.rows for cell in row if cell.command)
+        )
 
 
 def table(title: str, frame: pd.DataFrame) -> Table:
-    """A formatted DataFrame as cells; an empty one is a dash, an empty verdict "not measured"."""
+    """A DataFrame of `prunelab.study.cells` as a table of the page."""
     if not isinstance(frame.index, pd.RangeIndex):
         frame = frame.reset_index()
     head = [" · ".join(map(str, c)) if isinstance(c, tuple) else str(c) for c in frame.columns]
-    rows = [
-        [_cell(name, value) for name, value in zip(head, row)]
-        for row in frame.itertuples(index=False, name=None)
-    ]
+    rows = [[_shown(cell) for cell in row] for row in frame.itertuples(index=False, name=None)]
     return Table(title, head, rows)
 
 
-def _cell(column: str, value: Any) -> Cell:
-    verdict = "verdict" in column.lower()
-    text = str(value) if not pd.isna(value) else MISSING if verdict else "–"
-    if verdict:
-        return _verdict(text)
-    if MISSING in text:
-        return Cell(text, "none")
-    if NUMBER.fullmatch(text):
-        return Cell(text, "numbers" if len(text) > WIDE else "number")
-    return Cell(text, "range" if RANGE.fullmatch(text) else "text")
-
-
-def _verdict(text: str) -> Cell:
-    for kind, sign, words in VERDICTS:
-        if re.search(words, text, re.IGNORECASE):
-            return Cell(text, f"chip {kind}", sign)
-    return Cell(text, "chip other" if text.strip() else "text")
+def _shown(cell: Any) -> Shown:
+    """By its type alone; nothing is read out of a text."""
+    text, sign = str(cell), ""
+    match cell:
+        case cells.Verdict(kind=verdict):
+            kind, sign = f"chip {verdict}", SIGNS[verdict]
+        case cells.Missing():
+            kind = "none"
+        case cells.Range(is_one=False):
+            kind = "range"
+        case cells.Printed(is_blank=True):
+            kind = "text"
+        case cells.Number() | cells.Printed() | cells.Range() | cells.Spread() | cells.Shape():
+            kind = "numbers" if len(text) > WIDE else "number"
+        case Real() if cell == cell:
+            kind = "number"
+        case Real() | None:
+            kind, text = "text", cells.DASH
+        case _:
+            kind = "text"
+    rows = ", ".join(getattr(cell, "rows", ()))
+    return Shown(text, kind, sign, rows, getattr(cell, "command", ""))
 
 
 def figures(name: str, captions: Mapping[str, str], out: Path, root: Path) -> list[dict]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from pathlib import Path
 
 import pandas as pd
 
 from prunelab.study.ledger import COMMITTED, PROJECT, read
+from prunelab.study.papers import study
 
 README = PROJECT / "README.md"
 BLOCK = re.compile(r"(<!-- results (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -21,9 +21,9 @@ def filled(text: str) -> str:
 
 def results(stem: str) -> str:
     """The tables of a paper that a README has room for, as Markdown."""
-    paper = importlib.import_module(f"prunelab.study.papers.{stem}")
-    made = paper.tables(read(COMMITTED / f"{stem}.jsonl"))
-    shown = {title: table for title, table in made.items() if title.startswith(paper.README)}
+    paper = study(stem)
+    made, begin = paper.tables(read(COMMITTED / f"{stem}.jsonl")), tuple(paper.said.readme)
+    shown = {title: table for title, table in made.items() if title.startswith(begin)}
     return "\n".join(f"**{title}**\n\n{markdown(table)}\n" for title, table in shown.items())
 
 

@@ -6,8 +6,8 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from prunelab import checks
 
@@ -39,6 +39,8 @@ class Recipe:
         ValueError: an unknown preset, or a field of another kind.
     """
 
+    KIND: ClassVar[str] = "recipe"
+
     stem: str
     preset: str
     label: str
@@ -64,7 +66,8 @@ class Recipe:
     @property
     def key(self) -> str:
         """12 hex digits over all fields but the label."""
-        return digest(replace(self, label=""))
+        short = plain(self, whole=False)
+        return digest({name: value for name, value in short.items() if name != "label"})
 
     @property
     def trained_key(self) -> str:
@@ -85,22 +88,49 @@ def check_stem(caller: str, stem: str) -> str:
     return stem
 
 
-def plain(value: Any) -> Any:
-    """Dataclasses, mappings and tuples as JSON data; a dataclass says its class."""
+def plain(value: Any, whole: bool = True) -> Any:
+    """Dataclasses, mappings and tuples as JSON data; a dataclass says its `KIND`.
+
+    Args:
+        value: what a recipe is made of.
+        whole: with the fields that stand at their default. A key leaves them out, so that a field
+            that is added later moves no key.
+
+    Raises:
+        TypeError: a dataclass without a `KIND` of its own.
+    """
     if dataclasses.is_dataclass(value):
-        fields = {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        return {"type": type(value).__name__, **fields}
+        shown = [f for f in dataclasses.fields(value) if whole or not _at_default(f, value)]
+        fields = {f.name: plain(getattr(value, f.name), whole) for f in shown}
+        return {"kind": kind(value), **fields}
     if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
+        return {str(k): plain(v, whole) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(v) for v in value]
+        return [plain(v, whole) for v in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)  # 2.0 and 2 are the same setting
     return value
 
 
+def kind(value: Any) -> str:
+    """The stable name of a dataclass, which outlives the class's own. TypeError: it has none."""
+    found = vars(type(value)).get("KIND")  # not a parent's
+    if found is None:
+        raise TypeError(f"recipe: {type(value).__name__} must have a `KIND` of its own")
+    return found
+
+
+def _at_default(f: dataclasses.Field, value: Any) -> bool:
+    if f.default_factory is not dataclasses.MISSING:
+        return getattr(value, f.name) == f.default_factory()
+    return f.default is not dataclasses.MISSING and getattr(value, f.name) == f.default
+
+
 def digest(value: Any) -> str:
-    """12 hex digits of the SHA-256 of the canonical JSON of `value`."""
+    """12 hex digits of the SHA-256 of the canonical JSON of `value`, defaults left out."""
     try:
-        text = json.dumps(plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        short = plain(value, whole=False)
+        text = json.dumps(short, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"recipe: all that it holds must be plain data ({error})") from None
     return hashlib.sha256(text.encode()).hexdigest()[:12]

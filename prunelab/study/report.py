@@ -6,15 +6,12 @@ What it shows comes from ledger rows, figure files and the paper modules; nothin
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 
@@ -25,6 +22,9 @@ from prunelab.study.page import Table, figures, table
 from prunelab.study.state import checked
 from prunelab.study.worker import write_atomically
 
+if TYPE_CHECKING:
+    from prunelab.study.study import Study
+
 PACKAGES = ("prunelab", "torch", "torchvision", "numpy", "pandas", "matplotlib")
 
 
@@ -34,31 +34,24 @@ class Section:
 
     name: str
     title: str
-    run: str = ""
-    preset: str = "standard"
-    paper: ModuleType | None = None
+    paper: Study | None = None
     tables: list[Table] = field(default_factory=list)
     figures: list[dict[str, Any]] = field(default_factory=list)
     rows: list[dict] = field(default_factory=list)
-
-    def stated(self, name: str, default: Any = "") -> Any:
-        """`TITLE`, `CITATION` or `DEVIATIONS` of the paper's module."""
-        return getattr(self.paper, name, default)
 
 
 def build(
     out: str | Path,
     *,
     root: Path | None = None,
-    papers: Mapping[str, ModuleType] | None = None,
+    papers: Mapping[str, Study] | None = None,
 ) -> Path:
     """Write `<out>/report.html`.
 
     Args:
         out: folder of a run; what it lacks is taken from the committed ledger and figures.
         root: the project; found by itself otherwise.
-        papers: stem -> module with TITLE, CITATION, DEVIATIONS and tables(rows); by default all of
-            `prunelab.study.papers`. A module may have CAPTIONS: view -> caption.
+        papers: stem -> study; by default all of `prunelab.study.papers`.
 
     Returns:
         The page's path.
@@ -70,13 +63,12 @@ def build(
     out, root = checks.path("report", "out", out), root or notebook.project_root()
     papers = _papers() if papers is None else papers
     state = checked(out / "state.json")
-    presets = [entry["preset"] for entry in state.values() if "preset" in entry]
     books = notebook.notebooks(root)
-    sections = [_section(book, papers.get(book.stem), out, root, presets) for book in books]
+    sections = [_section(book, papers.get(book.stem), out, root) for book in books]
     sections = [section for section in sections if section.paper or section.figures]
     covered = {book.stem for book in books}
     for stem in sorted(set(papers) - covered):
-        section = Section(stem, getattr(papers[stem], "TITLE", stem), paper=papers[stem])
+        section = Section(stem, papers[stem].said.title, papers[stem])
         sections.append(_measured(section, stem, out, root))
     template = _environment().get_template("report.html")
     page = template.render(sections=sections, **_header(state, books, sections))
@@ -90,12 +82,10 @@ def _environment() -> jinja2.Environment:
     return jinja2.Environment(loader=loader, autoescape=True, **options)
 
 
-def _papers() -> dict[str, ModuleType]:
-    from prunelab.study import papers
+def _papers() -> dict[str, Study]:
+    from prunelab.study.papers import studies  # they wait for torch
 
-    names = [found.name for found in pkgutil.iter_modules(papers.__path__)]
-    modules = {name: importlib.import_module(f"{papers.__name__}.{name}") for name in names}
-    return {name: module for name, module in modules.items() if hasattr(module, "tables")}
+    return studies()
 
 
 def _header(state: Mapping, books: Sequence[Notebook], sections: Sequence[Section]) -> dict:
@@ -124,12 +114,9 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _section(
-    book: Notebook, paper: ModuleType | None, out: Path, root: Path, presets: Sequence[str]
-) -> Section:
-    preset = presets[0] if presets else "standard"
-    section = Section(book.name, book.title, f"prunelab run {book.number}", preset, paper)
-    section.figures = figures(book.name, section.stated("CAPTIONS", {}), out, root)
+def _section(book: Notebook, paper: Study | None, out: Path, root: Path) -> Section:
+    section = Section(book.name, book.title, paper)
+    section.figures = figures(book.name, paper.said.captions if paper else {}, out, root)
     return _measured(section, book.stem, out, root) if paper else section
 
 

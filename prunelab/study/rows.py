@@ -59,7 +59,7 @@ def fault(row: object) -> str | None:
     if row["preset"] not in PRESETS:
         return f"its `preset` is {json.dumps(row['preset'])[:40]}"
     task = row["recipe"].get("task")
-    return None if isinstance(task, dict) and "type" in task else "its `recipe` has no task"
+    return None if isinstance(task, dict) and "kind" in task else "its `recipe` has no task"
 
 
 def append(path: Path, row: dict) -> None:

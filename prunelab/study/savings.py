@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from scipy.sparse import csr_array
@@ -53,6 +54,8 @@ class Savings:
         method: one that leaves zeros in the network, as `NetworkSurgery` and `Magnitude` do.
         calls: timed products of each kind, at least 1.
     """
+
+    KIND: ClassVar[str] = "savings"
 
     method: Method
     calls: int = 50

@@ -1,170 +1,232 @@
-"""Tables: printed beside measured. Made from rows alone; never imports torch.
-
-A printed number is shown only if its confidence mark says that it was read or computed; a number
-that is merely remembered never appears. A missing row says "not measured".
-"""
+"""Tables as declarations: lines (cases, runs or printed rows) and columns of typed cells."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pandas as pd
 
-PAPERS = Path(__file__).resolve().parents[2] / "data" / "papers"
-SHOWN = ("source", "computed", "seed")
-NOT_MEASURED = "not measured"
+from prunelab.study.cells import DASH, Cell, Missing, Number, Printed, Range
+from prunelab.study.results import Line, Results, Run
+
+Measure = Callable[[Run], float | None]
+Lines = Callable[[Results, str | None], Iterable[Line]]
 
 
-def printed(stem: str, table: str) -> pd.DataFrame:
-    """The printed rows of a table that may be shown. FileNotFoundError: there is no such table."""
-    path = PAPERS / stem / f"{table}.csv"
-    if not path.is_file():
-        raise FileNotFoundError(f"printed: no table `{table}` of `{stem}` ({path.name} is missing)")
-    frame = pd.read_csv(path)
-    return frame[frame.confidence.isin(SHOWN)].reset_index(drop=True)
-
-
-def digits(value: float) -> int:
-    """Significant digits of a printed number: 313000000.0 has 3, 34.2 has 3, 15000000.0 has 2."""
-    mantissa = f"{abs(value):.9e}".split("e")[0]
-    return max(1, len(mantissa.replace(".", "").rstrip("0")))
-
-
-def agrees(measured: float, shown: float, places: int | None = None) -> str:
-    """How a measured value meets a printed one, to the printed digits.
+def ours(kind: type, measure: Measure, form: str = "{:.2f}", of: str | None = None):
+    """A function that gives a line's cell of measured values.
 
     Args:
-        measured: the exact value.
-        shown: the printed one.
-        places: digits after the point; None = as many significant digits as `shown` has (for a
-            printed 0, none after the point).
-
-    Returns:
-        "equal", "equal (truncated)" where the paper cut digits off instead of rounding, "differs".
+        kind: `Range`, `Spread` or `Number`.
+        measure: run -> value; None where it has none.
+        form: of the value.
+        of: only of runs with this name.
     """
-    if places is None:
-        places = digits(shown) - 1 - math.floor(math.log10(abs(shown))) if shown else 0
-    unit = 10.0**-places
-    if abs(measured - shown) <= unit * (0.5 + 1e-9):  # a tie may have been rounded either way
-        return "equal"
-    cut = math.trunc(measured / unit * (1 + 1e-12))  # guards 0.3 / 0.1 = 2.9999999999999996
-    if abs(cut * unit - shown) < unit / 1e6:
-        return "equal (truncated)"
-    return "differs"
+
+    def cell(line: Line) -> Cell | str:
+        runs = [run for run in line.runs if of in (None, run.case.name)]
+        if not runs:
+            return line.missing
+        found = [(value, run.key) for run in runs if (value := measure(run)) is not None]
+        if not found:
+            return DASH
+        values, rows = zip(*found)
+        return kind.of(values, form, rows)
+
+    return cell
 
 
-def spread(values: Iterable[float], scale: float = 100.0, places: int = 2) -> str:
-    """Mean and sample standard deviation, e.g. "6.75 ± 0.12"; one value stands alone."""
-    values = [v * scale for v in values]
-    if not values:
-        return NOT_MEASURED
-    mean = sum(values) / len(values)
-    if len(values) == 1:
-        return f"{mean:.{places}f}"
-    sd = math.sqrt(sum((v - mean) ** 2 for v in values) / (len(values) - 1))
-    return f"{mean:.{places}f} ± {sd:.{places}f}"
+@dataclass(frozen=True)
+class Column:
+    """A column.
+
+    Attributes:
+        name: its heading.
+        cell: line -> what stands there.
+    """
+
+    name: str
+    cell: Callable[[Line], Any]
+
+    def cells(self, line: Line) -> Iterator[tuple[str, Any]]:
+        """Heading and cell."""
+        yield self.name, self.cell(line)
 
 
-def ranged(values: Iterable[float], form: str = "{:.2f}") -> str:
-    """Mean, and lowest to highest, e.g. "6.75 (6.60 to 6.91)"; equal ones stand alone."""
-    values = list(values)
-    if not values:
-        return NOT_MEASURED
-    mean, low, high = (
-        form.format(v) for v in (sum(values) / len(values), min(values), max(values))
-    )
-    return mean if low == high else f"{mean} ({low} to {high})"
+@dataclass(frozen=True)
+class Pair:
+    """Two columns: what is printed beside what was measured.
+
+    Attributes:
+        name: how both headings begin.
+        field: of the printed row.
+        measure: run -> value.
+        form: of a measured value.
+        kind: of the measured cell.
+        places: digits after the point that are printed; None = as many as it was read with.
+        unit: what follows the printed value.
+        raw: the printed number as it was read.
+        heads: how the headings end.
+        at_least: a measured value should be no smaller than printed; else, no larger.
+    """
+
+    name: str
+    field: str
+    measure: Measure
+    form: str = "{:.2f}"
+    kind: type = Range
+    places: int | None = None
+    unit: str = ""
+    raw: bool = False
+    heads: tuple[str, str] = ("printed", "ours")
+    at_least: bool = False
+
+    def cells(self, line: Line) -> Iterator[tuple[str, Any]]:
+        """Headings and cells."""
+        value = self.printed(line)
+        shown = value if self.raw else Printed(value, self.places, self.unit)
+        yield f"{self.name} {self.heads[0]}", shown
+        yield f"{self.name} {self.heads[1]}", ours(self.kind, self.measure, self.form)(line)
+
+    def printed(self, line: Line) -> float:
+        """What the paper gives; nan = nothing."""
+        return getattr(line.printed, self.field)
 
 
-def within(runs: list[dict[str, float]], printed: Mapping[str, float]) -> str:
-    """How many runs are nowhere above what is printed, to two digits or as many as are printed.
+@dataclass(frozen=True)
+class Table:
+    """A table of a study.
+
+    Attributes:
+        title: its heading; with `presets`, "{}" takes the preset's words.
+        lines: what stands in it, as `beside`, `each_case` and `each_run` give it.
+        columns: from left to right.
+        preset: whose runs; None = any.
+        presets: preset -> its words, for a table of each that was run.
+    """
+
+    title: str
+    lines: Lines
+    columns: tuple[Column | Pair, ...]
+    preset: str | None = None
+    presets: Mapping[str, str] = field(default_factory=dict)
+
+    def frames(self, results: Results) -> dict[str, pd.DataFrame]:
+        """Title -> frame."""
+        if not self.presets:
+            return {self.title: self._frame(results, self.preset)}
+        tables = {
+            self.title.format(words): list(self.lines(results, preset))
+            for preset, words in self.presets.items()
+        }
+        run = {title: lines for title, lines in tables.items() if any(line.runs for line in lines)}
+        return {title: self._filled(lines) for title, lines in run.items()}
+
+    def _frame(self, results: Results, preset: str | None) -> pd.DataFrame:
+        lines = list(self.lines(results, preset))
+        return self._filled(lines) if lines else self._empty(results.missing(preset))
+
+    def _filled(self, lines: list[Line]) -> pd.DataFrame:
+        return pd.DataFrame([dict(self._cells(line)) for line in lines])
+
+    def _cells(self, line: Line) -> Iterator[tuple[str, Any]]:
+        for column in self.columns:
+            yield from column.cells(line)
+
+    def _empty(self, missing: Missing) -> pd.DataFrame:
+        """One line that says so."""
+        return pd.DataFrame([{column.name: missing for column in self.columns}])
+
+
+def beside(
+    table: str,
+    *match: str,
+    where: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
+    at: str | None = None,
+    missing: Cell | str | None = None,
+    note: Callable[[Any], str] | None = None,
+    **wanted: Any,
+) -> Lines:
+    """A line for each printed row, with the case that stands for it.
 
     Args:
-        runs: of each seed, value by name.
-        printed: name -> value; one that is not a number is not printed.
+        table: of the paper.
+        match: its columns that `Case.printed` holds.
+        where: which of its rows; None = all.
+        at: its column with the layer of a run that it is about; None = the run as a whole. If
+            several cases fit, the runs of all of them stand in the line.
+        missing: what stands in the cells of a row for which nothing is run.
+        note: printed row -> the verdict of such a row; None = "not run here".
+        wanted: attribute of a case -> value.
     """
-    limits = {name: value for name, value in printed.items() if value == value}
-    met = sum(
-        all(round(run[name], max(2, places(value))) <= value for name, value in limits.items())
-        for run in runs
-    )
-    return f"within print in {met} of {len(runs)} seeds"
+
+    def lines(results: Results, preset: str | None) -> Iterator[Line]:
+        rows = results.study.printed(table)
+        for row in (where(rows) if where else rows).itertuples():
+            key = tuple(getattr(row, name) for name in match)
+            line = results.line(preset, printed=key, **wanted) if match else Line()
+            if line.case is None:
+                why = note(row) if note else "not run here"
+                line = Line(missing=missing or Missing(), note=why)
+            elif at:
+                found = results.lines(preset, printed=key, **wanted)
+                runs = tuple(run for one in found for run in one.runs)
+                line = replace(line, runs=runs).at(layer(getattr(row, at)))
+            yield replace(line, printed=row)
+
+    return lines
 
 
-def places(value: float) -> int:
-    """Digits behind the point."""
-    return len(f"{value:g}".partition(".")[2])
+def layer(name: str) -> Callable[[Run], Mapping[str, Any]]:
+    """A function that finds a layer in the values of a run; "total" = the sum over all."""
+
+    def look(run: Run) -> Mapping[str, Any]:
+        layers = {entry["layer"]: entry for entry in run.values["layers"]}
+        if name != "total":
+            return layers[name]
+        keys = {"kept", "size", "params", "macs", "weights"}.intersection(*layers.values())
+        return {key: sum(entry[key] for entry in layers.values()) for key in keys}
+
+    return look
 
 
-def number(value: float | None, places: int | None = None) -> str:
-    """A printed number for a table; a blank where the paper gives none."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "–"
-    if places is not None:
-        return f"{value:.{places}f}"
-    if abs(value) < 1e3:
-        return f"{value:g}"
-    exponent = math.floor(math.log10(abs(value)))
-    return f"{value / 10**exponent:.{digits(value) - 1}f}e{exponent}"
+def each_case(only_run: bool = False, **wanted: Any) -> Lines:
+    """A line for each case of the preset; those that are not measured say so, or are left out."""
+
+    def lines(results: Results, preset: str | None) -> list[Line]:
+        found = results.lines(preset, **wanted)
+        return [line for line in found if line.runs or not only_run]
+
+    return lines
 
 
-def errors(rows: Iterable[dict], key: str = "accuracy") -> list[float]:
-    """Test errors, as fractions, of the rows that have `key`."""
-    return [1 - row["values"][key] for row in rows if key in row["values"]]
+def each_run(**wanted: Any) -> Lines:
+    """A line for each run."""
+
+    def lines(results: Results, preset: str | None) -> Iterator[Line]:
+        for line in results.lines(preset, **wanted):
+            yield from (replace(line, runs=(run,)) for run in line.runs)
+
+    return lines
 
 
-def of_kind(rows: Iterable[dict], kind: str, label: str | None = None, preset: str | None = None):
-    """The rows whose task is of class `kind`, with that label and preset where given."""
-    return [
-        row
-        for row in rows
-        if row["recipe"]["task"]["type"] == kind
-        and label in (None, row["label"])
-        and preset in (None, row["preset"])
-    ]
+def printed(name: str, title: str | None = None) -> Column:
+    """A column of the printed row as it is, under its own name or `title`."""
+
+    def cell(line: Line) -> Any:
+        value = getattr(line.printed, name)
+        return value if value == value else DASH
+
+    return Column(title or name, cell)
 
 
-def current(
-    rows: Iterable[dict], recipes: Callable[[str, Iterable[int]], Mapping[str, Iterable]]
-) -> list[dict]:
-    """The rows of recipes as they are now, under their labels of now: older versions stay out.
-
-    Args:
-        rows: of one paper.
-        recipes: the paper's function: (preset, seeds) -> part -> recipes.
-    """
-    rows = list(rows)
-    found = dict.fromkeys((row["preset"], row["seed"]) for row in rows)
-    parts = [part for preset, seed in found for part in recipes(preset, (seed,)).values()]
-    labels = {recipe.key: recipe.label for part in parts for recipe in part}
-    return [row | {"label": labels[row["key"]]} for row in rows if row["key"] in labels]
+PRESET = Column("preset", lambda line: line.case.preset)
+SEEDS = Column("seeds", lambda line: len(line.runs))
+SEED = Column("seed", lambda line: line.runs[0].seed)
 
 
-def frame(lines: list[dict]) -> pd.DataFrame:
-    """The lines of a table; one that says so where nothing is measured."""
-    return pd.DataFrame(lines or [{"network": NOT_MEASURED}])
-
-
-def where(rows: Iterable[dict]) -> str:
-    """Devices and precision of some rows, e.g. "cpu, float32"."""
-    found = {
-        f"{r['device']}, {(r['recipe'].get('budget') or {}).get('precision', 'counted')}"
-        for r in rows
-    }
-    return "; ".join(sorted(found)) or "–"
-
-
-def points(rows: Iterable[dict]) -> pd.DataFrame:
-    """The points of scans in one frame, with the label, criterion and seed of each."""
-    frames = [
-        pd.DataFrame(row["values"]["points"]).assign(
-            label=row["label"],
-            seed=row["seed"],
-            criterion=row["recipe"]["task"].get("criterion"),
-            whole=row["values"].get("accuracy"),
-        )
-        for row in rows
-    ]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+def number(name: str, measure: Measure, form: str = "{:.2f}") -> Column:
+    """A column with one run's value."""
+    return Column(name, ours(Number, measure, form))

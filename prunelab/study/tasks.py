@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import pandas as pd
 import torch
@@ -43,6 +44,8 @@ class Count:
         classes: number of classes.
     """
 
+    KIND: ClassVar[str] = "count"
+
     method: Method | None
     shape: tuple[int, int, int] = (3, 32, 32)
     classes: int = 10
@@ -62,6 +65,8 @@ class Count:
 class Baseline:
     """The trained network itself."""
 
+    KIND: ClassVar[str] = "baseline"
+
     def run(self, net: nn.Module, data: Dataset, work: Work) -> dict:
         """Values: test accuracy and counts. The ledger adds the training history."""
         return {"accuracy": train.evaluate(net, data.test).accuracy} | price(net, data.example)
@@ -75,6 +80,8 @@ class Prune:
         method: decides what stays.
         retrain: the fine-tuning budget, or None.
     """
+
+    KIND: ClassVar[str] = "prune"
 
     method: Method
     retrain: train.Budget | None = None
@@ -102,6 +109,8 @@ class Scratch:
 
     Source: Liu et al. 2019, Rethinking the Value of Network Pruning, section 4.
     """
+
+    KIND: ClassVar[str] = "scratch"
 
     method: Method
     budget: train.Budget
@@ -153,6 +162,8 @@ class Norms:
         groups: names, or None for all.
     """
 
+    KIND: ClassVar[str] = "norms"
+
     norm: str = "l1"
     groups: tuple[str, ...] | None = None
 
@@ -181,6 +192,8 @@ class Scan:
             as many training images. None = all.
         retrain: train every pruned network on this budget before it is evaluated (Figure 2(c)).
     """
+
+    KIND: ClassVar[str] = "scan"
 
     ratios: tuple[float, ...]
     criterion: str = "l1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,8 @@ class CutUnits:
         method: one whose `run` gives a keep and a history, as the gated methods and DropNeuron do.
         tune: training of the small network afterwards, or None.
     """
+
+    KIND: ClassVar[str] = "prune"
 
     method: Method
     tune: train.Budget | None = None

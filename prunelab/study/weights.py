@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,8 @@ class CutWeights:
     Attributes:
         method: `NetworkSurgery` or `Magnitude`.
     """
+
+    KIND: ClassVar[str] = "prune"
 
     method: NetworkSurgery | Magnitude
 
@@ -76,6 +79,8 @@ class Snapshots:
         layer: whose weights.
         steps: when; steps done, 0 = after the first cut.
     """
+
+    KIND: ClassVar[str] = "snapshots"
 
     method: NetworkSurgery
     layer: str

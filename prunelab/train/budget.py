@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from prunelab.checks import shown
 
@@ -39,6 +40,8 @@ class Budget:
     Raises:
         ValueError: a field is outside what is listed here.
     """
+
+    KIND: ClassVar[str] = "budget"
 
     epochs: float
     lr: float = 0.1

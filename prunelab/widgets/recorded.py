@@ -111,7 +111,7 @@ def shipped() -> list[dict]:
     """
     lines = SHIPPED.read_text().splitlines() if SHIPPED.is_file() else []
     rows = {row["key"]: row for row in map(json.loads, lines)}
-    found = [r["values"] for r in rows.values() if r["recipe"]["task"]["type"] == "Explore"]
+    found = [r["values"] for r in rows.values() if r["recipe"]["task"]["kind"] == "explore"]
     if not found:
         raise ValueError(
             "explorer: no recording is shipped here; give a network and data, explorer(net, data),"

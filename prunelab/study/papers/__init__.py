@@ -1,1 +1,18 @@
-"""One module per paper: the recipes behind each printed table and figure."""
+"""The papers, one module or package each, named by its stem: `STUDY`, and what its figures take."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+from prunelab.study.study import Study
+
+
+def study(stem: str) -> Study:
+    """The study of a paper. ModuleNotFoundError: there is none of this name."""
+    return importlib.import_module(f"{__name__}.{stem}").STUDY
+
+
+def studies() -> dict[str, Study]:
+    """Stem -> study."""
+    return {found.name: study(found.name) for found in pkgutil.iter_modules(__path__)}

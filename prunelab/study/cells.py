@@ -1,0 +1,183 @@
+"""Cells: what a table is made of. `str(cell)` is its text, and a cell knows its ledger rows.
+
+A plain text or number is a cell too: a name, a setting, a number exactly as it is printed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+DASH = "–"
+NOT_MEASURED = "not measured"
+KINDS = ("agrees", "differs", "missing", "other")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What all cells have.
+
+    Attributes:
+        rows: keys of the ledger rows that it comes from.
+    """
+
+    rows: tuple[str, ...] = field(default=(), kw_only=True)
+
+
+@dataclass(frozen=True)
+class Text(Cell):
+    """Words about what was measured."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Shape(Text):
+    """Numbers joined by signs, as widths (97-71-33) or the sides of a map (32x32)."""
+
+
+@dataclass(frozen=True)
+class Number(Cell):
+    """One measured value."""
+
+    value: float
+    form: str = "{:.2f}"
+
+    def __str__(self) -> str:
+        return self.form.format(self.value)
+
+    @classmethod
+    def of(cls, values: Sequence[float], form: str, rows: Sequence[str]) -> Number:
+        """The first of several runs."""
+        return cls(values[0], form, rows=tuple(rows[:1]))
+
+
+@dataclass(frozen=True)
+class Printed(Cell):
+    """A number that the paper prints; a dash where it gives none.
+
+    Attributes:
+        value: None or nan = not printed.
+        places: digits after the point; None = as many as it was read with.
+        unit: what follows it.
+    """
+
+    value: float | None
+    places: int | None = None
+    unit: str = ""
+
+    def __str__(self) -> str:
+        return DASH if self.is_blank else f"{self._number()}{self.unit}"
+
+    def _number(self) -> str:
+        if self.places is not None:
+            return f"{self.value:.{self.places}f}"
+        if abs(self.value) < 1e3:
+            return f"{self.value:g}"
+        exponent = math.floor(math.log10(abs(self.value)))
+        return f"{self.value / 10**exponent:.{digits(self.value) - 1}f}e{exponent}"
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether the paper gives none."""
+        return self.value is None or math.isnan(self.value)
+
+
+@dataclass(frozen=True)
+class _Several(Cell):
+    """Several runs: at least one value."""
+
+    values: tuple[float, ...]
+    form: str = "{:.2f}"
+
+    @classmethod
+    def of(cls, values: Sequence[float], form: str, rows: Sequence[str]) -> _Several:
+        """All runs."""
+        return cls(tuple(values), form, rows=tuple(rows))
+
+    @property
+    def mean(self) -> float:
+        """A plain sum over the count; `statistics.fmean` may round a tie the other way."""
+        return sum(self.values) / len(self.values)
+
+
+@dataclass(frozen=True)
+class Range(_Several):
+    """Mean, and lowest to highest: 6.75 (6.60 to 6.91); equal ones stand alone."""
+
+    def __str__(self) -> str:
+        middle, low, high = self._texts()
+        return middle if low == high else f"{middle} ({low} to {high})"
+
+    @property
+    def is_one(self) -> bool:
+        """Whether all runs give the same text."""
+        _, low, high = self._texts()
+        return low == high
+
+    def _texts(self) -> list[str]:
+        return [self.form.format(v) for v in (self.mean, min(self.values), max(self.values))]
+
+
+@dataclass(frozen=True)
+class Spread(_Several):
+    """Mean and sample standard deviation: 6.75 ± 0.12; one run stands alone."""
+
+    def __str__(self) -> str:
+        middle = self.form.format(self.mean)
+        return middle if len(self.values) == 1 else f"{middle} ± {self.form.format(self._sd())}"
+
+    def _sd(self) -> float:
+        squares = sum((v - self.mean) ** 2 for v in self.values)
+        return math.sqrt(squares / (len(self.values) - 1))
+
+
+@dataclass(frozen=True)
+class Missing(Cell):
+    """What nobody has measured yet.
+
+    Attributes:
+        command: measures it; empty = nothing here does.
+    """
+
+    command: str = ""
+
+    def __str__(self) -> str:
+        return NOT_MEASURED
+
+
+@dataclass(frozen=True)
+class Verdict(Cell):
+    """How measured and printed meet.
+
+    Attributes:
+        kind: agrees, differs, missing or other.
+        text: what it says.
+        command: measures what is missing.
+
+    Raises:
+        ValueError: an unknown kind.
+    """
+
+    kind: str
+    text: str
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(
+                f"Verdict: `kind` must be one of {', '.join(KINDS)}; got {self.kind!r}"
+            )
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def digits(value: float) -> int:
+    """Significant digits of a printed number: 313000000.0 has 3, 34.2 has 3, 15000000.0 has 2."""
+    mantissa = f"{abs(value):.9e}".split("e")[0]
+    return max(1, len(mantissa.replace(".", "").rstrip("0")))

@@ -1,0 +1,139 @@
+"""Counts from widths alone, as the papers on learned noise count: what is left of a known network.
+
+* weights: of convolutions and linear layers, without biases;
+* activations ("rN", the memory footprint): an image's inputs where they are pruned, each map before
+  and after pooling, what a linear layer reads where single inputs are pruned, and hidden units; not
+  the outputs;
+* MACs ("FLOP"): of convolutions and linear layers, one multiply-accumulate counts as one.
+
+Source: papers/vibnet.md section 5, recomputed from every printed row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Weights, activations and multiply-accumulates of one image."""
+
+    weights: int
+    activations: int
+    macs: int
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A convolution or a linear layer.
+
+    Attributes:
+        reads: the place whose units it reads, or how many inputs it always has.
+        writes: the place whose units it writes, or how many outputs it always has.
+        area: taps of its kernel.
+        side: of its map.
+        pooled: side after pooling; 0 = there is none.
+    """
+
+    reads: str | int
+    writes: str | int
+    area: int = 1
+    side: int = 1
+    pooled: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A network whose units can be removed.
+
+    Attributes:
+        whole: place -> units, in the order in which the papers print widths.
+        layers: from the images to the classes.
+    """
+
+    whole: Mapping[str, int]
+    layers: tuple[Layer, ...]
+
+    def counts(self, widths: Mapping[str, int] | None = None) -> Counts:
+        """With these widths; None = of the whole network."""
+        widths = self.whole if widths is None else widths
+        weights = activations = macs = 0
+        for layer in self.layers:
+            reads, writes = (
+                widths[end] if isinstance(end, str) else end for end in (layer.reads, layer.writes)
+            )
+            weights += layer.area * reads * writes
+            macs += layer.area * reads * writes * layer.side**2
+            activations += writes * (layer.side**2 + layer.pooled**2)
+        inputs = sum(widths[place] for place in self.whole if place.endswith(".inputs"))
+        return Counts(weights, activations + inputs - writes, macs)
+
+    def widths(self, widths: Mapping[str, int]) -> str:
+        """Widths as the papers write them: 97-71-33."""
+        return "-".join(str(widths[place]) for place in self.whole)
+
+
+_LENETS = {
+    "lenet-300-100": Plan(
+        {"fc1.inputs": 784, "fc1": 300, "fc2": 100},
+        (Layer("fc1.inputs", "fc1"), Layer("fc1", "fc2"), Layer("fc2", 10)),
+    ),
+    "lenet-5-relu": Plan(
+        {"conv1": 20, "conv2": 50, "fc1.inputs": 800, "fc1": 500},
+        (
+            Layer(1, "conv1", 25, 24, 12),
+            Layer("conv1", "conv2", 25, 8, 4),
+            Layer("fc1.inputs", "fc1"),
+            Layer("fc1", 10),
+        ),
+    ),
+}
+# Convolutions of each stage, hidden linear layers.
+_VGGS = {
+    "vgg-16": ((2, 2, 3, 3, 3), 1),
+    "vgg-16-fc2": ((2, 2, 3, 3, 3), 2),
+    "vgg-19": ((2, 2, 4, 4, 4), 0),
+}
+
+
+@cache
+def plan(model: str, classes: int = 10) -> Plan:
+    """The plan of a network.
+
+    Raises:
+        KeyError: an unknown one.
+    """
+    if model == "resnet-20":
+        return _resnet_20(classes)
+    return _LENETS[model] if model in _LENETS else _vgg(*_VGGS[model], classes)
+
+
+def _vgg(stages: tuple[int, ...], hidden: int, classes: int) -> Plan:
+    """On 32 x 32 images: convolutions 3 x 3, a 2 x 2 pooling after each stage, linear layers."""
+    whole: dict[str, int] = {}
+    layers, before = [], 3
+    for stage, (many, units) in enumerate(zip(stages, (64, 128, 256, 512, 512))):
+        side = 32 >> stage
+        for number in range(many):
+            name = f"features.conv{len(layers) + 1}"
+            layers.append(Layer(before, name, 9, side, side // 2 if number == many - 1 else 0))
+            whole[name], before = units, name
+    for number in range(hidden):
+        name = f"classifier.fc{number + 1}"
+        layers.append(Layer(before, name))
+        whole[name], before = 512, name
+    return Plan(whole, (*layers, Layer(before, classes)))
+
+
+def _resnet_20(classes: int) -> Plan:
+    """On 32 x 32 images; its shortcuts have no weights. Only inner maps of blocks can be cut."""
+    whole: dict[str, int] = {}
+    layers, before = [Layer(3, 16, 9, 32)], 16
+    for stage, units in enumerate((16, 32, 64)):
+        for block in range(3):
+            name, side = f"layer{stage + 1}.{block}.conv1", 32 >> stage
+            layers += [Layer(before, name, 9, side), Layer(name, units, 9, side)]
+            whole[name], before = units, units
+    return Plan(whole, (*layers, Layer(before, classes)))

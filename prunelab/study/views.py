@@ -1,0 +1,34 @@
+"""What figures take: plain DataFrames from the runs of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from prunelab.study.results import Run
+from prunelab.study.tables import Measure
+
+
+def points(runs: Iterable[Run], measures: Mapping[str, Measure]) -> pd.DataFrame:
+    """A point for each run: method, setting, seed, and each measure under its name."""
+    columns = ["method", "setting", "seed", *measures]
+    lines = [
+        [run.case.name, run.case.label, run.seed, *(measure(run) for measure in measures.values())]
+        for run in runs
+    ]
+    return pd.DataFrame(lines, columns=columns)
+
+
+def scans(rows: Iterable[dict]) -> pd.DataFrame:
+    """The points of scans in one frame, with the label, criterion and seed of each."""
+    frames = [
+        pd.DataFrame(row["values"]["points"]).assign(
+            label=row["label"],
+            seed=row["seed"],
+            criterion=row["recipe"]["task"].get("criterion"),
+            whole=row["values"].get("accuracy"),
+        )
+        for row in rows
+    ]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()

@@ -1,0 +1,118 @@
+"""A search: what a candidate changes, and the rule that chooses among candidates."""
+
+import math
+from dataclasses import dataclass, replace
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prunelab.methods import NetworkSurgery
+from prunelab.study.networks import Network
+from prunelab.study.results import Line, Run
+from prunelab.study.search import Candidate, Search, candidate, chosen, times
+from prunelab.study.study import Case
+from prunelab.train import Budget
+
+SURGERY = NetworkSurgery({"fc1": 4.1, "fc2": 2.6, "fc3": 2.1}, Budget(epochs=2, lr=0.06), 40)
+
+
+@dataclass(frozen=True)
+class Ratios:
+    """A method whose scaled field is not c."""
+
+    ratios: dict
+    budget: Budget
+
+
+def test_a_candidate_changes_what_its_label_names_and_nothing_else():
+    decayed = candidate({"fc1": 1.1, "fc3": 0.5}, weight_decay=2e-3)
+    assert decayed.label == "decay 0.002, fc1 x 1.1, fc3 x 0.5"
+    found = decayed.of(SURGERY)
+    assert found.c == {"fc1": 4.51, "fc2": 2.6, "fc3": 1.05}
+    assert found.budget == replace(SURGERY.budget, weight_decay=2e-3)
+    assert replace(found, c=SURGERY.c, budget=SURGERY.budget) == SURGERY
+    assert candidate(0.5, lr=0.03).label == "rate 0.03, c x 0.5"
+    assert candidate(0.5, lr=0.03).of(SURGERY).c == {"fc1": 2.05, "fc2": 1.3, "fc3": 1.05}
+    masks = candidate(stop=8000, gamma=0.0)
+    assert masks.label == "stop 8000, gamma 0, c x 1"
+    assert masks.of(SURGERY) == replace(SURGERY, stop=8000, gamma=0.0)
+    flat = candidate(flat=0.25)
+    assert flat.label == "flat 0.25, c x 1"
+    rates = [flat.of(SURGERY).budget.rate(step, 1000) / SURGERY.budget.lr for step in (0, 249, 625)]
+    assert rates == pytest.approx([1, 1, 0.5])
+    assert (candidate().label, candidate().of(SURGERY)) == ("as searched", SURGERY)
+
+
+def test_another_field_than_c_may_be_scaled():
+    method = Ratios({"a": 0.5, "b": 0.2}, Budget(epochs=1))
+    half = Candidate(0.5, scaled="ratios")
+    assert half.label == "ratios x 0.5" and half.of(method).ratios == {"a": 0.25, "b": 0.1}
+    assert times(method.ratios, {"a": 2}) == {"a": 1.0, "b": 0.2}
+
+
+def test_a_search_holds_what_is_shown_against_all_others():
+    one, two = candidate(lr=0.03), candidate(2.0)
+    search = Search(SURGERY, (one, two), seen=(0, 1), taken=two)
+    assert search.shown == two.of(SURGERY) and search.title == "the one shown: c x 2"
+    assert search.others == {"as searched": SURGERY, one.label: one.of(SURGERY)}
+    same = replace(search, taken=candidate())
+    assert same.shown == SURGERY and same.title == "the one shown"
+    assert list(same.others) == [one.label, two.label]
+
+
+def line(errors, size=110, name="candidate", first=0):
+    case = Case("candidates", name, Network("lenet-5"), None)
+    runs = [
+        Run(case, f"{name}{seed}", seed, {"val_accuracy": 1 - error, "size": size})
+        for seed, error in enumerate(errors, first)
+    ]
+    return Line(case, tuple(runs))
+
+
+def fits(line):
+    return all(run.values["size"] >= 108 for run in line.runs)
+
+
+def test_a_candidate_that_fits_replaces_the_setting_shown_by_the_lowest_error():
+    shown, one, two = line([0.011, 0.013]), line([0.010] * 2, 108), line([0.009] * 2, 120)
+    assert chosen(shown, [], fits) is shown
+    assert chosen(shown, [one], fits) is one
+    assert chosen(shown, [one, two], fits) is two
+    large = line([0.009] * 2, 107.9)
+    assert chosen(shown, [one, large], fits) is one
+
+
+def test_the_rule_needs_the_setting_shown_and_that_it_fits():
+    one = line([0.010] * 2)
+    assert chosen(line([]), [one], fits) is None
+    assert chosen(line([0.02], 100), [one], fits) is None
+
+
+@given(st.lists(st.integers(40, 80), min_size=2, max_size=6), st.integers(-20, 20))
+def test_a_candidate_needs_more_than_one_standard_error_of_the_difference(answers, less):
+    shown, other = line([n / 5000 for n in answers]), line([(n - less) / 5000 for n in answers])
+    error = math.sqrt(2 * pd.Series(answers).var() / len(answers))
+    if abs(less - error) > 1e-6:
+        assert chosen(shown, [other], fits) is (other if less > error else shown)
+
+
+def test_one_run_has_no_standard_error_and_replaces_nothing():
+    shown = line([0.011, 0.011])
+    assert chosen(shown, [line([0.001])], fits) is shown
+
+
+def test_fresh_seeds_have_no_say():
+    search = Search(SURGERY, (), seen=(0, 1))
+    shown = line([0.011, 0.011], name="shown")
+    taken = search.judged(shown, [line([0.001, 0.002])], fits)
+    assert [one.note for one in taken] == ["", "yes"]
+    fresh = search.judged(shown, [line([0.001, 0.002], first=1)], fits)
+    assert [(one.note, len(one.runs)) for one in fresh] == [("yes", 2), ("", 1)]
+
+
+def test_what_was_not_run_has_no_line():
+    search = Search(SURGERY, (), seen=(0, 1))
+    assert search.judged(line([]), [line([])], fits) == []
+    assert [one.note for one in search.judged(line([]), [line([0.1])], fits)] == [""]
