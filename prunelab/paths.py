@@ -52,7 +52,7 @@ def unwritable(caller: str, path: str | os.PathLike, error: Exception) -> OSErro
 
 
 def clear(folder: Path, name: str = "*") -> None:
-    """Remove what killed processes left of files whose names match `name` in `folder` (not below it)."""
+    """Remove what killed processes left of files whose names match `name` in `folder`."""
     for partial in folder.glob(f".{name}.*.part"):
         writer = partial.name.removesuffix(".part").rpartition(".")[2].partition("-")[0]
         if writer.isdigit() and not psutil.pid_exists(int(writer)):
