@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 
 from prunelab.sensitivity.arguments import short
-from prunelab.sensitivity.buckets import TooWideError
 from prunelab.sensitivity.choices import Choices, read
-from prunelab.sensitivity.elimination import Elimination
+from prunelab.sensitivity.integer_program import IntegerProgram
 
 
 def solve(
@@ -39,9 +38,8 @@ def solve(
     Raises:
         TypeError: `curves` is no DataFrame.
         ValueError: both budgets or none, or one that is no number above 0; a budget that no
-            combination meets (the smallest cost is named); too many groups that meet each other for
-            an exact answer; `curves` with missing columns, empty, or without the whole network;
-            missing, repeated or impossible values.
+            combination meets (the smallest cost is named); `curves` with missing columns, empty, or
+            without the whole network; missing, repeated or impossible values.
 
     Source: the layer-wise ratios of PFEC, section 3.2, are set by eye from these curves.
     """
@@ -52,21 +50,16 @@ def solve(
         (choices.whole["correct"] - rows["correct"]).astype(np.int64)
         for rows in choices.options.values()
     ]
-    fixed, costs, pairs = _costs(choices, column)
-    try:
-        problem = Elimination(losses, costs, pairs)
-        smallest = fixed + problem.cost(problem.cheapest())
-        if smallest > budget:
-            raise ValueError(
-                f"solve: `{column}` cannot go below {smallest} with these ratios,"
-                f" got the budget {budget}"
-            )
-        picks = problem.best(budget - fixed)
-    except TooWideError:
+    kept = [np.nan_to_num(rows["kept"]).astype(np.int64) for rows in choices.options.values()]
+    fixed, costs, pairs = _costs(choices, column, kept)
+    program = IntegerProgram(losses, kept, costs, pairs)
+    picks = program.best(budget - fixed)
+    if picks is None:
+        smallest = fixed + program.cost(program.cheapest())
         raise ValueError(
-            f"solve: too many of the {len(losses)} groups read each other for an exact answer;"
-            " take fewer groups or fewer ratios of `curves`"
-        ) from None
+            f"solve: `{column}` cannot go below {smallest} with these ratios,"
+            f" got the budget {budget}"
+        )
     tables = choices.options.items()
     return {name: float(rows["ratio"][pick]) for (name, rows), pick in zip(tables, picks)}
 
@@ -85,20 +78,21 @@ def _budget(macs: float | None, params: float | None) -> tuple[str, float]:
     return name, math.floor(value) if absolute else float(value)
 
 
-def _costs(choices: Choices, column: str) -> tuple[int, list[np.ndarray], dict]:
-    """Cost of a combination: a constant, (options,) a group, (options, options) a pair."""
+def _costs(
+    choices: Choices, column: str, kept: list[np.ndarray]
+) -> tuple[int, list[np.ndarray], dict[tuple[int, int], int]]:
+    """Cost of a combination: a constant, (options,) a group, a factor of the channels of a pair."""
     if choices.price is not None:
-        return _priced(choices, getattr(choices.price, column))
+        return _priced(choices, getattr(choices.price, column), kept)
     whole = choices.whole[column]
     tables = choices.options.values()
     return int(whole), [(rows[column] - whole).astype(np.int64) for rows in tables], {}
 
 
 def _priced(
-    choices: Choices, terms: Mapping[tuple[str, ...], int]
-) -> tuple[int, list[np.ndarray], dict]:
+    choices: Choices, terms: Mapping[tuple[str, ...], int], kept: list[np.ndarray]
+) -> tuple[int, list[np.ndarray], dict[tuple[int, int], int]]:
     """The polynomial's terms by the groups they hold; groups without a curve stay whole."""
-    kept = [rows["kept"].astype(np.int64) for rows in choices.options.values()]
     place = {name: i for i, name in enumerate(choices.options)}
     fixed, costs, pairs = 0, [np.zeros_like(k) for k in kept], {}
     for names, factor in terms.items():
@@ -110,5 +104,5 @@ def _priced(
             costs[open_[0]] += factor * kept[open_[0]] ** len(open_)
         else:
             v, w = open_
-            pairs[v, w] = pairs.get((v, w), 0) + factor * np.outer(kept[v], kept[w])
+            pairs[v, w] = pairs.get((v, w), 0) + factor
     return fixed, costs, pairs
