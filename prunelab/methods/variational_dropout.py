@@ -219,16 +219,13 @@ class VariationalDropout(GatedMethod):
         log_var: log sigma^2 to begin with.
 
     Cost: `budget`, each step about 2.4 times a plain one (LeNet-5, batch 64).
-
     Source: Molchanov et al. 2017; start, limits of log alpha and threshold as in the authors' code
         (papers/vibnet.md section 9). There the KL grows linearly at first: `ramp`.
     Differs: units are not in the paper; VIBNet counts them. A unit that reads nothing stays, as
-        long as it is read, where its constant fits no bias: in front of zero padding, of a layer
-        without bias, or of one that runs twice.
+        long as it is read, where its constant fits no bias (zero padding, no bias, run twice).
     """
 
     KIND: ClassVar[str] = "variational_dropout"
-
     threshold: float = 3.0
     log_var: float = -10.0
 

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from prunelab.study.recipes import IMAGENET
 from prunelab.train import Budget
-
-IMAGENET = "imagefolder:imagenet"  # the folder `imagenet` of a data root; nothing downloads it
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from prunelab import checks
 if TYPE_CHECKING:  # the command line reads the presets without waiting for torch
     from prunelab.train import Budget
 
+IMAGENET = "imagefolder:imagenet"  # the folder `imagenet` of a data root; nothing downloads it
 PRESETS = ("smoke", "quick", "standard", "paper")
 # Which seeds a preset measures: enough for a spread where numbers are compared.
 SEEDS = {"smoke": (0,), "quick": (0,), "standard": (0, 1, 2), "paper": (0, 1, 2)}

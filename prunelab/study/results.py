@@ -7,8 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from prunelab.study.cells import DASH, Cell, Missing
-from prunelab.study.networks import IMAGENET
-from prunelab.study.recipes import PRESETS
+from prunelab.study.recipes import IMAGENET, PRESETS
 
 if TYPE_CHECKING:
     from prunelab.study.study import Case, Study
