@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE, TESTS = ROOT / "prunelab", ROOT / "tests"
 # A part imports parts above it in this list only. Parts of one line do not import each other.
 ORDER = """
-    paths
+    paths extras
     meta data models plots
     groups cost
     masks train

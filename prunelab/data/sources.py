@@ -18,6 +18,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from prunelab import paths
 from prunelab.data.download import fetch, md5_of, size_of
 
 CACHE = Path("data/cache")
@@ -111,13 +112,8 @@ def archives(name: str) -> tuple[Archive, ...]:
 
 def places(root: str | os.PathLike | None = None) -> list[Path]:
     """The folders that are searched, in order: `root`, $PRUNELAB_DATA, data/cache."""
-    given = (root, os.environ.get("PRUNELAB_DATA"), CACHE)
+    given = (root, paths.data_folder(), CACHE)
     return [Path(place).expanduser() for place in given if place]
-
-
-def offline() -> bool:
-    """Whether $PRUNELAB_OFFLINE forbids downloads (set, and neither empty nor 0)."""
-    return os.environ.get("PRUNELAB_OFFLINE", "") not in ("", "0")
 
 
 def locate(name: str, root: str | os.PathLike | None = None) -> tuple[Path, str]:
@@ -140,7 +136,7 @@ def locate(name: str, root: str | os.PathLike | None = None) -> tuple[Path, str]
     place = next((p for p in searched if all(a.present(p) for a in parts)), None)
     if place is None:
         place = searched[0]
-        if offline():
+        if paths.offline():
             raise FileNotFoundError(_missing(name, parts, searched))
     if not all(a.unpacked(place) for a in parts):
         _complete(name, parts, place)

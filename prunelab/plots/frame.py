@@ -12,8 +12,10 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from prunelab import paths
+
 STYLE = Path(__file__).with_name("style.mplstyle")
-FIGURES = Path(__file__).resolve().parents[2] / "figures"
+FIGURES = paths.results() / "figures"
 ORANGE, BLUE, GREY = "#D55E00", "#0072B2", "#8c8c8c"
 MARKERS = "osD^v<>Ph*Xpd"
 
@@ -27,9 +29,9 @@ def save(fig: Figure, name: str) -> Figure:
         fig: the figure, returned so that a cell can end with it.
         name: "NN-stem--view".
     """
-    folder = FIGURES if os.environ.get("PRUNELAB_WRITE") == "1" else None
-    if folder is None and "PRUNELAB_RUNS" in os.environ:
-        folder = Path(os.environ["PRUNELAB_RUNS"]) / "figures"
+    folder = paths.project() / "figures" if paths.writing() else None
+    if folder is None and paths.in_a_run():
+        folder = paths.runs() / "figures"
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         partial = folder / f".{name}.{os.getpid()}.part"

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from prunelab import paths
 from prunelab.data import Split
 from prunelab.sensitivity.passes import Judged
 
 VERSION = 1  # raised when the same content would give other answers
-DEFAULT = Path(__file__).resolve().parents[2] / "data" / "cache" / "scans"
 
 
 def digest(*parts: object) -> str:
@@ -67,12 +67,12 @@ class Store:
 
         Args:
             cache: a folder for all scans; False = keep nothing; None = `$PRUNELAB_CACHE`, or
-                data/cache/scans of the project.
+                scans in `paths.cache_folder`.
             content: everything that the answers depend on.
         """
         if cache is False:
             return cls(None)
-        place = Path(cache or os.environ.get("PRUNELAB_CACHE") or DEFAULT)
+        place = Path(cache) if cache else paths.scans()
         return cls(place / digest(VERSION, torch.__version__, *content))
 
     def read(self, batch: str) -> dict[str, Judged]:

@@ -18,7 +18,7 @@ from filelock import FileLock
 from torch import nn
 
 from prunelab import data as datasets
-from prunelab import models, surgery, train
+from prunelab import models, paths, surgery, train
 from prunelab.masks import Keep
 from prunelab.study import tasks
 from prunelab.study.circumstances import circumstances
@@ -26,7 +26,7 @@ from prunelab.study.recipes import Recipe, plain
 from prunelab.study.work import Work
 from prunelab.study.worker import write_atomically
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = paths.results()
 COMMITTED = PROJECT / "data" / "ledger"
 CHECKPOINTS = PROJECT / "data" / "checkpoints"
 REFRESH = (False, "missing", True)
@@ -35,24 +35,20 @@ STARTED = time.time()
 
 def folder() -> Path:
     """Where new rows go: the run's own ledger, or, while writing the project's outputs, its own."""
-    if os.environ.get("PRUNELAB_WRITE") == "1":
+    if paths.writing():
         return COMMITTED
-    return _runs() / "ledger"
-
-
-def _runs() -> Path:
-    return Path(os.environ.get("PRUNELAB_RUNS", PROJECT / "runs"))
+    return paths.runs() / "ledger"
 
 
 def _locks() -> Path:
-    place = _runs() / "locks"
+    place = paths.runs() / "locks"
     place.mkdir(parents=True, exist_ok=True)
     return place
 
 
 def _folders() -> list[Path]:
     """Where rows are looked for: a run sees only what it measured itself."""
-    own = "PRUNELAB_RUNS" in os.environ or os.environ.get("PRUNELAB_WRITE") == "1"
+    own = paths.in_a_run() or paths.writing()
     return [folder()] if own else [COMMITTED, folder()]
 
 
@@ -135,18 +131,18 @@ def run(
 
 def _is_of_this_refresh(row: dict) -> bool:
     """Whether `prunelab run --refresh` measured it; a refresh by hand measures every time."""
-    since = os.environ.get("PRUNELAB_SINCE")
+    since = paths.refresh_began()
     return since is not None and row["date"] > since
 
 
 def _started() -> float:
     """When this refresh began, or else this process, in seconds since 1970."""
-    since = os.environ.get("PRUNELAB_SINCE")
+    since = paths.refresh_began()
     return datetime.fromisoformat(since).timestamp() if since else STARTED
 
 
 def _work(recipe: Recipe, progress: bool = False) -> Work:
-    return Work(recipe.seed, progress, _runs() / "partial" / recipe.key)
+    return Work(recipe.seed, progress, paths.runs() / "partial" / recipe.key)
 
 
 def measure(recipe: Recipe, progress: bool = True, since: float = 0.0) -> dict:
@@ -160,7 +156,7 @@ def measure(recipe: Recipe, progress: bool = True, since: float = 0.0) -> dict:
     Returns:
         The row; it is not appended.
     """
-    device = os.environ.get("PRUNELAB_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = paths.device() or ("cuda" if torch.cuda.is_available() else "cpu")
     start = time.perf_counter()
     data, net, extra = None, None, {}
     if recipe.data is None:
@@ -185,7 +181,7 @@ def measure(recipe: Recipe, progress: bool = True, since: float = 0.0) -> dict:
         "values": values,
         "seconds": round(time.perf_counter() - start, 2),
         "data_checksum": data.checksum if data else None,
-        **circumstances(device, PROJECT),
+        **circumstances(device),
     }
 
 
@@ -193,7 +189,7 @@ def trained(
     recipe: Recipe, data: datasets.Dataset, progress: bool, since: float = 0.0
 ) -> tuple[nn.Module, dict]:
     """The recipe's network, trained if it has a budget; and its history. A run trains it once."""
-    place = _runs() / "checkpoints"
+    place = paths.runs() / "checkpoints"
     done = place / f"{recipe.trained_key}.safetensors"
     notes, partial = done.with_suffix(".json"), done.with_suffix(".fit")
     torch.manual_seed(recipe.seed)
@@ -223,7 +219,7 @@ def trained(
 def network(recipe: Recipe) -> nn.Module | None:
     """The recipe's trained network if it is there, this run's or the project's; None if not."""
     name = f"{recipe.trained_key}.safetensors"
-    for found in (_runs() / "checkpoints" / name, CHECKPOINTS / name):
+    for found in (paths.runs() / "checkpoints" / name, CHECKPOINTS / name):
         if found.is_file():
             return surgery.load(models.build(recipe.model), found).eval()
     return None
@@ -231,7 +227,7 @@ def network(recipe: Recipe) -> nn.Module | None:
 
 def _shipped(done: Path) -> list[Path]:
     """The project's own copy of a trained network; a run of the series trains its own."""
-    return [] if "PRUNELAB_RUNS" in os.environ else [CHECKPOINTS / done.name]
+    return [] if paths.in_a_run() else [CHECKPOINTS / done.name]
 
 
 def _train(

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import prunelab
-from prunelab.study.notebook import Notebook, notebooks, project_root, select
+from prunelab import paths
+from prunelab.study.notebook import Notebook, notebooks, select
 from prunelab.study.recipes import PRESETS, SEEDS
 
 LIMITS = dict(zip(PRESETS, (600, 1800, 12 * 3600, 7 * 24 * 3600)))  # seconds for one notebook
@@ -49,7 +49,7 @@ class Plan:
         """The kernel's environment: where to write, where data is, which device."""
         env = {**os.environ, "PRUNELAB_RUNS": str(self.out), "PRUNELAB_DEVICE": self.device}
         # Absolute, since the kernel works in notebooks/.
-        data = self.data_root or env.get("PRUNELAB_DATA") or self.root / "data" / "cache"
+        data = self.data_root or paths.data_folder() or self.root / "data" / "cache"
         env["PRUNELAB_DATA"] = str(Path(data).expanduser().resolve())
         env.pop("PRUNELAB_WRITE", None)
         env.pop("PRUNELAB_SINCE", None)
@@ -105,7 +105,7 @@ def plan(
         raise ValueError(f"run: `limit` must be above 0 seconds; got {limit}")
     check_data_root("run", data_root)
     parameters = _checked(parameters or {})
-    root = root or project_root()
+    root = root or paths.project()
     chosen = select(numbers, notebooks(root))
     # SEEDS as a list: papermill would inject a tuple as a string.
     asked = {"PRESET": preset, "SEEDS": list(SEEDS[preset]), "REFRESH": refresh or "missing"}
@@ -197,8 +197,7 @@ def _since(out: Path) -> str:
 
 
 def _sources() -> list[bytes]:
-    folder = Path(prunelab.__file__).resolve().parent
-    files = [*folder.rglob("*.py"), *folder.parent.glob("data/papers/**/*.csv")]
+    files = [*paths.PACKAGE.rglob("*.py"), *paths.shipped().glob("data/papers/**/*.csv")]
     return [part for path in sorted(files) for part in (path.name.encode(), path.read_bytes())]
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import jinja2
 
+from prunelab import paths
 from prunelab.study import notebook
 from prunelab.study.notebook import Notebook
 from prunelab.study.page import Table, figures, table
@@ -66,7 +67,7 @@ def build(
     Raises:
         ValueError: a ledger line or a state that cannot be read. OSError: `out` cannot be written.
     """
-    out, root = Path(out), root or notebook.project_root()
+    out, root = Path(out), root or paths.project()
     papers = _papers() if papers is None else papers
     state = _state(out)
     presets = [entry["preset"] for entry in state.values() if "preset" in entry]

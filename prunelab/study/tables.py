@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 
 import pandas as pd
 
-PAPERS = Path(__file__).resolve().parents[2] / "data" / "papers"
+from prunelab import paths
+
+PAPERS = paths.shipped() / "data" / "papers"
 SHOWN = ("source", "computed", "seed")
 NOT_MEASURED = "not measured"
 
