@@ -117,7 +117,7 @@ def scans() -> Path:
 
 
 @contextmanager
-def whole(path: str | os.PathLike, caller: str) -> Iterator[Path]:
+def whole(path: str | os.PathLike[str], caller: str) -> Iterator[Path]:
     """A temporary path beside `path`; what is written there replaces `path` if the block succeeds.
 
     The folder is made if it is missing. After an error nothing of the new file is left, and an
@@ -146,7 +146,7 @@ def whole(path: str | os.PathLike, caller: str) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
-def unwritable(caller: str, path: str | os.PathLike, error: Exception) -> OSError:
+def unwritable(caller: str, path: str | os.PathLike[str], error: Exception) -> OSError:
     """The one line that says which file could not be written, why, and what to do."""
     reason = getattr(error, "strerror", None) or str(error).strip().split("\n")[0]
     return OSError(

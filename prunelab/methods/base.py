@@ -68,8 +68,7 @@ def check_option(method: object, field: str, allowed: tuple[str, ...]) -> None:
 
 def is_number(value: object) -> bool:
     """Whether a value is a finite number; True and False are none."""
-    real = isinstance(value, int | float) and not isinstance(value, bool)
-    return real and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def check_count(method: object, field: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -38,7 +39,7 @@ def rebuild(net: nn.Module, change: Callable[[str, Tensor], Tensor]) -> nn.Modul
 
 def _fit(module: nn.Module) -> None:
     """Make the attributes of a layer agree with the shapes of its tensors."""
-    weight = getattr(module, "weight", None)
+    weight: Any = getattr(module, "weight", None)
     if isinstance(module, nn.modules.conv._ConvTransposeNd):
         module.in_channels, module.out_channels = weight.shape[0], weight.shape[1] * module.groups
     elif isinstance(module, nn.modules.conv._ConvNd):

@@ -64,7 +64,8 @@ def save_sparse(net: nn.Module, path: str | Path, form: str = "bitmask") -> int:
     """
     if form not in FORMS:
         raise ValueError(f"save_sparse: `form` must be one of {', '.join(FORMS)}; got {form!r}")
-    path, kinds, stored = Path(path), {}, {}
+    path, kinds = Path(path), {}
+    stored: dict[str, Tensor] = {}
     forms = _forms(net, form)
     for name, tensor in tensors_of(net).items():
         tensor = tensor.detach().cpu().contiguous()

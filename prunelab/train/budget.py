@@ -1,7 +1,9 @@
 """Budget: how long and how a network is trained, as plain data."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 OPTIMIZERS = ("sgd", "adam")
 SCHEDULES = ("constant", "step", "cosine", "onecycle", "inverse", "linear")
@@ -121,7 +123,7 @@ class Budget:
     def _among(self, field: str, allowed: tuple[str, ...]) -> None:
         self._need(getattr(self, field) in allowed, field, f"one of {', '.join(allowed)}")
 
-    def _number(self, field: str, allowed: str, test) -> None:
+    def _number(self, field: str, allowed: str, test: Callable[[Any], bool]) -> None:
         value = getattr(self, field)
         real = isinstance(value, int | float) and not isinstance(value, bool)
         self._need(real and math.isfinite(value) and test(value), field, allowed)

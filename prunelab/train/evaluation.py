@@ -101,16 +101,16 @@ def logits_of(caller: str, out: object, entry: str | int | None = None) -> Tenso
         TypeError: `entry` is needed and None, or what it names is no tensor.
         ValueError: `out` has no such entry.
     """
-    if entry is None and not isinstance(out, Tensor):
+    if entry is None:
+        if isinstance(out, Tensor):
+            return out
         raise TypeError(
             f"{caller}: `net` must return the logits, a tensor; got {_described(out)}:"
             " name the entry that holds them, as in logits='logits' or logits=0"
         )
-    if entry is None:
-        return out
     try:
         keyed = isinstance(out, Mapping) or isinstance(entry, int)
-        found = out[entry] if keyed else getattr(out, entry)
+        found = out[entry] if keyed else getattr(out, entry)  # type: ignore[index, arg-type]
     except (LookupError, AttributeError, TypeError):
         raise ValueError(
             f"{caller}: `logits` must name an entry of what `net` returns, {_described(out)};"

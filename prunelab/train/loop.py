@@ -8,9 +8,10 @@ a run that stops and goes on from its last epoch ends with the same bits as one 
 import math
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,15 +37,15 @@ class History:
     loss with penalty over the epoch, and accuracies are fractions (nan for an empty split).
     """
 
-    rows: list[dict] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
 
     @property
-    def last(self) -> dict:
+    def last(self) -> dict[str, Any]:
         """The row of the end of the run."""
         return self.rows[-1]
 
     @property
-    def best(self) -> dict:
+    def best(self) -> dict[str, Any]:
         """The first row with the highest test accuracy, which some papers report."""
         return max(self.rows, key=lambda row: row["test_accuracy"])
 
@@ -62,7 +63,7 @@ def fit(
     after_step: Callable[[int], None] | None = None,
     seed: int = 0,
     progress: bool = True,
-    checkpoint: str | os.PathLike | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> History:
     """Train all parameters of `net` that require a gradient, in place.
 
@@ -130,7 +131,7 @@ class _Run:
                     disk.write(self.path, self.net, self.optimizer, self.recipe, history.rows)
         return history
 
-    def _stored(self) -> list[dict]:
+    def _stored(self) -> list[dict[str, Any]]:
         if self.path is None:
             return []
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -138,7 +139,7 @@ class _Run:
             return []
         return disk.read(self.path, self.net, self.optimizer, self.recipe)
 
-    def _epoch(self, first: int, bar: tqdm) -> dict:
+    def _epoch(self, first: int, bar: "tqdm[Any]") -> dict[str, Any]:
         """Make the steps of one epoch, of which `first` is the first, and evaluate."""
         generator = self._seeded(first // self.an_epoch)
         losses = Losses(self.device)
@@ -201,13 +202,13 @@ def _check(net: nn.Module, data: Dataset, budget: Budget, seed: int) -> None:
 def _optimizer(net: nn.Module, budget: Budget) -> torch.optim.Optimizer:
     parameters = [p for p in net.parameters() if p.requires_grad]
     # One fused kernel for all parameters: a tenth of a LeNet's step faster than a loop over them.
-    shared = {"lr": budget.lr, "weight_decay": budget.weight_decay, "fused": True}
+    shared: dict[str, Any] = {"lr": budget.lr, "weight_decay": budget.weight_decay, "fused": True}
     if budget.optimizer == "adam":
         return torch.optim.Adam(parameters, betas=(budget.momentum, 0.999), **shared)
     return torch.optim.SGD(parameters, momentum=budget.momentum, nesterov=budget.nesterov, **shared)
 
 
-def _autocast(device: torch.device, budget: Budget):
+def _autocast(device: torch.device, budget: Budget) -> AbstractContextManager[Any]:
     if budget.precision == "float32":
         return nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)
