@@ -41,6 +41,11 @@ def test_environment_yml_allows_the_pythons_of_pyproject():
     assert f"python {PYPROJECT['project']['requires-python']}" in environment["dependencies"]
 
 
+def test_the_modules_that_are_typed_are_there():
+    for name in PYPROJECT["tool"]["mypy"]["files"]:
+        assert (ROOT / name).exists(), name
+
+
 def test_torch_and_torchvision_pins_are_the_promised_ones():
     pins = PYPROJECT["project"]["dependencies"]
     assert "torch>=2.11" in pins
@@ -55,6 +60,15 @@ def test_no_tracked_file_names_a_registry_host_or_a_path_of_a_machine():
         text = path.read_text(errors="replace")
         assert not [host for host in REGISTRIES if host in text], path
         assert not home.findall(text), path
+
+
+def test_citation_and_changelog_are_of_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    project = PYPROJECT["project"]
+    assert citation["version"] == project["version"] and citation["license"] == project["license"]
+    assert citation["authors"] == project["authors"]
+    assert project["version"] in (ROOT / "CHANGELOG.md").read_text()
+    assert "Apache License" in (ROOT / "LICENSE").read_text()
 
 
 def test_no_lock_file_is_tracked():
