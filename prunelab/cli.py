@@ -166,8 +166,9 @@ def _new_study(options: argparse.Namespace) -> int:
     from prunelab.study import new_study
 
     folder = new_study.make(options.folder)
-    print(f"study: {len(notebook.notebooks(folder))} notebooks in {_short(folder)}")
-    print(f"next: cd {shlex.quote(_short(folder))} && prunelab run")
+    place = shlex.quote(_short(folder))
+    print(f"study: {len(notebook.notebooks(folder))} notebooks in {place}")
+    print(f"next: cd {place} && prunelab run")
     return 0
 
 
