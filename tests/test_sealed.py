@@ -220,9 +220,19 @@ def test_a_run_of_the_first_format_goes_on(tmp_path):
         quiet(linear(), RUN, PLAIN, checkpoint=path)
 
 
-@pytest.mark.parametrize("key", ["e1805291ef6b", "4a81fae4fd15", "73536bf2135b"])
-def test_the_committed_networks_are_read(key):
-    name = {"e": "lenet-5", "4": "resnet-20", "7": "lenet-300-100"}[key[0]]
+NETWORKS = {
+    "ba4364b25449": "lenet-5",
+    "67508a1142eb": "resnet-20",
+    "0da18de7a406": "lenet-300-100",
+}
+
+
+def test_every_committed_network_has_a_name_here():
+    assert set(NETWORKS) == {path.stem for path in CHECKPOINTS.glob("*.safetensors")}
+
+
+@pytest.mark.parametrize(("key", "name"), NETWORKS.items())
+def test_the_committed_networks_are_read(key, name):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         net = surgery.load(build(name), CHECKPOINTS / f"{key}.safetensors")
