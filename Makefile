@@ -3,7 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: study test test-all lint bench clean
+.PHONY: install study test test-all lint docs bench clean
+
+install: $(READY)
 
 study: $(READY)
 	$(BIN)/prunelab run --preset quick
@@ -21,6 +23,11 @@ test-all: $(READY)
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# The API reference, from the docstrings: build/docs/index.html
+docs: $(READY)
+	$(BIN)/pdoc --docformat google --output-directory build/docs prunelab
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py
@@ -28,8 +35,8 @@ bench: $(READY)
 $(READY): pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --editable . --group dev
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --editable ".[study,onnx]" --group dev
 	touch $(READY)
 
 clean:
-	rm -rf .venv runs build *.egg-info
+	rm -rf .venv runs build dist

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from prunelab import extras, paths
 from prunelab.study import asked, notebook, plan
 
-HANDLED = (OSError, ValueError, RuntimeError, TypeError)
+HANDLED = (OSError, ValueError, RuntimeError, TypeError, ModuleNotFoundError)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -61,10 +63,14 @@ def _parser() -> argparse.ArgumentParser:
     explore.add_argument("--port", type=int, default=8866, metavar="N", help="default: 8866")
     explore.add_argument("--no-browser", action="store_true", help="serve only")
     explore.set_defaults(command=_explore)
+    new = commands.add_parser("new-study", help="a folder with notebooks, data and figures")
+    new.add_argument("folder", metavar="DIR")
+    new.set_defaults(command=_new_study)
     return parser
 
 
 def _explore(options: argparse.Namespace) -> int:
+    extras.need("prunelab explore", "study")
     from prunelab.study import app
 
     return app.serve(options.port, browser=not options.no_browser)
@@ -99,6 +105,7 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    extras.need("prunelab run", "study")
     from prunelab.study import report, series
 
     fields = ("device", "data_root", "out", "workers", "refresh", "write", "limit")
@@ -131,9 +138,10 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
+    extras.need("prunelab report", "study")
     from prunelab.study import report
 
-    root = notebook.project_root()
+    root = paths.project()
     out = _latest(root) if options.out is None else Path(options.out)
     if options.out is not None and not any(
         (out / trace).exists() for trace in ("state.json", "ledger")
@@ -147,6 +155,16 @@ def _latest(root: Path) -> Path:
     """The run that wrote its state last; without any run, a folder for the committed results."""
     states = sorted(root.glob("runs/*/state.json"), key=lambda path: path.stat().st_mtime)
     return states[-1].parent if states else root / "runs" / "committed"
+
+
+def _new_study(options: argparse.Namespace) -> int:
+    from prunelab.study import new_study
+
+    folder = new_study.make(options.folder)
+    place = shlex.quote(_short(folder))
+    print(f"study: {len(notebook.notebooks(folder))} notebooks in {place}")
+    print(f"next: cd {place} && prunelab run")
+    return 0
 
 
 def _data(options: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral
+from typing import Any
 
 import pandas as pd
 import torch
@@ -90,9 +91,9 @@ def layers(net: nn.Module, example: object) -> pd.DataFrame:
     Arguments and errors as `measure`.
     """
     twin = meta.twin(meta.network(net, "cost"))
-    rows: dict[str, dict] = {}
+    rows: dict[str, dict[str, Any]] = {}
 
-    def record(name: str, module: nn.Module, inputs: tuple, out: Tensor) -> None:
+    def record(name: str, module: Any, inputs: tuple[Tensor, ...], out: Tensor) -> None:
         shape = tuple(out.shape[1:])
         moves = inputs[0] if getattr(module, "transposed", False) else out
         macs = moves.numel() * module.weight[0].numel()

@@ -8,6 +8,7 @@ import math
 import zlib
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,7 +58,7 @@ class Keep(Mapping[str, Tensor]):
             return NotImplemented if not isinstance(other, Keep) else False
         return all(torch.equal(self[name], other[name]) for name in self)
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         kept = (f"{name} {int(k.sum())}/{k.numel()}" for name, k in self.items())
@@ -130,14 +131,14 @@ def _entry(shape: list[int], kept: list[int]) -> Tensor:
     return keep.reshape(shape)
 
 
-def packed(mask: object) -> dict:
+def packed(mask: object) -> dict[str, Any]:
     """A bool tensor or array as JSON: its shape, and its bits as compressed text."""
     mask = np.asarray(mask, bool)
     bits = zlib.compress(np.packbits(mask).tobytes(), 9)
     return {"shape": list(mask.shape), "bits": base64.b64encode(bits).decode()}
 
 
-def unpacked(entry: Mapping) -> np.ndarray:
+def unpacked(entry: Mapping[str, Any]) -> np.ndarray:
     """The inverse of `packed`: a bool array.
 
     Raises:

@@ -12,7 +12,7 @@ from prunelab.study import plan, report, series
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    (tmp_path / "prunelab").mkdir()
+    (tmp_path / "prunelab.toml").touch()
     (tmp_path / "notebooks").mkdir()
     head = nbformat.v4.new_code_cell("PRESET = 'quick'\nSEEDS = (0,)\nREFRESH = False")
     head.metadata.tags = ["parameters"]
@@ -67,7 +67,7 @@ def test_bad_input_is_one_line_and_exit_code_2(case, project, capsys, monkeypatc
     assert code == 2
     assert said.out == "" and said.err.count("\n") == 1
     assert said.err.startswith("prunelab: ") and message in said.err
-    assert {path.name for path in project.iterdir()} == {"a-file", "notebooks", "prunelab"}
+    assert {path.name for path in project.iterdir()} == {"a-file", "notebooks", "prunelab.toml"}
 
 
 @pytest.mark.parametrize(("error", "code"), [(None, 0), ("cell 3: KeyError: 'x'", 1)])

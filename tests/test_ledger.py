@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from prunelab import paths
 from prunelab.methods import FilterNorm
 from prunelab.study import ledger
 from prunelab.study.recipes import Recipe, plain
@@ -158,7 +159,7 @@ def test_a_run_sees_its_own_rows_only(run_folder, tmp_path, monkeypatch):
 
 def test_outside_a_run_committed_rows_are_found_and_own_ones_win(tmp_path, monkeypatch):
     monkeypatch.delenv("PRUNELAB_RUNS")
-    monkeypatch.setattr(ledger, "PROJECT", tmp_path)
+    monkeypatch.setattr(paths, "project", lambda: tmp_path)
     put(ledger.COMMITTED, row_of(COUNT, {"from": "git"}))
     assert measured(COUNT, False)[0]["values"] == {"from": "git"}
     (row,) = measured(COUNT, True)

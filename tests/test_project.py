@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -30,19 +29,21 @@ def tracked() -> list[Path]:
     return [ROOT / name for name in out.stdout.splitlines() if (ROOT / name).is_file()]
 
 
-def test_environment_yml_has_the_packages_and_pins_of_pyproject():
+def test_environment_yml_installs_the_project_with_all_extras():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     (pip,) = (entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
-    named = [Requirement(line) for line in pip if not line.startswith("-")]
-    assert sorted(map(str, named)) == sorted(
-        str(Requirement(line)) for line in PYPROJECT["project"]["dependencies"]
-    )
-    assert "--editable ." in pip
+    extras = ",".join(PYPROJECT["project"]["optional-dependencies"])
+    assert pip == [f"--editable .[{extras}]"]
 
 
 def test_environment_yml_allows_the_pythons_of_pyproject():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     assert f"python {PYPROJECT['project']['requires-python']}" in environment["dependencies"]
+
+
+def test_the_modules_that_are_typed_are_there():
+    for name in PYPROJECT["tool"]["mypy"]["files"]:
+        assert (ROOT / name).exists(), name
 
 
 def test_torch_and_torchvision_pins_are_the_promised_ones():
@@ -59,6 +60,15 @@ def test_no_tracked_file_names_a_registry_host_or_a_path_of_a_machine():
         text = path.read_text(errors="replace")
         assert not [host for host in REGISTRIES if host in text], path
         assert not home.findall(text), path
+
+
+def test_citation_and_changelog_are_of_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    project = PYPROJECT["project"]
+    assert citation["version"] == project["version"] and citation["license"] == project["license"]
+    assert citation["authors"] == project["authors"]
+    assert project["version"] in (ROOT / "CHANGELOG.md").read_text()
+    assert "Apache License" in (ROOT / "LICENSE").read_text()
 
 
 def test_no_lock_file_is_tracked():

@@ -17,6 +17,7 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
+from prunelab import paths
 from prunelab.study import notebook, recipes, series
 from prunelab.study.committed import committed
 from prunelab.study.plan import PRESETS, gpus, plan
@@ -41,8 +42,8 @@ KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 @pytest.fixture
 def project(tmp_path):
-    for folder in ("notebooks", "prunelab"):
-        (tmp_path / folder).mkdir()
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "prunelab.toml").touch()
     return tmp_path
 
 
@@ -312,7 +313,7 @@ def test_notebooks_are_found_by_number_name_and_stem(project):
         assert [book.name for book in notebook.select([alias], found)] == ["01-filter-norm"]
     assert [book.number for book in notebook.select(["01", "0"], found)] == ["00", "01"]
     assert found[1].title == "All about 01-filter-norm"
-    assert notebook.project_root(project / "notebooks") == project.resolve()
+    assert paths.project(project / "notebooks") == project.resolve()
 
 
 def test_data_is_looked_for_in_the_project_wherever_the_kernel_works(project, monkeypatch):

@@ -149,7 +149,7 @@ def places(root: str | os.PathLike | None = None) -> list[Path]:
     """
     if root is not None and not isinstance(root, str | os.PathLike):
         raise TypeError(f"load: `root` must be a folder's path or None; got {shown(root)}")
-    given = (root, os.environ.get("PRUNELAB_DATA"), paths.cache_folder())
+    given = (root, paths.data_folder(), paths.cache_folder())
     return [Path(place).expanduser() for place in given if place]
 
 

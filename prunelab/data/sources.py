@@ -21,7 +21,7 @@ from prunelab.data import public
 from prunelab.data.download import fetch, md5_of, size_of
 from prunelab.data.public import READERS, Archive, places
 
-__all__ = ["MIRRORS", "READERS", "archives", "locate", "offline", "places", "unpack", "verify"]
+__all__ = ["MIRRORS", "READERS", "archives", "locate", "places", "unpack", "verify"]
 
 # Base addresses, tried in order. Add your own: MIRRORS["mnist"].insert(0, "http://my.server/mnist/").
 MIRRORS: dict[str, list[str]] = {
@@ -57,11 +57,6 @@ def archives(name: str) -> tuple[Archive, ...]:
     return public.ARCHIVES[name]
 
 
-def offline() -> bool:
-    """Whether $PRUNELAB_OFFLINE forbids downloads (set, and neither empty nor 0)."""
-    return os.environ.get("PRUNELAB_OFFLINE", "") not in ("", "0")
-
-
 def locate(name: str, root: str | os.PathLike | None = None) -> tuple[Path, str]:
     """The folder that holds data set `name`, checked; the files are downloaded when nowhere.
 
@@ -83,7 +78,7 @@ def locate(name: str, root: str | os.PathLike | None = None) -> tuple[Path, str]
     place = public.find(name, root)
     if place is None:
         place = searched[0]
-        if offline():
+        if paths.offline():
             raise FileNotFoundError(_missing(name, parts, searched))
     if not all(a.unpacked(place) for a in parts):
         _complete(name, parts, place)

@@ -4,6 +4,10 @@ Colours are safe for colour-blind readers: layers in order take a perceptual map
 input) to light (near the output); other things take the palette of Okabe and Ito.
 """
 
+from prunelab import extras
+
+extras.need("prunelab.plots", "study", "matplotlib", "seaborn")
+
 from prunelab.plots.bottleneck import log_ratios, size_frontier, widths
 from prunelab.plots.curves import accuracies, norm_curves, one_layer, panels, sensitivity
 from prunelab.plots.frame import FIGURES, not_measured, save

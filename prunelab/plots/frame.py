@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from matplotlib.figure import Figure
 from prunelab import checks, paths
 
 STYLE = Path(__file__).with_name("style.mplstyle")
-FIGURES = Path(__file__).resolve().parents[2] / "figures"
+FIGURES = paths.results() / "figures"
 ORANGE, BLUE, GREY = "#D55E00", "#0072B2", "#8c8c8c"
 MARKERS = "osD^v<>Ph*Xpd"
 
@@ -35,9 +34,9 @@ def save(fig: Figure, name: str) -> Figure:
     checks.kind("save", "fig", fig, Figure, "a Figure")
     plain = isinstance(name, str) and name and not set(name) & set("/\\\0\n")
     checks.need(plain, "save", "name", "a file's name without its ending", name)
-    folder = FIGURES if os.environ.get("PRUNELAB_WRITE") == "1" else None
-    if folder is None and "PRUNELAB_RUNS" in os.environ:
-        folder = Path(os.environ["PRUNELAB_RUNS"]) / "figures"
+    folder = paths.project() / "figures" if paths.writing() else None
+    if folder is None and paths.in_a_run():
+        folder = paths.runs() / "figures"
     if folder is not None:
         with paths.whole(folder / f"{name}.svg", "save") as partial, mpl.style.context(STYLE):
             fig.savefig(partial, format="svg", metadata={"Date": None})

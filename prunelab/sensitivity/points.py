@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor
 
@@ -69,7 +70,7 @@ def _interval(change: Tensor) -> tuple[float, float]:
     return max(-1.0, mean - spread), min(1.0, mean + spread)
 
 
-def settled(correct: Mapping[str, Tensor], margin: float = 0.005) -> dict:
+def settled(correct: Mapping[str, Tensor], margin: float = 0.005) -> dict[str, Any]:
     """How sure the ranking of groups is, from least to most sensitive.
 
     Groups are ranked by their mean accuracy over the ratios. Two neighbours are settled if the 95%

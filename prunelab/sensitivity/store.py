@@ -24,7 +24,6 @@ from prunelab.sensitivity.passes import Judged
 from prunelab.sensitivity.program import Program
 
 VERSION = 2  # raised when the same content would give other answers
-DEFAULT = paths.cache_folder() / "scans"
 WARNED: set[Path] = set()  # folders that could not be written to
 
 
@@ -77,13 +76,13 @@ class Store:
         """The store of some content.
 
         Args:
-            cache: a folder for all scans; False = keep nothing; None = `$PRUNELAB_CACHE`, or the
-                project's, or the user's, folder for caches.
+            cache: a folder for all scans; False = keep nothing; None = `$PRUNELAB_CACHE`, or
+                scans in `paths.cache_folder`.
             content: everything that the answers depend on.
         """
         if cache is False:
             return cls(None)
-        place = Path(cache or os.environ.get("PRUNELAB_CACHE") or DEFAULT)
+        place = Path(cache) if cache else paths.scans()
         try:
             folder = place / digest(VERSION, torch.__version__, *content)
         except UnknownError:  # what was kept of another network could come back for this one

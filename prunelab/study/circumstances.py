@@ -10,8 +10,10 @@ from pathlib import Path
 
 import torch
 
+from prunelab import paths
 
-def circumstances(device: str, project: Path) -> dict:
+
+def circumstances(device: str) -> dict:
     """Device, threads, versions, commit and date, as they are now."""
     name = torch.cuda.get_device_name() if device.startswith("cuda") else platform.machine()
     return {
@@ -22,17 +24,19 @@ def circumstances(device: str, project: Path) -> dict:
             "python": platform.python_version(),
             **{package: version(package) for package in ("torch", "torchvision", "prunelab")},
         },
-        "commit": _commit(project),
+        "commit": _commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
-def _commit(project: Path) -> str:
-    """The commit measured, with a plus when the working tree differs; "unknown" outside git."""
+def _commit(source: Path = paths.PACKAGE.parent) -> str:
+    """The code's commit, with a plus when its working tree differs; "unknown" outside git."""
+    if not (source / ".git").exists():  # an installed package may lie in someone else's repository
+        return "unknown"
     try:
         out = subprocess.run(
             ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
-            cwd=project,
+            cwd=source,
             capture_output=True,
             text=True,
             timeout=10,

@@ -7,7 +7,6 @@ kill cut off is ignored, and removed by the next append.
 from __future__ import annotations
 
 import json
-import os
 import time
 import warnings
 from collections.abc import Iterable
@@ -29,7 +28,7 @@ from prunelab.study.rows import read
 from prunelab.study.work import Work
 from prunelab.study.worker import write_atomically
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = paths.results()
 COMMITTED = PROJECT / "data" / "ledger"
 CHECKPOINTS = PROJECT / "data" / "checkpoints"
 STARTED = time.time()
@@ -37,13 +36,9 @@ STARTED = time.time()
 
 def folder() -> Path:
     """Where new rows go: the run's own ledger, or, while writing the project's outputs, its own."""
-    if os.environ.get("PRUNELAB_WRITE") == "1":
+    if paths.writing():
         return COMMITTED
-    return _runs() / "ledger"
-
-
-def _runs() -> Path:
-    return Path(os.environ.get("PRUNELAB_RUNS", PROJECT / "runs"))
+    return paths.runs() / "ledger"
 
 
 def _made(place: Path) -> Path:
@@ -56,7 +51,7 @@ def _made(place: Path) -> Path:
 
 def _folders() -> list[Path]:
     """Where rows are looked for: a run sees only what it measured itself."""
-    own = "PRUNELAB_RUNS" in os.environ or os.environ.get("PRUNELAB_WRITE") == "1"
+    own = paths.in_a_run() or paths.writing()
     return [folder()] if own else [COMMITTED, folder()]
 
 
@@ -127,17 +122,17 @@ def _several(recipes: Recipe | Iterable[Recipe]) -> list[Recipe]:
 
 def _is_of_this_refresh(row: dict) -> bool:
     """Whether `prunelab run --refresh` measured it; a refresh by hand measures every time."""
-    return is_since(row["date"], os.environ.get("PRUNELAB_SINCE", ""))
+    return is_since(row["date"], paths.refresh_began() or "")
 
 
 def _started() -> float:
     """When this refresh began, or else this process, in seconds since 1970."""
-    since = moment(os.environ.get("PRUNELAB_SINCE"))
+    since = moment(paths.refresh_began())
     return since.timestamp() if since else STARTED
 
 
 def _work(recipe: Recipe, progress: bool = False) -> Work:
-    return Work(recipe.seed, progress, _runs() / "partial" / recipe.key)
+    return Work(recipe.seed, progress, paths.runs() / "partial" / recipe.key)
 
 
 def measure(recipe: Recipe, progress: bool = True, since: float = 0.0) -> dict:
@@ -151,7 +146,7 @@ def measure(recipe: Recipe, progress: bool = True, since: float = 0.0) -> dict:
     Returns:
         The row; it is not appended.
     """
-    device = os.environ.get("PRUNELAB_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = paths.device() or ("cuda" if torch.cuda.is_available() else "cpu")
     start = time.perf_counter()
     data, net, extra = None, None, {}
     if recipe.data is None:
@@ -176,7 +171,7 @@ def measure(recipe: Recipe, progress: bool = True, since: float = 0.0) -> dict:
         "values": values,
         "seconds": round(time.perf_counter() - start, 2),
         "data_checksum": data.checksum if data else None,
-        **circumstances(device, PROJECT),
+        **circumstances(device),
     }
 
 
@@ -184,9 +179,9 @@ def trained(
     recipe: Recipe, data: datasets.Dataset, progress: bool, since: float = 0.0
 ) -> tuple[nn.Module, dict]:
     """The recipe's network, trained if it has a budget; and its history. A run trains it once."""
-    place = _runs() / "checkpoints"
+    place = paths.runs() / "checkpoints"
     done = place / f"{recipe.trained_key}.safetensors"
-    lock = _made(_runs() / "locks") / f"{recipe.trained_key}.lock"
+    lock = _made(paths.runs() / "locks") / f"{recipe.trained_key}.lock"
     history, partial = done.with_suffix(".json"), done.with_suffix(".fit")
     torch.manual_seed(recipe.seed)
     channels = data.example.shape[1]
@@ -215,7 +210,7 @@ def trained(
 def network(recipe: Recipe) -> nn.Module | None:
     """The recipe's trained network if it is there, this run's or the project's; None if not."""
     name = f"{recipe.trained_key}.safetensors"
-    for found in (_runs() / "checkpoints" / name, CHECKPOINTS / name):
+    for found in (paths.runs() / "checkpoints" / name, CHECKPOINTS / name):
         if found.is_file():
             return surgery.load(models.build(recipe.model), found).eval()
     return None
@@ -231,7 +226,7 @@ def _history(path: Path) -> dict:
 
 def _shipped(done: Path) -> list[Path]:
     """The project's own copy of a trained network; a run of the series trains its own."""
-    return [] if "PRUNELAB_RUNS" in os.environ else [CHECKPOINTS / done.name]
+    return [] if paths.in_a_run() else [CHECKPOINTS / done.name]
 
 
 def _train(

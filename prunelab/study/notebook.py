@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import prunelab
+from prunelab import paths
 from prunelab.study.worker import tags_of, text_of
 
 
@@ -83,26 +83,9 @@ class Notebook:
         return [(c["cell_type"], text_of(c["source"]), tags_of(c)) for c in cells]
 
 
-def project_root(start: Path | None = None) -> Path:
-    """The folder that holds `notebooks/` and `prunelab/`: here, above, or where the code lies.
-
-    Raises:
-        FileNotFoundError: none of these.
-    """
-    here = (start or Path.cwd()).resolve()
-    installed = Path(prunelab.__file__).resolve().parents[1]
-    for folder in (here, *here.parents, installed):
-        if (folder / "notebooks").is_dir() and (folder / "prunelab").is_dir():
-            return folder
-    raise FileNotFoundError(
-        f"series: no folder with notebooks/ and prunelab/ at or above {here}; "
-        "run this in a clone of the project"
-    )
-
-
 def notebooks(root: Path | None = None) -> list[Notebook]:
     """The series in order."""
-    found = sorted((root or project_root()).glob("notebooks/[0-9][0-9]-*.ipynb"))
+    found = sorted((root or paths.project()).glob("notebooks/[0-9][0-9]-*.ipynb"))
     return [Notebook(path) for path in found]
 
 

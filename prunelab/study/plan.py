@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import prunelab
-from prunelab import checks
+from prunelab import checks, paths
 from prunelab.study import asked
 from prunelab.study.moment import moment, now
-from prunelab.study.notebook import Notebook, notebooks, project_root, select
+from prunelab.study.notebook import Notebook, notebooks, select
 from prunelab.study.recipes import PRESETS, SEEDS
 from prunelab.study.worker import write_atomically
 
@@ -53,7 +52,7 @@ class Plan:
         """The kernel's environment: where to write, where data is, which device."""
         env = {**os.environ, "PRUNELAB_RUNS": str(self.out), "PRUNELAB_DEVICE": self.device}
         # Absolute, since the kernel works in notebooks/.
-        data = self.data_root or env.get("PRUNELAB_DATA") or self.root / "data" / "cache"
+        data = self.data_root or paths.data_folder() or self.root / "data" / "cache"
         env["PRUNELAB_DATA"] = str(Path(data).expanduser().resolve())
         env.pop("PRUNELAB_WRITE", None)
         env.pop("PRUNELAB_SINCE", None)
@@ -104,7 +103,7 @@ def plan(
     checks.word("run", "preset", preset, PRESETS)
     limit = LIMITS[preset] if limit is None else asked.limit(limit)
     check_data_root("run", data_root)
-    root = root or project_root()
+    root = root or paths.project()
     series = notebooks(root)
     workers = asked.workers(workers, len(series))
     chosen = select(numbers, series)
@@ -184,8 +183,7 @@ def _since(out: Path) -> str:
 
 
 def _sources() -> list[bytes]:
-    folder = Path(prunelab.__file__).resolve().parent
-    files = [*folder.rglob("*.py"), *folder.parent.glob("data/papers/**/*.csv")]
+    files = [*paths.PACKAGE.rglob("*.py"), *paths.shipped().glob("data/papers/**/*.csv")]
     return [part for path in sorted(files) for part in (path.name.encode(), path.read_bytes())]
 
 

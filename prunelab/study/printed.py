@@ -7,13 +7,13 @@ remembered never appears.
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pandas as pd
 
+from prunelab import paths
 from prunelab.study.cells import digits
 
-PAPERS = Path(__file__).resolve().parents[2] / "data" / "papers"
+PAPERS = paths.shipped() / "data" / "papers"
 SHOWN = ("source", "computed", "seed")
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from prunelab import checks
+from prunelab import checks, paths
 from prunelab.study import notebook
 from prunelab.study.notebook import Notebook
 from prunelab.study.page import Table, figures, table
@@ -60,7 +60,7 @@ def build(
         TypeError: `out` is no path. ValueError: a ledger line or a state that cannot be read.
         OSError: `out` cannot be written.
     """
-    out, root = checks.path("report", "out", out), root or notebook.project_root()
+    out, root = checks.path("report", "out", out), root or paths.project()
     papers = _papers() if papers is None else papers
     state = checked(out / "state.json")
     books = notebook.notebooks(root)

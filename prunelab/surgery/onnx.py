@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from prunelab import paths, sealed
+from prunelab import extras, paths, sealed
 from prunelab.surgery.files import check_network
 from prunelab.surgery.rebuilding import tensors_of
 from prunelab.train.fitting import taking
@@ -38,7 +38,9 @@ def export_onnx(
         TypeError: `net` is no network, `example` no tensor or several, `path` no path.
         ValueError: the network cannot take the example, or torch not export it.
         OSError: the file cannot be written.
+        ModuleNotFoundError: the packages of prunelab[onnx] are not installed.
     """
+    extras.need("surgery.export_onnx", "onnx", "onnx", "onnxscript")
     path = sealed.place("export_onnx", path)
     check_network("export_onnx", net)
     args, named = _inputs(example)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -66,7 +67,7 @@ def resize(net: nn.Module, counts: Mapping[str, int]) -> None:
 
 def _fit(module: nn.Module) -> None:
     """Make the attributes of a layer agree with the shapes of its tensors."""
-    weight = getattr(module, "weight", None)
+    weight: Any = getattr(module, "weight", None)
     if isinstance(module, nn.modules.conv._ConvTransposeNd):
         if module.groups > 1:
             module.groups = weight.shape[0] // (module.in_channels // module.groups)

@@ -19,6 +19,8 @@ INDEX = "index"  # the buffer's name
 class SelectingLinear(nn.Linear):
     """y = W x[..., index] + b."""
 
+    index: Tensor
+
     def forward(self, x: Tensor) -> Tensor:
         """(..., entries that arrive) -> (..., out_features)."""
         return super().forward(x.index_select(-1, self.index))
@@ -26,6 +28,8 @@ class SelectingLinear(nn.Linear):
 
 class SelectingConv2d(nn.Conv2d):
     """y = W * x[:, index] + b."""
+
+    index: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels that arrive, H, W) -> (N, out_channels, H', W')."""
@@ -43,7 +47,7 @@ def select(net: nn.Module, indices: Mapping[str, Tensor]) -> None:
     """
     for name, index in indices.items():
         layer, index = net.get_submodule(name), index.to(net.get_parameter(f"{name}.weight").device)
-        if type(layer) in KINDS.values():  # it picks already: some of what it picked
+        if isinstance(layer, SelectingLinear | SelectingConv2d):  # some of what it picked
             layer.index = layer.index[index]
             continue
         if type(layer) not in KINDS:
@@ -59,7 +63,7 @@ def fits(net: nn.Module, name: str, index: Tensor, tensors: Mapping[str, Tensor]
     """Whether `name`, as of a file, can be the index of a layer of `net` with its weight there."""
     owner = name.removesuffix(f".{INDEX}")
     layer, weight = dict(net.named_modules()).get(owner), tensors.get(f"{owner}.weight")
-    if type(layer) not in KINDS or weight is None or index.dtype != torch.int64:
+    if layer is None or type(layer) not in KINDS or weight is None or index.dtype != torch.int64:
         return False
     ends = torch.tensor([-1, *index.flatten(), layer.weight.shape[1]])  # rising, and in between
     return index.shape == weight.shape[1:2] and bool((ends.diff() > 0).all())

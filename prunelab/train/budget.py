@@ -1,8 +1,9 @@
 """Budget: how long and how a network is trained, as plain data."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from prunelab.checks import shown
 
@@ -129,7 +130,7 @@ class Budget:
             isinstance(value, str) and value in allowed, field, f"one of {', '.join(allowed)}"
         )
 
-    def _number(self, field: str, allowed: str, test) -> None:
+    def _number(self, field: str, allowed: str, test: Callable[[Any], bool]) -> None:
         value = getattr(self, field)
         real = isinstance(value, int | float) and not isinstance(value, bool)
         self._need(real and math.isfinite(value) and test(value), field, allowed)

@@ -124,7 +124,7 @@ def logits_of(caller: str, out: object, entry: str | int | None = None) -> Tenso
         )
     try:
         keyed = isinstance(out, Mapping) or isinstance(entry, int)
-        found = out[entry] if keyed else getattr(out, entry)
+        found = out[entry] if keyed else getattr(out, entry)  # type: ignore[index, arg-type]
     except (LookupError, AttributeError, TypeError):
         raise ValueError(
             f"{caller}: `logits` must name an entry of what `net` returns, {_described(out)};"

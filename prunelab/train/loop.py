@@ -8,9 +8,10 @@ a run that stops and goes on from its last epoch ends with the same bits as one 
 import math
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -130,7 +131,7 @@ class _Run:
             return []
         return disk.read(self.path, self.net, self.optimizer, self.recipe)
 
-    def _epoch(self, first: int, bar: tqdm) -> dict:
+    def _epoch(self, first: int, bar: "tqdm[Any]") -> dict[str, Any]:
         """Make the steps of one epoch, of which `first` is the first, and evaluate."""
         generator = self._seeded(first // self.an_epoch)
         losses = Losses(self.device)
@@ -213,13 +214,13 @@ def _check_options(seed: int, progress: bool, penalty, after_step, checkpoint) -
 def _optimizer(net: nn.Module, budget: Budget) -> torch.optim.Optimizer:
     parameters = [p for p in net.parameters() if p.requires_grad]
     # One fused kernel for all parameters: a tenth of a LeNet's step faster than a loop over them.
-    shared = {"lr": budget.lr, "weight_decay": budget.weight_decay, "fused": True}
+    shared: dict[str, Any] = {"lr": budget.lr, "weight_decay": budget.weight_decay, "fused": True}
     if budget.optimizer == "adam":
         return torch.optim.Adam(parameters, betas=(budget.momentum, 0.999), **shared)
     return torch.optim.SGD(parameters, momentum=budget.momentum, nesterov=budget.nesterov, **shared)
 
 
-def _autocast(device: torch.device, budget: Budget):
+def _autocast(device: torch.device, budget: Budget) -> AbstractContextManager[Any]:
     if budget.precision == "float32":
         return nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)

@@ -4,6 +4,10 @@
 in a handler is shown in the widget's text.
 """
 
+from prunelab import extras
+
+extras.need("prunelab.widgets", "study", "ipywidgets", "anywidget", "matplotlib", "seaborn")
+
 from prunelab.widgets.frame import png, shown
 from prunelab.widgets.mask_player import mask_player
 from prunelab.widgets.opening import explorer

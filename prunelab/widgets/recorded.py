@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from prunelab import checks
+from prunelab import checks, paths
 from prunelab.groups.diagram import stages
 from prunelab.sensitivity.prediction import predict
 from prunelab.sensitivity.price import Price
 from prunelab.widgets.source import PREDICTED, RECORDED, Answer, Ratios, Source
 
-SHIPPED = Path(__file__).resolve().parents[2] / "data" / "ledger" / "sensitivity.jsonl"
+SHIPPED = paths.results() / "data" / "ledger" / "sensitivity.jsonl"
 NEEDED = ("title", "whole", "price", "points", "rows")
 
 

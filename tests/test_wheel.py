@@ -1,0 +1,86 @@
+"""The wheel, installed away from the checkout: the core, the explorer, and a study of one's own."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SMOKE = ("run", "00", "--preset", "smoke", "--device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A folder with nothing but the installed wheel; the checkout is not on its path."""
+    folder = tmp_path_factory.mktemp("wheel")
+    hatch = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
+    subprocess.run([*hatch, "--directory", folder], cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = folder.glob("prunelab-*.whl")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
+    subprocess.run([*pip, "--target", folder / "installed", wheel], check=True)
+    assert wheel.stat().st_size <= 10e6
+    return folder / "installed"
+
+
+@pytest.fixture
+def environment(installed):
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PRUNELAB_")}
+    return kept | {"PYTHONPATH": str(installed), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def python(environment, tmp_path):
+    """Run Python in an empty folder, or in `cwd`; gives what it printed."""
+
+    def run(*arguments, cwd=tmp_path):
+        command = [sys.executable, *map(str, arguments)]
+        done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+def test_the_five_lines_of_the_readme_run(python, installed, tmp_path):
+    (lines,) = re.findall(r"## Five lines\n+```python\n(.*?)```", README, re.DOTALL)
+    said = python("-c", lines + "\nimport prunelab; print(prunelab.__file__)").splitlines()
+    assert float(said[-2]) > 0.5
+    assert Path(said[-1]).is_relative_to(installed)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_new_study_runs_and_reports_the_committed_results(python, tmp_path):
+    said = python("-m", "prunelab.cli", "new-study", "mine")
+    study = tmp_path / "mine"
+    assert "next: cd mine && prunelab run" in said
+    for part in ("notebooks", "figures", "data/ledger", "data/checkpoints"):
+        names = {path.name for path in (ROOT / part).iterdir() if path.suffix != ".lock"}
+        assert {path.name for path in (study / part).iterdir()} == names
+    said = python("-m", "prunelab.cli", *SMOKE, cwd=study / "notebooks")
+    assert "1 of 1 notebooks finished" in said
+    page = (study / "runs" / "smoke" / "report.html").read_text(encoding="utf-8")
+    verdicts = set(re.findall(r"within print in \d of \d seeds", README))
+    assert verdicts and all(verdict in page for verdict in verdicts)
+    assert all(word in page for word in ("<svg", "VGG-16-pruned-A"))
+
+
+EXPLORE = """
+import subprocess
+subprocess.call = lambda command: print(command[2]) or 0  # instead of a server that never ends
+from prunelab import cli
+assert cli.main(["explore", "--no-browser"]) == 0
+from prunelab.study import app
+exec(app.SOURCE)  # what the server shows
+from prunelab.widgets.recorded import shipped
+print(*(recording["title"] for recording in shipped()))
+"""
+
+
+def test_the_explorer_has_its_recordings_where_there_is_no_project(python, tmp_path):
+    said = python("-c", EXPLORE)
+    assert "voila" in said and "LeNet-5" in said.splitlines()[-1]
+    assert not list(tmp_path.iterdir())
