@@ -13,7 +13,7 @@ study: $(READY)
 # The tests share the cores by file, one thread each. Then nbval (not under xdist) runs the committed
 # notebooks again and compares them with what the code makes of the ledger now.
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n 2 --dist loadfile --durations 25
 	$(BIN)/python -m pytest --nbval notebooks
 
 test-all: $(READY)

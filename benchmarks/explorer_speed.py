@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 from prunelab import data, models, sensitivity, surgery, widgets
-from prunelab.widgets.live import Live
+from prunelab.widgets.exploring.live import Live
 
 MOVES = 40
 TARGETS = {"live": 1.0, "recorded": 0.15}  # seconds at the 95th percentile

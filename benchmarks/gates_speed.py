@@ -14,7 +14,7 @@ import torch
 from network_surgery_speed import BATCH, compare
 
 from prunelab.methods import InformationBottleneck
-from prunelab.methods.narrowing import Narrowed
+from prunelab.methods.gating.narrowing import Narrowed
 from prunelab.train import Budget, fit
 
 GOAL = 1.25

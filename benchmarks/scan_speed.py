@@ -12,9 +12,9 @@ import torch
 from prunelab import data, models, scores, surgery
 from prunelab.groups import flow
 from prunelab.sensitivity import ranking
-from prunelab.sensitivity.measuring import batch_size
-from prunelab.sensitivity.passes import Job, forward, judge, points
-from prunelab.sensitivity.program import Program
+from prunelab.sensitivity.scanning.measuring import batch_size
+from prunelab.sensitivity.scanning.passes import Job, forward, judge, points
+from prunelab.sensitivity.scanning.program import Program
 from prunelab.train import evaluate
 
 RATIOS = [k / 10 for k in range(1, 10)]

@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from prunelab import extras, paths
-from prunelab.study import asked, notebook, plan
+from prunelab.study.runner import asked, notebook, plan
 
 HANDLED = (OSError, ValueError, RuntimeError, TypeError, ModuleNotFoundError)
 
@@ -106,7 +106,8 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     extras.need("prunelab run", "study")
-    from prunelab.study import report, series
+    from prunelab.study.pages import report
+    from prunelab.study.runner import series
 
     fields = ("device", "data_root", "out", "workers", "refresh", "write", "limit")
     chosen = {name: getattr(options, name) for name in fields}
@@ -139,7 +140,7 @@ def _list(options: argparse.Namespace) -> int:
 
 def _report(options: argparse.Namespace) -> int:
     extras.need("prunelab report", "study")
-    from prunelab.study import report
+    from prunelab.study.pages import report
 
     root = paths.project()
     out = _latest(root) if options.out is None else Path(options.out)

@@ -7,7 +7,8 @@ import nbformat
 import pytest
 
 from prunelab import cli
-from prunelab.study import plan, report, series
+from prunelab.study.pages import report
+from prunelab.study.runner import plan, series
 
 
 @pytest.fixture

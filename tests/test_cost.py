@@ -1,6 +1,6 @@
 import pytest
 import torch
-from pruning import random_keep
+from helpers.pruning import random_keep
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 

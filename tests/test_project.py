@@ -97,7 +97,7 @@ def test_shipped_checkpoints_fit_in_20_megabytes():
 
 
 def test_the_results_in_the_readme_are_made_from_the_ledger():
-    from prunelab.study import readme
+    from prunelab.study.pages import readme
 
     text = (ROOT / "README.md").read_text()
     assert readme.filled(text) == text

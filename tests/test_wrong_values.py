@@ -3,10 +3,10 @@
 import operator
 
 import pytest
+from helpers.valid_calls import CASES
+from helpers.wrong import WRONG, fault
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from valid_calls import CASES
-from wrong import WRONG, fault
 
 import prunelab
 

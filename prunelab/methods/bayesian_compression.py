@@ -29,10 +29,10 @@ import torch
 from torch import Tensor, nn
 
 from prunelab.methods.base import check_number, check_numbers, check_option
-from prunelab.methods.gated_method import GatedMethod, check_places, value_at
-from prunelab.methods.gates import Gate, NormalGate
-from prunelab.methods.noisy_weights import NoisyLayer, NoisyNetwork, log_uniform_kl
-from prunelab.methods.places import Place
+from prunelab.methods.gating.gated_method import GatedMethod, check_places, value_at
+from prunelab.methods.gating.gates import Gate, NormalGate
+from prunelab.methods.gating.noisy_weights import NoisyLayer, NoisyNetwork, log_uniform_kl
+from prunelab.methods.gating.places import Place
 
 PRIORS = ("jeffreys", "horseshoe")
 THRESHOLD = -3.0

@@ -35,9 +35,9 @@ from prunelab.methods.base import (
     example_of,
     opened,
 )
-from prunelab.methods.gated_method import DEAD, GateRun
-from prunelab.methods.places import written
-from prunelab.methods.weights import check_finite
+from prunelab.methods.gating.gated_method import DEAD, GateRun
+from prunelab.methods.gating.places import written
+from prunelab.methods.masking.weights import check_finite
 from prunelab.scores import layers_of
 
 

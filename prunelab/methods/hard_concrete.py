@@ -24,9 +24,9 @@ import torch
 from torch import Tensor, nn
 
 from prunelab.methods.base import check_number, check_numbers, check_pair
-from prunelab.methods.gated_method import GatedMethod, check_places, value_at
-from prunelab.methods.gates import Gate, Gated
-from prunelab.methods.places import Place
+from prunelab.methods.gating.gated_method import GatedMethod, check_places, value_at
+from prunelab.methods.gating.gates import Gate, Gated
+from prunelab.methods.gating.places import Place
 
 EPSILON = 1e-6  # u stays that far from 0 and 1
 BOUND = math.log(100)  # of |log a|

@@ -23,8 +23,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from prunelab.methods.base import check_number, check_numbers
-from prunelab.methods.gated_method import GatedMethod, check_places, value_at
-from prunelab.methods.gates import EPSILON, Gated, NormalGate, Place
+from prunelab.methods.gating.gated_method import GatedMethod, check_places, value_at
+from prunelab.methods.gating.gates import EPSILON, Gated, NormalGate, Place
 
 
 class BottleneckGate(NormalGate):

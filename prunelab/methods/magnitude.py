@@ -30,14 +30,7 @@ from prunelab.methods.base import (
     check_ratios,
     opened,
 )
-from prunelab.methods.weights import (
-    Masked,
-    Run,
-    check_finite,
-    keep_of,
-    masked,
-    per_layer,
-)
+from prunelab.methods.masking.weights import Masked, Run, check_finite, keep_of, masked, per_layer
 from prunelab.scores import magnitudes
 
 

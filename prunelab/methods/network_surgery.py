@@ -32,8 +32,8 @@ from prunelab.methods.base import (
     check_switch,
     opened,
 )
-from prunelab.methods.splicing import Surgery, check_start
-from prunelab.methods.weights import Run, keep_of, masked, per_layer
+from prunelab.methods.masking.splicing import Surgery, check_start
+from prunelab.methods.masking.weights import Run, keep_of, masked, per_layer
 from prunelab.scores import layers_of
 
 PHASES = ("together", "convolutions first")

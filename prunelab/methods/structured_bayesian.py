@@ -32,9 +32,9 @@ import torch
 from torch import Tensor, nn
 
 from prunelab.methods.base import check_number, check_numbers
-from prunelab.methods.gated_method import GatedMethod, check_places, value_at
-from prunelab.methods.gates import Gate, Gated
-from prunelab.methods.places import Place
+from prunelab.methods.gating.gated_method import GatedMethod, check_places, value_at
+from prunelab.methods.gating.gates import Gate, Gated
+from prunelab.methods.gating.places import Place
 
 LOW, HIGH = -20.0, 0.0  # a, b
 MU, LOG_SIGMA = (-20.0, 5.0), (-12.0, 5.0)  # where the parameters stay

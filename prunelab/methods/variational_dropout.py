@@ -25,10 +25,10 @@ from torch.func import functional_call
 from prunelab.groups import Group
 from prunelab.groups.group import IN, OUT, SELECT
 from prunelab.masks import Keep
-from prunelab.methods.gated_method import GatedMethod, check_number
-from prunelab.methods.gates import Gate
-from prunelab.methods.noisy_weights import NoisyLayer, NoisyNetwork, log_uniform_kl
-from prunelab.methods.places import Place
+from prunelab.methods.gating.gated_method import GatedMethod, check_number
+from prunelab.methods.gating.gates import Gate
+from prunelab.methods.gating.noisy_weights import NoisyLayer, NoisyNetwork, log_uniform_kl
+from prunelab.methods.gating.places import Place
 from prunelab.train.evaluation import restore
 
 CLIP = 8.0  # of log alpha: beyond, the KL has no slope

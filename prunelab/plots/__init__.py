@@ -13,7 +13,7 @@ from prunelab.plots.curves import accuracies, norm_curves, one_layer, panels, se
 from prunelab.plots.frame import FIGURES, not_measured, save
 from prunelab.plots.network_map import network_map
 from prunelab.plots.picture import group_picture
-from prunelab.plots.surgery import events, frontier, survivors
+from prunelab.plots.splicing import events, frontier, survivors
 from prunelab.plots.units_left import pixels, units_left
 from prunelab.plots.weights import crossover, magnitudes, mask_image
 

@@ -3,14 +3,14 @@
 flow -> Program -> scan -> curves -> solve -> ratios
 """
 
+from prunelab.sensitivity.budget.prediction import Prediction, predict
+from prunelab.sensitivity.budget.price import Price, price
+from prunelab.sensitivity.budget.solver import solve
 from prunelab.sensitivity.criteria import Criterion, ranking
 from prunelab.sensitivity.exchange import from_csv, to_csv
-from prunelab.sensitivity.folding import folded
 from prunelab.sensitivity.points import outcome, paired_interval, settled
-from prunelab.sensitivity.prediction import Prediction, predict
-from prunelab.sensitivity.price import Price, price
-from prunelab.sensitivity.scanning import COLUMNS, answers, scan
-from prunelab.sensitivity.solver import solve
+from prunelab.sensitivity.scanning.folding import folded
+from prunelab.sensitivity.scanning.scan import COLUMNS, answers, scan
 
 __all__ = [
     "COLUMNS",

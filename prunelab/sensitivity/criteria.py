@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from prunelab import meta, scores
 from prunelab.checks import shown
 from prunelab.groups import Group, Groups
-from prunelab.sensitivity.arguments import check_kind, short
+from prunelab.sensitivity.scanning.arguments import check_kind, short
 
 Criterion = str | Mapping[str, Tensor] | Callable[[Group], Tensor]
 

@@ -14,7 +14,7 @@ import pandas as pd
 from prunelab import checks
 from prunelab.checks import shown
 from prunelab.paths import unwritable, whole
-from prunelab.sensitivity.arguments import short
+from prunelab.sensitivity.scanning.arguments import short
 
 STYLES = ("prunelab", "distiller")
 DISTILLER = ["parameter", "sparsity", "top1", "top5", "loss"]

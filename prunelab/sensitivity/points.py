@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from prunelab.sensitivity.arguments import check_kind, short
+from prunelab.sensitivity.scanning.arguments import check_kind, short
 from prunelab.train import Evaluation
 
 Z95 = 1.959963984540054  # the 97.5% quantile of the normal distribution

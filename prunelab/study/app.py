@@ -15,7 +15,7 @@ from pathlib import Path
 
 import nbformat
 
-from prunelab.study.worker import leave_with_the_parent
+from prunelab.study.runner.worker import leave_with_the_parent
 
 SOURCE = """\
 from prunelab import widgets
@@ -38,7 +38,7 @@ def serve(port: int, browser: bool = True) -> int:
     if not 1 <= port <= 65535:
         raise ValueError(f"explore: `port` must be 1 to 65535, got {port}")
     _check_free(port)
-    from prunelab.widgets.recorded import shipped
+    from prunelab.widgets.exploring.recorded import shipped
 
     shipped()  # says at once if there is nothing to show
     print(f"explorer: http://localhost:{port} (end it with Ctrl-C)", flush=True)

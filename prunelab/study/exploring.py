@@ -20,8 +20,8 @@ from prunelab.study import ledger
 from prunelab.study.networks import GRIDS, NETWORKS
 from prunelab.study.recipes import Recipe, check_preset
 from prunelab.study.work import Work
-from prunelab.widgets.presets import pfec
-from prunelab.widgets.recorded import curves, shipped
+from prunelab.widgets.exploring.presets import pfec
+from prunelab.widgets.exploring.recorded import curves, shipped
 
 STEM = "sensitivity"
 SHORT = ("smoke", "quick")  # presets that take a minute or two

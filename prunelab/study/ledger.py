@@ -25,8 +25,8 @@ from prunelab.study.circumstances import circumstances
 from prunelab.study.moment import is_since, moment
 from prunelab.study.recipes import Recipe, check_stem, plain
 from prunelab.study.rows import read
+from prunelab.study.runner.worker import write_atomically
 from prunelab.study.work import Work
-from prunelab.study.worker import write_atomically
 
 PROJECT = paths.results()
 COMMITTED = PROJECT / "data" / "ledger"

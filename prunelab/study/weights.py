@@ -14,8 +14,8 @@ from prunelab.data import Dataset, Split
 from prunelab.masks import packed
 from prunelab.methods import Magnitude, NetworkSurgery
 from prunelab.methods.magnitude import largest
-from prunelab.methods.splicing import Surgery
-from prunelab.methods.weights import PARAMETERS, Run
+from prunelab.methods.masking.splicing import Surgery
+from prunelab.methods.masking.weights import PARAMETERS, Run
 from prunelab.study.work import Work
 
 BINS = 50  # of a run, in which its events are counted

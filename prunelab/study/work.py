@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prunelab.study import notes
-from prunelab.study.worker import write_atomically
+from prunelab.study.runner.worker import write_atomically
 
 
 @dataclass(frozen=True)

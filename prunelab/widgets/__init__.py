@@ -8,10 +8,10 @@ from prunelab import extras
 
 extras.need("prunelab.widgets", "study", "ipywidgets", "anywidget", "matplotlib", "seaborn")
 
+from prunelab.widgets.exploring.opening import explorer
+from prunelab.widgets.exploring.recorded_scan import recorded_scan
 from prunelab.widgets.frame import png, shown
 from prunelab.widgets.mask_player import mask_player
-from prunelab.widgets.opening import explorer
-from prunelab.widgets.recorded_scan import recorded_scan
 from prunelab.widgets.strength_player import strength_figure, strength_player
 from prunelab.widgets.threshold_setter import threshold_setter
 

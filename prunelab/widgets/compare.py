@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from prunelab.sensitivity.prediction import Prediction, predict
-from prunelab.sensitivity.solver import solve
-from prunelab.widgets import words
+from prunelab.sensitivity.budget.prediction import Prediction, predict
+from prunelab.sensitivity.budget.solver import solve
+from prunelab.widgets.exploring import words
 from prunelab.widgets.source import Answer, Ratios, Source
 
 

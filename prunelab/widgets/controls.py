@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import ipywidgets as w
 
-from prunelab.widgets import words
+from prunelab.widgets.exploring import words
 
 HIGHEST, STEP = 0.95, 0.05  # of the slider
 CLOSEST = 0.99  # of the number

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from prunelab import checks, scores
-from prunelab.sensitivity.price import Price
+from prunelab.sensitivity.budget.price import Price
 from prunelab.train import Budget
 
 MEASURED, RECORDED, PREDICTED = "measured", "recorded", "predicted"

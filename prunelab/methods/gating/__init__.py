@@ -1,0 +1,1 @@
+"""What methods that learn a gate for each unit share."""

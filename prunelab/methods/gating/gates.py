@@ -1,0 +1,203 @@
+r"""Gates: a noisy factor on each unit of a layer while a network trains.
+
+    h_j = z_j f_j(h),    z_j ~ q(z_j)  in training,    z_j = [j is kept] E z_j  in evaluation
+
+Five methods share this frame and differ in q, in the penalty on it and in who is kept. The network
+itself is left alone: what trains is its graph, with the same layers and a gate behind each ReLU,
+and at the end the factors are folded into the weights that read the unit.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, fx, nn
+
+from prunelab.groups import flow
+from prunelab.methods.gating.places import Place, insert, same_graph, sites_of, written
+from prunelab.methods.masking.weights import check_finite
+from prunelab.scores import layers_of
+from prunelab.surgery import tensors_of
+
+EPSILON = 1e-8  # beside mu^2 and sigma^2
+
+
+class Gate(nn.Module, abc.ABC):
+    """A random factor for each of `place.size` units.
+
+    Args:
+        place: where it stands.
+        rate: its parameters learn at that many times the learning rate. They are stored divided by
+            it: an optimizer with steps of one size (Adam) then does just that.
+        start: name -> (size,) the parameters to begin with.
+    """
+
+    def __init__(self, place: Place, rate: float, **start: Tensor):
+        super().__init__()
+        self.place, self.rate = place, rate
+        self.register_buffer("pick", torch.empty(0, dtype=torch.long), persistent=False)
+        for name, value in start.items():
+            self.register_parameter(name, nn.Parameter(value / rate))
+
+    def value(self, name: str) -> Tensor:
+        """A parameter as it counts."""
+        stored = getattr(self, name)
+        return stored if self.rate == 1 else stored * self.rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, ...) -> the same shape: one factor per image and unit, for all positions of a map.
+
+        Of units that are narrowed away (see `narrowing`) only the others are left, in both.
+        """
+        axis = self.place.axis
+        if len(self.pick):
+            x = x.index_select(axis, self.pick)
+        factors = self.sample(len(x)) if self.training else self.factor()[None]
+        shape = [1] * x.ndim
+        shape[0], shape[axis] = factors.shape
+        return x * factors.view(shape)
+
+    @abc.abstractmethod
+    def sample(self, n: int) -> Tensor:
+        """(n, size): one draw of each factor for each image."""
+
+    @abc.abstractmethod
+    def mean(self) -> Tensor:
+        """(size,) what stands for the factor in evaluation."""
+
+    @abc.abstractmethod
+    def margin(self) -> Tensor:
+        """(size,) how far each unit is from being removed: above 0 it is kept; on a log scale."""
+
+    @abc.abstractmethod
+    def penalty(self) -> Tensor:
+        """Scalar, summed over the units."""
+
+    def kept(self) -> Tensor:
+        """(size,) bool."""
+        return self.margin() > 0
+
+    def bound(self) -> None:
+        """Bring parameters back to where they may be; called after each step."""
+
+    def factor(self) -> Tensor:
+        """(size,) the mean where a unit is kept, else 0."""
+        return self.mean() * self.kept()
+
+
+class NormalGate(Gate):
+    """z ~ N(mu, sigma^2), one mu and one log sigma^2 a unit.
+
+    Args:
+        place: where it stands.
+        rate: see `Gate`.
+        log_var: log sigma^2 to begin with; mu begins at 1.
+
+    Source: VIBNet's `ib_layers.py`: starts at N(1, 0.01) and N(log_var, 0.01), 0.01 being the
+        standard deviation.
+    """
+
+    def __init__(self, place: Place, rate: float = 1.0, log_var: float = -9.0):
+        mu, spread = torch.randn(2, place.size) * 0.01
+        super().__init__(place, rate, mu=1 + mu, log_var=log_var + spread)
+
+    def sample(self, n: int) -> Tensor:
+        """(n, size): mu + eps sigma."""
+        eps = torch.randn(n, len(self.mu), device=self.mu.device)
+        return torch.addcmul(self.mean(), eps, (0.5 * self.value("log_var")).exp())
+
+    def mean(self) -> Tensor:
+        """(size,) mu."""
+        return self.value("mu")
+
+    def log_ratio(self) -> Tensor:
+        """(size,) log sigma^2 - log mu^2."""
+        return self.value("log_var") - (self.mean().square() + EPSILON).log()
+
+    def kept(self) -> Tensor:
+        """(size,) bool: little noise, and a factor that can pass a max pooling."""
+        return super().kept() & (self.mean() > 0)
+
+
+class Gated(nn.Module):
+    """A network with gates, for `train.fit`; it shares its layers with `net`.
+
+    Args:
+        net: a network that torch.fx can trace.
+        example: (N, ...) an input batch.
+        make: builds the gate of a place.
+        inputs: layers whose inputs get gates too, beside the units of all layers.
+        swap: layer name -> what stands in its place while training.
+
+    Attributes:
+        gates: place name -> gate, in order of execution.
+
+    Raises:
+        ValueError: `net` has gates already, does not fit `example`, an entry of `inputs` is no
+            layer, weights are not finite, its graph in training is another one than in evaluation,
+            or it has no layer, or one, that cannot have gates (see `places.sites_of`).
+    """
+
+    def __init__(
+        self, net: nn.Module, example: Tensor, make: Callable[[Place], Gate],
+        inputs: tuple[str, ...] = (), swap: Mapping[str, nn.Module] | None = None,
+    ):  # fmt: skip
+        super().__init__()
+        if any(isinstance(module, Gate) for module in net.modules()):
+            raise ValueError("gates: `net` has gates already; give the network without them")
+        check_finite(self, net, layers_of(net))
+        seen = flow(net, example)
+        self.groups = seen.groups
+        graph, own = same_graph(net, example)
+        sites = sites_of(graph, own, seen, inputs)
+        self.gates: dict[str, Gate] = {}
+        parts = own | dict(swap or {})
+        for number, (place, node) in enumerate(sites):
+            name = f"prunelab_gates.{number}"  # no name of a layer of `net`
+            parts[name] = self.gates[place.name] = make(place)
+            insert(graph, name, place, node)
+        self.graph = fx.GraphModule(parts, graph)
+        self.register_buffer("done", torch.zeros((), device=example.device))
+        self.to(example.device)
+
+    def look(self) -> None:
+        """Nothing changes; see `narrowing`."""
+
+    def alike(self, net: nn.Module) -> dict[str, list[Tensor]]:
+        """Name in `net` -> the tensors here that carry units along the same axes."""
+        return {name: [tensor] for name, tensor in tensors_of(net).items()}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What `net` gives, through the gates."""
+        return self.graph(x)
+
+    def penalty(self) -> Tensor:
+        """The sum over all gates."""
+        return sum(gate.penalty() for gate in self.gates.values())
+
+    @torch.no_grad()
+    def kept(self) -> dict[str, Tensor]:
+        """Place name -> (size,) bool; of what a layer reads only what is still written."""
+        found: dict[str, Tensor] = {}
+        for name, gate in self.gates.items():
+            found[name] = gate.kept() & self.written(name, found)
+        return found
+
+    def written(self, name: str, keep: Mapping[str, Tensor]) -> Tensor:
+        """(size,) bool: see `places.written`."""
+        return written(self.groups, name, keep).to(self.done.device)
+
+    @torch.no_grad()
+    def fold(self, net: nn.Module, keep: Mapping[str, Tensor]) -> None:
+        """Multiply what reads a unit by its factor, in `net`: it then needs no gates."""
+        for name, gate in self.gates.items():
+            factor = gate.mean() * keep[name].to(self.done.device)
+            for s in self.groups[name].slices:
+                if s.role in ("in", "select"):
+                    weight = net.get_parameter(s.tensor)
+                    part = weight.narrow(s.axis, s.offset, s.repeat * len(factor))
+                    shape = [1] * weight.ndim
+                    shape[s.axis] = -1
+                    part.mul_(factor.repeat_interleave(s.repeat).view(shape))

@@ -1,0 +1,1 @@
+"""What methods that remove single weights share."""

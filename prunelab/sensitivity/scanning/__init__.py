@@ -1,0 +1,1 @@
+"""The scan: every group at every ratio, exact and fast."""

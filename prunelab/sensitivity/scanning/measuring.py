@@ -1,0 +1,114 @@
+"""Measuring: the answers of every point of a scan, image by image, from the store or by running."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from prunelab import pulse
+from prunelab.data import Split
+from prunelab.sensitivity.scanning.passes import Job, Judged, forward, judge, points, without
+from prunelab.sensitivity.scanning.program import Program
+from prunelab.sensitivity.scanning.store import Store, digest
+from prunelab.train.evaluation import check_logits
+
+WHOLE = "whole"
+MOST_VALUES = 3 * 2**17  # of a batch of images: 128 of 3x32x32, whose activations fit a cache
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Everything one scan runs on.
+
+    Attributes:
+        program: the network.
+        jobs: the groups with their masks.
+        split: the images.
+        store: what is already known.
+        change: for `points`.
+    """
+
+    program: Program
+    jobs: list[Job]
+    split: Split
+    store: Store
+    change: Callable[[object, dict], dict] | None = None
+
+    def total(self, index: Tensor) -> int:
+        """Forward passes for the images `index`: batches times networks, the whole one included."""
+        batches = -(-len(index) // batch_size(self.split))
+        return batches * (1 + sum(len(job.keeps) for job in self.jobs))
+
+
+def batch_size(split: Split) -> int:
+    """Images a batch: many for small ones, 16 at least."""
+    return min(1000, max(16, MOST_VALUES // math.prod(split.images.shape[1:])))
+
+
+def measure(bench: Bench, index: Tensor, bar: tqdm) -> dict[object, Judged]:
+    """Answers on the images `index`: of the whole network (key `WHOLE`) and of every point."""
+    parts = [_batch(bench, rows, bar) for rows in index.split(batch_size(bench.split))]
+    return merged(parts)
+
+
+def merged(parts: Iterable[Mapping[object, Judged]]) -> dict[object, Judged]:
+    """The answers on several sets of images, one after the other."""
+    parts = list(parts)
+    return {
+        point: Judged(
+            torch.cat([part[point].correct for part in parts]),
+            sum(part[point].loss for part in parts),
+            torch.cat([part[point].close for part in parts]),
+        )
+        for point in parts[0]
+    }
+
+
+def _name(job: Job, point: object) -> str:
+    """A mask's name in the store: the ratio is not what counts, the channels are."""
+    bits = hashlib.blake2b(job.keeps[point].numpy().tobytes(), digest_size=8).hexdigest()
+    return f"{job.group} {bits}"
+
+
+def _batch(bench: Bench, rows: Tensor, bar: tqdm) -> dict[object, Judged]:
+    batch = digest(rows)
+    known = bench.store.read(batch)
+    names = {point: _name(job, point) for job in bench.jobs for point in job.keeps}
+    done = {point for point, name in names.items() if name in known}
+    jobs = [left for job in bench.jobs if (left := without(job, done))]
+    bar.update(len(done) + (WHOLE in known and not jobs))
+    if jobs or WHOLE not in known:
+        try:
+            _run(bench, jobs, rows, names, known, bar)
+        finally:  # what was seen before an interruption is kept
+            bench.store.write(batch, known)
+    return {WHOLE: known[WHOLE]} | {point: known[name] for point, name in names.items()}
+
+
+@torch.inference_mode()
+def _run(bench, jobs: list[Job], rows: Tensor, names: dict, known: dict, bar: tqdm) -> None:
+    """Run what is not known of one batch; write the answers into `known`."""
+    x, y = bench.split.batch(rows.to(bench.split.device))
+    logits, values = forward(bench.program, x, jobs)
+    check_logits("scan", logits, len(y), bench.split.labels)
+    if not logits.amax(1).isfinite().all():  # a class may be ruled out by minus infinity
+        raise ValueError(
+            "scan: the logits of `net` must be finite; they are not for some images of `split`"
+        )
+    known[WHOLE] = _on_cpu(judge(logits, y))
+    bar.update()
+    for job in jobs:
+        for point, out in points(bench.program, job, values, bench.change):
+            known[names[point]] = _on_cpu(judge(out, y))
+            bar.update()
+            pulse.beat()
+
+
+def _on_cpu(seen: Judged) -> Judged:
+    return Judged(seen.correct.cpu().clone(), seen.loss, seen.close.cpu().clone())

@@ -1,0 +1,243 @@
+"""scan(): each group alone at growing ratios, exactly as pruning and evaluating it would say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from prunelab import scores
+from prunelab.data import Split
+from prunelab.groups import Groups
+from prunelab.sensitivity.budget.price import price
+from prunelab.sensitivity.criteria import Criterion, ranking
+from prunelab.sensitivity.points import outcome, settled
+from prunelab.sensitivity.scanning.arguments import (
+    check_entry,
+    check_options,
+    check_switch,
+    checked,
+    chosen,
+    images_of,
+    names_of,
+    traced,
+)
+from prunelab.sensitivity.scanning.measuring import WHOLE, Bench, measure, merged
+from prunelab.sensitivity.scanning.passes import Job, Judged
+from prunelab.sensitivity.scanning.program import Program
+from prunelab.sensitivity.scanning.recalibration import recalibrated
+from prunelab.sensitivity.scanning.store import Store
+from prunelab.sensitivity.scanning.trial import IMAGES
+from prunelab.train import Evaluation
+
+COLUMNS = "group ratio kept correct accuracy low high loss params macs".split()
+SEEN = "correct accuracy low high loss".split()
+
+Point = tuple[str, float]
+Progress = bool | Callable[[float], None]
+
+
+def scan(
+    net: nn.Module,
+    split: Split,
+    *,
+    ratios: Sequence[float],
+    groups: Groups | Iterable[str] | None = None,
+    criterion: Criterion = "l1",
+    images: int | None = None,
+    recalibrate: Split | None = None,
+    bfloat16: bool = False,
+    logits: str | int | None = None,
+    cache: str | Path | bool | None = None,
+    progress: Progress = True,
+) -> pd.DataFrame:
+    """Prune each group alone at each ratio, and evaluate what is left.
+
+    Exact: every image gets the answer that the really shrunk network gives. Fast: a batch goes
+    forward once; then, for each group, only what depends on it runs again, with kept channels only.
+
+    Args:
+        net: a trained network; a copy is measured, in evaluation mode and in the network's own
+            type. It may stand in a wrapper (`nn.DataParallel`, `torch.compile`, an average).
+        split: the images to evaluate on.
+        ratios: fractions removed, rising, each in [0, 1).
+        groups: the groups to scan, or their names; None = all that `trace` finds.
+        criterion: "l1", "l2", or "largest", "random" (PFEC's controls); or scores by group name; or
+            a function score(group) -> (size,). The smallest scores go first.
+        images: begin with this many images, drawn at random, and double until the ranking of the
+            groups is settled (see `settled`); None = all.
+        recalibrate: calibration images: also measure with batch norms re-estimated on them, in
+            columns correct_bn, accuracy_bn, low_bn, high_bn, loss_bn.
+        bfloat16: compute in bfloat16; attrs["changed"] counts the whole network's answers that
+            differ from those in its own type.
+        logits: which entry of the network's output holds the logits: a key, a position or an
+            attribute; only what it needs is run. None = the output is the logits.
+        cache: folder where answers are kept by content, so that more ratios, groups or images cost
+            only what is new and a killed scan goes on; False = nowhere; None = `$PRUNELAB_CACHE`,
+            or scans in `prunelab.paths.cache_folder()`. Nothing is kept of a network of which
+            something cannot be told apart, nor (with a warning) where the folder is full.
+        progress: show a bar with the time left; or a function that is told the fraction done, and
+            may raise to stop.
+
+    Returns:
+        One row per (group, ratio): group, ratio, kept (channels), correct (images), accuracy, low
+        and high (95% interval of the accuracy's change against the unpruned network, paired on the
+        same images), loss, params, macs (of the shrunk network). Its `attrs` hold `whole` (the
+        unpruned network), `price` (exact costs of all combinations), `ranking` (its certainty) and
+        `close` (answers that rounding could change: two logits within 1e-5 of their size).
+
+    Raises:
+        ValueError: ratios not rising or outside [0, 1), an unknown group or criterion, scores that
+            are missing, of the wrong length or not finite, an empty split or one that does not
+            fit, labels that are no classes, groups of another network, a group named twice; or a
+            network that cannot be replayed exactly: its forward writes over a value that it reads
+            again under another name, draws random numbers, or a hook changes what it gives.
+        TypeError: an argument is of another kind; an output that is no tensor, without `logits`.
+
+    Source: PFEC, section 3.2 and Figure 2(b).
+    """
+    check_options(images, recalibrate, cache, progress)
+    groups = names_of(groups)
+    net, example, ratios = _checked(net, split, ratios, bfloat16, logits)
+    program, groups, jobs = _jobs(net, split, ratios, groups, criterion, bfloat16, logits)
+    bench = Bench(program, jobs, split, Store.at(cache, program, split))
+    seen, index = _grow(bench, images, progress)
+    table = _table(seen, groups, ratios)
+    prices = price(net, example, groups)
+    costs = [prices({g: kept}) for g, kept in zip(table.group, table.kept)]
+    table[["params", "macs"]] = pd.DataFrame(costs, columns=["params", "macs"], dtype="int64")
+    if recalibrate is not None:
+        renewed, change = recalibrated(net, traced(net, example), jobs, recalibrate, logits)
+        plans = [Job(job.group, renewed.plan(job.group), job.keeps) for job in jobs]
+        store = Store.at(cache, renewed, split, "recalibrated", recalibrate)
+        again = _all(Bench(renewed, plans, split, store, change), index, progress, "batch norm")
+        more = _table(again, groups, ratios)[SEEN].add_suffix("_bn")
+        table = pd.concat([table, more], axis=1)
+    base = seen[WHOLE]
+    params, macs = prices()
+    whole = {"accuracy": float(base.correct.double().mean()), "loss": base.loss / len(index)}
+    whole |= {"correct": int(base.correct.sum()), "images": len(index)}
+    table.attrs = {
+        "whole": whole | {"params": params, "macs": macs},
+        "price": prices.to_dict(),
+        "ranking": settled(_flags(seen, jobs)) if jobs else None,
+        "close": sum(int(judged.close.sum()) for judged in seen.values()),
+        "changed": _changed(program, split, index, base) if bfloat16 else 0,
+    }
+    return table
+
+
+def answers(
+    net: nn.Module,
+    split: Split,
+    *,
+    ratios: Sequence[float],
+    groups: Groups | Iterable[str] | None = None,
+    criterion: Criterion = "l1",
+    bfloat16: bool = False,
+    logits: str | int | None = None,
+) -> dict[Point | str, tuple[Tensor, Tensor]]:
+    """(correct, close) flags of each (group, ratio), and of the whole network under "whole".
+
+    Arguments and errors as `scan`; the images stand in the split's order, and nothing is kept.
+    """
+    groups = names_of(groups)
+    net, _, ratios = _checked(net, split, ratios, bfloat16, logits)
+    program, _, jobs = _jobs(net, split, ratios, groups, criterion, bfloat16, logits)
+    seen = _all(Bench(program, jobs, split, Store(None)), torch.arange(len(split)), False, "scan")
+    return {point: (judged.correct, judged.close) for point, judged in seen.items()}
+
+
+def _checked(
+    net: nn.Module, split: Split, ratios: Sequence[float], bfloat16: bool, logits: str | int | None
+) -> tuple[nn.Module, Tensor, list[float]]:
+    """The network itself, an image as it takes it, and the ratios."""
+    check_switch("bfloat16", bfloat16)
+    check_entry(logits)
+    net, ratios = checked(net, split, ratios)
+    return net, images_of(net, split, 1), ratios
+
+
+def _jobs(
+    net, split, ratios, groups, criterion, bfloat16: bool, logits
+) -> tuple[Program, Groups, list[Job]]:
+    """The network as a program, the groups chosen, and what to try on each."""
+    flow = traced(net, images_of(net, split, 1))
+    found = chosen(flow, groups)
+    order = ranking(net, found, criterion)
+    dtype = torch.bfloat16 if bfloat16 else None
+    program = Program(net, flow, dtype=dtype, logits=logits, example=images_of(net, split, IMAGES))
+    jobs = [Job(g, program.plan(g), _keeps(order[g], g, ratios)) for g in found]
+    return program, found, jobs
+
+
+def _keeps(score: Tensor, group: str, ratios: list[float]) -> dict[Point, Tensor]:
+    """Masks from the fewest channels to the most."""
+    size = len(score)
+    return {(group, r): scores.best(score, scores.kept(size, r)) for r in reversed(ratios)}
+
+
+class _Told:
+    """A progress bar that is a function."""
+
+    def __init__(self, tell: Callable[[float], None], total: int):
+        self.tell, self.total, self.done = tell, total, 0
+
+    def update(self, points: int = 1) -> None:
+        self.done += points
+        self.tell(self.done / self.total)
+
+
+def _all(bench: Bench, index: Tensor, progress: Progress, name: str) -> dict[object, Judged]:
+    if callable(progress):
+        return measure(bench, index, _Told(progress, bench.total(index)))
+    with tqdm(total=0, desc=name, unit="point", leave=False, disable=not progress) as bar:
+        bar.reset(total=bench.total(index))
+        return measure(bench, index, bar)
+
+
+def _grow(
+    bench: Bench, images: int | None, progress: Progress
+) -> tuple[dict[object, Judged], Tensor]:
+    """Answers on all images, or on more and more until the ranking is settled."""
+    order = torch.randperm(len(bench.split), generator=torch.Generator().manual_seed(0))
+    end = len(order) if images is None else min(images, len(order))
+    parts, start = [], 0
+    while True:
+        parts.append(_all(bench, order[start:end], progress, f"scan, {end} images"))
+        seen = merged(parts)
+        if end == len(order) or not bench.jobs or settled(_flags(seen, bench.jobs))["settled"]:
+            return seen, order[:end]
+        start, end = end, min(2 * end, len(order))
+
+
+def _flags(seen: Mapping[object, Judged], jobs: list[Job]) -> dict[str, Tensor]:
+    return {job.group: torch.stack([seen[p].correct for p in job.keeps]) for job in jobs}
+
+
+def _table(seen: Mapping[object, Judged], groups: Groups, ratios: list[float]) -> pd.DataFrame:
+    base, rows = _evaluation(seen[WHOLE]), []
+    for name, group in groups.items():
+        for ratio in ratios:
+            kept = scores.kept(group.size, ratio)
+            point = outcome(base, _evaluation(seen[name, ratio]))
+            rows.append({"group": name, "ratio": ratio, "kept": kept, **point})
+    return pd.DataFrame(rows, columns=COLUMNS[:-2])
+
+
+def _evaluation(judged: Judged) -> Evaluation:
+    n = len(judged.correct)
+    return Evaluation(int(judged.correct.sum()) / n, judged.loss / n, judged.correct)
+
+
+def _changed(rough: Program, split: Split, index: Tensor, base: Judged) -> int:
+    """Images on which the whole network is right in one precision and wrong in the other."""
+    example = images_of(rough.source, split, IMAGES)
+    flow = traced(rough.source, example)
+    exact = Program(rough.source, flow, logits=rough.logits, example=example)
+    seen = _all(Bench(exact, [], split, Store(None)), index, False, "exact")[WHOLE]
+    return int((seen.correct != base.correct).sum())

@@ -1,0 +1,150 @@
+"""One HTML page of a run: every printed row beside ours, every figure, every deviation.
+
+The page needs nothing but itself: styles are inside, figures are inlined, no address is loaded.
+What it shows comes from ledger rows, figure files and the paper modules; nothing is typed here.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+
+from prunelab import checks, paths
+from prunelab.study.pages.page import Table, figures, table
+from prunelab.study.runner import notebook
+from prunelab.study.runner.notebook import Notebook
+from prunelab.study.runner.state import checked
+from prunelab.study.runner.worker import write_atomically
+
+if TYPE_CHECKING:
+    from prunelab.study.study import Study
+
+PACKAGES = ("prunelab", "torch", "torchvision", "numpy", "pandas", "matplotlib")
+
+
+@dataclass
+class Section:
+    """What the page says about one notebook and its paper."""
+
+    name: str
+    title: str
+    paper: Study | None = None
+    tables: list[Table] = field(default_factory=list)
+    figures: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[dict] = field(default_factory=list)
+
+
+def build(
+    out: str | Path,
+    *,
+    root: Path | None = None,
+    papers: Mapping[str, Study] | None = None,
+) -> Path:
+    """Write `<out>/report.html`.
+
+    Args:
+        out: folder of a run; what it lacks is taken from the committed ledger and figures.
+        root: the project; found by itself otherwise.
+        papers: stem -> study; by default all of `prunelab.study.papers`.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        TypeError: `out` is no path. ValueError: a ledger line or a state that cannot be read.
+        OSError: `out` cannot be written.
+    """
+    out, root = checks.path("report", "out", out), root or paths.project()
+    papers = _papers() if papers is None else papers
+    state = checked(out / "state.json")
+    books = notebook.notebooks(root)
+    sections = [_section(book, papers.get(book.stem), out, root) for book in books]
+    sections = [section for section in sections if section.paper or section.figures]
+    covered = {book.stem for book in books}
+    for stem in sorted(set(papers) - covered):
+        section = Section(stem, papers[stem].said.title, papers[stem])
+        sections.append(_measured(section, stem, out, root))
+    template = _environment().get_template("report.html")
+    page = template.render(sections=sections, **_header(state, books, sections))
+    write_atomically(out / "report.html", page, "report")
+    return out / "report.html"
+
+
+def _environment() -> jinja2.Environment:
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    options = {"trim_blocks": True, "lstrip_blocks": True, "undefined": jinja2.StrictUndefined}
+    return jinja2.Environment(loader=loader, autoescape=True, **options)
+
+
+def _papers() -> dict[str, Study]:
+    from prunelab.study.papers import studies  # they wait for torch
+
+    return studies()
+
+
+def _header(state: Mapping, books: Sequence[Notebook], sections: Sequence[Section]) -> dict:
+    def each(name: str) -> str:
+        return ", ".join(sorted({str(entry[name]) for entry in state.values() if name in entry}))
+
+    dates = [e.get("date", "") for e in state.values()]
+    dates += [row.get("date", "") for section in sections for row in section.rows]
+    return {
+        "preset": each("preset") or "committed results",
+        "device": each("device") or "as each row says",
+        "date": max(dates, default="")[:10] or "no row yet",
+        "versions": _versions(),
+        "runs": [{"name": b.name, "title": b.title, **state.get(b.name, {})} for b in books],
+        "total": sum(state[b.name]["seconds"] for b in books if b.name in state),
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {"Python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _section(book: Notebook, paper: Study | None, out: Path, root: Path) -> Section:
+    section = Section(book.name, book.title, paper)
+    section.figures = figures(book.name, paper.said.captions if paper else {}, out, root)
+    return _measured(section, book.stem, out, root) if paper else section
+
+
+def _measured(section: Section, stem: str, out: Path, root: Path) -> Section:
+    section.rows = _rows(stem, out, root)
+    try:
+        frames = section.paper.tables(section.rows)
+    except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        places = " or ".join(f"`{place / stem}.jsonl`" for place, _ in _places(out, root))
+        raise ValueError(
+            f"report: the values of a row in {places} make no table ({error!r:.80}); delete that "
+            "row, and it is measured again"
+        ) from error
+    section.tables = [table(title, frame) for title, frame in frames.items()]
+    return section
+
+
+def _rows(stem: str, out: Path, root: Path) -> list[dict]:
+    """Committed rows and this run's; of equal keys this run's stands."""
+    from prunelab.study import ledger
+
+    found = {}
+    for place, origin in _places(out, root):
+        for row in ledger.read(place / f"{stem}.jsonl"):
+            found[row["key"]] = {**row, "origin": origin}
+    return list(found.values())
+
+
+def _places(out: Path, root: Path) -> tuple[tuple[Path, str], ...]:
+    """Folders of rows, and what the page calls them."""
+    return (root / "data" / "ledger", "committed"), (out / "ledger", "this run")

@@ -1,0 +1,1 @@
+"""The series: which notebooks run, in which order, with what, and how far they are."""

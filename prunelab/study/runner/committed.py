@@ -1,0 +1,81 @@
+"""The committed form of an executed notebook: outputs kept, traces of the run gone."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from PIL import Image
+
+from prunelab.study.runner.worker import DROPPED_TAGS, tags_of, text_of
+
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+def committed(notebook: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, Any]:
+    """The form of an executed notebook that goes into git: outputs kept, traces of the run gone.
+
+    papermill's cell and metadata, timings, widget state, progress bars and machine paths go;
+    execution counts become 1..n; pictures have 256 colours. So the same run gives the same file.
+
+    Args:
+        notebook: as executed.
+        places: text to replace in outputs -> what to write instead (machine paths).
+    """
+    kept = [c for c in notebook["cells"] if DROPPED_TAGS.isdisjoint(tags_of(c))]
+    cells, count = [], 0
+    for cell in kept:
+        if cell["cell_type"] == "code":
+            count += bool(text_of(cell["source"]).strip())
+            cell = _committed_cell(cell, count, places)
+        tags = tags_of(cell)
+        cells.append({**cell, "metadata": {"tags": tags} if tags else {}})
+    metadata = {k: v for k, v in notebook["metadata"].items() if k not in ("papermill", "widgets")}
+    metadata["language_info"] = {"name": "python"}  # its version is this machine's
+    return {**notebook, "cells": cells, "metadata": metadata}
+
+
+def _committed_cell(cell: Mapping, count: int, places: Mapping[str, str]) -> dict[str, Any]:
+    if not text_of(cell["source"]).strip():
+        return {**cell, "execution_count": None, "outputs": []}
+    outputs = [_committed_output(o, count, places) for o in cell["outputs"] if not _is_bar(o)]
+    return {**cell, "execution_count": count, "outputs": outputs}
+
+
+def _committed_output(output: Mapping, count: int, places: Mapping[str, str]) -> dict[str, Any]:
+    output = _replace(output, places)
+    if "execution_count" in output:
+        output["execution_count"] = count
+    if "data" in output:
+        output["data"].pop(WIDGET_VIEW, None)
+        if "image/png" in output["data"]:
+            output["data"]["image/png"] = _in_256_colours(output["data"]["image/png"])
+    return output
+
+
+def _in_256_colours(picture: str) -> str:
+    """A PNG in base64, in a third of its size; to the eye a plot is the same."""
+    small = io.BytesIO()
+    with Image.open(io.BytesIO(base64.b64decode(picture))) as image:
+        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
+            small, "PNG", optimize=True
+        )
+    return base64.b64encode(small.getvalue()).decode()
+
+
+def _replace(value: Any, places: Mapping[str, str]) -> Any:
+    if isinstance(value, str):
+        for old, new in places.items():
+            value = value.replace(old, new)
+        return re.sub(r"(/[^\s'\"]*)?/ipykernel_\d+/\d+\.py", "cell.py", value)
+    if isinstance(value, Mapping):
+        return {key: _replace(entry, places) for key, entry in value.items()}
+    return [_replace(entry, places) for entry in value] if isinstance(value, list) else value
+
+
+def _is_bar(output: Mapping) -> bool:
+    text = text_of(output.get("text", "")) if output["output_type"] == "stream" else ""
+    return output.get("name") == "stderr" and (not text.strip() or "\r" in text or "%|" in text)

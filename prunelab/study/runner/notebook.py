@@ -1,0 +1,120 @@
+"""The numbered series: which notebooks there are, what each is called and what it takes."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from prunelab import paths
+from prunelab.study.runner.worker import tags_of, text_of
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """One file of the series, `NN-some-name.ipynb`."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """`01-filter-norm`."""
+        return self.path.stem
+
+    @property
+    def number(self) -> str:
+        """`01`."""
+        return self.name[:2]
+
+    @property
+    def stem(self) -> str:
+        """`filter_norm`: the paper's name in the code."""
+        return self.name[3:].replace("-", "_")
+
+    @cached_property
+    def content(self) -> dict[str, Any]:
+        """The parsed file.
+
+        Raises:
+            ValueError: not a notebook.
+        """
+        try:
+            content = json.loads(self.path.read_text(encoding="utf-8"))
+            return {**content, "cells": list(content["cells"])}
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(f"series: {self.path.name} is not a notebook: {error!r}") from None
+
+    @property
+    def title(self) -> str:
+        """The first heading."""
+        for cell in self.content["cells"]:
+            heading = re.search(r"^#+\s+(.+)$", text_of(cell["source"]), re.MULTILINE)
+            if cell["cell_type"] == "markdown" and heading:
+                return heading.group(1).strip()
+        return self.name
+
+    @property
+    def costs(self) -> dict[str, str]:
+        """Preset -> what a run costs, as the notebook's metadata states: `prunelab.cost`."""
+        return dict(self.content.get("metadata", {}).get("prunelab", {}).get("cost", {}))
+
+    def parameters(self) -> dict[str, Any]:
+        """Names and defaults of the cell tagged `parameters`, as papermill sees them."""
+        import papermill
+
+        try:
+            found = papermill.inspect_notebook(str(self.path))
+        except Exception as error:  # papermill gives whatever its readers raise
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ValueError(
+                f"series: {self.path.name}: papermill cannot read it: {reason}"
+            ) from None
+        return {name: _literal(entry["default"]) for name, entry in found.items()}
+
+    def identity(self) -> list[tuple]:
+        """The cells' kinds, sources and tags: all that makes it what it is; no outputs."""
+        cells = self.content["cells"]
+        return [(c["cell_type"], text_of(c["source"]), tags_of(c)) for c in cells]
+
+
+def notebooks(root: Path | None = None) -> list[Notebook]:
+    """The series in order."""
+    found = sorted((root or paths.project()).glob("notebooks/[0-9][0-9]-*.ipynb"))
+    return [Notebook(path) for path in found]
+
+
+def select(numbers: Iterable[str], series: list[Notebook]) -> tuple[Notebook, ...]:
+    """The notebooks that `numbers` name, in the series' order; all without any.
+
+    Args:
+        numbers: `1`, `01`, `01-filter-norm`, `filter-norm` or `filter_norm`.
+        series: what there is.
+
+    Raises:
+        ValueError: one names nothing, or there is nothing.
+    """
+    if not series:
+        raise ValueError("run: there is no notebook NN-*.ipynb in notebooks/")
+    names = {}
+    for book in series:
+        for alias in (book.number, str(int(book.number)), book.name, book.name[3:], book.stem):
+            names[alias] = book
+    wanted = [str(number).removesuffix(".ipynb") for number in numbers]
+    for number in wanted:
+        if number not in names:
+            there = ", ".join(book.name for book in series)
+            raise ValueError(f"run: no notebook {number!r}; there are: {there}")
+    chosen = {names[number] for number in wanted} or set(series)
+    return tuple(book for book in series if book in chosen)
+
+
+def _literal(text: str) -> Any:
+    with contextlib.suppress(ValueError, SyntaxError):
+        return ast.literal_eval(text)
+    return text

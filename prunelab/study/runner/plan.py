@@ -1,0 +1,205 @@
+"""What to run and how, with everything checked before the first kernel starts."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from prunelab import checks, paths
+from prunelab.study.moment import moment, now
+from prunelab.study.recipes import PRESETS, SEEDS
+from prunelab.study.runner import asked
+from prunelab.study.runner.notebook import Notebook, notebooks, select
+from prunelab.study.runner.worker import write_atomically
+
+LIMITS = dict(zip(PRESETS, (600, 600, 1800, 7200)))  # seconds without progress
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked order: nothing in it can be wrong any more. Made by `plan`.
+
+    Of its fields, `since` is when a refresh began (ISO 8601, UTC), or "" if nothing is refreshed.
+    """
+
+    notebooks: tuple[Notebook, ...]
+    root: Path
+    out: Path
+    preset: str
+    device: str
+    parameters: Mapping[str, Any]
+    limit: float
+    workers: int = 1
+    since: str = ""
+    write: bool = False
+    data_root: Path | None = None
+    sources: str = field(default_factory=lambda: _hash(*_sources()))
+
+    def key(self, notebook: Notebook) -> str:
+        """Same key, same run: what was finished under it need not run again."""
+        asked = {k: v for k, v in self.parameters.items() if k != "REFRESH"}
+        parts = (notebook.identity(), asked, self.device, self.write, self.sources)
+        return _hash(json.dumps(parts, sort_keys=True).encode())
+
+    def environment(self, gpu: str | None) -> dict[str, str]:
+        """The kernel's environment: where to write, where data is, which device."""
+        env = {**os.environ, "PRUNELAB_RUNS": str(self.out), "PRUNELAB_DEVICE": self.device}
+        # Absolute, since the kernel works in notebooks/.
+        data = self.data_root or paths.data_folder() or self.root / "data" / "cache"
+        env["PRUNELAB_DATA"] = str(Path(data).expanduser().resolve())
+        env.pop("PRUNELAB_WRITE", None)
+        env.pop("PRUNELAB_SINCE", None)
+        if self.write:
+            env["PRUNELAB_WRITE"] = "1"
+        if self.since:
+            env["PRUNELAB_SINCE"] = self.since
+        if gpu is not None:
+            env["CUDA_VISIBLE_DEVICES"] = gpu
+        if self.workers > 1:  # workers that each take every core slow one another down
+            env.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // self.workers)))
+        return env
+
+
+def plan(
+    numbers: Iterable[str] = (),
+    preset: str = "quick",
+    *,
+    device: str | None = None,
+    data_root: str | Path | None = None,
+    out: str | Path | None = None,
+    workers: int = 1,
+    refresh: bool = False,
+    write: bool = False,
+    parameters: Mapping[str, Any] | None = None,
+    limit: float | None = None,
+    root: Path | None = None,
+) -> Plan:
+    """Check everything that can be checked before a kernel starts.
+
+    Args:
+        numbers: notebooks, see `select`.
+        preset: smoke, quick, standard or paper.
+        device: cpu or cuda; without it, cuda where there is one.
+        data_root: folder with data sets.
+        out: where everything is written; `runs/<preset>` in the project by default.
+        workers: how many notebooks run at once.
+        refresh: run all notebooks and measure all rows again; one that was interrupted goes on.
+        write: also write the executed notebooks to `notebooks/`; one that was finished before the
+            committed ledger got its last row runs again.
+        parameters: further parameters, name -> value; every selected notebook must know them.
+        limit: seconds without progress after which a notebook is stopped; by preset by default.
+        root: the project, found by itself otherwise.
+
+    Raises:
+        ValueError: a wrong name or value. FileNotFoundError: no such folder. OSError: `out`.
+    """
+    checks.word("run", "preset", preset, PRESETS)
+    limit = LIMITS[preset] if limit is None else asked.limit(limit)
+    check_data_root("run", data_root)
+    root = root or paths.project()
+    series = notebooks(root)
+    workers = asked.workers(workers, len(series))
+    chosen = select(numbers, series)
+    # SEEDS as a list: papermill would inject a tuple as a string.
+    given = {"PRESET": preset, "SEEDS": list(SEEDS[preset]), "REFRESH": refresh or "missing"}
+    given |= asked.checked(parameters or {})
+    for book in chosen:
+        _check_parameters(book, given, write)
+    device = _device(device)
+    out = _writable(root / "runs" / preset if out is None else out)
+    options = {"workers": workers, "since": _since(out) if refresh else "", "write": write}
+    data_root = Path(data_root).resolve() if data_root else None
+    return Plan(chosen, root, out, preset, device, given, limit, data_root=data_root, **options)
+
+
+def check_data_root(command: str, data_root: str | Path | None) -> None:
+    """FileNotFoundError unless it is None or a folder."""
+    if data_root is not None and not (str(data_root) and Path(data_root).is_dir()):
+        raise FileNotFoundError(f"{command}: `data_root` must be a folder; got {str(data_root)!r}")
+
+
+def _check_parameters(book: Notebook, asked: Mapping[str, Any], write: bool) -> None:
+    known = book.parameters()
+    for name in asked:
+        if name not in known:
+            has = ", ".join(known) or "nothing"
+            raise ValueError(
+                f"run: {book.name} has no parameter {name!r}; its parameters cell has {has}"
+            )
+    if write and known["PRESET"] != asked["PRESET"]:
+        raise ValueError(  # else the committed outputs would not be what the source gives
+            f"run: --write needs the preset in the notebook's parameters cell; "
+            f"{book.name} has {known['PRESET']!r}, given {asked['PRESET']!r}"
+        )
+
+
+def _device(device: str | None) -> str:
+    if device not in (None, "cpu", "cuda"):
+        raise ValueError(f"run: `device` must be cpu or cuda; got {device!r}")
+    if device == "cpu":
+        return device
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("run: `device` is 'cuda' but torch sees none; available: cpu")
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _writable(out: str | Path) -> Path:
+    out = checks.path("run", "out", out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+        (out / "notebooks").mkdir(exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise OSError(
+            f"run: `out` must be a folder that can be written; got {str(out)!r} ({reason})"
+        ) from None
+    return out.resolve()
+
+
+def refreshing(out: Path) -> Path:
+    """The file that holds when a refresh began, until all of it has succeeded."""
+    return out / "refreshing"
+
+
+def _since(out: Path) -> str:
+    """When the refresh began: now, unless an interrupted one left a sound mark."""
+    mark = refreshing(out)
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        if moment(begun := mark.read_text(encoding="utf-8").strip()):
+            return begun
+    write_atomically(mark, begun := now())
+    return begun
+
+
+def _sources() -> list[bytes]:
+    files = [*paths.PACKAGE.rglob("*.py"), *paths.shipped().glob("data/papers/**/*.csv")]
+    return [part for path in sorted(files) for part in (path.name.encode(), path.read_bytes())]
+
+
+def _hash(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()[:16]
+
+
+def gpus(plan: Plan) -> list[str | None]:
+    """One entry a worker: the CUDA devices in turn, or None to leave the environment alone."""
+    if plan.device != "cuda" or plan.workers == 1:
+        return [None] * plan.workers
+    import torch
+
+    given = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    names = given.split(",") if given else [str(i) for i in range(torch.cuda.device_count())]
+    return [names[i % len(names)] for i in range(plan.workers)]

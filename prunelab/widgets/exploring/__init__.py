@@ -1,0 +1,1 @@
+"""The explorer, live and recorded."""

@@ -1,0 +1,212 @@
+"""The explorer: pick layers, drag a ratio, and see what the really shrunk network does."""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+from collections.abc import Callable, Hashable, Iterable, Sequence
+
+from prunelab.sensitivity.budget.solver import solve
+from prunelab.widgets.code import code
+from prunelab.widgets.compare import comparison
+from prunelab.widgets.exploring import jobs, words
+from prunelab.widgets.exploring.panel import BY_HAND, SOLVER, UNIFORM, Panel
+from prunelab.widgets.exploring.worker import Newest
+from prunelab.widgets.frame import shown
+from prunelab.widgets.history import History
+from prunelab.widgets.source import Answer, Ratios, Source
+
+SCANNED = 500  # images of a scan, unless told otherwise
+Stop = Callable[[], bool]
+
+
+class Explorer(Panel):
+    """Controls over a source of answers; see `explorer`. Its parts are listed at `Panel`.
+
+    Attributes:
+        source: what answers.
+        ratios: group name -> fraction removed, of the network on show.
+        selected: groups that the slider moves.
+        answer: the latest one; it may be of the network that was on show before.
+        worker: answers; `background` scans and fine-tunes.
+    """
+
+    def __init__(self, sources: Sequence[Source], ratios: Ratios | None = None):
+        self.worker, self.background = Newest(), Newest()
+        self._lock = threading.RLock()  # held while the answer is set, by whatever thread
+        super().__init__()
+        self.recordings.options = [(source.title, source) for source in sources]
+        self.recordings.value = sources[0]
+        self.recordings.layout.display = "none" if len(sources) < 2 else None
+        self.hear(self.recordings, self.switch)
+        self.hear(self.groups, self.select)
+        self.hear(self.slider, lambda ratio: self._move(ratio, "slider"))
+        self.hear(self.number, lambda ratio: self._move(ratio, "number"))
+        self.hear(self.lock, lambda _: self.select(self.selected))
+        self.hear(self.budget, self._allow_macs)
+        self.hear(self.preset, self._apply)
+        self.press(self.undo, self._undo)
+        self.press(self.reset, lambda: self._change({}))
+        self.press(self.scan.button, lambda: jobs.scan(self))
+        self.press(self.finetune.button, lambda: jobs.finetune(self))
+        self.press(self.save.button, lambda: jobs.save(self))
+        for task in (self.scan, self.finetune):
+            self.press(task.stop, self.background.cancel)
+        self.switch(sources[0], ratios or {})
+
+    def switch(self, source: Source, ratios: Ratios | None = None) -> None:
+        """Let another source answer, from the whole network or these ratios on."""
+        ratios = {name: ratio for name, ratio in (ratios or {}).items() if ratio}
+        source.kept(ratios)  # refuses what is no group or no ratio
+        self.background.cancel()
+        self.source, self.answer, self._history = source, None, History(ratios)
+        self.arrange(source)
+        self.hear(self.map, self.select, "selected")
+        self.scan.fit(source.whole["images"], SCANNED)
+        self.allow()
+        self.selected = list(ratios) or [next(iter(source.sizes))]
+        self._changed()
+        self.draw(source, ratios, self.selected)
+
+    def show(self, ratios: Ratios) -> Explorer:
+        """Put the network at these ratios on show; groups not named stay whole.
+
+        Raises:
+            ValueError: an unknown group, or a ratio outside [0, 1).
+        """
+        self.source.kept(ratios)
+        self._change(ratios)
+        return self
+
+    def wait(self, timeout: float | None = None) -> Explorer:
+        """Block until the answer is final and nothing runs in the background.
+
+        Raises:
+            TimeoutError: that took longer than `timeout` seconds.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        for thread in (self.background, self.worker):  # a task may ask the worker at its end
+            left = None if end is None else max(0.0, end - time.monotonic())
+            if not thread.wait(left):
+                raise TimeoutError(f"explorer: still at work after {timeout} s")
+        return self
+
+    def close(self) -> None:
+        """End the threads and leave the page."""
+        self.worker.close()
+        self.background.close()
+        super().close()
+
+    def _repr_mimebundle_(self, **options: object) -> dict:
+        """The widget, and a picture for readers who have no kernel."""
+        title = words.headline(self.source.title, self.answer)
+        self.draw(self.source, self.ratios, self.selected, title)
+        picture = base64.b64encode(self.picture.value).decode()
+        return (super()._repr_mimebundle_(**options) or {}) | {"image/png": picture}
+
+    @property
+    def ratios(self) -> dict[str, float]:
+        """Group name -> fraction removed."""
+        return self._history.now
+
+    def select(self, names: Iterable[str]) -> None:
+        """Let the slider move these groups, and what is locked to them."""
+        chosen = set(names)
+        if self.lock.value == "all":
+            chosen = set(self.source.sizes)
+        if self.lock.value == "stage":
+            locked = [stage for stage in self.source.stages.values() if chosen & set(stage)]
+            chosen = chosen.union(*locked)
+        self.selected = [name for name in self.source.sizes if name in chosen]
+        self._refresh()
+
+    def _move(self, ratio: float, control: str) -> None:
+        moved = dict.fromkeys(self.selected, ratio)
+        self._change(self.ratios | moved, drag=(control, *self.selected))
+
+    def _undo(self) -> None:
+        self._history.undo()
+        self._changed()
+
+    def _apply(self, preset: str) -> None:
+        if preset == UNIFORM:
+            self._change(dict.fromkeys(self.source.sizes, self.number.value), preset)
+        elif preset == SOLVER:
+            self._change(self._solved(), preset)
+        elif preset != BY_HAND:
+            self._change(self.source.presets[preset], preset)
+
+    def _solved(self) -> dict[str, float]:
+        return solve(self.source.curves, macs=self.budget.value / 100)
+
+    def _allow_macs(self, _: int) -> None:
+        if self.preset.value == SOLVER:
+            self._change(self._solved(), SOLVER, drag=SOLVER)
+        else:
+            self._show_budget()
+
+    def _change(self, ratios: Ratios, preset: str = BY_HAND, drag: Hashable = None) -> None:
+        self._history.change({name: ratio for name, ratio in ratios.items() if ratio}, drag)
+        self._changed(preset)
+
+    def _changed(self, preset: str = BY_HAND) -> None:
+        """Show what is known at once, and then ask: an error on the way stays in the text."""
+        self.worker.cancel()
+        self.offer(self.source.presets, self.source.curves is not None, preset)
+        self._refresh()
+        self.ask()
+
+    def _refresh(self) -> None:
+        """All that follows from ratios and selection without an answer."""
+        self.set_controls(
+            self.source.kept(self.ratios), self.source.sizes, self.ratios, self.selected
+        )
+        self.undo.disabled = not self._history
+        self._show_budget()
+        self.code.value = code(self.source, self.ratios, self.source.budgets(self.ratios))
+        if self.source.curves is not None:
+            self.draw(self.source, self.ratios, self.selected)
+
+    def _show_budget(self) -> None:
+        _, macs = self.source.cost(self.ratios)
+        self.budget_bar.value = words.budget(macs, self.source.whole["macs"], self.budget.value)
+
+    def ask(self) -> None:
+        """Let the worker answer for the network on show."""
+        ratios, source = dict(self.ratios), self.source
+
+        def job(stop: Stop) -> None:
+            for answer in source.answers(ratios, stop):
+                self._say(answer, stop)
+            if not stop():
+                self.compare.value = comparison(source, ratios)
+
+        self._say(self.answer, lambda: False, fresh=False)
+        self.worker.submit(shown(job, self.text))
+
+    def _say(self, answer: Answer | None, stop: Stop, fresh: bool = True) -> None:
+        """The answer as text, unless another network is on show by now."""
+        with self._lock:
+            if not stop():
+                self.answer, cost = answer, self.source.cost(self.ratios)
+                self.text.value = words.answer(answer, cost, self.source.whole, fresh)
+
+    def has_curves(self) -> None:
+        """A scan is done: draw it, offer the solver, compare."""
+        self.offer(self.source.presets, True, self.preset.value)
+        self.draw(self.source, self.ratios, self.selected)
+        self.compare.value = comparison(self.source, self.ratios)
+
+    def tuned(self, ratios: Ratios) -> None:
+        """The network at these ratios has other weights now: answer anew if it is on show."""
+        if ratios == self.ratios:
+            self.code.value = code(self.source, ratios, self.source.budgets(ratios))
+            self.ask()
+
+    def allow(self) -> None:
+        """Enable what this source can do."""
+        self.scan.allow(self.source.why_not)
+        self.scan.layout.display = "none" if self.source.why_not else None
+        self.finetune.allow(self.source.why_not_train)
+        self.save.allow(self.source.why_not)

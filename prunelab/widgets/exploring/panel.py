@@ -1,0 +1,143 @@
+"""The explorer's panel: its parts, where they stand, how they are set and heard. No logic."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+
+import ipywidgets as w
+
+from prunelab.plots.explored import explored
+from prunelab.plots.network_look import colours
+from prunelab.plots.network_map import network_map
+from prunelab.widgets import controls as c
+from prunelab.widgets.exploring import words
+from prunelab.widgets.frame import png, short_lived, shown
+from prunelab.widgets.network_map import NetworkMap
+from prunelab.widgets.source import Ratios, Source
+
+WIDTH, LEFT, RIGHT = 1064, 508, 548  # pixels
+BY_HAND, UNIFORM, SOLVER = "by hand", "uniform at this ratio", "solver's answer for the budget"
+
+
+class Panel(w.VBox):
+    """All parts, in two columns.
+
+    Attributes:
+        recordings: picks one of several sources.
+        map: the network, drawn.
+        groups: the list of groups.
+        slider: ratio of what is selected.
+        number: the same as a number.
+        lock: what moves together.
+        preset: ready-made ratios.
+        undo: one step back.
+        reset: back to the whole network.
+        text: the answer, and any error.
+        budget: MACs allowed, in percent of the whole network's.
+        budget_bar: how much of them is in use.
+        compare: your setting beside the solver's.
+        scan: scans all groups.
+        finetune: trains the network on show.
+        save: writes it to a file.
+        code: rebuilds it.
+        picture: the curves of a scan, or the map, as a picture.
+    """
+
+    def __init__(self):
+        self._hush = threading.local()  # .on: this thread sets parts itself
+        self.title, self.recordings = w.HTML(), w.Dropdown(layout={"width": "330px"})
+        self.groups, self.lock = c.groups(), c.lock()
+        self.slider, self.number = c.slider(), c.number()
+        self.preset, self.undo, self.reset = c.preset(), c.button("Undo", "undo"), c.button(
+            "Reset", "refresh"
+        )  # fmt: skip
+        self.text, self.budget, self.budget_bar = w.HTML(), c.budget(), w.HTML(layout=c.WIDE)
+        self.compare, self.code = w.HTML(), c.code()
+        self.scan, self.finetune, self.save = c.Scan(), c.FineTune(), c.Save()
+        self.picture = w.Image(format="png", layout={"width": "540px", "max_width": "100%"})
+        super().__init__(layout={"width": f"{WIDTH}px", "max_width": "100%"})
+
+    def arrange(self, source: Source) -> None:
+        """Put every part in its place, with a map of the source's network."""
+        self.title.value = words.title(source.title, source.made)
+        self.map, self._colours = NetworkMap(source.rows, width=WIDTH), colours(source.rows)
+        self.groups.rows = min(9, max(3, len(source.sizes)))
+        head = w.HBox([self.title, self.recordings], layout={"justify_content": "space-between"})
+        ratio = w.HBox(
+            [self.slider, self.number, w.Label("of the channels")], layout={"align_items": "center"}
+        )
+        moves = w.HBox([w.Label("moves", layout=c.LABEL), self.lock])
+        ready = w.HBox([self.preset, self.undo, self.reset], layout={"align_items": "center"})
+        more = w.Tab([self.compare, self.finetune, self.save, self.code])
+        more.titles = ("Compare", "Fine-tune", "Save", "Code")
+        caption = w.HTML(words.note("groups, and channels that stay / all"))
+        left = w.VBox(
+            [caption, self.groups, ratio, moves, ready, self.budget, self.budget_bar, more],
+            layout={"width": f"{LEFT}px", "padding": "0 16px 0 0"},
+        )
+        right = w.VBox([self.text, self.scan, self.picture], layout={"width": f"{RIGHT}px"})
+        columns = w.HBox([left, right], layout={"flex_flow": "row wrap"})
+        self.children = [head, self.map, columns]
+
+    def hear(self, control: w.Widget, handler: Callable, trait: str = "value") -> None:
+        """Call `handler(value)` when somebody else sets the control; errors go to `text`."""
+
+        def heard(change: Mapping) -> None:
+            if not getattr(self._hush, "on", False):
+                handler(change["new"])
+
+        control.observe(shown(heard, self.text), trait)
+
+    def press(self, button: w.Button, task: Callable[[], object]) -> None:
+        """Call `task()` when the button is pressed; errors go to `text`."""
+        button.on_click(shown(lambda _: task(), self.text))
+
+    @contextmanager
+    def quietly(self) -> Iterator[None]:
+        """Set parts without hearing of it."""
+        before, self._hush.on = getattr(self._hush, "on", False), True
+        try:
+            yield
+        finally:
+            self._hush.on = before
+
+    def set_controls(
+        self, kept: Mapping[str, int], sizes: Mapping[str, int], ratios: Ratios,
+        selected: Collection[str],
+    ) -> None:  # fmt: skip
+        """List, map, slider and number, as they follow from ratios and selection."""
+        options = [
+            (f"{name}   {kept.get(name, size)}/{size}", name) for name, size in sizes.items()
+        ]
+        ratio = next((ratios.get(name, 0.0) for name in selected), 0.0)
+        with self.quietly():
+            self.map.ratios, self.map.selected = dict(ratios), list(selected)
+            with self.groups.hold_sync():
+                if options != list(self.groups.options):
+                    self.groups.options = options
+                self.groups.value = tuple(selected)
+            self.slider.value, self.number.value = min(ratio, c.HIGHEST), ratio
+            self.slider.disabled = self.number.disabled = not selected
+
+    def offer(self, presets: Collection[str], solver: bool, chosen: str) -> None:
+        """The presets that there are, and the one in use."""
+        options = (BY_HAND, UNIFORM, *presets, *([SOLVER] if solver else []))
+        with self.quietly():
+            if options != self.preset.options:
+                self.preset.options = options
+            self.preset.value = chosen
+
+    def draw(self, source: Source, ratios: Ratios, selected: Collection[str], title="") -> None:
+        """The curves of a scan; before there are any, the map, for readers without a kernel."""
+        with short_lived():
+            picture = self._picture(source, ratios, selected, title)
+        self.picture.value = picture
+        self.picture.layout.display = "none" if source.curves is None else None
+
+    def _picture(self, source: Source, ratios: Ratios, selected: Collection[str], title: str):
+        if source.curves is None:
+            return png(network_map(source.rows, ratios, selected, title))
+        whole = source.curves.attrs["whole"]["accuracy"]
+        return png(explored(source.curves, whole, ratios, selected, self._colours, title))

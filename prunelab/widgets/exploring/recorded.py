@@ -1,0 +1,119 @@
+"""Recorded: answers from a recording. Nothing is run, so neither data nor a GPU is needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+
+from prunelab import checks, paths
+from prunelab.groups.diagram import stages
+from prunelab.sensitivity.budget.prediction import predict
+from prunelab.sensitivity.budget.price import Price
+from prunelab.widgets.source import PREDICTED, RECORDED, Answer, Ratios, Source
+
+SHIPPED = paths.results() / "data" / "ledger" / "sensitivity.jsonl"
+NEEDED = ("title", "whole", "price", "points", "rows")
+
+
+class Recorded(Source):
+    """Answers of one recording.
+
+    Args:
+        recording: plain data with title, made (one line: device, preset, date), whole (accuracy,
+            loss, correct, images, params, macs), price (`Price.to_dict`), points (rows of a scan),
+            rows (of `groups.diagram`), combinations (label, ratios, accuracy, low, high, loss,
+            params, macs, seconds) and latency (macs, seconds). May have seconds in whole, and
+            criterion (a name).
+
+    Raises:
+        ValueError: one of title, whole, price, points, rows is missing.
+    """
+
+    why_not = why_not_train = "this is a recording: give a network and data, explorer(net, data)"
+
+    def __init__(self, recording: Mapping):
+        checks.kind("explorer", "recorded", recording, Mapping, "a recording or several")
+        missing = [key for key in NEEDED if key not in recording]
+        if missing:
+            raise ValueError(f"explorer: `recorded` needs {', '.join(NEEDED)}; no {missing[0]!r}")
+        self.title = recording["title"]
+        self.made = recording.get("made", "")
+        self.rows = recording["rows"]
+        self.stages = stages(self.rows)
+        self.price = Price.from_dict(recording["price"])
+        self.whole = dict(recording["whole"])
+        self.curves = curves(recording)
+        self.criterion = recording.get("criterion", "l1")
+        combinations = recording.get("combinations", [])
+        self.presets = {c["label"]: dict(c["ratios"]) for c in combinations}
+        self._line = _line(recording.get("latency", []))
+        self.whole.setdefault("seconds", self._seconds(self.whole["macs"]))
+        self._known = self._look_up(recording["points"], combinations)
+
+    def known(self, ratios: Ratios) -> Answer | None:
+        """Recorded, if these widths were: equal widths are the same network."""
+        row = self._known.get(frozenset(self.kept(ratios).items()))
+        if row is None:
+            return None
+        return self._answer(row, row["low"], row["high"], row.get("seconds"), RECORDED)
+
+    def answers(self, ratios: Ratios, stop: Callable[[], bool]) -> Iterator[Answer]:
+        """One answer: recorded where these widths were measured, else predicted."""
+        guess = predict(self.curves, ratios)
+        yield self.known(ratios) or self._answer(vars(guess), None, None, None, PREDICTED)
+
+    def _answer(self, row: Mapping, low, high, seconds, how: str) -> Answer:
+        images = self.whole["images"]
+        if seconds is None:
+            seconds = self._seconds(row["macs"])
+        return Answer(
+            float(row["accuracy"]), low, high, self.whole["accuracy"], images, images,
+            int(row["params"]), int(row["macs"]), seconds, how,
+        )  # fmt: skip
+
+    def _look_up(self, points: list[dict], combinations: list[dict]) -> dict[frozenset, Mapping]:
+        """Widths -> what was measured there: equal widths are the same network."""
+        change = 0.5 / self.whole["images"]  # as `paired_interval` gives for no change at all
+        known = {frozenset(): self.whole | {"low": -change, "high": change}}
+        for point in points:
+            known.setdefault(frozenset(self.kept({point["group"]: point["ratio"]}).items()), point)
+        for row in combinations:
+            known.setdefault(frozenset(self.kept(row["ratios"]).items()), row)
+        return known
+
+    def _seconds(self, macs: float) -> float | None:
+        guess = 0.0 if self._line is None else float(np.polyval(self._line, macs))
+        return guess if guess > 0 else None
+
+
+def curves(recording: Mapping) -> pd.DataFrame:
+    """The scan of a recording, as `sensitivity.scan` gave it."""
+    table = pd.DataFrame(recording["points"])
+    table.attrs.update(whole=dict(recording["whole"]), price=recording["price"])
+    return table
+
+
+def _line(latency: list[dict]) -> np.ndarray | None:
+    """A straight line, seconds against MACs, through at least two different networks."""
+    points = pd.DataFrame(latency, columns=["macs", "seconds"]).dropna()
+    return np.polyfit(points.macs, points.seconds, 1) if len(set(points.macs)) > 1 else None
+
+
+def shipped() -> list[dict]:
+    """The recordings that come with the project, in the order they were made.
+
+    Raises:
+        ValueError: there is none; says how to make one.
+    """
+    lines = SHIPPED.read_text().splitlines() if SHIPPED.is_file() else []
+    rows = {row["key"]: row for row in map(json.loads, lines)}
+    found = [r["values"] for r in rows.values() if r["recipe"]["task"]["kind"] == "explore"]
+    if not found:
+        raise ValueError(
+            "explorer: no recording is shipped here; give a network and data, explorer(net, data),"
+            " or measure one with `prunelab run 08 --preset standard --write`"
+        )
+    return found

@@ -1,0 +1,178 @@
+"""The fast scan gives every image the answer of the plain loop: prune, evaluate, restore."""
+
+import copy
+
+import pytest
+import torch
+import torchvision
+from helpers.pruning import fill
+from helpers.toy import network, split
+from torch import nn
+
+from prunelab import models, scores, surgery
+from prunelab.groups import flow, trace
+from prunelab.sensitivity import answers, ranking, scan
+from prunelab.sensitivity.scanning.passes import CLOSE, Job, forward, points
+from prunelab.sensitivity.scanning.program import Program
+
+RATIOS = (0.1, 0.5, 0.9)
+
+
+def build(name):
+    torch.manual_seed(0)
+    if name in models.NAMES:
+        net = models.build(name)
+    else:
+        options = {"init_weights": False} if name == "googlenet" else {}
+        net = torchvision.models.get_model(name, weights=None, num_classes=10, **options)
+    return fill(net).eval()
+
+
+def loop(net, images, groups, order, ratios):
+    """(correct, close) by pruning one group, looking at all images, and starting over."""
+    x, y = images.batch(slice(0, len(images)))
+    for name in groups:
+        for ratio in ratios:
+            keep = scores.best(order[name], scores.kept(groups[name].size, ratio))
+            with torch.inference_mode():
+                logits = surgery.shrink(net, groups, {name: keep}).eval()(x)
+            top = logits.topk(2).values
+            yield (
+                (name, ratio),
+                logits.argmax(1) == y,
+                top[:, 0] - top[:, 1] < CLOSE * top.abs()[:, 0],
+            )
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "every"),
+    [
+        ("vgg-16", 32, 3), ("resnet-56", 32, 5), ("densenet121", 32, 24),
+        ("mobilenet_v2", 32, 5), ("googlenet", 32, 10),
+    ],
+)  # fmt: skip
+def test_every_answer_is_the_plain_loops(name, size, every):
+    net, images = build(name), split(24, channels=3, size=size, classes=10)
+    groups = trace(net, images.batch(slice(0, 1))[0])
+    groups = groups.select(list(groups)[::every])
+    order = ranking(net, groups, "l1")
+    found = answers(net, images, ratios=RATIOS, groups=groups)
+    swapped = 0
+    for point, correct, close in loop(net, images, groups, order, RATIOS):
+        differ = found[point][0] != correct
+        assert not bool((differ & ~close).any()), point
+        swapped += int(close.sum())
+    assert swapped <= 2  # of 24 images a point
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["lenet-5", "lenet-300-100", "resnet-20", "preresnet-56", "shufflenet_v2_x1_0",
+     "squeezenet1_0", "efficientnet_b0", "resnext50_32x4d", "convnext_tiny"],
+)  # fmt: skip
+def test_logits_are_the_shrunk_networks_in_float64(name):
+    net = build(name).double()
+    shape = (2, 1, 28, 28) if name.startswith("lenet") else (2, 3, 64, 64)
+    x = torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    seen = flow(net, x)
+    program = Program(net, seen, dtype=torch.float64)
+    names = list(seen.groups)[:: max(1, len(seen.groups) // 4)]
+    order = ranking(net, seen.groups.select(names), "l1")
+    jobs = []
+    for group in names:
+        size = seen.groups[group].size
+        keeps = {r: scores.best(order[group], scores.kept(size, r)) for r in reversed(RATIOS)}
+        jobs.append(Job(group, program.plan(group), keeps))
+    with torch.inference_mode():
+        _, values = forward(program, x, jobs)
+        for job in jobs:
+            for ratio, logits in points(program, job, values):
+                small = surgery.shrink(net, seen.groups, {job.group: job.keeps[ratio]})
+                torch.testing.assert_close(logits, small(x), rtol=1e-9, atol=1e-9)
+
+
+class Overwriting(nn.Module):
+    """An activation overwrites what is read again, as some residual networks do."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Conv2d(1, 6, 3), nn.Conv2d(6, 6, 3, padding=1)
+        self.relu, self.fc = nn.ReLU(inplace=True), nn.Linear(6 * 36, 3)
+
+    def forward(self, x):
+        x = self.a(x)
+        y = self.b(self.relu(x))
+        return self.fc((x + torch.relu_(y)).flatten(1))
+
+
+def test_what_is_overwritten_is_read_overwritten():
+    net, images = fill(Overwriting()).eval(), split(40)
+    table = scan(net, images, ratios=[0.0, 0.5], progress=False)
+    groups = trace(net, images.batch(slice(0, 1))[0])
+    for row in table.itertuples():
+        keep = scores.best(ranking(net, groups, "l1")[row.group], row.kept)
+        small = surgery.shrink(net, groups, {row.group: keep})
+        x, y = images.batch(slice(0, 40))
+        loss = nn.functional.cross_entropy(small(x), y).item()
+        assert row.loss == pytest.approx(loss, rel=1e-5)
+
+
+def test_only_what_changes_runs_again():
+    net = build("vgg-16")
+    program = Program(net, flow(net, torch.zeros(1, 3, 32, 32)))
+    ran = [n.target for n in program.plan("features.conv9").steps if n.op == "call_module"]
+    convs = [name for name in ran if "conv" in name]
+    assert convs == [f"features.conv{i}" for i in range(10, 14)]
+    assert not any("norm" in name or "bn" in name for name in ran)  # folded
+
+
+def test_a_group_that_only_training_uses_changes_no_answer():
+    net, images = build("googlenet"), split(6, channels=3, size=64, classes=10)
+    table = scan(net, images, ratios=[0.9], groups=["aux1.conv.conv"], progress=False)
+    assert table.correct[0] == table.attrs["whole"]["correct"]
+    assert table.params[0] < table.attrs["whole"]["params"]
+
+
+def test_a_net_in_training_mode_is_measured_in_evaluation_and_left_as_it_was():
+    net = fill(network()).train()
+    before = copy.deepcopy(net.state_dict())
+    images = split(20)
+    table = scan(net, images, ratios=[0.5], progress=False)
+    assert table.equals(scan(copy.deepcopy(net).eval(), images, ratios=[0.5], progress=False))
+    assert net.training
+    assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
+
+
+def test_an_interruption_leaves_the_network_untouched(monkeypatch):
+    from prunelab.sensitivity.scanning import measuring
+
+    net, images = fill(network()).train(), split(20)
+    before = copy.deepcopy(net.state_dict())
+    seen = []
+
+    def stop(*arguments):
+        seen.append(1)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return judge(*arguments)
+
+    judge = measuring.judge
+    monkeypatch.setattr(measuring, "judge", stop)
+    with pytest.raises(KeyboardInterrupt):
+        scan(net, images, ratios=[0.1, 0.5, 0.9], progress=False)
+    assert net.training
+    assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
+    seen.clear()
+    monkeypatch.setattr(measuring, "judge", lambda *a: (seen.append(1), judge(*a))[1])
+    scan(net, images, ratios=[0.1, 0.5, 0.9], progress=False)
+    assert len(seen) == 1 + 2  # one point of three was known; the whole network feeds the others
+
+
+def test_bfloat16_counts_its_changed_answers():
+    net, images = build("resnet-20"), split(64, channels=3, size=32, classes=10)
+    table = scan(net, images, ratios=[0.5], groups=["layer3.2.conv1"], bfloat16=True,
+                 progress=False)  # fmt: skip
+    exact = answers(net, images, ratios=[0.5], groups=["layer3.2.conv1"])["whole"][0]
+    rough = answers(net, images, ratios=[0.5], groups=["layer3.2.conv1"], bfloat16=True)["whole"][0]
+    assert table.attrs["changed"] == int((exact != rough).sum())
+    assert table.attrs["whole"]["correct"] == int(rough.sum())

@@ -1,0 +1,104 @@
+"""Cells say what they are: the text of each, the rows it comes from, and how the page sets it."""
+
+import pandas as pd
+import pytest
+
+from prunelab.study.cells import Missing, Number, Printed, Range, Shape, Spread, Text, Verdict
+from prunelab.study.pages import page
+
+
+@pytest.mark.parametrize(
+    ("value", "places", "text"),
+    [
+        (313000000.0, None, "3.13e8"),
+        (15000000.0, None, "1.5e7"),
+        (1.99e7, None, "1.99e7"),
+        (34.2, None, "34.2"),
+        (6.6, 2, "6.60"),
+        (1728, None, "1.728e3"),
+        (0, None, "0"),
+        (None, None, "–"),
+        (float("nan"), 2, "–"),
+    ],
+)
+def test_how_a_printed_number_is_shown(value, places, text):
+    assert str(Printed(value, places)) == text
+
+
+def test_a_printed_number_may_have_a_unit_and_a_blank_has_none():
+    assert str(Printed(108.0, unit="x")) == "108x"
+    assert str(Printed(None, unit="x")) == "–"
+
+
+def test_a_spread_is_the_mean_and_the_sample_standard_deviation():
+    # 6, 7, 8: mean 7, deviations -1, 0, 1: sqrt(2 / 2) = 1.
+    assert str(Spread((6, 7, 8))) == "7.00 ± 1.00"
+    assert str(Spread((6.75,))) == "6.75"
+    assert str(Spread((1, 3), "{:.1f}")) == "2.0 ± 1.4"  # sqrt((1 + 1) / 1)
+    assert str(Spread((50, 50))) == "50.00 ± 0.00"
+
+
+def test_a_range_is_the_mean_and_the_lowest_to_the_highest():
+    assert str(Range((6.0, 7.0, 9.5))) == "7.50 (6.00 to 9.50)"
+    assert str(Range((1.04, 1.0), "{:.1f}x")) == "1.0x"
+
+
+def test_a_number_is_the_first_of_several_runs_with_its_row():
+    assert Number.of((1.5, 2.5), "{:.1f}", ("a", "b")) == Number(1.5, "{:.1f}", rows=("a",))
+
+
+def test_an_unknown_verdict_is_refused():
+    with pytest.raises(ValueError, match="must be one of agrees, differs, missing, other; got"):
+        Verdict("equal", "equal")
+
+
+@pytest.mark.parametrize(
+    ("cell", "kind", "text"),
+    [
+        (Number(1234, "{:,}"), "number", "1,234"),
+        (Spread((1.4, 1.6)), "number", "1.50 ± 0.14"),
+        (Range((111.5, 114.5), "{:.1f}x"), "range", "113.0x (111.5x to 114.5x)"),
+        (Range((2, 2)), "number", "2.00"),
+        (Shape("97-71-33"), "number", "97-71-33"),
+        (Shape("465-107-87, 473-109-90"), "numbers", "465-107-87, 473-109-90"),
+        (Printed(3.59), "number", "3.59"),
+        (Printed(None), "text", "–"),
+        (Missing("prunelab run 01"), "none", "not measured"),
+        (Text("about 3 (1 to 5)"), "text", "about 3 (1 to 5)"),
+        ("6.60", "text", "6.60"),  # nothing is read out of a text
+        (6.6, "number", "6.6"),
+        (3, "number", "3"),
+        (float("nan"), "text", "–"),
+        (None, "text", "–"),
+    ],
+)
+def test_the_page_sets_a_cell_by_its_type(cell, kind, text):
+    [[shown]] = page.table("t", pd.DataFrame({"a": [cell]}, dtype=object)).rows
+    assert (shown.kind, shown.text) == (kind, text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "sign"), [("agrees", "✓"), ("differs", "≠"), ("missing", "–"), ("other", "")]
+)
+def test_a_verdict_is_a_word_with_a_sign(kind, sign):
+    [[shown]] = page.table("t", pd.DataFrame({"a": [Verdict(kind, "not within")]})).rows
+    assert (shown.kind, shown.sign, shown.text) == (f"chip {kind}", sign, "not within")
+
+
+def test_a_column_with_a_number_is_set_as_numbers_and_a_named_index_becomes_columns():
+    index = pd.Index(["r", "s"], name="row")
+    made = page.table("t", pd.DataFrame({("a", "b"): [Spread((1, 2)), "x"]}, index=index))
+    assert made.kinds == ["", "number"]
+    assert [cell.text for cell in made.rows[0]] == ["r", "1.50 ± 0.71"]
+
+
+def test_the_page_knows_the_rows_of_a_cell_and_the_commands_of_what_is_missing():
+    frame = pd.DataFrame(
+        {
+            "ours": [Number(1, rows=("k1", "k2")), Missing("run 01"), Missing()],
+            "verdict": [Verdict("agrees", "equal"), Verdict("missing", "no", "run 01"), "x"],
+        }
+    )
+    made = page.table("t", frame)
+    assert made.rows[0][0].rows == "k1, k2"
+    assert made.commands == ["run 01"]

@@ -1,0 +1,153 @@
+"""Marks and states of a run folder that a kill or a full disk has damaged, and left-overs."""
+
+import errno
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_ledger import COUNT, measured, put, row_of, run_folder  # noqa: F401
+from test_series import add_notebook, project  # noqa: F401
+
+from prunelab.study.moment import is_since, moment
+from prunelab.study.pages import report
+from prunelab.study.runner import series, worker
+from prunelab.study.runner.plan import plan, refreshing
+from prunelab.study.runner.state import State, checked
+
+ENTRY = {
+    "status": "ok", "seconds": 1.0, "hash": "h", "preset": "quick", "device": "cpu", "error": None,
+    "date": "2026-01-01T00:00:00+00:00",
+}  # fmt: skip
+BAD_ENTRIES = [
+    None, [], {}, {**ENTRY, "status": None}, {**ENTRY, "status": "fine"},
+    {**ENTRY, "seconds": None},
+    {**ENTRY, "seconds": -1}, {**ENTRY, "seconds": True}, {**ENTRY, "seconds": float("nan")},
+    {**ENTRY, "date": None}, {**ENTRY, "date": 5}, {**ENTRY, "preset": ["quick"]},
+    {**ENTRY, "hash": 5}, {**ENTRY, "device": None}, {**ENTRY, "error": 5},
+    {**ENTRY, "seconds": 10**400},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("entry", BAD_ENTRIES)
+def test_an_entry_that_is_damaged_runs_again_and_is_named_by_the_report(entry, tmp_path, capsys):
+    path = tmp_path / "state.json"
+    path.write_text(json.dumps({"00-good": ENTRY, "01-bad": entry}))
+    assert State(path).entries == {"00-good": ENTRY}
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "'01-bad'" in said and said.endswith("; it runs again\n")
+    with pytest.raises(
+        ValueError, match=r"state\.json is not the state of a run: '01-bad' .* run ag"
+    ):
+        checked(path)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"null", b"\xff", b"\0" * 9, b"[" * 100_000])
+def test_a_state_that_is_damaged_is_begun_anew(text, tmp_path, capsys):
+    path = tmp_path / "state.json"
+    path.write_bytes(text)
+    assert State(path).entries == {}
+    assert capsys.readouterr().err.endswith("; every notebook runs again\n")
+    with pytest.raises(
+        ValueError, match=r"report: .*state\.json is not .*; delete it and run again"
+    ):
+        checked(path)
+
+
+MARKS = ["", "\n", "garbage", "2026-01-01", "2026-01-01T00:00:00", "2999-01-01T00:00:00+00:00",
+         "1970-01-01T00:00:00+00:00", "\0" * 25, "2026-01-01T00:00", "5"]  # fmt: skip
+
+
+@pytest.mark.parametrize("mark", MARKS)
+def test_a_refresh_whose_mark_is_not_sound_begins_anew(mark, project):  # noqa: F811
+    add_notebook(project, "00-first", "1")
+    out = plan(device="cpu", root=project).out
+    refreshing(out).write_text(mark)
+    before = datetime.now(UTC).replace(microsecond=0)
+    checked = plan(device="cpu", root=project, refresh=True)
+    assert before <= datetime.fromisoformat(checked.since) <= datetime.now(UTC)
+    assert refreshing(out).read_text() == checked.since
+    (out / "notebooks/00-first.ipynb").write_text("{}")
+    book = checked.notebooks[0]
+    for date, done in (("2026-01-01T00:00:00+00:00", False), ("2999-01-01T00:00:00+00:00", False)):
+        entry = {**ENTRY, "hash": checked.key(book), "date": date}
+        (out / "state.json").write_text(json.dumps({book.name: entry}))
+        assert (series._Runner(checked, progress=False)._done_before(book) is not None) == done
+
+
+def test_a_sound_mark_is_kept_and_what_came_after_it_is_done(project):  # noqa: F811
+    add_notebook(project, "00-first", "1")
+    out = plan(device="cpu", root=project).out
+    mark = (datetime.now(UTC) - timedelta(hours=2)).isoformat(timespec="seconds")
+    refreshing(out).write_text(mark + "\n")
+    checked = plan(device="cpu", root=project, refresh=True)
+    assert checked.since == checked.environment(None)["PRUNELAB_SINCE"] == mark
+    (out / "notebooks/00-first.ipynb").write_text("{}")
+    book = checked.notebooks[0]
+    for hours, done in ((3, False), (1, True)):
+        date = (datetime.now(UTC) - timedelta(hours=hours)).isoformat(timespec="seconds")
+        entry = {**ENTRY, "hash": checked.key(book), "date": date}
+        (out / "state.json").write_text(json.dumps({book.name: entry}))
+        assert (series._Runner(checked, progress=False)._done_before(book) is not None) == done
+
+
+@given(st.text() | st.none() | st.integers() | st.datetimes().map(str))
+def test_a_moment_is_one_or_none(text):
+    assert moment(text) is None
+    assert not is_since(text, "2026-01-01T00:00:00+00:00")
+
+
+@pytest.mark.parametrize("date", ["2999-01-01T00:00:00+00:00", "garbage", ""])
+def test_a_row_with_an_unsound_date_is_measured_again(date, run_folder, monkeypatch):  # noqa: F811
+    monkeypatch.setenv("PRUNELAB_SINCE", "2026-01-01T00:00:00+00:00")
+    put(run_folder / "ledger", row_of(COUNT, date=date))
+    assert measured(COUNT, True)[0]["values"]["params"] == 431_080
+
+
+def test_left_overs_of_a_kill_go_with_the_next_run(project):  # noqa: F811
+    add_notebook(project, "00-first", "1")
+    out = plan(device="cpu", root=project).out
+    dead = 2**22 + 1  # beyond the process ids that a system gives
+    (out / "checkpoints").mkdir()
+    (out / "partial/abc").mkdir(parents=True)
+    left = [".state.json.{}-1.part", "checkpoints/.a.json.{}-1.part", "partial/abc/.x.{}.part"]
+    for name in left:
+        (out / name.format(dead)).touch()
+    alive = out / left[0].format(os.getpid())
+    alive.touch()
+    (out / "notebooks/.part-00-first.ipynb").touch()
+    series.run(root=project, device="cpu", progress=False)
+    assert [p for p in out.rglob("*part*") if p.is_file()] == [alive]
+
+
+def test_a_notebook_that_a_full_disk_cut_is_one_line_and_no_half_file(tmp_path, monkeypatch):
+    papermill = pytest.importorskip("papermill")
+    job = worker.Job(str(tmp_path / "in.ipynb"), str(tmp_path / "out.ipynb"), {})
+    (tmp_path / "in.ipynb").write_text('{"cells": []}')
+
+    def full(source, target, **_):
+        Path(target).write_text('{"cells": [{"cell_ty')
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(papermill, "execute_notebook", full)
+    error = worker.execute(job)
+    assert error.startswith("cell 0: run: cannot write `") and "\n" not in error
+    assert "(No space left on device); free some space" in error
+    assert [path.name for path in tmp_path.iterdir()] == ["in.ipynb"]
+
+
+def test_a_state_or_page_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    checked = SimpleNamespace(preset="quick", device="cpu")
+    result, state = series.Result("00-first", "ok", 1.0), State(tmp_path / "state.json")
+    state.path = tmp_path / "file" / "state.json"
+    with pytest.raises(
+        OSError, match=r"^run: cannot write `.*state\.json` \(.*\); free some space"
+    ):
+        state.put(result, checked, "key")
+    with pytest.raises(OSError, match=r"^report: cannot write `.*report\.html` \(.*\); free some"):
+        report.build(tmp_path / "file")

@@ -1,0 +1,121 @@
+"""`prunelab explore`: however the command ends, nothing of it is left behind."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import psutil
+import pytest
+
+from prunelab import cli
+
+LONG = 120  # seconds; a busy machine starts a kernel slowly
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+# The command without the network library, which takes most of its start.
+QUICK = """
+import sys, types
+for name in ("prunelab.widgets", "prunelab.widgets.exploring.recorded"):
+    sys.modules[name] = types.ModuleType(name)
+sys.modules["prunelab.widgets.exploring.recorded"].shipped = lambda: None
+from prunelab.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def explore(tmp_path):
+    """explore(name) starts the command as a user does; gives its process and its port."""
+    started = []
+
+    def start(name):
+        port, temporary = free_port(), tmp_path / name
+        temporary.mkdir()
+        command = [sys.executable, "-c", QUICK, "explore", "--no-browser", "--port", str(port)]
+        log = open(tmp_path / f"{name}.log", "wb")  # noqa: SIM115
+        env = {**os.environ, "TMPDIR": str(temporary)}
+        runner = subprocess.Popen(command, stdout=log, stderr=log, env=env, preexec_fn=hears_ctrl_c)
+        started.append((runner, log))
+        return psutil.Process(runner.pid), port
+
+    yield start
+    for runner, log in started:
+        runner.kill()
+        runner.wait()
+        log.close()
+
+
+def hears_ctrl_c():
+    """What a shell starts in the background ignores it, and so would all that tests start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def wait_for(condition, seconds=LONG):
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.1)
+    return found
+
+
+def alive(process):
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def ask(port):
+    """Open the page, for which Voila starts a kernel; the answer may come much later."""
+    try:
+        urllib.request.urlopen(f"http://localhost:{port}/", timeout=0.5).close()
+    except TimeoutError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def kernels(process):
+    return [p for p in process.children(recursive=True) if "ipykernel" in " ".join(p.cmdline())]
+
+
+def test_kill_9_of_the_command_ends_voila_and_its_kernels(explore, tmp_path):
+    command, port = explore("it")
+    wait_for(lambda: ask(port))
+    wait_for(lambda: kernels(command))
+    family = command.children(recursive=True)
+    assert len(family) >= 2 and all(map(alive, family))
+    command.kill()
+    wait_for(lambda: not any(map(alive, family)), 30)
+    assert list((tmp_path / "it").iterdir()) == [], "temporary files are left"
+
+
+def test_a_signal_to_the_command_ends_voila(explore, tmp_path):
+    signals = ("SIGTERM", "SIGHUP", "SIGINT")
+    commands = {name: explore(name)[0] for name in signals}
+    for name, command in commands.items():
+        wait_for(lambda name=name: [*(tmp_path / name).rglob("explorer.ipynb")])
+        (server,) = command.children()
+        command.send_signal(getattr(signal, name))
+        wait_for(lambda pair=(server, command): not any(map(alive, pair)), 30)
+        assert "Traceback" not in (tmp_path / f"{name}.log").read_text()
+        assert list((tmp_path / name).iterdir()) == []
+
+
+def test_a_port_in_use_is_one_line(capsys):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert cli.main(["explore", "--port", str(port)]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.startswith(f"prunelab: explore: cannot listen on port {port} (Address already in")
