@@ -40,6 +40,7 @@ CIFAR = Budget(
     augment="crop-flip",
     channels_last=True,
 )
+CIFAR_LONG = replace(CIFAR, epochs=60, precision="bfloat16")  # until the error stands
 CIFAR_PAPER = Budget(
     epochs=160,
     lr=0.1,
