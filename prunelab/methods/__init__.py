@@ -2,6 +2,7 @@
 
 from prunelab.methods.activation_statistic import ActivationStatistic
 from prunelab.methods.bayesian_compression import BayesianCompression
+from prunelab.methods.channel_regression import ChannelRegression
 from prunelab.methods.drop_neuron import DropNeuron
 from prunelab.methods.filter_norm import FilterNorm
 from prunelab.methods.hard_concrete import HardConcrete
@@ -9,11 +10,13 @@ from prunelab.methods.information_bottleneck import InformationBottleneck
 from prunelab.methods.magnitude import Magnitude
 from prunelab.methods.network_surgery import NetworkSurgery
 from prunelab.methods.structured_bayesian import StructuredBayesian
+from prunelab.methods.thinet import ThiNet
 from prunelab.methods.variational_dropout import VariationalDropout
 
 __all__ = [
     "ActivationStatistic",
     "BayesianCompression",
+    "ChannelRegression",
     "DropNeuron",
     "FilterNorm",
     "HardConcrete",
@@ -21,5 +24,6 @@ __all__ = [
     "Magnitude",
     "NetworkSurgery",
     "StructuredBayesian",
+    "ThiNet",
     "VariationalDropout",
 ]

@@ -1,0 +1,103 @@
+r"""Channel pruning by regression: LASSO chooses the input channels, least squares rebuilds.
+
+    min_{beta, W} 1/(2N) ||Y - sum_i beta_i X_i W_i^T||_F^2 + lambda ||beta||_1,   ||W_i||_F = 1
+    (i)  beta with W fixed: LASSO over z_i = X_i W_i^T; channels with beta_i = 0 go
+    (ii) W with beta fixed: least squares of Y on the patches of the channels that stay
+
+X is what the layer reads in the network pruned so far, Y what it writes in the whole network, so
+that later layers make up for the errors of earlier ones.
+
+Source: He, Zhang, Sun. Channel Pruning for Accelerating Very Deep Neural Networks. ICCV 2017.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from sklearn.linear_model import lars_path_gram
+from torch import Tensor, nn
+
+from prunelab.methods.base import check_option
+from prunelab.methods.reconstruction.layerwise import Layerwise, Reader, write
+from prunelab.methods.reconstruction.moments import Moments
+
+SELECTS = ("lasso", "first", "random")
+
+
+@dataclass(frozen=True)
+class ChannelRegression(Layerwise):
+    """Channel pruning by LASSO and least squares (CP).
+
+    Attributes:
+        select: "lasso"; or the controls "first" (the first channels) and "random", which are
+            rebuilt in the same way.
+
+    Cost: one pass over the images of both networks up to each layer.
+
+    Source: CP, section 3; rows, targets and bias as in the authors' code (papers/baselines.md
+        section 2).
+    Differs: the LASSO's whole path is computed from the normal equations (LARS), and exactly the
+        wanted number of channels stays; the code bisects lambda on 400 rows and allows 10% more.
+        A layer without a bias is rebuilt without an intercept. The error that a block inherits
+        through its shortcut is not added to the target of its last layer.
+    """
+
+    KIND: ClassVar[str] = "channel_regression"
+
+    select: str = "lasso"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_option(self, "select", SELECTS)
+
+    def _choose(
+        self, parts: list[Moments], weights: list[Tensor], count: int, rng: torch.Generator
+    ) -> Tensor:
+        size = parts[0].channels
+        if self.select != "lasso":
+            order = torch.randperm(size, generator=rng)
+            kept = torch.zeros(size, dtype=torch.bool)
+            kept[order[:count] if self.select == "random" else slice(count)] = True
+            return kept
+        found = [part.by_channel(weight) for part, weight in zip(parts, weights)]
+        gram, right = (sum(sums) for sums in zip(*found))
+        length = sum(w.view(len(w), size, -1).square().sum((0, 2)) for w in weights).sqrt()
+        return lasso(gram, right, length, count)
+
+    def _rebuild(
+        self, net: nn.Module, reader: Reader, part: Moments, weight: Tensor, kept: Tensor
+    ) -> None:
+        bias = net.get_submodule(reader.layer).bias
+        new = (part if bias is None else part.centred()).solve(kept)
+        if bias is not None:
+            with torch.no_grad():
+                bias += ((part.y - new @ part.x) / part.rows).to(bias)
+        write(net, reader, new)
+
+
+def lasso(gram: Tensor, right: Tensor, length: Tensor, count: int) -> Tensor:
+    """(C,) bool: the channels with a factor at the largest lambda that leaves `count` of them.
+
+    Args:
+        gram: (C, C) sums of z_i . z_j.
+        right: (C,) sums of z_i . y.
+        length: (C,) norms ||W_i||_F, by which z_i is divided first.
+        count: how many stay; where the path jumps over it, the largest of the newcomers fill up.
+    """
+    alive = (length > 0) & (gram.diagonal() > 0)
+    scale = torch.where(alive, 1 / length.clamp_min(1e-300), 0.0)
+    scaled = gram * scale[:, None] * scale
+    unit = scaled.diagonal().mean().clamp_min(1e-300)  # the path has the same knots in any unit
+    xs, ys = scaled[alive][:, alive] / unit, (right * scale)[alive] / unit
+    _, _, path = lars_path_gram(ys.numpy(), xs.numpy(), n_samples=1, method="lasso")
+    path = torch.from_numpy(path).abs()
+    active = (path > 0).sum(0)
+    last = int((active <= count).nonzero()[-1])
+    newcomers = path[:, min(last + 1, path.shape[1] - 1)] / path.max().clamp_min(1e-300)
+    rank = torch.full((len(gram),), -1.0, dtype=torch.float64)
+    rank[alive] = (path[:, last] > 0) + 0.5 * newcomers
+    kept = torch.zeros(len(gram), dtype=torch.bool)
+    kept[rank.argsort(descending=True, stable=True)[:count]] = True
+    return kept

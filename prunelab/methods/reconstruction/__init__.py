@@ -1,0 +1,1 @@
+"""What methods share that rebuild a layer's output from fewer input channels."""
