@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +37,18 @@ def network(net: object, caller: str) -> nn.Module:
     if not isinstance(net, nn.Module):
         raise TypeError(f"{caller}: `net` must be a torch.nn.Module, got {type(net).__name__}")
     return unwrap(net)
+
+
+@contextmanager
+def in_mode(net: nn.Module, training: bool) -> Iterator[None]:
+    """`net` in training or in evaluation mode; each module's own mode comes back afterwards."""
+    modes = {module: module.training for module in net.modules()}
+    net.train(training)
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
 
 
 def inputs(example: object, caller: str) -> tuple[tuple, dict]:

@@ -16,7 +16,7 @@ from prunelab import checks, meta
 from prunelab.groups.evidence import Evidence
 from prunelab.groups.following import Followed, first
 from prunelab.groups.group import IN, Group, Groups, Slice
-from prunelab.groups.labels import Names, metas
+from prunelab.groups.operation import Names, metas
 
 LAYERS = {
     **dict.fromkeys([nn.Conv1d, nn.Conv2d, nn.Conv3d], "conv"),

@@ -37,13 +37,18 @@ class Parameter:
     name: str
     axes: tuple[int | None, ...] = ()
 
+    @property
+    def several(self) -> bool:
+        """Whether it has more than one entry."""
+        return self.meta.numel() > 1
+
     def axis(self, d: int) -> int | None:
         """The network's axis that stands on axis `d`."""
         return self.axes[d] if self.axes else None
 
 
 @dataclass
-class Count:
+class ChannelCount:
     """A number computed from a width (`x.shape[1]`): it would change with pruning.
 
     Attributes:
