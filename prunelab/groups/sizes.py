@@ -8,20 +8,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Protocol
 
 from torch import fx
 
 ARITHMETIC = ("add", "sub", "mul", "floordiv", "mod", "truediv", "pow")
 COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
-
-
-class Recorder(Protocol):
-    """What a size needs of the tracer."""
-
-    def create_arg(self, a: object) -> object: ...
-    def create_node(self, kind: str, target: object, args: tuple, kwargs: dict) -> fx.Node: ...
-    def decide(self, *what: object) -> None: ...
 
 
 class SizeInt(int):
@@ -65,7 +56,7 @@ def plain(number: object) -> object:
     return float.__add__(number, 0.0) if isinstance(number, SizeFloat) else number
 
 
-def sized(value: object, tracer: Recorder, recipe: Callable[[], fx.Node]) -> object:
+def sized(value: object, tracer: fx.Tracer, recipe: Callable[[], fx.Node]) -> object:
     """A number that remembers its recipe; what is no number stays as it is."""
     kinds = {int: SizeInt, float: SizeFloat}
     if type(value) not in kinds:
