@@ -1,4 +1,4 @@
-"""What a network is behind its wrappers, and its shapes without its numbers."""
+"""The network inside its wrappers, its example inputs, and copies of it without memory."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def duplicate(net: nn.Module, memo: dict, other: Callable[[Tensor], Tensor]) -> 
 
 
 class _Copying(TorchFunctionMode):
-    """What becomes of a tensor that deepcopy meets, in this thread."""
+    """Decides, in this thread, what deepcopy makes of each tensor."""
 
     def __init__(self, memo: dict, other: Callable[[Tensor], Tensor]):
         super().__init__()

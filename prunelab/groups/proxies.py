@@ -1,8 +1,8 @@
-"""What the network's own code holds in place of activations while it is followed.
+"""The proxies that the network's own code sees in place of activations while it is followed.
 
-Shapes are known, so it can loop over the parts of a `chunk`, ask for a length, compare sizes. What
-it decides by a width that pruning changes fixes those channels; what it decides by the values of
-an activation is refused.
+Shapes are known, so the code can loop over the parts of a `chunk`, ask for a length or compare
+sizes. A decision that depends on a width which pruning changes fixes those channels; a decision
+that depends on the values of an activation is refused.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the network's own code does past torch.fx: with its own tensors, and with sizes."""
+"""Records what torch.fx misses: operations on the network's own tensors and on sizes."""
 
 from __future__ import annotations
 

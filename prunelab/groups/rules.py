@@ -22,7 +22,7 @@ COMPUTED = "is computed (a parametrisation)"
 
 
 def unknown(op: Op) -> object:
-    """No rule: be honest."""
+    """No rule: fix the channels and say so."""
     why = f"`{op.kind}` at {op.call} is not an operation that prunelab knows"
     if op.module is not None and is_parametrized(op.module):
         why = f"a tensor of `{op.name}` {COMPUTED}"

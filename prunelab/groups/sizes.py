@@ -16,7 +16,7 @@ COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 
 
 class SizeInt(int):
-    """An integer that pruning leaves as it is, such as a batch or the width of a map."""
+    """An integer that pruning does not change, such as the batch size or the width of a map."""
 
     def __int__(self) -> int:
         self.tracer.decide("int", plain(self))
@@ -34,7 +34,7 @@ class SizeInt(int):
 
 
 class SizeFloat(float):
-    """The same, for what is computed from sizes and need not be whole."""
+    """The same for a fraction that is computed from sizes."""
 
     def __float__(self) -> float:
         self.tracer.decide("float", plain(self))
@@ -50,7 +50,7 @@ class SizeFloat(float):
 
 
 def plain(number: object) -> object:
-    """The number without its memory."""
+    """The number without its recipe."""
     if isinstance(number, SizeInt):
         return int.__int__(number)
     return float.__add__(number, 0.0) if isinstance(number, SizeFloat) else number

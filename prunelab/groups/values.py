@@ -1,4 +1,4 @@
-"""What an operation gives while a network is followed: an activation, a tensor, a number."""
+"""The values of a network while it is followed: activations, its own tensors, and numbers."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class ChannelCount:
     reads: frozenset[tuple[str, int]] = frozenset()
 
     def settle(self, evidence: Evidence, why: str) -> None:
-        """The number must stay: fix whatever it depends on."""
+        """The number must not change: fix whatever it depends on."""
         evidence.fix(self.atoms, why)
         for tensor, axis in self.reads:
             evidence.whole(tensor, axis, why)

@@ -11,8 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from prunelab import extras, meta, paths, sealed
-from prunelab.surgery.files import check_network
+from prunelab import checks, extras, meta, paths, sealed
 from prunelab.surgery.rebuilding import tensors_of
 from prunelab.train.fitting import taking
 
@@ -41,7 +40,7 @@ def export_onnx(
     """
     extras.need("surgery.export_onnx", "onnx", "onnx", "onnxscript")
     path = sealed.place("export_onnx", path)
-    check_network("export_onnx", net)
+    checks.kind("export_onnx", "net", net, nn.Module, "a network")
     args, named = _inputs(example)
     with paths.whole(path, "export_onnx") as partial, meta.in_mode(net, False):
         program = _exported(net, args, named)

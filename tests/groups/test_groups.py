@@ -72,8 +72,11 @@ def test_the_roles_of_residual_layers(name):
 def test_squeeze_and_excitation_is_no_projection_and_the_head_no_block():
     groups = trace(torchvision.models.efficientnet_b0(weights=None), torch.zeros(1, 3, 64, 64))
     assert not groups.shortcuts
-    expanding = [f"features.{s}.{b}.block.0.0" for s, n in ((2, 2), (3, 2), (4, 3), (5, 3),
-                 (6, 4)) for b in range(n)]  # fmt: skip
+    expanding = [
+        f"features.{s}.{b}.block.0.0"
+        for s, n in ((2, 2), (3, 2), (4, 3), (5, 3), (6, 4))
+        for b in range(n)
+    ]
     # 2.0 reads what no addition meets, and stage 7 has one block: nothing is added after it.
     assert list(groups.first_convolutions()) == expanding[1:]
 

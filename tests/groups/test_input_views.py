@@ -68,11 +68,16 @@ def test_layers_of_which_no_single_entry_can_be_picked_are_not_offered():
     net = ready(
         Net(
             lambda s, x: s.last(F.relu(s.tied(s.own(pooled(s.grouped(s.depth(s.a(x)))))))),
-            a=conv(3, 4), depth=conv(4, 4, groups=4), grouped=conv(4, 6, groups=2),
-            own=nn.Linear(6, 6), tied=nn.Linear(6, 6), last=nn.Linear(6, 2),
-            unused=nn.Linear(6, 6), line=nn.Conv1d(3, 3, 3),
+            a=conv(3, 4),
+            depth=conv(4, 4, groups=4),
+            grouped=conv(4, 6, groups=2),
+            own=nn.Linear(6, 6),
+            tied=nn.Linear(6, 6),
+            last=nn.Linear(6, 2),
+            unused=nn.Linear(6, 6),
+            line=nn.Conv1d(3, 3, 3),
         )
-    )  # fmt: skip
+    )
     net.tied.weight = net.own.weight
     groups = trace(net, batch(3, 8, 8))
     assert groups.reads == {"a": 3, "last": 6}

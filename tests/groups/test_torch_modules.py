@@ -84,8 +84,7 @@ CLASSES = [n for n in nn.modules.__all__ if n not in LEFT_OUT and not n.startswi
 
 def required(kind):
     parameters = inspect.signature(kind.__init__).parameters.values()
-    return {p.name: VALUES[p.name] for p in parameters
-            if p.default is p.empty and p.name in VALUES}  # fmt: skip
+    return {p.name: VALUES[p.name] for p in parameters if p.default is p.empty and p.name in VALUES}
 
 
 def variants(name):

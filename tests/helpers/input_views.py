@@ -16,8 +16,10 @@ def poolings():
     """Max and average pooling, then 3 x 3 pixels a channel in a row."""
     return Net(
         lambda s, x: s.last(F.avg_pool2d(s.b(F.max_pool2d(F.relu(s.a(x)), 2)), 2).flatten(1)),
-        a=conv(2, 5), b=conv(5, 4, bias=False), last=nn.Linear(36, 3),
-    )  # fmt: skip
+        a=conv(2, 5),
+        b=conv(5, 4, bias=False),
+        last=nn.Linear(36, 3),
+    )
 
 
 NETS = {

@@ -17,9 +17,10 @@ from prunelab.surgery.selection import SelectingConv2d, SelectingLinear
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(
     name=st.sampled_from(["lenet-300-100", "lenet-5", "poolings", "resnet-20"]),
-    share=st.sampled_from([0.1, 0.5, 0.9]), part=st.sampled_from([0.3, 1.0]),
+    share=st.sampled_from([0.1, 0.5, 0.9]),
+    part=st.sampled_from([0.3, 1.0]),
     seed=st.integers(0, 10_000),
-)  # fmt: skip
+)
 def test_masked_equals_shrunk_where_groups_and_inputs_are_pruned_together(name, share, part, seed):
     net, x, groups = traced(name)
     g = torch.Generator().manual_seed(seed)

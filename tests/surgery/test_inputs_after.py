@@ -79,8 +79,13 @@ def test_onnx_gives_the_outputs_of_a_network_with_an_index(name, tmp_path):
 
 def with_indices():
     net, x, groups = traced("poolings")
-    keep = Keep({"a": bools(1, 1, 1, 0, 1), "b.inputs": bools(1, 0, 1, 1, 0),
-                 "last.inputs": torch.arange(36) % 5 != 0})  # fmt: skip
+    keep = Keep(
+        {
+            "a": bools(1, 1, 1, 0, 1),
+            "b.inputs": bools(1, 0, 1, 1, 0),
+            "last.inputs": torch.arange(36) % 5 != 0,
+        }
+    )
     return net, x, surgery.shrink(net, groups, keep), keep
 
 
@@ -136,7 +141,7 @@ ROW = torch.arange(3)
         ({"last.index": torch.arange(28) // 2}, "last.index"),
     ],
     ids="nose mouth alone nobody index length kind axes below above twice".split(),
-)  # fmt: skip
+)
 def test_an_index_that_fits_no_layer_is_refused_in_one_line(change, named, tmp_path):
     net, _, small, keep = with_indices()
     path = tmp_path / "foreign.safetensors"

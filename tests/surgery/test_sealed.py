@@ -25,8 +25,14 @@ from prunelab.study.ledger import CHECKPOINTS
 def network(widths):
     torch.manual_seed(0)
     one, two = widths
-    return nn.Sequential(nn.Conv2d(1, one, 3), nn.ReLU(), nn.Conv2d(one, two, 3), nn.ReLU(),
-                         nn.Flatten(), nn.Linear(two * 16, 3)).eval()  # fmt: skip
+    return nn.Sequential(
+        nn.Conv2d(1, one, 3),
+        nn.ReLU(),
+        nn.Conv2d(one, two, 3),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(two * 16, 3),
+    ).eval()
 
 
 def kept(*counts, sizes=(8, 6)):

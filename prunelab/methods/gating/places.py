@@ -26,9 +26,10 @@ class Place:
         name: of the group whose units it gates; `fc1.inputs`: what a layer reads.
         size: number of units.
         axis: of the activation, along which they stand.
-        side: side length of a unit's map there (of a square as large), 1 where it has none.
-        weights: what hangs on one unit: weights and bias of its filter, or, of an input or of a
-            unit of a linear layer, the weights that read it.
+        side: side length of one unit's feature map at the gate: the square root of its area, and
+            1 where a unit has no map.
+        weights: number of weights that go with one unit: those of its filter with the bias; for
+            an input or a unit of a linear layer, those that read it.
     """
 
     name: str
@@ -91,7 +92,7 @@ def _check(
 
 
 def _weights(group: Group, modules: Mapping[str, nn.Module]) -> int:
-    """What hangs on one unit of a group; see `Place`."""
+    """How many weights go with one unit of a group; see `Place`."""
     filters = modules[group.name]
     if not isinstance(filters, nn.Linear):
         return filters.weight[0].numel() + (filters.bias is not None)
