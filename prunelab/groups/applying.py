@@ -14,7 +14,7 @@ import numpy as np
 from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
-from prunelab.groups import blocks, lines, meeting, movement, rules, table
+from prunelab.groups import meeting, movement, rules, table
 from prunelab.groups.evidence import Evidence
 from prunelab.groups.labels import along, atoms_in, spread, varying
 from prunelab.groups.operation import Names, Op, leaves_of, metas, method
@@ -23,16 +23,8 @@ from prunelab.groups.spots import here
 from prunelab.groups.values import ChannelCount, FollowError, Parameter, Tracked
 
 # Rules that see to the network's own tensors among their arguments.
-TAKE_TENSORS = (
-    meeting.elementwise,
-    meeting.concatenate,
-    meeting.stack,
-    lines.extreme,
-    lines.last_axes,
-    blocks.sample,
-    rules.functional,
-    rules.per_channel,
-    rules.across,
+TAKE_TENSORS = frozenset(
+    "elementwise concatenate stack extreme sample functional per_channel across last_axes".split()
 )
 ABOUT = "dtype device requires_grad is_cuda layout is_floating_point is_complex training".split()
 
@@ -79,7 +71,7 @@ def _called(node: fx.Node, module: nn.Module | None) -> tuple[str, Callable]:
 def _followed(op: Op, rule: table.Rule) -> object:
     """The output of an operation on tensors, with labels where activations enter."""
     op.evidence.touched.clear()
-    if rule not in TAKE_TENSORS and any(p.several for p in op.parameters):
+    if rule.__name__ not in TAKE_TENSORS and any(p.several for p in op.parameters):
         rule = rules.unknown
     made = op.module is None and op.name.startswith("new_")  # x.new_zeros(...): no value of x
     labels = rule(op) if op.tracked and not made else None
