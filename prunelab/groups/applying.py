@@ -19,7 +19,7 @@ from prunelab.groups.evidence import Evidence
 from prunelab.groups.labels import along, atoms_in, spread, varying
 from prunelab.groups.operation import Names, Op, leaves_of, metas, method
 from prunelab.groups.operators import RESHAPING, plain
-from prunelab.groups.spots import here
+from prunelab.groups.source_lines import here
 from prunelab.groups.values import ChannelCount, FollowError, Parameter, Tracked
 
 # Rules that see to the network's own tensors among their arguments.
@@ -48,7 +48,7 @@ def apply(
     if name in RESHAPING:
         raise FollowError(f"`{name}` changes a shape in place (try {plain(name)}){here()}")
     rule = table.rule_of(module) if module is not None else table.rule_of_function(node.op, name)
-    same_shape = module is not None and rule in (rules.keep, rules.per_channel)
+    same_shape = module is not None and rule in (rules.entrywise, rules.per_channel)
     if same_shape and len(args) == 1 and isinstance(args[0], Tracked):
         out = args[0].meta  # saves a good part of the time: these are half of all layers
     else:

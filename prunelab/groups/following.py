@@ -13,7 +13,7 @@ from torch import fx, nn
 
 from prunelab import meta
 from prunelab.groups.evidence import Evidence
-from prunelab.groups.spots import boundary, here, raised
+from prunelab.groups.source_lines import boundary, here, raised
 from prunelab.groups.tracer import Tracer
 from prunelab.groups.values import FollowError
 

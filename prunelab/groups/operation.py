@@ -13,7 +13,7 @@ from torch.utils import _pytree as pytree
 
 from prunelab.groups.evidence import Evidence
 from prunelab.groups.labels import along, atoms_in
-from prunelab.groups.spots import here
+from prunelab.groups.source_lines import here
 from prunelab.groups.values import ChannelCount, Parameter, Tracked
 
 

@@ -36,7 +36,7 @@ HOMOGENEOUS = frozenset(
 # Rule -> names, where `convNd` stands for conv1d, conv2d and conv3d. A name is looked up as it
 # is and then `plain`: `relu_` and `special_expit` need no entry of their own.
 FUNCTIONS = {
-    "keep": """
+    "entrywise": """
         relu relu6 leaky_relu elu selu celu gelu silu mish hardswish hardsigmoid hardtanh sigmoid
         tanh softplus softsign threshold rrelu logsigmoid log_sigmoid hardshrink softshrink
         tanhshrink dropout dropoutNd alpha_dropout feature_dropout feature_alpha_dropout
@@ -67,7 +67,7 @@ FUNCTIONS = {
         greater greater_equal and iand rand or ior ror xor ixor rxor logical_and logical_or
         logical_xor bitwise_and bitwise_or bitwise_xor
     """,
-    "lines": """
+    "over_axes": """
         mean sum prod var std norm any all nansum nanmean logsumexp argmax argmin median nanmedian
         mode std_mean var_mean count_nonzero aminmax amax amin kthvalue quantile nanquantile
         vector_norm linalg_norm linalg_vector_norm softmax log_softmax softmin normalize cumsum
@@ -104,7 +104,7 @@ FUNCTIONS = {
     "sample": "grid_sample",
 }
 MODULES = {
-    "keep": """
+    "entrywise": """
         ReLU ReLU6 LeakyReLU RReLU ELU SELU CELU GELU SiLU Mish Hardswish Hardsigmoid Hardtanh
         Sigmoid LogSigmoid Tanh Tanhshrink Hardshrink Softshrink Softplus Softsign Threshold Dropout
         DropoutNd AlphaDropout FeatureAlphaDropout Identity
@@ -119,7 +119,7 @@ MODULES = {
         GroupNorm LocalResponseNorm CrossMapLRN2d Softmax2d CosineSimilarity PairwiseDistance
     """,
     "last_axes": "LayerNorm RMSNorm",
-    "lines": "Softmax Softmin LogSoftmax",
+    "over_axes": "Softmax Softmin LogSoftmax",
     "conv": "ConvNd ConvTransposeNd",
     "linear": "Linear",
     "embedding": "Embedding",

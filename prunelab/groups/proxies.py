@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 from torch import Tensor, fx
 
-from prunelab.groups.spots import here
+from prunelab.groups.source_lines import here
 from prunelab.groups.values import ChannelCount, FollowError, Parameter, Tracked
 
 WIDTH = "`forward` uses the number of its channels as a plain number or in a decision"

@@ -40,7 +40,7 @@ def batched(op: Op) -> bool:
     return found is None or op.x.meta.ndim == int(found[1]) + 2
 
 
-def keep(op: Op) -> object:
+def entrywise(op: Op) -> object:
     """Entry by entry: activations, dropout, casts."""
     if not isinstance(op.out, Tensor) or op.out.shape != op.x.meta.shape:
         return unknown(op)

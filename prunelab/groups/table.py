@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-from prunelab.groups import blocks, lines, meeting, movement, operators, rules
+from prunelab.groups import axes, blocks, meeting, movement, operators, rules
 from prunelab.groups.operation import Op
 from prunelab.groups.operators import plain, spelled
 
@@ -14,7 +14,7 @@ Rule = Callable[[Op], object]
 
 
 def _rule(kind: str) -> Rule:
-    homes = (rules, movement, meeting, lines, blocks)
+    homes = (rules, movement, meeting, axes, blocks)
     return next(getattr(home, kind) for home in homes if hasattr(home, kind))
 
 
@@ -28,7 +28,7 @@ MODULES: dict[type, Rule] = {
     for name in spelled(names)
 }
 # By name, so that networks without torchvision's layers need not wait for its import.
-TORCHVISION = {"StochasticDepth": rules.keep, "FrozenBatchNorm2d": rules.per_channel}
+TORCHVISION = {"StochasticDepth": rules.entrywise, "FrozenBatchNorm2d": rules.per_channel}
 
 
 def rule_of(module: nn.Module) -> Rule | None:

@@ -25,7 +25,7 @@ from prunelab.groups.operation import Names
 from prunelab.groups.proxies import SizeTuple, Value
 from prunelab.groups.recording import Recording, assigning
 from prunelab.groups.sizes import SizeFloat, SizeInt, node_of, sized
-from prunelab.groups.spots import boundary, here
+from prunelab.groups.source_lines import boundary, here
 from prunelab.groups.values import FollowError
 
 

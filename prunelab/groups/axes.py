@@ -22,7 +22,7 @@ PLACE = dict.fromkeys(
 DEFAULT = {"normalize": 1} | dict.fromkeys("sort argsort topk kthvalue mode diff".split(), -1)
 
 
-def lines(op: Op) -> object:
+def over_axes(op: Op) -> object:
     """mean, amax, softmax, cumsum, sort, flip, ...: along the axes that are named."""
     if op.module is not None:
         named = getattr(op.module, "dim", None)
@@ -65,4 +65,4 @@ def triangle(op: Op) -> object:
 def extreme(op: Op) -> object:
     """max, min: of two operands, or along an axis."""
     two = any(isinstance(a, Tracked | Tensor) for a in op.args[1:2]) or "other" in op.kwargs
-    return (elementwise if two or len(op.tracked) > 1 else lines)(op)
+    return (elementwise if two or len(op.tracked) > 1 else over_axes)(op)
