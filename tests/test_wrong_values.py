@@ -16,16 +16,9 @@ PARTS = """
 SLOW = {"surgery.export_onnx", "widgets.explorer", "widgets.mask_player", "widgets.strength_player"}
 # Made by the package, not by its users; classes of plain data; constants.
 NO_CALLS = {
-    "data.Dataset",
-    "data.Photos",
-    "data.Split",
-    "groups.Flow",
-    "groups.ChannelAxis",
-    "train.Evaluation",
-    "train.History",
-    "sensitivity.Prediction",
-    "sensitivity.Price",
-}
+    "data.Dataset", "data.Photos", "data.Split", "groups.ChannelAxis", "groups.Flow",
+    "train.Evaluation", "train.History", "sensitivity.Prediction", "sensitivity.Price",
+}  # fmt: skip
 
 
 def function_of(name):
@@ -44,11 +37,10 @@ def caller_of(name):
 
 def test_the_table_has_every_public_function():
     public = {
-        f"{part}.{name}"
-        for part in PARTS
+        f"{part}.{name}" for part in PARTS
         for name in getattr(getattr(prunelab, part), "__all__", ())
         if callable(getattr(getattr(prunelab, part), name))
-    }
+    }  # fmt: skip
     assert public - set(CASES) == NO_CALLS
 
 
@@ -59,12 +51,9 @@ def test_a_wrong_value_is_taken_or_refused_in_one_line(name, tmp_path, monkeypat
     pairs = st.tuples(st.sampled_from(list(make())), st.sampled_from(sorted(WRONG)))
 
     @settings(
-        derandomize=True,
-        max_examples=4 if name in SLOW else 25,
-        deadline=None,
-        database=None,
+        derandomize=True, max_examples=4 if name in SLOW else 25, deadline=None, database=None,
         suppress_health_check=list(HealthCheck),
-    )
+    )  # fmt: skip
     @given(pairs)
     def holds(pair):
         argument, kind = pair

@@ -64,7 +64,7 @@ def load(net: nn.Module, path: str | Path) -> nn.Module:
     """
     checks.kind("load", "net", net, nn.Module, "a network")
     own = tensors_of(net)
-    head, tensors, keep = _opened(path)
+    head, tensors, keep = _opened(path, "load")
     picks = {k: tensors.pop(k) for k in [*tensors] if k.endswith(f".{INDEX}") and k not in own}
     wrong = sorted(set(own) ^ set(tensors)) or [
         k for k in own if not _fits(tensors[k], own[k], exactly=not keep)
@@ -108,14 +108,14 @@ def _fits(small: Tensor, full: Tensor, exactly: bool) -> bool:
 
 def read(path: str | Path) -> tuple[dict[str, Tensor], Keep]:
     """The tensors and the keep of a file written by `save`. Errors as `load`."""
-    _, tensors, keep = _opened(path)
+    _, tensors, keep = _opened(path, "read")
     return tensors, keep
 
 
-def _opened(path: str | Path) -> tuple[dict[str, str], dict[str, Tensor], Keep]:
-    path = sealed.place("load", path)
+def _opened(path: str | Path, caller: str) -> tuple[dict[str, str], dict[str, Tensor], Keep]:
+    path = sealed.place(caller, path)
     if not path.is_file():
-        raise FileNotFoundError(f"load: no file `{path}`")
+        raise FileNotFoundError(f"{caller}: no file `{path}`")
     try:
         head, tensors = sealed.read(path)
         if head.get(sealed.FORMAT) != OLD:
@@ -129,5 +129,5 @@ def _opened(path: str | Path) -> tuple[dict[str, str], dict[str, Tensor], Keep]:
     except (ValueError, LookupError, TypeError) as error:
         line = str(error).split("\n")[0]
         raise ValueError(
-            f"load: `{path}` is not a safetensors file written by prunelab ({line})"
+            f"{caller}: `{path}` is not a safetensors file written by prunelab ({line})"
         ) from error
