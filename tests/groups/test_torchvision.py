@@ -24,7 +24,7 @@ FIRST = """
 """.split()
 # Conversion takes longest: here one net for each kind of operation to convert (a flatten, an
 # addition, a product, a concatenation, a shuffle); the others are slow.
-CONVERTED = "alexnet resnet18 mobilenet_v3_small squeezenet1_1 shufflenet_v2_x0_5".split()
+CONVERTED = "alexnet resnet18 mobilenet_v3_small shufflenet_v2_x0_5".split()
 # Above this many parameters float64 copies (full, masked, shrunk, reloaded) no longer fit a laptop.
 LARGE = 250_000_000
 # The training-only heads of Inception-v3 are followed too, and they need 299 pixels.
