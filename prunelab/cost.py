@@ -180,14 +180,8 @@ def latency(net: nn.Module, example: object, *, calls: int = 20, warmup: int = 3
     _check_timing(example, calls, warmup)
     args, kwargs = meta.inputs(example, "latency")
     net = meta.network(net, "latency")
-    modes = {module: module.training for module in net.modules()}
-    try:
-        net.eval()
-        with torch.inference_mode():
-            seconds = [_timed(net, args, kwargs) for _ in range(warmup + calls)][warmup:]
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
+    with meta.in_mode(net, False), torch.inference_mode():
+        seconds = [_timed(net, args, kwargs) for _ in range(warmup + calls)][warmup:]
     cuts = statistics.quantiles(seconds, n=4) if calls > 1 else seconds * 3
     batch = meta.batch_of((args, kwargs))
     return Latency(statistics.median(seconds), cuts[0], cuts[2], calls, batch)

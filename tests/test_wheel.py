@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,8 +21,10 @@ def installed(tmp_path_factory):
     hatch = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
     subprocess.run([*hatch, "--directory", folder], cwd=ROOT, check=True, capture_output=True)
     (wheel,) = folder.glob("prunelab-*.whl")
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
-    subprocess.run([*pip, "--target", folder / "installed", wheel], check=True)
+    install = ["install", "--quiet", "--no-deps", "--no-index", "--target", folder / "installed"]
+    uv = shutil.which("uv", path=Path(sys.executable).parent)  # quicker, but no need of ours
+    tool = [uv, "pip"] if uv else [sys.executable, "-m", "pip"]
+    subprocess.run([*tool, *install, wheel], check=True)
     assert wheel.stat().st_size <= 10e6
     return folder / "installed"
 
@@ -74,18 +77,24 @@ def test_a_new_study_runs_and_reports_the_committed_results(python, tmp_path):
 
 
 EXPLORE = """
-import subprocess
-subprocess.call = lambda command: print(command[2]) or 0  # instead of a server that never ends
+import socket
+from unittest import mock
 from prunelab import cli
-assert cli.main(["explore", "--no-browser"]) == 0
+with socket.socket() as found:  # a free port
+    found.bind(("localhost", 0))
+    port = str(found.getsockname()[1])
+with mock.patch("prunelab.study.app.subprocess") as started:  # a server that ends at once
+    started.Popen.return_value.__enter__.return_value.wait.return_value = 0
+    assert cli.main(["explore", "--no-browser", "--port", port]) == 0
+assert "prunelab.study.app" in started.Popen.call_args.args[0]
 from prunelab.study import app
 exec(app.SOURCE)  # what the server shows
-from prunelab.widgets.recorded import shipped
+from prunelab.widgets.exploring.recorded import shipped
 print(*(recording["title"] for recording in shipped()))
 """
 
 
 def test_the_explorer_has_its_recordings_where_there_is_no_project(python, tmp_path):
     said = python("-c", EXPLORE)
-    assert "voila" in said and "LeNet-5" in said.splitlines()[-1]
+    assert "http://localhost:" in said and "LeNet-5" in said.splitlines()[-1]
     assert not list(tmp_path.iterdir())

@@ -16,8 +16,8 @@ PARTS = """
 SLOW = {"surgery.export_onnx", "widgets.explorer", "widgets.mask_player", "widgets.strength_player"}
 # Made by the package, not by its users; classes of plain data; constants.
 NO_CALLS = {
-    "data.Dataset", "data.Photos", "data.Split", "groups.Flow", "groups.Place", "train.Evaluation",
-    "train.History", "sensitivity.Prediction", "sensitivity.Price",
+    "data.Dataset", "data.Photos", "data.Split", "groups.ChannelAxis", "groups.Flow",
+    "train.Evaluation", "train.History", "sensitivity.Prediction", "sensitivity.Price",
 }  # fmt: skip
 
 

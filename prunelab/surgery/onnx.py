@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from prunelab import extras, paths, sealed
-from prunelab.surgery.files import check_network
+from prunelab import checks, extras, meta, paths, sealed
 from prunelab.surgery.rebuilding import tensors_of
 from prunelab.train.fitting import taking
 
@@ -42,9 +40,9 @@ def export_onnx(
     """
     extras.need("surgery.export_onnx", "onnx", "onnx", "onnxscript")
     path = sealed.place("export_onnx", path)
-    check_network("export_onnx", net)
+    checks.kind("export_onnx", "net", net, nn.Module, "a network")
     args, named = _inputs(example)
-    with paths.whole(path, "export_onnx") as partial, _evaluating(net):
+    with paths.whole(path, "export_onnx") as partial, meta.in_mode(net, False):
         program = _exported(net, args, named)
         if sum(t.numel() * t.element_size() for t in tensors_of(net).values()) > ONNX_LIMIT:
             _save_in_two(program, path, partial)
@@ -95,14 +93,3 @@ def _exported(net: nn.Module, args: tuple, named: dict) -> torch.onnx.ONNXProgra
             f"export_onnx: torch cannot export `net` ({type(net).__name__}); why says the cause of"
             f" this error, {type(error).__name__}"
         ) from error
-
-
-@contextmanager
-def _evaluating(net: nn.Module) -> Iterator[None]:
-    training = {module: module.training for module in net.modules()}
-    net.eval()
-    try:
-        yield
-    finally:
-        for module, mode in training.items():
-            module.training = mode

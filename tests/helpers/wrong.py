@@ -46,8 +46,13 @@ def state(arguments):
     nets = [v for v in arguments.values() if isinstance(v, nn.Module)]
     tensors = [t.clone() for net in nets for t in net.state_dict().values()]
     flags = [(m.training, sorted(vars(m))) for net in nets for m in net.modules()]
-    hooks = [len(v) for n in nets for m in n.modules() for k, v in vars(m).items()
-             if k.endswith("_hooks")]  # fmt: skip
+    hooks = [
+        len(v)
+        for n in nets
+        for m in n.modules()
+        for k, v in vars(m).items()
+        if k.endswith("_hooks")
+    ]
     return tensors, [flags, hooks, torch.get_rng_state().tolist()[:16], sorted(Path().rglob("*"))]
 
 

@@ -13,8 +13,9 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 from torch.utils import _pytree as pytree
 
+from prunelab.groups import operators
+from prunelab.groups.operators import CONVS, NORMS, RELUS
 from prunelab.sensitivity.scanning.constants import attribute
-from prunelab.sensitivity.scanning.folding import CONVS, NORMS
 from prunelab.sensitivity.scanning.watching import Watched, written
 
 
@@ -24,8 +25,7 @@ def plus(x: object, y: object) -> object:
     return out.to(x.dtype) if isinstance(x, Tensor) and isinstance(out, Tensor) else out
 
 
-RELUS = (nn.ReLU, functional.relu, torch.relu, "relu", torch.relu_, "relu_", functional.relu_)
-ADDS = (operator.add, torch.add, plus)
+ADDS = (*operators.ADDS, plus)
 FRESH = (*CONVS, *NORMS, nn.Linear, nn.ReLU, nn.MaxPool2d, nn.AvgPool2d)
 NEW_VALUE = {  # what writes in place -> the same as a new value
     operator.iadd: plus, torch.relu_: torch.relu, functional.relu_: torch.relu, "relu_": torch.relu

@@ -10,11 +10,10 @@ from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
 from torch.nn.utils.parametrize import is_parametrized
 
+from prunelab.groups.operators import CONVS, NORMS
 from prunelab.sensitivity.scanning.arguments import check_kind
 from prunelab.surgery import rebuild
 
-CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 IMAGES = (nn.Conv2d, nn.ConvTranspose2d)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.functional import cross_entropy, linear
 
-from prunelab.groups import Place
+from prunelab.groups import ChannelAxis
 from prunelab.sensitivity.scanning.cutting import cut_layers
 from prunelab.sensitivity.scanning.folding import is_plain
 from prunelab.sensitivity.scanning.planning import Plan
@@ -162,13 +162,13 @@ def _sum(program, job, node, values, layers, entries, added, keep) -> Tensor:
     return conv.add_(entries[node])
 
 
-def _rows(place: Place, keep: Tensor) -> Tensor:
+def _rows(place: ChannelAxis, keep: Tensor) -> Tensor:
     """Positions of an axis that stay: kept channels of the group."""
     channel = torch.as_tensor(place.channel)
     return ((channel >= 0) & keep[channel.clamp(min=0)]).nonzero()[:, 0]
 
 
-def _kept(program: Program, value: Tensor, place: Place, keep: Tensor) -> Tensor:
+def _kept(program: Program, value: Tensor, place: ChannelAxis, keep: Tensor) -> Tensor:
     """A CUT value: without the removed channels of the group."""
     channel = torch.as_tensor(place.channel)
     rows = ((channel < 0) | keep[channel.clamp(min=0)]).nonzero()[:, 0]

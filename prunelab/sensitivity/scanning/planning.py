@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from torch import fx, nn
 
-from prunelab.groups import Place
+from prunelab.groups import ChannelAxis
 
 if TYPE_CHECKING:
     from prunelab.sensitivity.scanning.program import Program
@@ -34,7 +34,7 @@ class Plan:
     """
 
     steps: list[fx.Node]
-    cut: dict[fx.Node, Place]
+    cut: dict[fx.Node, ChannelAxis]
     clean: list[fx.Node]
 
     @property
@@ -71,7 +71,7 @@ def plan_of(program: Program, group: str) -> Plan:
     slices = program.flow.groups[group].slices
     touched = {s.tensor for s in slices}
     readers = {s.tensor for s in slices if s.role == "in"}
-    cut: dict[fx.Node, Place] = {}
+    cut: dict[fx.Node, ChannelAxis] = {}
     new: dict[fx.Node, None] = {}
     for node in program.nodes:
         inputs = program.inputs(node)

@@ -17,7 +17,7 @@ from torch import nn
 
 from prunelab.data import Split
 from prunelab.groups import Flow
-from prunelab.sensitivity.scanning.folding import NORMS
+from prunelab.groups.operators import NORMS
 from prunelab.sensitivity.scanning.passes import Job, forward, points
 from prunelab.sensitivity.scanning.program import Program
 

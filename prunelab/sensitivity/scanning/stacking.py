@@ -12,11 +12,10 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
-from prunelab.sensitivity.scanning.calls import ADDS, RELUS
-from prunelab.sensitivity.scanning.folding import CONVS, NORMS
+from prunelab.groups.operators import CONVS, NORMS, POOLS, RELUS
+from prunelab.sensitivity.scanning.calls import ADDS
 from prunelab.sensitivity.scanning.program import Program
 
-POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
 MODULES = (*CONVS, *NORMS, *POOLS, nn.Linear, nn.ReLU, nn.Dropout, nn.Identity, nn.Flatten)
 CALLS = (*RELUS, *ADDS, functional.adaptive_avg_pool2d, functional.avg_pool2d)
 FLATTENS = (torch.flatten, "flatten")

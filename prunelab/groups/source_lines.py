@@ -1,4 +1,4 @@
-"""The line of the network's own code that is running."""
+"""Which line of the network's own code is running, for error messages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BOUNDARIES: set[CodeType] = set()
 
 
 def here() -> str:
-    """In brackets the file and number of the line that runs; empty where only torch's own run."""
+    """File and line number in parentheses; empty where only torch's own code is running."""
     frame = sys._getframe(1)
     while frame is not None and frame.f_code not in BOUNDARIES:
         if not frame.f_code.co_filename.startswith(OTHERS):
@@ -25,7 +25,7 @@ def here() -> str:
 
 
 def raised(error: BaseException) -> str:
-    """The same for the line that raised an error."""
+    """The same, for the line that raised an error."""
     found, inside, trace = "", False, error.__traceback__
     while trace is not None:
         inside = inside or trace.tb_frame.f_code in BOUNDARIES
@@ -36,7 +36,7 @@ def raised(error: BaseException) -> str:
 
 
 def boundary(function: Callable) -> Callable:
-    """Marks the function that calls the network: what called it is none of the network's code."""
+    """Marks the function that calls the network: its own callers are not the network's code."""
     BOUNDARIES.add(function.__code__)
     return function
 
