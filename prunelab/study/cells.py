@@ -36,7 +36,7 @@ class Text(Cell):
 
 
 @dataclass(frozen=True)
-class Shape(Text):
+class Numbers(Text):
     """Numbers joined by signs, as widths (97-71-33) or the sides of a map (32x32)."""
 
 

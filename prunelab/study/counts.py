@@ -14,6 +14,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
+
+from prunelab.study.cells import Numbers
+from prunelab.study.results import Line, Run
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Layer:
+class CountedLayer:
     """A convolution or a linear layer.
 
     Attributes:
@@ -45,7 +49,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Plan:
+class CountedNetwork:
     """A network whose units can be removed.
 
     Attributes:
@@ -54,7 +58,7 @@ class Plan:
     """
 
     whole: Mapping[str, int]
-    layers: tuple[Layer, ...]
+    layers: tuple[CountedLayer, ...]
 
     def counts(self, widths: Mapping[str, int] | None = None) -> Counts:
         """With these widths; None = of the whole network."""
@@ -76,17 +80,17 @@ class Plan:
 
 
 _LENETS = {
-    "lenet-300-100": Plan(
+    "lenet-300-100": CountedNetwork(
         {"fc1.inputs": 784, "fc1": 300, "fc2": 100},
-        (Layer("fc1.inputs", "fc1"), Layer("fc1", "fc2"), Layer("fc2", 10)),
+        (CountedLayer("fc1.inputs", "fc1"), CountedLayer("fc1", "fc2"), CountedLayer("fc2", 10)),
     ),
-    "lenet-5-relu": Plan(
+    "lenet-5-relu": CountedNetwork(
         {"conv1": 20, "conv2": 50, "fc1.inputs": 800, "fc1": 500},
         (
-            Layer(1, "conv1", 25, 24, 12),
-            Layer("conv1", "conv2", 25, 8, 4),
-            Layer("fc1.inputs", "fc1"),
-            Layer("fc1", 10),
+            CountedLayer(1, "conv1", 25, 24, 12),
+            CountedLayer("conv1", "conv2", 25, 8, 4),
+            CountedLayer("fc1.inputs", "fc1"),
+            CountedLayer("fc1", 10),
         ),
     ),
 }
@@ -99,18 +103,14 @@ _VGGS = {
 
 
 @cache
-def plan(model: str, classes: int = 10) -> Plan:
-    """The plan of a network.
-
-    Raises:
-        KeyError: an unknown one.
-    """
+def network(model: str, classes: int = 10) -> CountedNetwork:
+    """A known network. KeyError: an unknown one."""
     if model == "resnet-20":
         return _resnet_20(classes)
     return _LENETS[model] if model in _LENETS else _vgg(*_VGGS[model], classes)
 
 
-def _vgg(stages: tuple[int, ...], hidden: int, classes: int) -> Plan:
+def _vgg(stages: tuple[int, ...], hidden: int, classes: int) -> CountedNetwork:
     """On 32 x 32 images: convolutions 3 x 3, a 2 x 2 pooling after each stage, linear layers."""
     whole: dict[str, int] = {}
     layers, before = [], 3
@@ -118,22 +118,55 @@ def _vgg(stages: tuple[int, ...], hidden: int, classes: int) -> Plan:
         side = 32 >> stage
         for number in range(many):
             name = f"features.conv{len(layers) + 1}"
-            layers.append(Layer(before, name, 9, side, side // 2 if number == many - 1 else 0))
+            layers.append(
+                CountedLayer(before, name, 9, side, side // 2 if number == many - 1 else 0)
+            )
             whole[name], before = units, name
     for number in range(hidden):
         name = f"classifier.fc{number + 1}"
-        layers.append(Layer(before, name))
+        layers.append(CountedLayer(before, name))
         whole[name], before = 512, name
-    return Plan(whole, (*layers, Layer(before, classes)))
+    return CountedNetwork(whole, (*layers, CountedLayer(before, classes)))
 
 
-def _resnet_20(classes: int) -> Plan:
+def _resnet_20(classes: int) -> CountedNetwork:
     """On 32 x 32 images; its shortcuts have no weights. Only inner maps of blocks can be cut."""
     whole: dict[str, int] = {}
-    layers, before = [Layer(3, 16, 9, 32)], 16
+    layers, before = [CountedLayer(3, 16, 9, 32)], 16
     for stage, units in enumerate((16, 32, 64)):
         for block in range(3):
             name, side = f"layer{stage + 1}.{block}.conv1", 32 >> stage
-            layers += [Layer(before, name, 9, side), Layer(name, units, 9, side)]
+            layers += [CountedLayer(before, name, 9, side), CountedLayer(name, units, 9, side)]
             whole[name], before = units, units
-    return Plan(whole, (*layers, Layer(before, classes)))
+    return CountedNetwork(whole, (*layers, CountedLayer(before, classes)))
+
+
+def of(run: Run) -> CountedNetwork:
+    """The network of a run, whole."""
+    return network(run.case.model, 100 if run.case.data == "cifar100" else 10)
+
+
+def left(run: Run) -> Counts:
+    """What a run leaves."""
+    return of(run).counts(run.values["widths"])
+
+
+def weights(run: Run) -> float:
+    """Left, in percent."""
+    return 100 * left(run).weights / of(run).counts().weights
+
+
+def activations(run: Run) -> float:
+    """Left, in percent."""
+    return 100 * left(run).activations / of(run).counts().activations
+
+
+def mmac(run: Run) -> float:
+    """MACs left, in millions."""
+    return left(run).macs / 1e6
+
+
+def widths(line: Line) -> Numbers | Any:
+    """The widths of all runs, as a cell."""
+    texts = [of(run).widths(run.values["widths"]) for run in line.runs]
+    return Numbers(", ".join(texts), rows=line.keys) if texts else line.missing

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from prunelab.study import printed
 from prunelab.study.cells import NOT_MEASURED, Verdict
 from prunelab.study.results import Line, Run
-from prunelab.study.tables import Pair
+from prunelab.study.tables import Measure, Pair
 
 
 def error(run: Run) -> float:
@@ -42,7 +42,12 @@ def change(run: Run) -> float | None:
     return 100 * (run.base.values["accuracy"] - run.values["accuracy"])
 
 
-def removed(key: str) -> Callable[[Run], float | None]:
+def compression(run: Run) -> float:
+    """All parameters over those that are kept."""
+    return run.values["compression"]
+
+
+def removed(key: str) -> Measure:
     """Percent of the base's MACs, weights, ..., that are gone."""
 
     def measure(run: Run) -> float | None:
@@ -51,8 +56,30 @@ def removed(key: str) -> Callable[[Run], float | None]:
     return measure
 
 
+class Rule:
+    """How a line is judged. A table takes it as its column `verdict`."""
+
+    name = "verdict"
+
+    def cells(self, line: Line) -> Iterator[tuple[str, Verdict]]:
+        """Heading and cell."""
+        yield self.name, self(line)
+
+    def __call__(self, line: Line) -> Verdict:
+        """The verdict of a line; one without runs says how to measure it."""
+        if line.runs:
+            return Verdict(*self.judged(line), rows=line.keys)
+        if line.case is None:
+            return Verdict("other", line.note)
+        return Verdict("missing", f"{NOT_MEASURED}: {line.command}", line.missing.command)
+
+    def judged(self, line: Line) -> tuple[str, str]:
+        """Kind and text of the verdict of a line with runs."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class Equal:
+class Equal(Rule):
     """The verdict of counts: all printed digits are met, or which are not.
 
     Attributes:
@@ -61,22 +88,16 @@ class Equal:
     """
 
     pairs: tuple[Pair, ...]
-    misprints: dict[str, str]
+    misprints: Mapping[str, str] = field(default_factory=dict)
 
-    def __call__(self, line: Line) -> Verdict:
-        """The verdict of a line."""
-        if not line.runs:
-            return missing(line)
+    def judged(self, line: Line) -> tuple[str, str]:
         met = {pair.name.strip(" %,"): self._met(pair, line) for pair in self.pairs}
-        rows = tuple(run.key for run in line.runs)
         wrong = [name for name, how in met.items() if how == "differs"]
         cut = [name for name, how in met.items() if how == "equal (truncated)"]
         if wrong:
             why = self.misprints.get(getattr(line.printed, "model", ""))
-            text = f"differs: {', '.join(wrong)}{f' ({why})' if why else ''}"
-            return Verdict("differs", text, rows=rows)
-        text = f"equal ({', '.join(cut)} truncated in print)" if cut else "equal"
-        return Verdict("agrees", text, rows=rows)
+            return "differs", f"differs: {', '.join(wrong)}{f' ({why})' if why else ''}"
+        return "agrees", f"equal ({', '.join(cut)} truncated in print)" if cut else "equal"
 
     def _met(self, pair: Pair, line: Line) -> str:
         shown, measured = pair.printed(line), pair.measure(line.runs[0])
@@ -86,7 +107,7 @@ class Equal:
 
 
 @dataclass(frozen=True)
-class Near:
+class Near(Rule):
     """The verdict of a mean: how far it is from print.
 
     Attributes:
@@ -97,21 +118,16 @@ class Near:
     pair: Pair
     points: float
 
-    def __call__(self, line: Line) -> Verdict:
-        """The verdict of a line."""
-        if not line.runs:
-            return missing(line)
+    def judged(self, line: Line) -> tuple[str, str]:
         values = [self.pair.measure(run) for run in line.runs]
         gap = sum(values) / len(values) - self.pair.printed(line)
-        rows = tuple(run.key for run in line.runs)
         if abs(gap) <= self.points:
-            return Verdict("agrees", f"within {self.points} points ({gap:+.2f})", rows=rows)
-        where = "above" if gap > 0 else "below"
-        return Verdict("differs", f"{abs(gap):.2f} points {where}", rows=rows)
+            return "agrees", f"within {self.points} points ({gap:+.2f})"
+        return "differs", f"{abs(gap):.2f} points {'above' if gap > 0 else 'below'}"
 
 
 @dataclass(frozen=True)
-class NoWorse:
+class NoWorse(Rule):
     """The verdict of single runs: how many are nowhere worse than print, to the printed digits.
 
     Attributes:
@@ -122,10 +138,7 @@ class NoWorse:
     pairs: tuple[Pair, ...]
     seen: Callable[[Line], Collection[int]] | None = None
 
-    def __call__(self, line: Line) -> Verdict:
-        """The verdict of a line."""
-        if not line.runs:
-            return missing(line)
+    def judged(self, line: Line) -> tuple[str, str]:
         seen = self.seen(line) if self.seen else {run.seed for run in line.runs}
         groups = {
             "seeds": [run for run in line.runs if run.seed in seen],
@@ -134,8 +147,7 @@ class NoWorse:
         met = {name: self.met(line, runs) for name, runs in groups.items()}
         texts = [f"{met[k]} of {len(runs)} {k}" for k, runs in groups.items() if runs]
         kind = "agrees" if sum(met.values()) == len(line.runs) else "differs"
-        rows = tuple(run.key for run in line.runs)
-        return Verdict(kind, f"within print in {' and '.join(texts)}", rows=rows)
+        return kind, f"within print in {' and '.join(texts)}"
 
     def met(self, line: Line, runs: Collection[Run]) -> int:
         """How many of these runs."""
@@ -148,11 +160,3 @@ class NoWorse:
         if pair.at_least:
             return value >= shown
         return round(value, max(2, printed.places(shown))) <= shown
-
-
-def missing(line: Line) -> Verdict:
-    """The verdict where there is no run."""
-    if line.case is None:
-        return Verdict("other", line.note)
-    text = f"{NOT_MEASURED}: {line.command}"
-    return Verdict("missing", text, line.missing.command)

@@ -1,4 +1,4 @@
-"""The papers' printed numbers: data with a confidence mark, and how a measured value meets them.
+"""What the papers print, and what `study.toml` says of each; how a measured value meets print.
 
 A printed number is shown only if its mark says that it was read or computed; one that is merely
 remembered never appears.
@@ -7,6 +7,9 @@ remembered never appears.
 from __future__ import annotations
 
 import math
+import tomllib
+from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -15,6 +18,34 @@ from prunelab.study.cells import digits
 
 PAPERS = paths.shipped() / "data" / "papers"
 SHOWN = ("source", "computed", "seed")
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a paper and its reproduction say: `study.toml`.
+
+    Attributes:
+        notebook: the number of its notebook.
+        title: of its section in the report.
+        citation: of the paper.
+        deviations: what differs from the paper, and why.
+        captions: view -> what a figure shows.
+        readme: how the titles of the tables begin that README.md shows.
+        searches: model -> how its setting was chosen, as in `search.Search.stated`.
+    """
+
+    notebook: str
+    title: str
+    citation: str
+    deviations: list[str] = field(default_factory=list)
+    captions: dict[str, str] = field(default_factory=dict)
+    readme: list[str] = field(default_factory=list)
+    searches: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def stated(stem: str) -> Said:
+    """The `study.toml` of a paper. TypeError: an unknown or a missing entry."""
+    return Said(**tomllib.loads((PAPERS / stem / "study.toml").read_text("utf-8")))
 
 
 def printed(stem: str, table: str) -> pd.DataFrame:

@@ -59,6 +59,11 @@ class Line:
     note: str = ""
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """Keys of the ledger rows of its runs."""
+        return tuple(run.key for run in self.runs if run.key)
+
+    @property
     def command(self) -> str:
         """What measures it, with what it needs."""
         place = ", with ImageNet in the folder imagenet of a data root"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prunelab.study.cells import Shape, Text
+from prunelab.study.cells import Numbers, Text
 from prunelab.study.results import Line, Results, Run
 from prunelab.study.tables import PRESET, Column, Table, each_run, number
 
@@ -64,9 +64,9 @@ def _of(name: str) -> Column:
     return Column(name, lambda line: _run(line).values[name])
 
 
-def _matrix(line: Line) -> Shape:
+def _matrix(line: Line) -> Numbers:
     run = _run(line)
-    return Shape(f"{run.values['rows']} x {run.values['columns']}", rows=(run.key,))
+    return Numbers(f"{run.values['rows']} x {run.values['columns']}", rows=(run.key,))
 
 
 def _run(line: Line) -> Run:

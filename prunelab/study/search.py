@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, fields, replace
 from statistics import fmean, variance
 from typing import Any
 
-from prunelab.study.cells import Spread
+from prunelab.study import printed
 from prunelab.study.measures import error, val_error
 from prunelab.study.results import Line
-from prunelab.study.tables import Column, Lines, Table, ours
+from prunelab.study.tables import Column, Lines, Table, spread
 
 NAMES = {"lr": "rate", "weight_decay": "decay"}  # of fields, in labels
 
@@ -82,6 +82,16 @@ class Search:
     candidates: tuple[Candidate, ...]
     seen: tuple[int, ...]
     taken: Candidate = field(default_factory=Candidate)
+
+    @classmethod
+    def stated(cls, found: Any, stem: str, model: str) -> Search:
+        """The search that a paper's `study.toml` states for a network.
+
+        A candidate there is its `scale`, one for all layers or by layer, and its changes by name.
+        """
+        entry = printed.stated(stem).searches[model]
+        candidates = tuple(candidate(**one) for one in entry["candidates"])
+        return cls(found, candidates, tuple(entry["seen"]), candidate(**entry.get("taken", {})))
 
     @property
     def plain(self) -> Candidate:
@@ -187,11 +197,11 @@ def table(
         network,
         Column("setting", setting),
         *(Column(heading, of_budget(name)) for heading, name in fields.items()),
-        Column("validation error %", ours(Spread, val_error)),
+        spread("validation error %", val_error),
         size,
         Column("small enough", lambda line: "yes" if fits(line) else "no"),
         Column("taken by the rule", lambda line: line.note),
-        Column("test error %", ours(Spread, error)),
+        spread("test error %", error),
         Column("within print", met),
     )
     return Table(title, lines, columns, preset="paper")

@@ -6,9 +6,8 @@ A study walks its cases and looks up the ledger row of each; a row of no case co
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -78,27 +77,6 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a paper and its reproduction say: `study.toml`.
-
-    Attributes:
-        notebook: the number of its notebook.
-        title: of its section in the report.
-        citation: of the paper.
-        deviations: what differs from the paper, and why.
-        captions: view -> what a figure shows.
-        readme: how the titles of the tables begin that README.md shows.
-    """
-
-    notebook: str
-    title: str
-    citation: str
-    deviations: list[str] = field(default_factory=list)
-    captions: dict[str, str] = field(default_factory=dict)
-    readme: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
 class Study:
     """One paper.
 
@@ -113,10 +91,9 @@ class Study:
     compared: tuple[Table, ...] = ()
 
     @cached_property
-    def said(self) -> Said:
+    def said(self) -> printed.Said:
         """Its `study.toml`. TypeError: an unknown or a missing entry."""
-        path = printed.PAPERS / self.stem / "study.toml"
-        return Said(**tomllib.loads(path.read_text("utf-8")))
+        return printed.stated(self.stem)
 
     def asked(self, preset: str) -> list[Case]:
         """The cases of a preset. ValueError: an unknown preset."""

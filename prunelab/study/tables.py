@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from prunelab.study.cells import DASH, Cell, Missing, Number, Printed, Range
+from prunelab.study.cells import DASH, Cell, Missing, Number, Printed, Range, Spread
 from prunelab.study.results import Line, Results, Run
 
 Measure = Callable[[Run], float | None]
@@ -102,48 +102,43 @@ class Table:
     Attributes:
         title: its heading; with `presets`, "{}" takes the preset's words.
         lines: what stands in it, as `beside`, `each_case` and `each_run` give it.
-        columns: from left to right.
+        columns: from left to right; a text is the column of that name of the printed table.
         preset: whose runs; None = any.
         presets: preset -> its words, for a table of each that was run.
     """
 
     title: str
     lines: Lines
-    columns: tuple[Column | Pair, ...]
+    columns: tuple[Column | Pair | str, ...]
     preset: str | None = None
     presets: Mapping[str, str] = field(default_factory=dict)
 
     def frames(self, results: Results) -> dict[str, pd.DataFrame]:
-        """Title -> frame."""
-        if not self.presets:
-            return {self.title: self._frame(results, self.preset)}
-        tables = {
-            self.title.format(words): list(self.lines(results, preset))
-            for preset, words in self.presets.items()
-        }
-        run = {title: lines for title, lines in tables.items() if any(line.runs for line in lines)}
-        return {title: self._filled(lines) for title, lines in run.items()}
+        """Title -> frame. A table without lines has one, which says that nothing is measured."""
+        columns = [printed(one) if isinstance(one, str) else one for one in self.columns]
 
-    def _frame(self, results: Results, preset: str | None) -> pd.DataFrame:
-        lines = list(self.lines(results, preset))
-        return self._filled(lines) if lines else self._empty(results.missing(preset))
+        def filled(lines: list[Line]) -> pd.DataFrame:
+            cells = [[cell for column in columns for cell in column.cells(line)] for line in lines]
+            return pd.DataFrame([dict(found) for found in cells])
 
-    def _filled(self, lines: list[Line]) -> pd.DataFrame:
-        return pd.DataFrame([dict(self._cells(line)) for line in lines])
-
-    def _cells(self, line: Line) -> Iterator[tuple[str, Any]]:
-        for column in self.columns:
-            yield from column.cells(line)
-
-    def _empty(self, missing: Missing) -> pd.DataFrame:
-        """One line that says so."""
-        return pd.DataFrame([{column.name: missing for column in self.columns}])
+        if self.presets:
+            tables = {
+                self.title.format(words): list(self.lines(results, preset))
+                for preset, words in self.presets.items()
+            }
+            return {
+                t: filled(lines) for t, lines in tables.items() if any(one.runs for one in lines)
+            }
+        lines = list(self.lines(results, self.preset))
+        missing = dict.fromkeys((one.name for one in columns), results.missing(self.preset))
+        return {self.title: filled(lines) if lines else pd.DataFrame([missing])}
 
 
 def beside(
     table: str,
     *match: str,
-    where: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
+    only: str | Mapping[str, Any] = (),
+    over: str | None = None,
     at: str | None = None,
     missing: Cell | str | None = None,
     note: Callable[[Any], str] | None = None,
@@ -154,7 +149,8 @@ def beside(
     Args:
         table: of the paper.
         match: its columns that `Case.printed` holds.
-        where: which of its rows; None = all.
+        only: which of its rows: those with something in a column, or column -> what stands there.
+        over: its column with the printed row of the case that the runs are compared with.
         at: its column with the layer of a run that it is about; None = the run as a whole. If
             several cases fit, the runs of all of them stand in the line.
         missing: what stands in the cells of a row for which nothing is run.
@@ -163,8 +159,7 @@ def beside(
     """
 
     def lines(results: Results, preset: str | None) -> Iterator[Line]:
-        rows = results.study.printed(table)
-        for row in (where(rows) if where else rows).itertuples():
+        for row in _picked(results.study.printed(table), only).itertuples():
             key = tuple(getattr(row, name) for name in match)
             line = results.line(preset, printed=key, **wanted) if match else Line()
             if line.case is None:
@@ -174,9 +169,19 @@ def beside(
                 found = results.lines(preset, printed=key, **wanted)
                 runs = tuple(run for one in found for run in one.runs)
                 line = replace(line, runs=runs).at(layer(getattr(row, at)))
+            if over:
+                line = line.over(results.line(preset, printed=(getattr(row, over),), **wanted))
             yield replace(line, printed=row)
 
     return lines
+
+
+def _picked(rows: pd.DataFrame, only: str | Mapping[str, Any]) -> pd.DataFrame:
+    if isinstance(only, str):
+        return rows.dropna(subset=only)
+    for name, value in dict(only).items():
+        rows = rows[rows[name].isin(value if isinstance(value, set) else {value})]
+    return rows
 
 
 def layer(name: str) -> Callable[[Run], Mapping[str, Any]]:
@@ -212,21 +217,44 @@ def each_run(**wanted: Any) -> Lines:
     return lines
 
 
-def printed(name: str, title: str | None = None) -> Column:
-    """A column of the printed row as it is, under its own name or `title`."""
+def printed(
+    name: str, title: str | None = None, kind: Callable[[Any], Any] = lambda value: value
+) -> Column:
+    """A column of the printed row, under its own name or `title`.
+
+    Args:
+        name: of the printed column.
+        title: the heading.
+        kind: printed value -> cell; by default the value as it is. What is not printed is a dash.
+    """
 
     def cell(line: Line) -> Any:
         value = getattr(line.printed, name)
-        return value if value == value else DASH
+        return kind(value) if value == value else DASH
 
     return Column(title or name, cell)
 
 
-PRESET = Column("preset", lambda line: line.case.preset)
+def of_case(name: str, title: str | None = None) -> Column:
+    """A column with an attribute of the case, under its own name or `title`."""
+    return Column(title or name, lambda line: getattr(line.case, name))
+
+
+PRESET = of_case("preset")
 SEEDS = Column("seeds", lambda line: len(line.runs))
 SEED = Column("seed", lambda line: line.runs[0].seed)
 
 
 def number(name: str, measure: Measure, form: str = "{:.2f}") -> Column:
-    """A column with one run's value."""
+    """A column with the value of one run."""
     return Column(name, ours(Number, measure, form))
+
+
+def span(name: str, measure: Measure, form: str = "{:.2f}", of: str | None = None) -> Column:
+    """A column with the mean of all runs, their lowest and their highest value."""
+    return Column(name, ours(Range, measure, form, of))
+
+
+def spread(name: str, measure: Measure, form: str = "{:.2f}") -> Column:
+    """A column with the mean of all runs and their standard deviation."""
+    return Column(name, ours(Spread, measure, form))

@@ -10,6 +10,11 @@ from prunelab.study.results import Run
 from prunelab.study.tables import Measure
 
 
+def error(run: Run) -> float:
+    """Test error, as a fraction."""
+    return 1 - run.values["accuracy"]
+
+
 def points(runs: Iterable[Run], measures: Mapping[str, Measure]) -> pd.DataFrame:
     """A point for each run: method, setting, seed, and each measure under its name."""
     columns = ["method", "setting", "seed", *measures]

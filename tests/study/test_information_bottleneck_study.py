@@ -13,17 +13,16 @@ from prunelab.masks import unpacked
 from prunelab.methods import InformationBottleneck
 from prunelab.study import ledger
 from prunelab.study.cells import NOT_MEASURED
-from prunelab.study.counts import plan
-from prunelab.study.papers.information_bottleneck import STUDY
+from prunelab.study.counts import network
+from prunelab.study.papers.information_bottleneck import COMPARED, NOT_BUILT, STUDY
 from prunelab.study.papers.information_bottleneck.cases import SMALL
-from prunelab.study.papers.information_bottleneck.compared import COMPARED, NOT_BUILT
 from prunelab.study.recipes import PRESETS, SEEDS
 from prunelab.study.units import EDGES, CutUnits, histogram
 from prunelab.study.work import Work
 
 DIGITS = data.load("digits")
 BUDGET = train.Budget(epochs=10, lr=1e-3, batch=64, optimizer="adam", weight_decay=0.0)
-LENET = plan("lenet-300-100")
+LENET = network("lenet-300-100")
 METHOD = InformationBottleneck(3e-3, budget=BUDGET, inputs=("fc1",), rate=20.0)
 
 
@@ -155,7 +154,7 @@ def recipe_of(name):
 
 
 def whole_of(name):
-    return plan(MODELS[name], 100 if name.startswith("T4") else 10).whole
+    return network(MODELS[name], 100 if name.startswith("T4") else 10).whole
 
 
 def vgg_row(name, accuracy, widths):
@@ -208,14 +207,14 @@ def test_only_preset_paper_has_them_and_every_seed_is_another_measurement():
 def test_every_unit_has_a_gate_and_nothing_else_has(model):
     method = recipe_of("T3 D6").task.method
     gates = method.network(models.build(model), torch.zeros(1, 3, 32, 32)).gates
-    assert {name: gate.place.size for name, gate in gates.items()} == plan(model).whole
-    assert list(gates) == list(plan(model).whole)
+    assert {name: gate.place.size for name, gate in gates.items()} == network(model).whole
+    assert list(gates) == list(network(model).whole)
 
 
 def test_on_resnet_20_only_the_inner_maps_of_blocks_have_gates():
     net = models.build("resnet-20")
     gates = SMALL.network(net, torch.zeros(1, 3, 32, 32)).gates
-    assert list(gates) == list(plan("resnet-20").whole)
+    assert list(gates) == list(network("resnet-20").whole)
 
 
 def test_without_rows_every_line_of_ours_says_how_to_measure_it():
@@ -292,7 +291,7 @@ def test_a_protocol_runs_from_its_plain_training_to_its_line(stand_in):
     assert [point["step"] for point in values["course"]] == [0, 1, 2]
     left = values["widths"]
     assert set(left) == set(whole) and all(0 < left[k] < whole[k] for k in whole)
-    found = plan("vgg-16", 100).counts(left)
+    found = network("vgg-16", 100).counts(left)
     assert (found.weights, found.macs) == (values["weights"], values["macs"])
     original = recipe_of("T4 G")
     line = vggs([row_of(original, values)])[1]["T4 G"]

@@ -24,9 +24,8 @@ from prunelab.study import ledger
 from prunelab.study import measures as m
 from prunelab.study.cells import NOT_MEASURED
 from prunelab.study.networks import IMAGENET
-from prunelab.study.papers.network_surgery import SETTINGS, STUDY, views
+from prunelab.study.papers.network_surgery import NO_WORSE, SETTINGS, STUDY, views
 from prunelab.study.papers.network_surgery.cases import PRINTED, SEARCHES, alexnet, gaussian_c
-from prunelab.study.papers.network_surgery.compared import NO_WORSE
 from prunelab.study.recipes import PRESETS, SEEDS
 from prunelab.study.weights import BINS, CutWeights, Snapshots
 from prunelab.study.work import Work

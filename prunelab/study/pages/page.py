@@ -88,7 +88,7 @@ def _shown(cell: Any) -> Shown:
             kind = "range"
         case cells.Printed(is_blank=True):
             kind = "text"
-        case cells.Number() | cells.Printed() | cells.Range() | cells.Spread() | cells.Shape():
+        case cells.Number() | cells.Printed() | cells.Range() | cells.Spread() | cells.Numbers():
             kind = "numbers" if len(text) > WIDE else "number"
         case Real() if cell == cell:
             kind = "number"

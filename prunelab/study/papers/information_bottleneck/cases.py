@@ -29,7 +29,7 @@ TABLES = {"lenet-300-100": "T1", "lenet-5-relu": "T2"}  # of the paper, on MNIST
 
 
 @dataclass(frozen=True)
-class Setting:
+class BottleneckSetting:
     """What a preset runs on one network.
 
     Attributes:
@@ -68,7 +68,7 @@ def _bottleneck(kl: float, epochs: float, batch: int, **more: float) -> Informat
     return InformationBottleneck(kl, **_gates(epochs, batch), cut=3.0, **more)
 
 
-def _digits(epochs: float) -> tuple[Setting, ...]:
+def _digits(epochs: float) -> tuple[BottleneckSetting, ...]:
     """Few steps: the gates learn at many times the weights' rate."""
     gates = _gates(epochs, 64)
     l0 = {**gates, "rate": 20.0, "start": _START, "cut": 2.0}
@@ -81,10 +81,10 @@ def _digits(epochs: float) -> tuple[Setting, ...]:
         "DN": DropNeuron(_sgd(epochs, 64), 0.03, 0.15, inputs=INPUTS),
     }
     method = _bottleneck(3e-3, epochs, 64, rate=20.0, ramp=0.3)
-    return (Setting(Network("lenet-300-100", "digits"), method, (1e-3, 1e-2), others),)
+    return (BottleneckSetting(Network("lenet-300-100", "digits"), method, (1e-3, 1e-2), others),)
 
 
-def _mnist() -> tuple[Setting, ...]:
+def _mnist() -> tuple[BottleneckSetting, ...]:
     """LeNet-300-100 from its first weights, LeNet-5 from three plain epochs."""
     l0 = _gates(60, rate=4.0, start=_START, cut=2.0)
     jeffreys = _gates(50, rate=1.5, ramp=0.5, threshold=-1.0, cut=2.0)
@@ -111,8 +111,8 @@ def _mnist() -> tuple[Setting, ...]:
         Network("lenet-5-relu", "mnist", _adam(3, 64)),
     )
     return (
-        Setting(first, _bottleneck(5e-4, 100, 100), (2e-4, 1e-3), small),
-        Setting(trained, _bottleneck(3.5e-4, 20, 64), (1.5e-4, 8e-4), convolutional),
+        BottleneckSetting(first, _bottleneck(5e-4, 100, 100), (2e-4, 1e-3), small),
+        BottleneckSetting(trained, _bottleneck(3.5e-4, 20, 64), (1.5e-4, 8e-4), convolutional),
     )
 
 
@@ -136,7 +136,7 @@ def cases(preset: str) -> Iterator[Case]:
         yield Case("cifar", "VIBNet", NETWORKS["standard"][1], CutUnits(SMALL), seeds=1)
 
 
-def _gated(setting: Setting, preset: str, others: int | None) -> Iterator[Case]:
+def _gated(setting: BottleneckSetting, preset: str, others: int | None) -> Iterator[Case]:
     """VIBNet, its frontier and the others on one network."""
     network, vibnet = setting.network, setting.bottleneck
 

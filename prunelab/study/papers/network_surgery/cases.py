@@ -13,7 +13,6 @@ from statistics import NormalDist
 
 from prunelab.methods import Magnitude, NetworkSurgery
 from prunelab.study.networks import IMAGENET, Network
-from prunelab.study.papers.network_surgery.searches import CANDIDATES
 from prunelab.study.printed import printed
 from prunelab.study.savings import Savings
 from prunelab.study.search import Search, times
@@ -31,7 +30,7 @@ XOR_STEPS, MNIST_STEPS, WHOLE_STEPS, DIGITS_STEPS = 141, 860, 938, 20
 
 
 @dataclass(frozen=True)
-class Setting:
+class SurgerySetting:
     """What a preset runs on one network.
 
     Attributes:
@@ -67,19 +66,21 @@ def _caffe(model: str, data: str, an_epoch: int, steps: int) -> Network:
     return Network(model, data, _sgd(steps, an_epoch, 0.01, 5e-4, "inverse"))
 
 
-def _digits(trained: int, steps: int, stop: int) -> tuple[Setting, ...]:
+def _digits(trained: int, steps: int, stop: int) -> tuple[SurgerySetting, ...]:
     c = {"fc1": 1.5, "fc2": 1.5, "fc3": 1.5}
     surgery = NetworkSurgery(c, _sgd(steps, DIGITS_STEPS, 0.05, 1e-3, "cosine"), stop)
     network = _caffe("lenet-300-100", "digits", DIGITS_STEPS, trained)
     equal = {"fc1": 0.05, "fc2": 0.08, "fc3": 0.2}
-    return (Setting(network, surgery, equal, greedy=c, scales=(0.5, 1.5), rounds=2),)
+    return (SurgerySetting(network, surgery, equal, greedy=c, scales=(0.5, 1.5), rounds=2),)
 
 
-def _mnist(model: str, c: dict[str, float], lr: float, steps: int, stop: int, **more) -> Setting:
+def _mnist(
+    model: str, c: dict[str, float], lr: float, steps: int, stop: int, **more
+) -> SurgerySetting:
     found = NetworkSurgery(c, _sgd(steps, MNIST_STEPS, lr, 1.5e-3, "cosine"), stop)
-    search = Search(found, **CANDIDATES[model])
+    search = Search.stated(found, STEM, model)
     network = _caffe(model, "mnist", MNIST_STEPS, 10_000)
-    return Setting(network, search.shown, search=search, **more)
+    return SurgerySetting(network, search.shown, search=search, **more)
 
 
 _MNIST = (
@@ -104,7 +105,7 @@ _MNIST = (
         scales=(0.5, 0.75, 1.075, 1.15),
     ),
 )
-SETTINGS: dict[str, tuple[Setting, ...]] = {
+SETTINGS: dict[str, tuple[SurgerySetting, ...]] = {
     "smoke": _digits(20, 40, 30),
     "quick": _digits(300, 600, 500),
     "standard": _MNIST,
@@ -131,7 +132,7 @@ def cases(preset: str) -> Iterator[Case]:
     yield case("snapshots", "snapshots", first.network, shots, seeds=1)
 
 
-def _pruned(case: partial[Case], setting: Setting) -> Iterator[Case]:
+def _pruned(case: partial[Case], setting: SurgerySetting) -> Iterator[Case]:
     """The headline, what it was chosen from, the frontier and the controls of one network."""
     surgery, name = setting.surgery, PRINTED[setting.network.model]
     case = partial(case, printed=(name,))
@@ -162,7 +163,7 @@ def _pruned(case: partial[Case], setting: Setting) -> Iterator[Case]:
             yield case("controls", way, task=CutWeights(method), setting=size)
 
 
-def _on_all_images(setting: Setting) -> Setting:
+def _on_all_images(setting: SurgerySetting) -> SurgerySetting:
     """The same steps on all training images, as in the paper; nothing is left to choose with."""
     share, network = MNIST_STEPS / WHOLE_STEPS, setting.network
     whole = Network(network.model, f"{network.data}+val", network.budget.scaled(share))

@@ -8,8 +8,8 @@ import pandas as pd
 
 from prunelab.study import views
 from prunelab.study.cells import NOT_MEASURED
+from prunelab.study.measures import compression
 from prunelab.study.papers.network_surgery.cases import PRINTED, STEM, cases
-from prunelab.study.papers.network_surgery.compared import compression
 from prunelab.study.printed import printed
 from prunelab.study.study import Study
 
@@ -22,7 +22,7 @@ def frontier(rows: Iterable[dict], model: str, data: str) -> pd.DataFrame:
     runs = Study(STEM, cases).results(rows).runs(model=model, data=data, part=parts)
     measures = {
         "compression": compression,
-        "error": lambda run: 1 - run.values["accuracy"],
+        "error": views.error,
         "reference": lambda run: 1 - run.values["before"]["accuracy"],
     }
     return views.points(runs, measures)
