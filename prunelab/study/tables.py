@@ -137,11 +137,11 @@ class Table:
 def beside(
     table: str,
     *match: str,
-    only: str | Mapping[str, Any] = (),
+    only: Callable[[Any], bool] = lambda row: True,
     over: str | None = None,
     at: str | None = None,
     missing: Cell | str | None = None,
-    note: Callable[[Any], str] | None = None,
+    note: Callable[[Any], str] = lambda row: "not run here",
     **wanted: Any,
 ) -> Lines:
     """A line for each printed row, with the case that stands for it.
@@ -149,22 +149,21 @@ def beside(
     Args:
         table: of the paper.
         match: its columns that `Case.printed` holds.
-        only: which of its rows: those with something in a column, or column -> what stands there.
+        only: printed row -> whether it has a line.
         over: its column with the printed row of the case that the runs are compared with.
         at: its column with the layer of a run that it is about; None = the run as a whole. If
             several cases fit, the runs of all of them stand in the line.
         missing: what stands in the cells of a row for which nothing is run.
-        note: printed row -> the verdict of such a row; None = "not run here".
+        note: printed row -> the verdict of such a row.
         wanted: attribute of a case -> value.
     """
 
     def lines(results: Results, preset: str | None) -> Iterator[Line]:
-        for row in _picked(results.study.printed(table), only).itertuples():
+        for row in filter(only, results.study.printed(table).itertuples()):
             key = tuple(getattr(row, name) for name in match)
             line = results.line(preset, printed=key, **wanted) if match else Line()
             if line.case is None:
-                why = note(row) if note else "not run here"
-                line = Line(missing=missing or Missing(), note=why)
+                line = Line(missing=missing or Missing(), note=note(row))
             elif at:
                 found = results.lines(preset, printed=key, **wanted)
                 runs = tuple(run for one in found for run in one.runs)
@@ -174,14 +173,6 @@ def beside(
             yield replace(line, printed=row)
 
     return lines
-
-
-def _picked(rows: pd.DataFrame, only: str | Mapping[str, Any]) -> pd.DataFrame:
-    if isinstance(only, str):
-        return rows.dropna(subset=only)
-    for name, value in dict(only).items():
-        rows = rows[rows[name].isin(value if isinstance(value, set) else {value})]
-    return rows
 
 
 def layer(name: str) -> Callable[[Run], Mapping[str, Any]]:
@@ -201,8 +192,7 @@ def each_case(only_run: bool = False, **wanted: Any) -> Lines:
     """A line for each case of the preset; those that are not measured say so, or are left out."""
 
     def lines(results: Results, preset: str | None) -> list[Line]:
-        found = results.lines(preset, **wanted)
-        return [line for line in found if line.runs or not only_run]
+        return [one for one in results.lines(preset, **wanted) if one.runs or not only_run]
 
     return lines
 

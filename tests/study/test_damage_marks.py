@@ -126,7 +126,7 @@ def test_left_overs_of_a_kill_go_with_the_next_run(project):  # noqa: F811
 
 def test_a_notebook_that_a_full_disk_cut_is_one_line_and_no_half_file(tmp_path, monkeypatch):
     papermill = pytest.importorskip("papermill")
-    job = worker.Job(str(tmp_path / "in.ipynb"), str(tmp_path / "out.ipynb"), {})
+    job = worker.NotebookJob(str(tmp_path / "in.ipynb"), str(tmp_path / "out.ipynb"), {})
     (tmp_path / "in.ipynb").write_text('{"cells": []}')
 
     def full(source, target, **_):

@@ -342,6 +342,52 @@ def test_workers_on_cuda_take_the_devices_in_turn(project, monkeypatch):
     assert gpus(plan(root=project)) == [None]
 
 
+def test_workers_share_the_cores(project, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    add_notebook(project, "00-first")
+    for cores, workers, threads in ((8, 2, "4"), (2, 2, "1"), (1, 2, "1")):
+        monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
+        checked = plan(device="cpu", root=project, workers=workers)
+        assert checked.environment(None)["OMP_NUM_THREADS"] == threads
+    assert "OMP_NUM_THREADS" not in plan(device="cpu", root=project).environment(None)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert checked.environment(None)["OMP_NUM_THREADS"] == "3", "what the user set stands"
+
+
+def test_several_workers_start_with_what_takes_longest_and_report_in_order(project):
+    costs = {"00-short": "under a minute", "01-long": "about 2 minutes", "02-open": "one GPU"}
+    for name, cost in costs.items():
+        stated = {"prunelab": {"cost": {"quick": cost}}}
+        path = add_notebook(project, name, "1")
+        nbformat.write(
+            nbformat.read(path, 4) | {"metadata": {"kernelspec": KERNEL, **stated}}, path
+        )
+
+    def order(workers):
+        runner = series._Runner(plan(device="cpu", root=project, workers=workers), progress=False)
+        return [book.name for book in runner._order()]
+
+    assert order(1) == list(costs)
+    assert order(2) == ["02-open", "01-long", "00-short"]
+    entry = {"status": "ok", "seconds": 500.0, "hash": "h"}
+    (project / "runs/quick/state.json").write_text(json.dumps({"00-short": entry}))
+    assert order(2) == ["02-open", "00-short", "01-long"]
+    first = run(project, workers=2)
+    assert [result.name for result in first] == list(costs)
+
+
+@pytest.mark.parametrize(
+    ("cost", "seconds"),
+    [("under 1 min", 60), ("about 3.7 hours of one CPU core", 13_320), ("about two minutes", 120),
+     ("as standard; with ImageNet one GPU, not measured", float("inf")), ("", float("inf"))],
+)  # fmt: skip
+def test_a_stated_cost_says_how_long_a_run_takes(cost, seconds, project):
+    path = add_notebook(project, "00-first")
+    book = notebook.Notebook(path)
+    book.content["metadata"]["prunelab"] = {"cost": {"quick": cost}}
+    assert book.expected("quick") == pytest.approx(seconds)
+
+
 def test_presets_are_those_of_the_recipes():
     assert PRESETS == recipes.PRESETS
     assert set(recipes.SEEDS) == set(PRESETS)

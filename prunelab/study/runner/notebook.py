@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import json
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +15,10 @@ from typing import Any
 
 from prunelab import paths
 from prunelab.study.runner.worker import tags_of, text_of
+
+NUMBERS = {"a": 1, "an": 1, "one": 1, "two": 2}
+UNITS = {"s": 1, "min": 60, "h": 3600}
+TIME = re.compile(r"\b(\d+\.?\d*|a|an|one|two) (s|min|h)")
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,11 @@ class Notebook:
     def costs(self) -> dict[str, str]:
         """Preset -> what a run costs, as the notebook's metadata states: `prunelab.cost`."""
         return dict(self.content.get("metadata", {}).get("prunelab", {}).get("cost", {}))
+
+    def expected(self, preset: str) -> float:
+        """Seconds of a run, by its stated cost; infinite if that names no time."""
+        found = TIME.search(self.costs.get(preset, ""))
+        return float(NUMBERS.get(found[1], found[1])) * UNITS[found[2]] if found else math.inf
 
     def parameters(self) -> dict[str, Any]:
         """Names and defaults of the cell tagged `parameters`, as papermill sees them."""

@@ -23,7 +23,7 @@ LIMITS = dict(zip(PRESETS, (600, 600, 1800, 7200)))  # seconds without progress
 
 
 @dataclass(frozen=True)
-class Plan:
+class SeriesPlan:
     """A checked order: nothing in it can be wrong any more. Made by `plan`.
 
     Of its fields, `since` is when a refresh began (ISO 8601, UTC), or "" if nothing is refreshed.
@@ -80,7 +80,7 @@ def plan(
     parameters: Mapping[str, Any] | None = None,
     limit: float | None = None,
     root: Path | None = None,
-) -> Plan:
+) -> SeriesPlan:
     """Check everything that can be checked before a kernel starts.
 
     Args:
@@ -116,7 +116,9 @@ def plan(
     out = _writable(root / "runs" / preset if out is None else out)
     options = {"workers": workers, "since": _since(out) if refresh else "", "write": write}
     data_root = Path(data_root).resolve() if data_root else None
-    return Plan(chosen, root, out, preset, device, given, limit, data_root=data_root, **options)
+    return SeriesPlan(
+        chosen, root, out, preset, device, given, limit, data_root=data_root, **options
+    )
 
 
 def check_data_root(command: str, data_root: str | Path | None) -> None:
@@ -194,7 +196,7 @@ def _hash(*parts: bytes) -> str:
     return digest.hexdigest()[:16]
 
 
-def gpus(plan: Plan) -> list[str | None]:
+def gpus(plan: SeriesPlan) -> list[str | None]:
     """One entry a worker: the CUDA devices in turn, or None to leave the environment alone."""
     if plan.device != "cuda" or plan.workers == 1:
         return [None] * plan.workers

@@ -25,7 +25,7 @@ from prunelab import pulse
 from prunelab.study.moment import is_since, moment
 from prunelab.study.runner.committed import committed
 from prunelab.study.runner.notebook import Notebook
-from prunelab.study.runner.plan import Plan, gpus, plan, refreshing
+from prunelab.study.runner.plan import SeriesPlan, gpus, plan, refreshing
 from prunelab.study.runner.state import State
 from prunelab.study.runner.watching import Watch, answers, clear, last_line, opened, start
 from prunelab.study.runner.worker import kill_tree, write_atomically
@@ -72,8 +72,8 @@ def run(
     return carry_out(plan(numbers, preset, **options), progress=progress)
 
 
-def carry_out(plan: Plan, *, progress: bool = True) -> list[Result]:
-    """`run` for a `Plan` that is made already."""
+def carry_out(plan: SeriesPlan, *, progress: bool = True) -> list[Result]:
+    """`run` for a `SeriesPlan` that is made already."""
     try:
         with FileLock(plan.out / "run.lock", timeout=0):  # the system frees it after a kill
             return _Runner(plan, progress).run()
@@ -84,7 +84,7 @@ def carry_out(plan: Plan, *, progress: bool = True) -> list[Result]:
 
 
 class _Runner:
-    def __init__(self, plan: Plan, progress: bool):
+    def __init__(self, plan: SeriesPlan, progress: bool):
         self.plan = plan
         self.stopping = threading.Event()
         self.workers: set[int] = set()  # process ids
@@ -109,8 +109,8 @@ class _Runner:
         clear(self.plan.out)
         pool = ThreadPoolExecutor(self.plan.workers)
         try:
-            futures = [pool.submit(self._notebook, book) for book in self.plan.notebooks]
-            waiting = set(futures)
+            futures = {book: pool.submit(self._notebook, book) for book in self._order()}
+            waiting = set(futures.values())
             while waiting:  # a Ctrl-C that another thread caught is seen after a second
                 done, waiting = wait(waiting, timeout=1, return_when=FIRST_COMPLETED)
                 for future in done:
@@ -121,10 +121,23 @@ class _Runner:
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
             self.bar.close()
-        results = [future.result() for future in futures]
+        results = [futures[book].result() for book in self.plan.notebooks]
         if self.plan.since and all(result.status == "ok" for result in results):
             refreshing(self.plan.out).unlink(missing_ok=True)
         return results
+
+    def _order(self) -> list[Notebook]:
+        """In which notebooks start: with several workers, the longest first."""
+        books = list(self.plan.notebooks)
+        if self.plan.workers > 1:
+            books.sort(key=self._expected, reverse=True)
+        return books
+
+    def _expected(self, book: Notebook) -> float:
+        """Seconds: of its last run into this folder, or as the notebook states."""
+        entry = self.state.entries.get(book.name, {})
+        done = entry.get("status") == "ok"
+        return entry["seconds"] if done else book.expected(self.plan.preset)
 
     def _notebook(self, book: Notebook) -> Result:
         result = self._done_before(book)

@@ -1,8 +1,8 @@
 """One notebook in a process of its own: execute it and judge whether it is complete.
 
-The runner (`series`) starts `python -m prunelab.study.runner.worker`, writes one JSON line with the
-`Job` to its stdin and keeps stdin open. When the runner dies, stdin ends, and the worker takes its
-kernel and itself away: not even kill -9 of the runner leaves a kernel behind.
+The runner (`series`) starts `python -m prunelab.study.runner.worker`, writes a `NotebookJob` to its
+stdin as one line of JSON, and keeps stdin open. When the runner dies, stdin ends, and the worker
+ends its kernel and itself: not even kill -9 of the runner leaves a kernel behind.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TRACEBACK = "Traceback (most recent call last)"
 
 
 @dataclass(frozen=True)
-class Job:
+class NotebookJob:
     """What a worker needs to know."""
 
     source: str
@@ -46,7 +46,7 @@ class Job:
         return Path(self.target).with_suffix(".failed.ipynb")
 
 
-def execute(job: Job, on_cell: Callable[[int], None] = lambda cell: None) -> str | None:
+def execute(job: NotebookJob, on_cell: Callable[[int], None] = lambda cell: None) -> str | None:
     """Run one notebook through papermill; move it to `job.target` when it is complete.
 
     Args:
@@ -84,7 +84,7 @@ def execute(job: Job, on_cell: Callable[[int], None] = lambda cell: None) -> str
     return _settle(job, error)
 
 
-def _source_cells(job: Job) -> list[int]:
+def _source_cells(job: NotebookJob) -> list[int]:
     """Cell numbers in the source, one per executed cell: papermill puts a cell of its own in."""
     tags = [c["metadata"].get("tags", []) for c in _read(job.source)["cells"]]
     numbers = list(range(1, len(tags) + 1))
@@ -94,7 +94,7 @@ def _source_cells(job: Job) -> list[int]:
     return [*numbers[:at], at, *numbers[at:]]
 
 
-def _reason(error: Exception, job: Job) -> str:
+def _reason(error: Exception, job: NotebookJob) -> str:
     if isinstance(error, OSError) and error.errno in FULL:
         return str(paths.unwritable("run", job.target, error))
     kind = getattr(error, "ename", type(error).__name__)
@@ -107,7 +107,7 @@ def one_line(text: str, length: int = 300) -> str:
     return line if len(line) <= length else line[: length - 1] + "…"
 
 
-def _settle(job: Job, error: str | None) -> str | None:
+def _settle(job: NotebookJob, error: str | None) -> str | None:
     if error is None:
         error = incomplete(_read(job.part))
     if error is None:
@@ -118,7 +118,7 @@ def _settle(job: Job, error: str | None) -> str | None:
     return error
 
 
-def _keep(job: Job) -> None:
+def _keep(job: NotebookJob) -> None:
     """Leave what ran for reading; nothing of a file that a full disk cut."""
     try:
         _read(job.part)
@@ -213,8 +213,8 @@ def leave_with_the_parent(*folders: str) -> None:
 
 
 def main() -> None:
-    """Read a `Job` from stdin; print {"cell": n} at each cell and {"error": ...} at the end."""
-    job = Job(**json.loads(sys.stdin.readline()))
+    """Do the job on stdin; print {"cell": n} at each cell and {"error": ...} at the end."""
+    job = NotebookJob(**json.loads(sys.stdin.readline()))
     threading.Thread(target=leave_with_the_parent, daemon=True).start()
     # The kernel inherits stdout and stderr: both go to the log, and what we say has its own pipe.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
