@@ -16,6 +16,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 MARKER = "prunelab.toml"  # in a study folder, beside notebooks/
+PROGRESS = "PRUNELAB_PROGRESS"
 
 
 def project(start: Path | None = None) -> Path:
@@ -96,6 +97,32 @@ def data_folder() -> str | None:
 def offline() -> bool:
     """Whether $PRUNELAB_OFFLINE forbids downloads (set, and neither empty nor 0)."""
     return os.environ.get("PRUNELAB_OFFLINE", "") not in ("", "0")
+
+
+def progress() -> str | None:
+    """The file for signs of life that `prunelab run` watches, if it started this process."""
+    return os.environ.get(PROGRESS)
+
+
+def environment(runs: Path, device: str, data: Path, writing: bool, since: str) -> dict[str, str]:
+    """The environment of the processes that `prunelab run` starts.
+
+    Args:
+        runs: folder of the run.
+        device: that it chose.
+        data: folder with data sets.
+        writing: whether the project's own outputs are written.
+        since: when a refresh began (ISO 8601, UTC), or "".
+    """
+    given = {
+        "PRUNELAB_RUNS": str(runs),
+        "PRUNELAB_DEVICE": device,
+        "PRUNELAB_DATA": str(data),
+        "PRUNELAB_WRITE": "1" if writing else "",
+        "PRUNELAB_SINCE": since,
+    }
+    kept = {name: value for name, value in os.environ.items() if name not in given}
+    return kept | {name: value for name, value in given.items() if value}
 
 
 def cache_folder() -> Path:

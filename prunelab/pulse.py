@@ -6,7 +6,6 @@ sign for too long. Without the variable nothing is written.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,7 +14,8 @@ from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
-FILE = "PRUNELAB_PROGRESS"
+from prunelab import paths
+
 PACE = 1.0  # seconds between two beats that are written
 Item = TypeVar("Item")
 
@@ -72,7 +72,7 @@ def held(lock: FileLock) -> Iterator[None]:
 
 
 def _write() -> None:
-    if file := os.environ.get(FILE):
+    if file := paths.progress():
         with suppress(OSError):  # nobody's measurement ends because nobody can watch it
             parts = list(_place.items())  # at once: a widget measures in a thread of its own
             Path(file).write_text(", ".join(f"{what} {which}" for what, which in parts))

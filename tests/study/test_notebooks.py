@@ -126,7 +126,7 @@ def test_the_whole_series_runs_at_smoke(tmp_path):
         assert all(c["execution_count"] for c in executed)
     page = (tmp_path / "run" / "report.html").read_text()
     assert "Table 1" in page
-    assert "<svg" in page
+    assert "data:image/svg+xml" in page
     rows = ledger.read(tmp_path / "run" / "ledger" / "filter_norm.jsonl")
     assert rows
     assert {row["preset"] for row in rows} == {"smoke"}

@@ -265,7 +265,7 @@ def test_completeness_is_judged_by_counts_errors_and_widget_state(cell, widgets,
         ({"parameters": {"SEEDZ": 1}}, "00-first has no parameter 'SEEDZ'; its parameters cell"),
         ({"device": "tpu"}, "`device` must be cpu or cuda; got 'tpu'"),
         ({"workers": 0}, "`workers` must be at least 1; got 0"),
-        ({"limit": -1}, "`limit` must be above 0 seconds; got -1"),
+        ({"limit": -1}, "`limit` must be above 0 seconds and at most 604800, a week; got -1"),
         ({"data_root": "nowhere"}, "`data_root` must be a folder; got 'nowhere'"),
     ],
 )

@@ -11,7 +11,7 @@ from filelock import FileLock
 from test_ledger import TRAINED
 from test_series import PARAMETERS, SAY_PID, SLEEP, add_notebook, gone, run, wait_for
 
-from prunelab import data, models, pulse, sensitivity, train
+from prunelab import data, models, paths, pulse, sensitivity, train
 from prunelab.study import ledger
 from prunelab.study.runner import series, watching
 from prunelab.study.tasks import Count
@@ -27,7 +27,7 @@ def project(tmp_path):
 @pytest.fixture
 def signs(tmp_path, monkeypatch):
     """The file that the runner would watch."""
-    monkeypatch.setenv(pulse.FILE, str(tmp_path / "signs"))
+    monkeypatch.setenv(paths.PROGRESS, str(tmp_path / "signs"))
     monkeypatch.setattr(pulse, "_place", {})
     return tmp_path / "signs"
 
@@ -77,9 +77,9 @@ def test_beats_are_written_once_in_a_while_and_an_error_ends_the_part(said, monk
 
 
 def test_without_a_file_or_with_a_full_disk_nothing_happens(signs, monkeypatch):
-    monkeypatch.setenv(pulse.FILE, str(signs / "no" / "folder"))
+    monkeypatch.setenv(paths.PROGRESS, str(signs / "no" / "folder"))
     pulse.at("recipe", 1, 2)
-    monkeypatch.delenv(pulse.FILE)
+    monkeypatch.delenv(paths.PROGRESS)
     pulse.at("recipe", 2, 2)
     assert pulse._place == {"recipe": "2 of 2"} and not signs.exists()
 

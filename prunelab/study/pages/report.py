@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jinja2
 
 from prunelab import checks, paths
-from prunelab.study.pages.page import Table, figures, table
+from prunelab.study.pages.page import Figure, PageTable, figures, table
 from prunelab.study.runner import notebook
 from prunelab.study.runner.notebook import Notebook
 from prunelab.study.runner.state import checked
@@ -35,8 +35,8 @@ class Section:
     name: str
     title: str
     paper: Study | None = None
-    tables: list[Table] = field(default_factory=list)
-    figures: list[dict[str, Any]] = field(default_factory=list)
+    tables: list[PageTable] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
     rows: list[dict] = field(default_factory=list)
 
 

@@ -50,16 +50,9 @@ class SeriesPlan:
 
     def environment(self, gpu: str | None) -> dict[str, str]:
         """The kernel's environment: where to write, where data is, which device."""
-        env = {**os.environ, "PRUNELAB_RUNS": str(self.out), "PRUNELAB_DEVICE": self.device}
-        # Absolute, since the kernel works in notebooks/.
         data = self.data_root or paths.data_folder() or self.root / "data" / "cache"
-        env["PRUNELAB_DATA"] = str(Path(data).expanduser().resolve())
-        env.pop("PRUNELAB_WRITE", None)
-        env.pop("PRUNELAB_SINCE", None)
-        if self.write:
-            env["PRUNELAB_WRITE"] = "1"
-        if self.since:
-            env["PRUNELAB_SINCE"] = self.since
+        data = Path(data).expanduser().resolve()  # absolute, since the kernel works in notebooks/
+        env = paths.environment(self.out, self.device, data, self.write, self.since)
         if gpu is not None:
             env["CUDA_VISIBLE_DEVICES"] = gpu
         if self.workers > 1:  # workers that each take every core slow one another down
@@ -185,7 +178,8 @@ def _since(out: Path) -> str:
 
 
 def _sources() -> list[bytes]:
-    files = [*paths.PACKAGE.rglob("*.py"), *paths.shipped().glob("data/papers/**/*.csv")]
+    papers = (paths.shipped() / "data" / "papers").glob("*/*.*")
+    files = [*paths.PACKAGE.rglob("*.py"), *papers]
     return [part for path in sorted(files) for part in (path.name.encode(), path.read_bytes())]
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from prunelab import pulse
+from prunelab import paths
 from prunelab.study.moment import is_since, moment
 from prunelab.study.runner.committed import committed
 from prunelab.study.runner.notebook import Notebook
@@ -182,7 +182,7 @@ class _Runner:
     def _watch(self, book: Notebook, environment: dict[str, str]) -> str | None:
         """Follow one worker to its end; what went wrong, or None."""
         log, signs = (self.plan.out / "logs" / f"{book.name}.{end}" for end in ("log", "progress"))
-        error, environment[pulse.FILE] = DIED, str(signs)
+        error, environment[paths.PROGRESS] = DIED, str(signs)
         with opened(log) as noise, start(book, environment, noise) as worker:
             self._admit(worker.pid)
             show = partial(self._show, book)
