@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -19,6 +20,7 @@ from prunelab.sensitivity import outcome
 from prunelab.study import ledger
 from prunelab.study.networks import GRIDS, NETWORKS
 from prunelab.study.recipes import Recipe, check_preset
+from prunelab.study.study import Case
 from prunelab.study.work import Work
 from prunelab.widgets.exploring.presets import pfec
 from prunelab.widgets.exploring.recorded import curves, shipped
@@ -123,11 +125,9 @@ def at_half(recording: Mapping) -> pd.DataFrame:
     scan, whole = curves(recording), recording["whole"]
     nearest = min(scan.ratio, key=lambda ratio: abs(ratio - 0.5))
     half = scan[scan.ratio == nearest].sort_values("accuracy")
-    writers: dict[str, int] = {}
-    for row in recording["rows"]:
-        if row["kind"] in ("conv", "linear") and row["writes"]:
-            writers[row["writes"]] = writers.get(row["writes"], 0) + 1
-    several = [writers.get(group, 1) for group in half["group"]]
+    layers = (row for row in recording["rows"] if row["kind"] in ("conv", "linear"))
+    writers = Counter(row["writes"] for row in layers)
+    several = [writers[group] for group in half["group"]]
     return pd.DataFrame({
         "group": half["group"].values,
         "kind": [f"stream, {n} layers write it" if n > 1 else "one layer" for n in several],
@@ -161,19 +161,17 @@ def recipes(preset: str, seeds: Iterable[int]) -> list[Recipe]:
         ValueError: an unknown preset.
     """
     networks, seed = NETWORKS[check_preset(preset)][:2], next(iter(seeds))
-    return [
-        Recipe(
-            STEM,
-            preset,
+    cases = [
+        Case(
+            "recordings",
             f"{network.model} on {network.data}",
+            network,
             Explore(_shown(network.model), GRIDS[preset], network.images),
-            network.model,
-            network.data,
-            network.budget,
-            seed,
+            preset=preset,
         )
         for network in networks
     ]
+    return [case.recipe(STEM, seed) for case in cases]
 
 
 def recordings(preset: str, seeds: Iterable[int], refresh: bool | str = False) -> list[dict]:
