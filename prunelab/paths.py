@@ -174,6 +174,12 @@ def whole(path: str | os.PathLike[str], caller: str) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
+def write_text(path: str | os.PathLike[str], text: str, caller: str) -> None:
+    """Write a text file: a reader sees the old file or the new one. Errors: as `whole`."""
+    with whole(path, caller) as partial:
+        partial.write_text(text, encoding="utf-8", errors="replace")
+
+
 def unwritable(caller: str, path: str | os.PathLike[str], error: Exception) -> OSError:
     """The one line that says which file could not be written, why, and what to do."""
     reason = getattr(error, "strerror", None) or str(error).strip().split("\n")[0]

@@ -128,30 +128,34 @@ def at_half(recording: Mapping) -> pd.DataFrame:
     layers = (row for row in recording["rows"] if row["kind"] in ("conv", "linear"))
     writers = Counter(row["writes"] for row in layers)
     several = [writers[group] for group in half["group"]]
-    return pd.DataFrame({
-        "group": half["group"].values,
-        "kind": [f"stream, {n} layers write it" if n > 1 else "one layer" for n in several],
-        "removed %": 100 * nearest,
-        "accuracy lost, points": (100 * (whole["accuracy"] - half.accuracy.values)).round(2),
-        "MACs saved %": (100 * (1 - half.macs.values / whole["macs"])).round(1),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "group": half["group"].values,
+            "kind": [f"stream, {n} layers write it" if n > 1 else "one layer" for n in several],
+            "removed %": 100 * nearest,
+            "accuracy lost, points": (100 * (whole["accuracy"] - half.accuracy.values)).round(2),
+            "MACs saved %": (100 * (1 - half.macs.values / whole["macs"])).round(1),
+        }
+    )
 
 
 def combinations(recording: Mapping) -> pd.DataFrame:
     """Combinations of ratios: accuracy predicted by the curves beside what was measured."""
     scan, whole = curves(recording), recording["whole"]
-    return pd.DataFrame([
-        {
-            "network": recording["title"],
-            "ratios": row["label"],
-            "MACs left %": round(100 * row["macs"] / whole["macs"], 1),
-            "predicted %": round(100 * sensitivity.predict(scan, row["ratios"]).accuracy, 1),
-            "measured %": round(100 * row["accuracy"], 1),
-            "change, points (95%)": f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}",
-            "ms an image": round(1000 * row["seconds"], 2),
-        }
-        for row in recording["combinations"]
-    ])  # fmt: skip
+    return pd.DataFrame(
+        [
+            {
+                "network": recording["title"],
+                "ratios": row["label"],
+                "MACs left %": round(100 * row["macs"] / whole["macs"], 1),
+                "predicted %": round(100 * sensitivity.predict(scan, row["ratios"]).accuracy, 1),
+                "measured %": round(100 * row["accuracy"], 1),
+                "change, points (95%)": f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}",
+                "ms an image": round(1000 * row["seconds"], 2),
+            }
+            for row in recording["combinations"]
+        ]
+    )
 
 
 def recipes(preset: str, seeds: Iterable[int]) -> list[Recipe]:

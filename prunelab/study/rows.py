@@ -12,10 +12,8 @@ from prunelab import paths, pulse
 from prunelab.study.recipes import PRESETS
 
 BOM = b"\xef\xbb\xbf"  # some editors begin a file with it
-FIELDS = {
-    "key": str, "values": dict, "preset": str, "label": str, "seed": int, "recipe": dict,
-    "device": str, "date": str,
-}  # fmt: skip
+FIELDS = {"key": str, "values": dict, "seed": int, "recipe": dict}
+FIELDS |= dict.fromkeys(("preset", "label", "device", "date"), str)
 
 
 def read(path: Path) -> list[dict]:

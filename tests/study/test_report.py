@@ -12,7 +12,7 @@ import pytest
 
 from prunelab.study.cells import Missing, Number, Verdict
 from prunelab.study.pages import report
-from prunelab.study.study import Said
+from prunelab.study.printed import Said
 
 VOID = {"meta", "link", "img", "br", "wbr", "hr", "input"}
 

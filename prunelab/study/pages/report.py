@@ -20,7 +20,6 @@ from prunelab.study.pages.page import Figure, PageTable, figures, table
 from prunelab.study.runner import notebook
 from prunelab.study.runner.notebook import Notebook
 from prunelab.study.runner.state import checked
-from prunelab.study.runner.worker import write_atomically
 
 if TYPE_CHECKING:
     from prunelab.study.study import Study
@@ -72,7 +71,7 @@ def build(
         sections.append(_measured(section, stem, out, root))
     template = _environment().get_template("report.html")
     page = template.render(sections=sections, **_header(state, books, sections))
-    write_atomically(out / "report.html", page, "report")
+    paths.write_text(out / "report.html", page, "report")
     return out / "report.html"
 
 

@@ -17,7 +17,6 @@ from prunelab.study.moment import moment, now
 from prunelab.study.recipes import PRESETS, SEEDS
 from prunelab.study.runner import asked
 from prunelab.study.runner.notebook import Notebook, notebooks, select
-from prunelab.study.runner.worker import write_atomically
 
 LIMITS = dict(zip(PRESETS, (600, 600, 1800, 7200)))  # seconds without progress
 
@@ -173,7 +172,7 @@ def _since(out: Path) -> str:
     with contextlib.suppress(OSError, UnicodeDecodeError):
         if moment(begun := mark.read_text(encoding="utf-8").strip()):
             return begun
-    write_atomically(mark, begun := now())
+    paths.write_text(mark, begun := now(), "run")
     return begun
 
 

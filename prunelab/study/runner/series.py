@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -26,28 +25,12 @@ from prunelab.study.moment import is_since, moment
 from prunelab.study.runner.committed import committed
 from prunelab.study.runner.notebook import Notebook
 from prunelab.study.runner.plan import SeriesPlan, gpus, plan, refreshing
-from prunelab.study.runner.state import State
+from prunelab.study.runner.state import Result, State
 from prunelab.study.runner.watching import Watch, answers, clear, last_line, opened, start
-from prunelab.study.runner.worker import kill_tree, write_atomically
+from prunelab.study.runner.worker import kill_tree
 
 DIED = "the worker died"
 AGAIN = "the same command goes on where it stopped"
-
-
-@dataclass(frozen=True)
-class Result:
-    """How one notebook ended. `status` is ok or failed."""
-
-    name: str
-    status: str
-    seconds: float
-    error: str | None = None
-    before: bool = False
-
-    def line(self, width: int) -> str:
-        """One line for the terminal."""
-        note = "(done before)" if self.before else self.error or ""
-        return f"{self.name:<{width}}  {self.status:>6}  {self.seconds:7.1f} s  {note}".rstrip()
 
 
 def run(
@@ -231,7 +214,7 @@ class _Runner:
         places = {f"{self.plan.out}/": "", f"{root}/": "", str(root): ".", f"{home}/": "~/"}
         executed = json.loads(self._target(book).read_text(encoding="utf-8"))
         text = json.dumps(committed(executed, places), indent=1, ensure_ascii=False)
-        write_atomically(book.path, text + "\n")
+        paths.write_text(book.path, text + "\n", "run")
 
 
 def _is_up_to_date(entry: dict, root: Path) -> bool:

@@ -5,20 +5,32 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from prunelab import paths
 from prunelab.checks import is_number
 from prunelab.study import notes
 from prunelab.study.moment import now
 from prunelab.study.runner.plan import SeriesPlan
-from prunelab.study.runner.worker import write_atomically
-
-if TYPE_CHECKING:
-    from prunelab.study.runner.series import Result
 
 STATUSES = ("ok", "failed")
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one notebook ended. `status` is ok or failed."""
+
+    name: str
+    status: str
+    seconds: float
+    error: str | None = None
+    before: bool = False
+
+    def line(self, width: int) -> str:
+        """One line for the terminal."""
+        note = "(done before)" if self.before else self.error or ""
+        return f"{self.name:<{width}}  {self.status:>6}  {self.seconds:7.1f} s  {note}".rstrip()
 
 
 class State:
@@ -42,7 +54,7 @@ class State:
         with self.lock:
             self.entries[result.name] = {**entry, "date": now()}
             text = json.dumps(self.entries, indent=1, sort_keys=True)
-            write_atomically(self.path, text + "\n")
+            paths.write_text(self.path, text + "\n", "run")
 
 
 def _read(path: Path) -> tuple[dict[str, dict], list[tuple[str, str]]]:

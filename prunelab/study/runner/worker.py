@@ -163,16 +163,6 @@ def _read(path: str | Path) -> dict[str, Any]:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
-def write_atomically(path: Path, text: str, caller: str = "run") -> None:
-    """Write `text` to `path`: a reader sees the old file or the new one, never half of one.
-
-    Raises:
-        OSError: one line with the path, the reason and what to do.
-    """
-    with paths.whole(path, caller) as partial:
-        partial.write_text(text, encoding="utf-8", errors="replace")
-
-
 def kill_tree(pid: int) -> None:
     """Kill a process and all it started, kernels too (a kernel is in a session of its own)."""
     import psutil
