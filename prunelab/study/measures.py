@@ -42,6 +42,31 @@ def change(run: Run) -> float | None:
     return 100 * (run.base.values["accuracy"] - run.values["accuracy"])
 
 
+def error_before(run: Run) -> float:
+    """Test error of the network that is pruned, in percent."""
+    return 100 * (1 - run.values["before"]["accuracy"])
+
+
+def change_by_pruning(run: Run) -> float:
+    """Change of the test error by pruning, in points: above 0 it is worse."""
+    return error(run) - error_before(run)
+
+
+def kept(run: Run) -> int:
+    """Parameters kept, of a layer or of the whole network."""
+    return run.values["kept"]
+
+
+def kept_percent(run: Run) -> float:
+    """The share of a layer's parameters that is kept, in percent."""
+    return 100 * run.values["kept"] / run.values["size"]
+
+
+def largest_percent(run: Run) -> float:
+    """The share of a layer's surviving weights that were among its largest before, in percent."""
+    return 100 * run.values["top_share"]
+
+
 def compression(run: Run) -> float:
     """All parameters over those that are kept."""
     return run.values["compression"]

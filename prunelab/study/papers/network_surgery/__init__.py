@@ -23,22 +23,12 @@ from prunelab.study.papers.network_surgery.cases import (
     alexnet_layer,
     cases,
 )
-from prunelab.study.results import Line, Results, Run
+from prunelab.study.results import Line, Results
 from prunelab.study.study import Study
 
 __all__ = ["SETTINGS", "STUDY", "views"]
 
 NETWORK = t.Column("network", lambda line: PRINTED[line.case.model])
-
-
-def before(run: Run) -> float:
-    """Test error of the network that is pruned, in percent."""
-    return 100 * (1 - run.values["before"]["accuracy"])
-
-
-def change(run: Run) -> float:
-    """Change of the test error by pruning, in points."""
-    return 100 * (run.values["before"]["accuracy"] - run.values["accuracy"])
 
 
 # Table 1
@@ -68,7 +58,7 @@ def _network(line: Line) -> str:
 
 
 SIZE = t.Pair("compression", "compression", m.compression, "{:.1f}x", unit="x", at_least=True)
-BEFORE = t.Pair("error % before,", "reference", before, raw=True)
+BEFORE = t.Pair("error % before,", "reference", m.error_before, raw=True)
 ERROR = t.Pair("error % after,", "error_pct", m.error, raw=True, heads=("printed", "ours (last)"))
 COMPRESSION = t.span("compression", m.compression, "{:.1f}x")
 NO_WORSE = m.NoWorse((ERROR, SIZE), seen=lambda line: SEARCHES[line.case.model].seen)
@@ -103,20 +93,6 @@ def _alexnet(results: Results, preset: str) -> Iterator[Line]:
         name = row.layer if row.layer == "total" else alexnet_layer(row.layer)
         line = replace(pruned, runs=(*counted.runs, *pruned.runs), printed=row)
         yield line.at(t.layer(name))
-
-
-def kept_pct(run: Run) -> float:
-    """What is kept of a layer's parameters, in percent."""
-    return 100 * run.values["kept"] / run.values["size"]
-
-
-def _top(run: Run) -> float:
-    """The share of the survivors that was among the largest before, in percent."""
-    return 100 * run.values["top_share"]
-
-
-def _kept_of(layer: str) -> m.Measure:
-    return lambda run: t.layer(layer)(run)["kept"]
 
 
 def _percent(share: float) -> Number:
@@ -162,8 +138,8 @@ STUDY = Study(
                 t.printed("han_pct", "Han et al. % printed", Printed),
                 t.printed("released_kept", "authors' model, kept", COUNT),
                 t.printed("released_pct", "authors' model, %", Number),
-                t.span("ours, kept", lambda run: run.values["kept"], "{:,.0f}"),
-                t.span("ours, %", kept_pct),
+                t.span("ours, kept", m.kept, "{:,.0f}"),
+                t.span("ours, %", m.kept_percent),
             ),
             preset="paper",
         ),
@@ -174,8 +150,8 @@ STUDY = Study(
                 t.printed("model", "network"),
                 "layer",
                 t.printed("top_share", "authors' model, %", _percent),
-                t.span("surgery, %", _top, "{:.0f}", of="surgery"),
-                t.span("no splicing, %", _top, "{:.0f}", of="no splicing"),
+                t.span("surgery, %", m.largest_percent, "{:.0f}", of="surgery"),
+                t.span("no splicing, %", m.largest_percent, "{:.0f}", of="no splicing"),
             ),
             preset="paper",
         ),
@@ -198,7 +174,7 @@ STUDY = Study(
                 COMPRESSION,
                 t.span("error % (last)", m.error),
                 t.span("error % (best)", m.best_error),
-                t.spread("change by pruning, points", change),
+                t.spread("change by pruning, points", m.change_by_pruning),
                 t.SEEDS,
             ),
             presets={
@@ -214,11 +190,11 @@ STUDY = Study(
                 t.PRESET,
                 t.SEED,
                 t.Column("printed", lambda line: ""),
-                t.number("error % before", before),
+                t.number("error % before", m.error_before),
                 t.number("error % after", m.error),
-                t.number("kept of 21", lambda run: run.values["kept"], "{}"),
-                t.number("into the hidden units", _kept_of("fc1"), "{}"),
-                t.number("out of them", _kept_of("fc2"), "{}"),
+                t.number("kept of 21", m.kept, "{}"),
+                t.number("into the hidden units", lambda run: t.layer("fc1")(run)["kept"], "{}"),
+                t.number("out of them", lambda run: t.layer("fc2")(run)["kept"], "{}"),
             ),
         ),
         *saved.tables(NETWORK),
@@ -232,7 +208,9 @@ STUDY = Study(
                 t.Column("count", _count),
                 t.printed("han_pct", "Han et al. % left, printed", Printed),
                 t.printed("dns_pct", "surgery % left, printed", Printed),
-                t.Column("surgery % left, ours", t.ours(Number, kept_pct, "{:.1f}", of="surgery")),
+                t.Column(
+                    "surgery % left, ours", t.ours(Number, m.kept_percent, "{:.1f}", of="surgery")
+                ),
             ),
             preset="paper",
         ),
