@@ -66,14 +66,6 @@ def test_every_preset_has_the_recipes_of_every_figure_and_table(preset):
     assert all(parts.values())
 
 
-def test_no_two_presets_share_a_key_and_no_two_measurements_do():
-    keys = {}
-    for preset in PRESETS:
-        for recipe in of(preset):
-            keys.setdefault(recipe.key, set()).add((preset, recipe.label, recipe.seed))
-    assert all(len(who) == 1 for who in keys.values())
-
-
 def test_every_recipe_of_standard_has_its_row_in_the_committed_ledger():
     rows = ledger.read(ledger.COMMITTED / f"{STUDY.stem}.jsonl")
     assert {r.key for r in of("standard")} <= {row["key"] for row in rows}

@@ -109,11 +109,6 @@ def keys(preset):
     return [r.key for part in STUDY.recipes(preset, (0, 1)).values() for r in part]
 
 
-def test_no_two_measurements_share_a_key():
-    found = [key for preset in PRESETS if preset != "standard" for key in keys(preset)]
-    assert len(set(found)) == len(found) > 60
-
-
 def test_standard_is_paper_with_one_seed_of_the_other_methods():
     short = {r.key for r in STUDY.recipes("standard", (0, 1))["cifar"]}
     assert set(keys("standard")) - short < set(keys("paper"))
@@ -320,23 +315,12 @@ def test_resnet_20s_table_shows_what_is_left_of_its_macs_and_weights():
     title = "In short: ResNet-20 on CIFAR-10 (preset standard)"
     assert texts(STUDY)[title].network.tolist() == [NOT_MEASURED]
     whole = cost.measure(models.build("resnet-20"), torch.zeros(1, 3, 32, 32))
-    values = {
-        "before": 0.8343,
-        "accuracy": 0.8,
-        "best_accuracy": 0.81,
-        "macs": whole.macs // 2,
-        "weights": whole.weights // 4,
-    }
+    values = {"before": 0.8343, "accuracy": 0.8, "best_accuracy": 0.81}
+    values |= {"macs": whole.macs // 2, "weights": whole.weights // 4}
     row = row_of(STUDY.recipes("standard", (0,))["cifar"][0], values)
-    assert texts(STUDY, [row])[title].to_dict("records") == [
-        {
-            "network": "ResNet-20",
-            "kl": "3e-05",
-            "MACs %": "50.00",
-            "weights %": "25.00",
-            "error %, before": "16.57",
-            "error %, last": "20.00",
-            "error %, best": "19.00",
-            "seed": "0",
-        }
-    ]
+    (line,) = texts(STUDY, [row])[title].to_dict("records")
+    assert list(line.items()) == [
+        ("network", "ResNet-20"), ("kl", "3e-05"), ("MACs %", "50.00"), ("weights %", "25.00"),
+        ("error %, before", "16.57"), ("error %, last", "20.00"), ("error %, best", "19.00"),
+        ("seed", "0"),
+    ]  # fmt: skip
