@@ -1,10 +1,10 @@
-"""Counts from widths alone, as the papers on learned noise count: what is left of a known network.
+"""Counts of a known network from its widths alone, as the papers on learned noise count.
 
-* weights: of convolutions and linear layers, without biases;
-* activations ("rN", the memory footprint): an image's inputs where they are pruned, each map before
-  and after pooling, what a linear layer reads where single inputs are pruned, and hidden units; not
-  the outputs;
-* MACs ("FLOP"): of convolutions and linear layers, one multiply-accumulate counts as one.
+* weights: those of convolutions and linear layers, without biases;
+* activations ("rN", the memory footprint): the inputs of an image where they can be pruned, each
+  map before and after pooling, the inputs of a linear layer where they can be pruned, and hidden
+  units, but not the outputs;
+* MACs ("FLOP"): those of convolutions and linear layers; a multiply-accumulate counts once.
 
 Source: papers/vibnet.md section 5, recomputed from every printed row.
 """
@@ -22,7 +22,7 @@ from prunelab.study.results import Line, Run
 
 @dataclass(frozen=True)
 class Counts:
-    """Weights, activations and multiply-accumulates of one image."""
+    """Weights, and activations and multiply-accumulates per image."""
 
     weights: int
     activations: int
@@ -34,11 +34,11 @@ class CountedLayer:
     """A convolution or a linear layer.
 
     Attributes:
-        reads: the place whose units it reads, or how many inputs it always has.
-        writes: the place whose units it writes, or how many outputs it always has.
-        area: taps of its kernel.
-        side: of its map.
-        pooled: side after pooling; 0 = there is none.
+        reads: the place whose units it reads, or its fixed number of inputs.
+        writes: the place whose units it writes, or its fixed number of outputs.
+        area: number of kernel positions.
+        side: height and width of its map.
+        pooled: height and width after pooling; 0 = no pooling.
     """
 
     reads: str | int
@@ -50,18 +50,18 @@ class CountedLayer:
 
 @dataclass(frozen=True)
 class CountedNetwork:
-    """A network whose units can be removed.
+    """A network whose units can be pruned.
 
     Attributes:
-        whole: place -> units, in the order in which the papers print widths.
-        layers: from the images to the classes.
+        whole: place -> number of units, in the order in which the papers print widths.
+        layers: its layers, from input to output.
     """
 
     whole: Mapping[str, int]
     layers: tuple[CountedLayer, ...]
 
     def counts(self, widths: Mapping[str, int] | None = None) -> Counts:
-        """With these widths; None = of the whole network."""
+        """Counts with these widths; None = of the whole network."""
         widths = self.whole if widths is None else widths
         weights = activations = macs = 0
         for layer in self.layers:
@@ -104,14 +104,14 @@ _VGGS = {
 
 @cache
 def network(model: str, classes: int = 10) -> CountedNetwork:
-    """A known network. KeyError: an unknown one."""
+    """A known network. Errors: KeyError, it is unknown."""
     if model == "resnet-20":
         return _resnet_20(classes)
     return _LENETS[model] if model in _LENETS else _vgg(*_VGGS[model], classes)
 
 
 def _vgg(stages: tuple[int, ...], hidden: int, classes: int) -> CountedNetwork:
-    """On 32 x 32 images: convolutions 3 x 3, a 2 x 2 pooling after each stage, linear layers."""
+    """For 32 x 32 images: 3 x 3 convolutions, 2 x 2 pooling after each stage, linear layers."""
     whole: dict[str, int] = {}
     layers, before = [], 3
     for stage, (many, units) in enumerate(zip(stages, (64, 128, 256, 512, 512))):
@@ -130,7 +130,7 @@ def _vgg(stages: tuple[int, ...], hidden: int, classes: int) -> CountedNetwork:
 
 
 def _resnet_20(classes: int) -> CountedNetwork:
-    """On 32 x 32 images; its shortcuts have no weights. Only inner maps of blocks can be cut."""
+    """For 32 x 32 images. Shortcuts have no weights; only the inner maps of blocks are pruned."""
     whole: dict[str, int] = {}
     layers, before = [CountedLayer(3, 16, 9, 32)], 16
     for stage, units in enumerate((16, 32, 64)):
@@ -142,22 +142,22 @@ def _resnet_20(classes: int) -> CountedNetwork:
 
 
 def of(run: Run) -> CountedNetwork:
-    """The network of a run, whole."""
+    """The unpruned network of a run."""
     return network(run.case.model, 100 if run.case.data == "cifar100" else 10)
 
 
 def left(run: Run) -> Counts:
-    """What a run leaves."""
+    """Counts of what is left after a run."""
     return of(run).counts(run.values["widths"])
 
 
 def weights(run: Run) -> float:
-    """Left, in percent."""
+    """Weights left, in percent."""
     return 100 * left(run).weights / of(run).counts().weights
 
 
 def activations(run: Run) -> float:
-    """Left, in percent."""
+    """Activations left, in percent."""
     return 100 * left(run).activations / of(run).counts().activations
 
 
@@ -167,6 +167,6 @@ def mmac(run: Run) -> float:
 
 
 def widths(line: Line) -> Numbers | Any:
-    """The widths of all runs, as a cell."""
+    """A cell with the widths of all runs."""
     texts = [of(run).widths(run.values["widths"]) for run in line.runs]
     return Numbers(", ".join(texts), rows=line.keys) if texts else line.missing

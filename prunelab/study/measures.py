@@ -1,4 +1,4 @@
-"""What tables compare: values of a run, and the rules of their verdicts."""
+"""Measures of a run, and the rules that judge them against the paper."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def error(run: Run) -> float:
 
 
 def best_error(run: Run) -> float | None:
-    """The lowest test error of an epoch, in percent: it flatters."""
+    """The lowest test error of any epoch, in percent; it is optimistic."""
     return _error(run, "best_accuracy")
 
 
@@ -36,19 +36,19 @@ def _error(run: Run, key: str) -> float | None:
 
 
 def change(run: Run) -> float | None:
-    """Of the test error by pruning, in points: above 0 it is worse."""
+    """Change of the test error from the base run, in points; above 0 is worse."""
     if run.base is None or run.base.key == run.key:
         return None
     return 100 * (run.base.values["accuracy"] - run.values["accuracy"])
 
 
 def error_before(run: Run) -> float:
-    """Test error of the network that is pruned, in percent."""
+    """Test error of the network before pruning, in percent."""
     return 100 * (1 - run.values["before"]["accuracy"])
 
 
 def change_by_pruning(run: Run) -> float:
-    """Change of the test error by pruning, in points: above 0 it is worse."""
+    """Change of the test error by pruning, in points; above 0 is worse."""
     return error(run) - error_before(run)
 
 
@@ -68,12 +68,12 @@ def largest_percent(run: Run) -> float:
 
 
 def compression(run: Run) -> float:
-    """All parameters over those that are kept."""
+    """Number of all parameters divided by the number of those kept."""
     return run.values["compression"]
 
 
 def removed(key: str) -> Measure:
-    """Percent of the base's MACs, weights, ..., that are gone."""
+    """A measure: how many of the base's MACs, weights, ... are removed, in percent."""
 
     def measure(run: Run) -> float | None:
         return None if run.base is None else 100 * (1 - run.values[key] / run.base.values[key])
@@ -82,7 +82,7 @@ def removed(key: str) -> Measure:
 
 
 class Rule:
-    """How a line is judged. A table takes it as its column `verdict`."""
+    """A rule that judges a line; in a table it is the column `verdict`."""
 
     name = "verdict"
 
@@ -91,7 +91,7 @@ class Rule:
         yield self.name, self(line)
 
     def __call__(self, line: Line) -> Verdict:
-        """The verdict of a line; one without runs says how to measure it."""
+        """The verdict; for a line without runs, how to measure it."""
         if line.runs:
             return Verdict(*self.judged(line), rows=line.keys)
         if line.case is None:
@@ -105,11 +105,11 @@ class Rule:
 
 @dataclass(frozen=True)
 class Equal(Rule):
-    """The verdict of counts: all printed digits are met, or which are not.
+    """Counts agree if they equal the printed ones in all printed digits.
 
     Attributes:
-        pairs: what is compared.
-        misprints: printed model -> why it cannot be met.
+        pairs: the counts to compare.
+        misprints: printed model -> why it cannot agree.
     """
 
     pairs: tuple[Pair, ...]
@@ -133,11 +133,11 @@ class Equal(Rule):
 
 @dataclass(frozen=True)
 class Near(Rule):
-    """The verdict of a mean: how far it is from print.
+    """A mean agrees if it is close to the printed value.
 
     Attributes:
-        pair: what is compared.
-        points: how far it may be.
+        pair: the value to compare.
+        points: the largest difference that still agrees.
     """
 
     pair: Pair
@@ -153,11 +153,11 @@ class Near(Rule):
 
 @dataclass(frozen=True)
 class NoWorse(Rule):
-    """The verdict of single runs: how many are nowhere worse than print, to the printed digits.
+    """Runs agree if none of them is worse than printed in any value, to the printed digits.
 
     Attributes:
-        pairs: what is compared.
-        seen: line -> seeds that had a say when settings were chosen; the others are counted apart.
+        pairs: the values to compare.
+        seen: line -> seeds that were used to choose the settings; others are counted separately.
     """
 
     pairs: tuple[Pair, ...]
@@ -175,7 +175,7 @@ class NoWorse(Rule):
         return kind, f"within print in {' and '.join(texts)}"
 
     def met(self, line: Line, runs: Collection[Run]) -> int:
-        """How many of these runs."""
+        """How many of these runs agree."""
         return sum(all(self._is_met(pair, line, run) for pair in self.pairs) for run in runs)
 
     def _is_met(self, pair: Pair, line: Line, run: Run) -> bool:

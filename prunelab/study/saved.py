@@ -1,4 +1,4 @@
-"""What zeros save: the tables of `prunelab.study.savings`, for every paper that leaves zeros."""
+"""Tables of what zeros save (`prunelab.study.savings`), for papers that prune single weights."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ X = "{:.1f}x"
 
 
 def tables(network: t.Column) -> tuple[t.Table, t.Table]:
-    """On disk and in time.
+    """What zeros save on disk, and in time.
 
     Args:
-        network: names the network of a line.
+        network: the column that names the network.
     """
     disk = (
         network,
@@ -44,7 +44,7 @@ def tables(network: t.Column) -> tuple[t.Table, t.Table]:
 
 
 def _products(results: Results, preset: str | None) -> Iterator[Line]:
-    """A line for each product that was timed."""
+    """One line per timed product."""
     for run in results.runs(preset, part=PART):
         yield from (Line(run.case, (run.at(product),)) for product in run.values["products"])
 
@@ -56,7 +56,7 @@ def _bytes(line: Line, form: str) -> Text:
 
 
 def _ratio(run: Run, product: str) -> float:
-    """Its time over that of the dense product."""
+    """Time of a product relative to the dense one."""
     return run.values[product] / run.values["dense"]
 
 

@@ -1,7 +1,7 @@
-"""A paper as a declaration: the cases that are run, and the tables that compare them with print.
+"""A paper as a declaration: the cases to run, and the tables that compare them with the paper.
 
-What the paper says (title, citation, deviations, captions) stands in `study.toml` beside its CSVs.
-A study walks its cases and looks up the ledger row of each; a row of no case counts nowhere.
+Title, citation, deviations and captions are in `study.toml`, beside the CSVs of printed numbers.
+A study goes through its cases and looks up their ledger rows; rows of no case are ignored.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Case:
-    """Something that is run: a task on a network.
+    """Something to run: a task on a network.
 
     Attributes:
-        part: what it is for; a notebook runs its recipes part by part.
-        name: what tables and figures call it: a method, or a network under a rule.
-        network: the network before anything is pruned.
-        task: what is measured, from `prunelab.study.tasks`.
-        setting: its variant, where there are several of one name.
-        printed: the printed row that it stands for, in the columns that a table matches by.
-        seeds: how many seeds are measured at most; None = all that are asked for.
-        preset: under which its rows are kept; None = the one that is asked for.
+        part: the part of the study it belongs to; a notebook runs its recipes part by part.
+        name: its name in tables and figures: a method, or a network and a rule.
+        network: the network before pruning.
+        task: what to measure, from `prunelab.study.tasks`.
+        setting: tells apart several cases of one name.
+        printed: the printed row it reproduces, as the values of the columns that a table matches.
+        seeds: the largest number of seeds to measure; None = all that are requested.
+        preset: the preset its rows belong to; None = the requested one.
     """
 
     part: str
@@ -53,16 +53,16 @@ class Case:
 
     @property
     def model(self) -> str:
-        """The network's name."""
+        """Name of the network."""
         return self.network.model
 
     @property
     def data(self) -> str | None:
-        """The images' name."""
+        """Name of the data set."""
         return self.network.data
 
     def recipe(self, stem: str, seed: int) -> Recipe:
-        """How one seed of it is measured."""
+        """The recipe of one seed."""
         network = self.network
         return Recipe(
             stem,
@@ -82,8 +82,8 @@ class Study:
 
     Attributes:
         stem: its name in the code.
-        cases: preset -> what is run there.
-        compared: the tables.
+        cases: preset -> the cases to run.
+        compared: its tables.
     """
 
     stem: str
@@ -92,16 +92,16 @@ class Study:
 
     @cached_property
     def said(self) -> printed.Said:
-        """Its `study.toml`. TypeError: an unknown or a missing entry."""
+        """Its `study.toml`. Errors: TypeError, an entry is unknown or missing."""
         return printed.stated(self.stem)
 
     def asked(self, preset: str) -> list[Case]:
-        """The cases of a preset. ValueError: an unknown preset."""
+        """The cases of a preset. Errors: ValueError, the preset is unknown."""
         found = self.cases(check_preset(preset))
         return [replace(case, preset=case.preset or preset) for case in found]
 
     def recipes(self, preset: str, seeds: Iterable[int]) -> dict[str, list[Recipe]]:
-        """All recipes of a preset, by part; a part that only other presets have is empty.
+        """All recipes of a preset, by part; parts that only other presets have are empty.
 
         Raises:
             ValueError: an unknown preset.
@@ -114,11 +114,11 @@ class Study:
         return found
 
     def results(self, rows: Iterable[dict]) -> Results:
-        """The lines of all cases, each with the runs that are among these rows."""
+        """All cases, each with its runs among these rows."""
         return Results(self, rows)
 
     def tables(self, rows: Iterable[dict]) -> dict[str, pd.DataFrame]:
-        """Title -> table of `prunelab.study.cells`, from ledger rows of any preset."""
+        """Title -> table of `prunelab.study.cells`, made from ledger rows of any preset."""
         results = self.results(rows)
         return {
             title: frame
@@ -127,9 +127,9 @@ class Study:
         }
 
     def command(self, preset: str) -> str:
-        """What measures a preset."""
+        """The command that measures a preset."""
         return f"prunelab run {self.said.notebook} --preset {preset}"
 
     def printed(self, table: str) -> pd.DataFrame:
-        """A table of the paper."""
+        """A printed table of the paper."""
         return printed.printed(self.stem, table)

@@ -16,13 +16,13 @@ Lines = Callable[[Results, str | None], Iterable[Line]]
 
 
 def ours(kind: type, measure: Measure, form: str = "{:.2f}", of: str | None = None):
-    """A function that gives a line's cell of measured values.
+    """A function from a line to its cell of measured values.
 
     Args:
         kind: `Range`, `Spread` or `Number`.
-        measure: run -> value; None where it has none.
-        form: of the value.
-        of: only of runs with this name.
+        measure: run -> value, or None if the run has none.
+        form: format of the value.
+        of: use only the runs of cases with this name.
     """
 
     def cell(line: Line) -> Cell | str:
@@ -40,11 +40,11 @@ def ours(kind: type, measure: Measure, form: str = "{:.2f}", of: str | None = No
 
 @dataclass(frozen=True)
 class Column:
-    """A column.
+    """A column of a table.
 
     Attributes:
         name: its heading.
-        cell: line -> what stands there.
+        cell: line -> cell.
     """
 
     name: str
@@ -57,19 +57,19 @@ class Column:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two columns: what is printed beside what was measured.
+    """Two columns: the printed value beside the measured one.
 
     Attributes:
-        name: how both headings begin.
-        field: of the printed row.
+        name: start of both headings.
+        field: field of the printed row.
         measure: run -> value.
-        form: of a measured value.
-        kind: of the measured cell.
-        places: digits after the point that are printed; None = as many as it was read with.
-        unit: what follows the printed value.
-        raw: the printed number as it was read.
-        heads: how the headings end.
-        at_least: a measured value should be no smaller than printed; else, no larger.
+        form: format of the measured value.
+        kind: type of the measured cell.
+        places: digits after the decimal point that are printed; None = as many as were read.
+        unit: text after the printed value.
+        raw: show the printed number as it was read.
+        heads: ends of the two headings.
+        at_least: whether larger is better; by default smaller is.
     """
 
     name: str
@@ -91,7 +91,7 @@ class Pair:
         yield f"{self.name} {self.heads[1]}", ours(self.kind, self.measure, self.form)(line)
 
     def printed(self, line: Line) -> float:
-        """What the paper gives; nan = nothing."""
+        """The printed value; nan if there is none."""
         return getattr(line.printed, self.field)
 
 
@@ -100,11 +100,11 @@ class Table:
     """A table of a study.
 
     Attributes:
-        title: its heading; with `presets`, "{}" takes the preset's words.
-        lines: what stands in it, as `beside`, `each_case` and `each_run` give it.
-        columns: from left to right; a text is the column of that name of the printed table.
-        preset: whose runs; None = any.
-        presets: preset -> its words, for a table of each that was run.
+        title: its heading; with `presets`, "{}" is replaced by the words for the preset.
+        lines: its lines, as returned by `beside`, `each_case` or `each_run`.
+        columns: from left to right; a string names a column of the printed table.
+        preset: the preset whose runs are shown; None = any.
+        presets: preset -> words for it; gives one table for each preset that was run.
     """
 
     title: str
@@ -114,7 +114,7 @@ class Table:
     presets: Mapping[str, str] = field(default_factory=dict)
 
     def frames(self, results: Results) -> dict[str, pd.DataFrame]:
-        """Title -> frame. A table without lines has one, which says that nothing is measured."""
+        """Title -> frame. An empty table has one line that says that nothing is measured."""
         columns = [printed(one) if isinstance(one, str) else one for one in self.columns]
 
         def filled(lines: list[Line]) -> pd.DataFrame:
@@ -144,16 +144,16 @@ def beside(
     note: Callable[[Any], str] = lambda row: "not run here",
     **wanted: Any,
 ) -> Lines:
-    """A line for each printed row, with the case that stands for it.
+    """One line per printed row, with the case that reproduces it.
 
     Args:
-        table: of the paper.
-        match: its columns that `Case.printed` holds.
-        only: printed row -> whether it has a line.
-        over: its column with the printed row of the case that the runs are compared with.
-        at: its column with the layer of a run that it is about; None = the run as a whole. If
-            several cases fit, the runs of all of them stand in the line.
-        missing: what stands in the cells of a row for which nothing is run.
+        table: name of the printed table.
+        match: its columns whose values are in `Case.printed`.
+        only: printed row -> whether it gets a line.
+        over: its column that names the printed row of the case to compare with.
+        at: its column that names a layer of the network; None = the network as a whole. With it,
+            the line has the runs of all matching cases.
+        missing: cell of a row for which nothing is run.
         note: printed row -> the verdict of such a row.
         wanted: attribute of a case -> value.
     """
@@ -176,7 +176,7 @@ def beside(
 
 
 def layer(name: str) -> Callable[[Run], Mapping[str, Any]]:
-    """A function that finds a layer in the values of a run; "total" = the sum over all."""
+    """A function from a run to the values of a layer; "total" = the sum over all layers."""
 
     def look(run: Run) -> Mapping[str, Any]:
         layers = {entry["layer"]: entry for entry in run.values["layers"]}
@@ -189,7 +189,7 @@ def layer(name: str) -> Callable[[Run], Mapping[str, Any]]:
 
 
 def each_case(only_run: bool = False, **wanted: Any) -> Lines:
-    """A line for each case of the preset; those that are not measured say so, or are left out."""
+    """One line per case of the preset; `only_run` leaves out those without runs."""
 
     def lines(results: Results, preset: str | None) -> list[Line]:
         return [one for one in results.lines(preset, **wanted) if one.runs or not only_run]
@@ -198,7 +198,7 @@ def each_case(only_run: bool = False, **wanted: Any) -> Lines:
 
 
 def each_run(**wanted: Any) -> Lines:
-    """A line for each run."""
+    """One line per run."""
 
     def lines(results: Results, preset: str | None) -> Iterator[Line]:
         for line in results.lines(preset, **wanted):
@@ -213,9 +213,9 @@ def printed(
     """A column of the printed row, under its own name or `title`.
 
     Args:
-        name: of the printed column.
-        title: the heading.
-        kind: printed value -> cell; by default the value as it is. What is not printed is a dash.
+        name: name of the printed column.
+        title: its heading.
+        kind: printed value -> cell; by default the value itself. Missing values become a dash.
     """
 
     def cell(line: Line) -> Any:
@@ -241,10 +241,10 @@ def number(name: str, measure: Measure, form: str = "{:.2f}") -> Column:
 
 
 def span(name: str, measure: Measure, form: str = "{:.2f}", of: str | None = None) -> Column:
-    """A column with the mean of all runs, their lowest and their highest value."""
+    """A column with mean, minimum and maximum of all runs."""
     return Column(name, ours(Range, measure, form, of))
 
 
 def spread(name: str, measure: Measure, form: str = "{:.2f}") -> Column:
-    """A column with the mean of all runs and their standard deviation."""
+    """A column with mean and standard deviation of all runs."""
     return Column(name, ours(Spread, measure, form))
