@@ -1,4 +1,4 @@
-"""Where things lie: the project, its runs, its caches and the PRUNELAB_* variables; whole files.
+"""Folders of the project, its runs and caches; the PRUNELAB_* variables; writing files whole.
 
 A project is a checkout, or a study folder that `prunelab new-study` made. The core needs neither.
 """
@@ -51,7 +51,7 @@ def _is_project(folder: Path) -> bool:
 
 
 def shipped() -> Path:
-    """What comes with the package, laid out like a project: the checkout, or a wheel's own copy."""
+    """What comes with the package, laid out like a project: the checkout, or a wheel's copy."""
     return PACKAGE.parent if _is_project(PACKAGE.parent) else PACKAGE / "_project"
 
 
@@ -126,7 +126,7 @@ def environment(runs: Path, device: str, data: Path, writing: bool, since: str) 
 
 
 def cache_folder() -> Path:
-    """The absolute folder for what can be fetched or measured again.
+    """The folder (absolute) for what can be downloaded or measured again.
 
     It is data/cache of the project; outside of any, prunelab in the user's own folder for caches
     (`$XDG_CACHE_HOME`, or ~/.cache).
@@ -146,7 +146,7 @@ def scans() -> Path:
 
 @contextmanager
 def whole(path: str | os.PathLike[str], caller: str) -> Iterator[Path]:
-    """A temporary path beside `path`; what is written there replaces `path` if the block succeeds.
+    """Yields a temporary path beside `path`; if the block succeeds, that file replaces `path`.
 
     The folder is made if it is missing. After an error nothing of the new file is left, and an
     older `path` is as it was.
@@ -181,7 +181,7 @@ def write_text(path: str | os.PathLike[str], text: str, caller: str) -> None:
 
 
 def unwritable(caller: str, path: str | os.PathLike[str], error: Exception) -> OSError:
-    """The one line that says which file could not be written, why, and what to do."""
+    """An error with one line: which file could not be written, why, and what to do."""
     reason = getattr(error, "strerror", None) or str(error).strip().split("\n")[0]
     return OSError(
         f"{caller}: cannot write `{path}` ({reason}); free some space, or name a folder that can be"
@@ -190,7 +190,7 @@ def unwritable(caller: str, path: str | os.PathLike[str], error: Exception) -> O
 
 
 def clear(folder: Path, name: str = "*") -> None:
-    """Remove what killed processes left of files in `folder` whose names match `name`."""
+    """Remove partial files that killed processes left in `folder`, for names that match `name`."""
     for partial in folder.glob(f".{name}.*.part"):
         writer = partial.name.removesuffix(".part").rpartition(".")[2].partition("-")[0]
         if writer.isdigit() and not _runs(int(writer)):
@@ -199,7 +199,7 @@ def clear(folder: Path, name: str = "*") -> None:
 
 
 def _runs(pid: int) -> bool:
-    """Whether a process runs. On Windows the answer is yes: signal 0 would be Ctrl-C there."""
+    """Whether a process is alive. On Windows always true: signal 0 would be Ctrl-C there."""
     if sys.platform == "win32":
         return True
     try:

@@ -1,4 +1,4 @@
-"""Recordings for the explorer: a scan, and combinations of ratios that were really measured."""
+"""Recordings for the explorer: a scan, and measured combinations of pruning ratios."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Explore:
     """Everything that the explorer shows without a network: see `widgets.recorded.Recorded`.
 
     Attributes:
-        network: what it is called in the title.
-        ratios: grid of the scan; also the uniform combinations.
-        images: how many validation images are looked at; None = all.
+        network: its name in the title.
+        ratios: grid of the scan, and ratios of the uniform combinations.
+        images: number of validation images; None = all.
         budgets: fractions of the MACs for which the solver's answer is measured.
     """
 
@@ -100,14 +100,14 @@ def _shrunk(net: nn.Module, groups: Groups, order: Mapping, ratios: Mapping) -> 
 
 
 def _measured(net: nn.Module, small: nn.Module, split: Split) -> dict:
-    """What the really shrunk network does, and costs."""
+    """Accuracy and cost of the shrunk network."""
     price = cost.measure(small, split.batch(slice(0, 1))[0])
     seen = outcome(train.evaluate(net, split), train.evaluate(small, split))
     return seen | {"params": price.params, "macs": price.macs}
 
 
 def _seconds(nets: list[nn.Module], example: torch.Tensor) -> list[float]:
-    """Of one image: each network's best median of some rounds over all of them."""
+    """Latency of each network on one image: the best median of several rounds."""
     rounds = [
         [cost.latency(net, example, calls=CALLS).median for net in nets] for _ in range(ROUNDS)
     ]
@@ -121,7 +121,7 @@ def _shown(model: str) -> str:
 
 
 def at_half(recording: Mapping) -> pd.DataFrame:
-    """The groups of a recording from most to least sensitive, at the ratio nearest to one half."""
+    """Groups of a recording, from most to least sensitive at the ratio nearest to one half."""
     scan, whole = curves(recording), recording["whole"]
     nearest = min(scan.ratio, key=lambda ratio: abs(ratio - 0.5))
     half = scan[scan.ratio == nearest].sort_values("accuracy")
@@ -159,7 +159,7 @@ def combinations(recording: Mapping) -> pd.DataFrame:
 
 
 def recipes(preset: str, seeds: Iterable[int]) -> list[Recipe]:
-    """A recording of a plain and of a residual network: the first two of the preset.
+    """Recipes of two recordings: the first, plain and the second, residual network of a preset.
 
     Raises:
         ValueError: an unknown preset.
@@ -179,7 +179,7 @@ def recipes(preset: str, seeds: Iterable[int]) -> list[Recipe]:
 
 
 def recordings(preset: str, seeds: Iterable[int], refresh: bool | str = False) -> list[dict]:
-    """The recordings of a preset; says so where others stand for them, or they are measured now.
+    """The recordings of a preset; prints a note if they must be measured or replaced by others.
 
     Args:
         preset: of `recipes`.

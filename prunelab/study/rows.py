@@ -1,4 +1,4 @@
-"""Files of rows, one JSON object a line: read with suspicion, appended whole or not at all."""
+"""Files of rows, one JSON object per line: checked when read, appended whole or not at all."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def read(path: Path) -> list[dict]:
     """
     if not path.is_file():
         return []
-    # What follows the last newline was cut off by a kill.
+    # A kill may have cut off what follows the last newline.
     *lines, _ = path.read_bytes().removeprefix(BOM).split(b"\n")
     return [_row(line, number, path) for number, line in enumerate(lines, 1) if line.strip()]
 

@@ -1,4 +1,4 @@
-"""What a page is made of: table cells with their verdicts, and figures."""
+"""Tables and figures as the report's template takes them."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Shown:
     """A cell on the page.
 
     Attributes:
-        text: what it says.
-        kind: how it is set: text, number, numbers (which may wrap), range, none or chip.
-        sign: before a verdict; with the colour of its chip it repeats the words.
-        rows: keys of the ledger rows that it comes from.
-        command: measures what is missing.
+        text: its text.
+        kind: its style: text, number, numbers (which may wrap), range, none or chip.
+        sign: sign before a verdict.
+        rows: keys of the ledger rows it comes from.
+        command: the command that measures what is missing.
     """
 
     text: str
@@ -42,13 +42,13 @@ class Shown:
     command: str = ""
 
     def is_number(self) -> bool:
-        """A number, alone or with its range."""
+        """Whether it is a number, alone or with its range."""
         return self.kind in ("number", "numbers", "range")
 
 
 @dataclass(frozen=True)
 class PageTable:
-    """A table ready for the page."""
+    """A table on the page."""
 
     title: str
     head: list[str]
@@ -56,13 +56,13 @@ class PageTable:
 
     @property
     def kinds(self) -> list[str]:
-        """How each column is set: one with a number, or a number and its range, as numbers."""
+        """Style of each column: "number" if it has any number."""
         columns = zip(*self.rows) if self.rows else [[]] * len(self.head)
         return ["number" if any(map(Shown.is_number, column)) else "" for column in columns]
 
     @property
     def commands(self) -> list[str]:
-        """What measures the cells that are missing."""
+        """The commands that measure the missing cells."""
         return list(
             dict.fromkeys(cell.command for row in self.rows for cell in row if cell.command)
         )
@@ -78,7 +78,7 @@ def table(title: str, frame: pd.DataFrame) -> PageTable:
 
 
 def _shown(cell: Any) -> Shown:
-    """By its type alone; nothing is read out of a text."""
+    """The style depends on the type of the cell alone."""
     text, sign = str(cell), ""
     match cell:
         case cells.Verdict(kind=verdict):
@@ -123,7 +123,7 @@ class Figure:
 
 
 def figures(name: str, captions: Mapping[str, str], out: Path, root: Path) -> list[Figure]:
-    """Pictures of a notebook in the order of its captions; this run's replace committed ones."""
+    """Figures of a notebook in the order of its captions; this run's replace committed ones."""
     files: dict[str, Path] = {}
     for folder in (root / "figures", out / "figures"):
         for kind in ("png", "svg"):

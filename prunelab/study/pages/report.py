@@ -1,7 +1,7 @@
-"""One HTML page of a run: every printed row beside ours, every figure, every deviation.
+"""One HTML page of a run: all tables beside the printed numbers, all figures, all deviations.
 
-The page needs nothing but itself: styles are inside, figures are inlined, no address is loaded.
-What it shows comes from ledger rows, figure files and the paper modules; nothing is typed here.
+The page is self-contained: styles and figures are inside, and it loads nothing. All it shows comes
+from ledger rows, figure files and the studies.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PACKAGES = ("prunelab", "torch", "torchvision", "numpy", "pandas", "matplotlib")
 
 @dataclass
 class Section:
-    """What the page says about one notebook and its paper."""
+    """The part of the page about one notebook and its paper."""
 
     name: str
     title: str
@@ -134,7 +134,7 @@ def _measured(section: Section, stem: str, out: Path, root: Path) -> Section:
 
 
 def _rows(stem: str, out: Path, root: Path) -> list[dict]:
-    """Committed rows and this run's; of equal keys this run's stands."""
+    """Committed rows and those of this run, which replace committed ones of the same key."""
     from prunelab.study import ledger
 
     found = {}
@@ -145,5 +145,5 @@ def _rows(stem: str, out: Path, root: Path) -> list[dict]:
 
 
 def _places(out: Path, root: Path) -> tuple[tuple[Path, str], ...]:
-    """Folders of rows, and what the page calls them."""
+    """The folders of rows, and their names on the page."""
     return (root / "data" / "ledger", "committed"), (out / "ledger", "this run")

@@ -1,4 +1,4 @@
-"""What a user may ask of a run by number or by `-p`: checked, each fault in one line."""
+"""Checks of the numbers and `-p` parameters of a run; each error is one line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PLAIN = "a number, text, True, False, None, or a list or dict of these"
 
 
 def parameters(texts: Sequence[str]) -> dict[str, Any]:
-    """NAME=VALUE texts as names and values; what is no Python literal is text.
+    """Names and values of NAME=VALUE texts. A value that is no Python literal is a string.
 
     Raises:
         ValueError: no such form, a name twice, or a value that cannot be read.
@@ -58,7 +58,7 @@ def _literal(name: str, text: str) -> Any:
 
 
 def checked(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters as a notebook can hold them: tuples as lists, SEEDS a list of seeds.
+    """Parameters as a notebook can hold them: tuples become lists, SEEDS a list of seeds.
 
     Raises:
         ValueError: a value of another kind, no seeds, or a parameter that an option sets.
@@ -99,7 +99,7 @@ def _seeds(value: Any) -> list[int]:
 
 
 def workers(value: int, notebooks: int) -> int:
-    """How many notebooks run at once: at most four a core, or all of the series."""
+    """Number of notebooks that run at once: at most four per core, or the whole series."""
     most = max(4 * (os.cpu_count() or 1), notebooks)
     checks.need(checks.is_count(value), "run", "workers", "at least 1", value)
     checks.need(value <= most, "run", "workers", f"at most {most} on this machine", value)
@@ -107,14 +107,14 @@ def workers(value: int, notebooks: int) -> int:
 
 
 def limit(value: float) -> float:
-    """Seconds without progress: above 0, and no more than a week."""
+    """Seconds without progress: above 0, at most a week."""
     allowed = f"above 0 seconds and at most {WEEK:.0f}, a week"
     checks.number("run", "limit", value, allowed, lambda seconds: 0 < seconds <= WEEK)
     return value
 
 
 def shown(value: object) -> str:
-    """A value for a message; an integer of more digits than Python writes, by its size."""
+    """A value for a message, also if it has more digits than Python converts to text."""
     try:
         return checks.shown(value)
     except ValueError:

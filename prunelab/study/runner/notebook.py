@@ -1,4 +1,4 @@
-"""The numbered series: which notebooks there are, what each is called and what it takes."""
+"""The numbered series of notebooks: names, titles, parameters and stated costs."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Notebook:
 
     @property
     def title(self) -> str:
-        """The first heading."""
+        """Its first heading."""
         for cell in self.content["cells"]:
             heading = re.search(r"^#+\s+(.+)$", text_of(cell["source"]), re.MULTILINE)
             if cell["cell_type"] == "markdown" and heading:
@@ -66,11 +66,11 @@ class Notebook:
 
     @property
     def costs(self) -> dict[str, str]:
-        """Preset -> what a run costs, as the notebook's metadata states: `prunelab.cost`."""
+        """Preset -> stated cost of a run, from `prunelab.cost` in the notebook's metadata."""
         return dict(self.content.get("metadata", {}).get("prunelab", {}).get("cost", {}))
 
     def expected(self, preset: str) -> float:
-        """Seconds of a run, by its stated cost; infinite if that names no time."""
+        """Seconds that a run takes by its stated cost; infinite if that names no time."""
         found = TIME.search(self.costs.get(preset, ""))
         return float(NUMBERS.get(found[1], found[1])) * UNITS[found[2]] if found else math.inf
 
@@ -88,7 +88,7 @@ class Notebook:
         return {name: _literal(entry["default"]) for name, entry in found.items()}
 
     def identity(self) -> list[tuple]:
-        """The cells' kinds, sources and tags: all that makes it what it is; no outputs."""
+        """Types, sources and tags of its cells, without outputs."""
         cells = self.content["cells"]
         return [(c["cell_type"], text_of(c["source"]), tags_of(c)) for c in cells]
 
@@ -100,7 +100,7 @@ def notebooks(root: Path | None = None) -> list[Notebook]:
 
 
 def select(numbers: Iterable[str], series: list[Notebook]) -> tuple[Notebook, ...]:
-    """The notebooks that `numbers` name, in the series' order; all without any.
+    """The notebooks named by `numbers`, in the order of the series; all if there are none.
 
     Args:
         numbers: `1`, `01`, `01-filter-norm`, `filter-norm` or `filter_norm`.

@@ -1,4 +1,4 @@
-"""What to run and how, with everything checked before the first kernel starts."""
+"""What to run and how; everything is checked before the first kernel starts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LIMITS = dict(zip(PRESETS, (600, 600, 1800, 7200)))  # seconds without progress
 
 @dataclass(frozen=True)
 class SeriesPlan:
-    """A checked order: nothing in it can be wrong any more. Made by `plan`.
+    """What to run and how, already checked. Made by `plan`.
 
     Of its fields, `since` is when a refresh began (ISO 8601, UTC), or "" if nothing is refreshed.
     """
@@ -42,13 +42,13 @@ class SeriesPlan:
     sources: str = field(default_factory=lambda: _hash(*_sources()))
 
     def key(self, notebook: Notebook) -> str:
-        """Same key, same run: what was finished under it need not run again."""
+        """Identifies a run of a notebook: what finished under this key need not run again."""
         asked = {k: v for k, v in self.parameters.items() if k != "REFRESH"}
         parts = (notebook.identity(), asked, self.device, self.write, self.sources)
         return _hash(json.dumps(parts, sort_keys=True).encode())
 
     def environment(self, gpu: str | None) -> dict[str, str]:
-        """The kernel's environment: where to write, where data is, which device."""
+        """Environment of the kernel: output folder, data, device, threads."""
         data = self.data_root or paths.data_folder() or self.root / "data" / "cache"
         data = Path(data).expanduser().resolve()  # absolute, since the kernel works in notebooks/
         env = paths.environment(self.out, self.device, data, self.write, self.since)
@@ -99,7 +99,7 @@ def plan(
     series = notebooks(root)
     workers = asked.workers(workers, len(series))
     chosen = select(numbers, series)
-    # SEEDS as a list: papermill would inject a tuple as a string.
+    # SEEDS as a list, because papermill injects a tuple as a string.
     given = {"PRESET": preset, "SEEDS": list(SEEDS[preset]), "REFRESH": refresh or "missing"}
     given |= asked.checked(parameters or {})
     for book in chosen:
@@ -162,12 +162,12 @@ def _writable(out: str | Path) -> Path:
 
 
 def refreshing(out: Path) -> Path:
-    """The file that holds when a refresh began, until all of it has succeeded."""
+    """The file that says when a refresh began. It is there until the whole refresh succeeds."""
     return out / "refreshing"
 
 
 def _since(out: Path) -> str:
-    """When the refresh began: now, unless an interrupted one left a sound mark."""
+    """When the refresh began: now, or when an interrupted one did, if its mark is valid."""
     mark = refreshing(out)
     with contextlib.suppress(OSError, UnicodeDecodeError):
         if moment(begun := mark.read_text(encoding="utf-8").strip()):
@@ -190,7 +190,7 @@ def _hash(*parts: bytes) -> str:
 
 
 def gpus(plan: SeriesPlan) -> list[str | None]:
-    """One entry a worker: the CUDA devices in turn, or None to leave the environment alone."""
+    """One entry per worker: the CUDA devices in turn, or None to leave the environment as it is."""
     if plan.device != "cuda" or plan.workers == 1:
         return [None] * plan.workers
     import torch

@@ -1,4 +1,4 @@
-"""The state of a run: which notebooks are finished, and under which key."""
+"""State of a run: which notebooks are finished, and under which key."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Result:
     before: bool = False
 
     def line(self, width: int) -> str:
-        """One line for the terminal."""
+        """The line shown in the terminal."""
         note = "(done before)" if self.before else self.error or ""
         return f"{self.name:<{width}}  {self.status:>6}  {self.seconds:7.1f} s  {note}".rstrip()
 
 
 class State:
-    """What is finished: `state.json`, notebook -> hash, status, seconds, and how it was run."""
+    """`state.json`: notebook -> hash, status, seconds, and how it was run."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -44,7 +44,7 @@ class State:
             print(f"prunelab: {line}; {what} runs again", file=sys.stderr)
 
     def put(self, result: Result, plan: SeriesPlan, key: str) -> None:
-        """Record one result; the file is replaced at once.
+        """Record one result; the file is replaced atomically.
 
         Raises:
             OSError: it cannot be written; one line with the path.
@@ -58,7 +58,7 @@ class State:
 
 
 def _read(path: Path) -> tuple[dict[str, dict], list[tuple[str, str]]]:
-    """The sound entries of a `state.json`, and each fault with what it spoils."""
+    """The valid entries of a `state.json`, and for each fault a line and what must run again."""
     try:
         found = notes.read(path)
     except FileNotFoundError:
