@@ -2,6 +2,8 @@
 
 import pytest
 
+from prunelab.study.runner import series
+
 
 @pytest.fixture
 def project(tmp_path):
@@ -9,3 +11,14 @@ def project(tmp_path):
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "prunelab.toml").touch()
     return tmp_path
+
+
+@pytest.fixture
+def instant(monkeypatch):
+    """Notebooks are finished at once, without a kernel."""
+
+    def execute(runner, book):
+        runner._target(book).write_text("{}")
+        return series.Result(book.name, "ok", 1.0)
+
+    monkeypatch.setattr(series._Runner, "_execute", execute)

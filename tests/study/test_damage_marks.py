@@ -108,7 +108,7 @@ def test_a_row_with_an_unsound_date_is_measured_again(date, run_folder, monkeypa
     assert measured(COUNT, True)[0]["values"]["params"] == 431_080
 
 
-def test_left_overs_of_a_kill_go_with_the_next_run(project):
+def test_left_overs_of_a_kill_go_with_the_next_run(project, instant):
     add_notebook(project, "00-first", "1")
     out = plan(device="cpu", root=project).out
     dead = 2**22 + 1  # beyond the process ids that a system gives

@@ -10,7 +10,7 @@ import time
 import nbformat
 import pytest
 from filelock import FileLock
-from helpers.series import KERNEL, SAY_PID, SLEEP, add_notebook, gone, run, wait_for
+from helpers.series import SAY_PID, SLEEP, add_notebook, gone, run, wait_for
 
 from prunelab.study.runner import series
 from prunelab.study.runner.plan import plan
@@ -137,7 +137,7 @@ def test_write_commits_outputs_without_traces_of_the_run(project):
     assert run(project, write=True)[0].before, "the committed outputs do not make it another"
 
 
-def test_write_runs_again_what_was_finished_before_the_last_row_was_measured(project):
+def test_write_runs_again_what_was_finished_before_the_last_row_was_measured(project, instant):
     add_notebook(project, "00-first", "1")
     ledger = project / "data/ledger/first.jsonl"
     ledger.parent.mkdir(parents=True)
@@ -151,14 +151,13 @@ def test_write_runs_again_what_was_finished_before_the_last_row_was_measured(pro
     assert run(project)[0].before, "without --write a run sees only its own rows"
 
 
-def test_several_workers_start_with_what_takes_longest_and_report_in_order(project):
+def test_several_workers_start_with_what_takes_longest_and_report_in_order(project, instant):
     costs = {"00-short": "under a minute", "01-long": "about 2 minutes", "02-open": "one GPU"}
     for name, cost in costs.items():
-        stated = {"prunelab": {"cost": {"quick": cost}}}
         path = add_notebook(project, name, "1")
-        nbformat.write(
-            nbformat.read(path, 4) | {"metadata": {"kernelspec": KERNEL, **stated}}, path
-        )
+        book = nbformat.read(path, 4)
+        book.metadata["prunelab"] = {"cost": {"quick": cost}}
+        nbformat.write(book, path)
 
     def order(workers):
         runner = series._Runner(plan(device="cpu", root=project, workers=workers), progress=False)
@@ -173,7 +172,7 @@ def test_several_workers_start_with_what_takes_longest_and_report_in_order(proje
     assert [result.name for result in first] == list(costs)
 
 
-def test_two_runs_do_not_share_a_folder(project):
+def test_two_runs_do_not_share_a_folder(project, instant):
     add_notebook(project, "00-first", "1 + 1")
     out = plan(device="cpu", root=project).out
     with FileLock(out / "run.lock"), pytest.raises(OSError, match="run: another run writes to '"):
