@@ -69,12 +69,9 @@ class PageTable:
 
 
 def table(title: str, frame: pd.DataFrame) -> PageTable:
-    """A DataFrame of `prunelab.study.cells` as a table of the page."""
-    if not isinstance(frame.index, pd.RangeIndex):
-        frame = frame.reset_index()
-    head = [" · ".join(map(str, c)) if isinstance(c, tuple) else str(c) for c in frame.columns]
+    """A table of a study, as the page takes it."""
     rows = [[_shown(cell) for cell in row] for row in frame.itertuples(index=False, name=None)]
-    return PageTable(title, head, rows)
+    return PageTable(title, list(frame.columns), rows)
 
 
 def _shown(cell: Any) -> Shown:
