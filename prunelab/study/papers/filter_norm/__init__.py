@@ -32,7 +32,7 @@ def _count(key: str, run: Run) -> int:
 
 
 def _less(key: str, run: Run) -> float | None:
-    """The part of the unpruned network's count that is gone, in percent."""
+    """Reduction from the unpruned network, in percent."""
     return None if run.base is None else 100 * (1 - _count(key, run) / _count(key, run.base))
 
 
@@ -52,7 +52,7 @@ COUNTS = (*_pairs("MACs", "macs", "flop"), *_pairs("weights", "weights", "params
 
 
 def _layers(results: Results, preset: str | None) -> Iterator[Line]:
-    """Table 2: each layer of the pruned network over that of the unpruned one, then all of them."""
+    """Table 2: each layer of the pruned network beside the unpruned one, then the total."""
     rows = ("VGG-16-pruned-A", "VGG-16")
     pruned, whole = (results.line(preset, part="counts", printed=(row,)) for row in rows)
     for row in results.study.printed("table2_vgg16_layers").itertuples():
@@ -84,7 +84,7 @@ LAYERS = (
 
 
 def _trained(results: Results, preset: str | None) -> Iterator[Line]:
-    """Every trained network of a preset over its unpruned one, and the printed row of its rule."""
+    """Each trained network of a preset, with its unpruned network and the printed row of its rule."""
     lines, table = results.lines(preset, part=TRAINED), results.study.printed("table1_overall")
     change = table.error_pct - table.unpruned.map(table.set_index("model").error_pct)
     rows = {(row.model,): row for row in table.assign(change=change).itertuples()}

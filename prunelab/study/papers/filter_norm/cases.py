@@ -18,7 +18,7 @@ from prunelab.train import Budget
 
 
 def stages(blocks: tuple[int, ...], ratios: tuple[float, ...], skip: Iterable[int]) -> dict:
-    """Group name -> ratio for the first convolutions of the residual blocks, stage by stage.
+    """Group name -> ratio for the first convolutions of the residual blocks, by stage.
 
     The paper numbers weight layers from 1, so the first convolution of block b (from 0) is 2 + 2 b.
 
@@ -83,14 +83,14 @@ RETRAIN = {
     "standard": {"lenet-5": _MNIST, "resnet-20": _SHORT, "vgg-16": replace(_SHORT, epochs=1)},
     "paper": {"": _PAPER, "resnet-34": _IMAGENET},
 }
-# What is also trained from new weights, and for how many seeds.
+# Rules whose networks are also trained from new weights, and for how many seeds.
 SCRATCH = {
     "smoke": ({"resnet-20 B"}, 1),
     "quick": ({"resnet-20 B"}, 1),
     "standard": ({"lenet-5 A", "resnet-20 B"}, 1),
     "paper": ({"VGG-16-pruned-A", "ResNet-56-pruned-B", "ResNet-110-pruned-B"}, 3),
 }
-# Figure 2(c): training of one pruned layer, and its ratios.
+# Figure 2(c): retraining after one layer is pruned, and the ratios.
 TOUCH_UP = {
     "smoke": (_DIGITS.scaled(0.01), (0.9,)),
     "quick": (_DIGITS.scaled(0.5), (0.2, 0.5, 0.8)),
@@ -106,7 +106,7 @@ FIGURES = {
 
 
 def cases(preset: str) -> Iterator[Case]:
-    """What is counted, trained and scanned."""
+    """All that is counted, trained and scanned."""
     networks = NETWORKS[preset]
     for row, (model, rule) in TABLE_1.items():
         shape = ((3, 224, 224), 1000) if model == "resnet-34" else ((3, 32, 32), 10)
@@ -127,7 +127,7 @@ def cases(preset: str) -> Iterator[Case]:
 
 
 def _accuracy(network: Network, preset: str) -> Iterator[Case]:
-    """The network unpruned, pruned by each of its rules, and trained from scratch."""
+    """The network unpruned, pruned by each of its rules, and trained from scratch in that shape."""
     part, seeds = ("imagenet", 1) if network.data == IMAGENET else ("accuracy", None)
     case = partial(Case, part, network=network, seeds=seeds)
     yield case(network.model, task=Baseline(), printed=(UNPRUNED.get(network.model, ""),))
@@ -144,7 +144,7 @@ def _accuracy(network: Network, preset: str) -> Iterator[Case]:
 
 
 def _view(network: Network) -> tuple[str, ...] | str | None:
-    """The groups that scans look at, as in `Scan`."""
+    """The groups to scan, as in `Scan`."""
     convolutions = tuple(f"features.conv{i}" for i in range(1, 14))
     return {"vgg-16": convolutions, "lenet-5": None}.get(network.model, "first")
 

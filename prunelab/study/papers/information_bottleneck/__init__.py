@@ -69,7 +69,7 @@ def _best(run: Run) -> dict:
 
 
 def _then(run: Run) -> Run:
-    """The run with the widths of that epoch."""
+    """The run with the widths at that epoch."""
     course, step = run.values["course"], _best(run)["step"]
     return run.at({"widths": next(p["widths"] for p in course if p["step"] == step)})
 
@@ -87,7 +87,7 @@ def _widths_then(line: Line) -> Numbers:
 
 
 def _from_widths(results: Results, preset: str) -> Iterator[Line]:
-    """Every printed row with widths, as if it were a run."""
+    """Each printed row with widths, as if it were a run."""
     rows = results.study.printed("results")
     for row in rows[rows.architecture.notna()].itertuples():
         place = (row.table, row.protocol) if row.protocol == row.protocol else (row.table,)
@@ -104,7 +104,7 @@ CHECKED = tuple(
 
 
 class Follows(m.Rule):
-    """The verdict of a printed row: whether all its numbers follow from its widths."""
+    """A printed row agrees if all its numbers follow from its widths."""
 
     def judged(self, line: Line) -> tuple[str, str]:
         (run,), shown = line.runs, {pair: pair.printed(line) for pair in CHECKED}

@@ -1,4 +1,4 @@
-"""What the figures and the widget of VIBNet take, from ledger rows."""
+"""Input of VIBNet's figures and widget, from ledger rows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def frontier(rows: Iterable[dict], model: str, data: str) -> pd.DataFrame:
 
 
 def printed_points(model: str, data: str) -> pd.DataFrame:
-    """What the paper prints for one network on MNIST, in the columns of `frontier`."""
+    """The printed points of one network on MNIST, in the columns of `frontier`."""
     rows = printed(STEM, "results")
     rows = rows[rows.table == (TABLES[model] if data == "mnist" else None)].reset_index(drop=True)
     points = rows[["method", *NAMES]].rename(columns=NAMES)
@@ -36,7 +36,7 @@ def printed_points(model: str, data: str) -> pd.DataFrame:
 
 
 def _course(rows: Iterable[dict]) -> list[dict[str, Any]]:
-    """Each place of each run after each epoch."""
+    """One entry per run, epoch and place."""
     return [
         {"place": place, "epoch": epoch, "size": size, "seed": run.seed, "point": point}
         for run in _runs(rows)

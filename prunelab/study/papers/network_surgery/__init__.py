@@ -44,7 +44,7 @@ def _rows(results: Results) -> dict[str, Any]:
 
 
 def _overall(results: Results, preset: str) -> Iterator[Line]:
-    """Each network, and below it what is trained on all images."""
+    """Each network, followed by the same trained on all images."""
     for model, row in _rows(results).items():
         for name in ("surgery", ALL_IMAGES):
             line = results.line(preset, name=name, setting="", model=model)
@@ -68,7 +68,7 @@ NO_WORSE = m.NoWorse((ERROR, SIZE), seen=lambda line: SEARCHES[line.case.model].
 
 
 def _choice(results: Results, preset: str) -> Iterator[Line]:
-    """Each setting that was compared."""
+    """The settings that were compared."""
     for model, row in _rows(results).items():
         if model in SEARCHES:
             shown = results.line(preset, part="surgery", model=model)
@@ -86,7 +86,7 @@ def _fits(line: Line) -> bool:
 
 
 def _alexnet(results: Results, preset: str) -> Iterator[Line]:
-    """What is counted, of any preset, and what the surgery leaves."""
+    """Counts of any preset, and what the surgery keeps."""
     counted = results.line(part="counts", model="alexnet")
     pruned = results.line(preset, part="imagenet")
     for row in results.study.printed("table4_alexnet_layers").itertuples():

@@ -1,4 +1,4 @@
-"""What the figures of network surgery take."""
+"""Input of the figures of network surgery."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prunelab.study.papers.network_surgery.cases import PRINTED, STEM, cases
 from prunelab.study.printed import printed
 from prunelab.study.study import Study
 
-NEAR = 0.001  # of error: a network as good as the reference within 0.1 points
+NEAR = 0.001  # of error: within 0.1 points a network is as good as the reference
 
 
 def frontier(rows: Iterable[dict], model: str, data: str) -> pd.DataFrame:
@@ -29,7 +29,7 @@ def frontier(rows: Iterable[dict], model: str, data: str) -> pd.DataFrame:
 
 
 def printed_points(model: str, data: str) -> pd.DataFrame:
-    """What the papers print for one network on MNIST: method, compression, error (fraction)."""
+    """The printed points of one network on MNIST: method, compression, error (fraction)."""
     columns = ["method", "compression", "error"]
     if data != "mnist":
         return pd.DataFrame(columns=columns)
