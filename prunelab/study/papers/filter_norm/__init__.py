@@ -84,7 +84,7 @@ LAYERS = (
 
 
 def _trained(results: Results, preset: str | None) -> Iterator[Line]:
-    """Each trained network of a preset, with its unpruned network and the printed row of its rule."""
+    """Each trained network of a preset, its unpruned network, and the printed row of its rule."""
     lines, table = results.lines(preset, part=TRAINED), results.study.printed("table1_overall")
     change = table.error_pct - table.unpruned.map(table.set_index("model").error_pct)
     rows = {(row.model,): row for row in table.assign(change=change).itertuples()}
