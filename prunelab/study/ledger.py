@@ -25,7 +25,6 @@ from prunelab.study.circumstances import circumstances
 from prunelab.study.moment import is_since, moment
 from prunelab.study.recipes import Recipe, check_stem, plain
 from prunelab.study.rows import read
-from prunelab.study.runner.worker import write_atomically
 from prunelab.study.work import Work
 
 PROJECT = paths.results()
@@ -202,7 +201,7 @@ def trained(
         _made(place)
         extra = _train(net, recipe, data, progress, partial)
         surgery.save(net, Keep(), done)
-        write_atomically(history, json.dumps(extra), "ledger.run")
+        paths.write_text(history, json.dumps(extra), "ledger.run")
         partial.unlink(missing_ok=True)
     return net, extra
 
