@@ -25,11 +25,12 @@ from torch.func import functional_call
 from prunelab.groups import Group
 from prunelab.groups.group import IN, OUT, SELECT
 from prunelab.masks import Keep
-from prunelab.methods.gating.gated_method import GatedMethod, check_number
+from prunelab.methods.base import check_number
+from prunelab.methods.gating.gated_method import GatedMethod
 from prunelab.methods.gating.gates import Gate
 from prunelab.methods.gating.noisy_weights import NoisyLayer, NoisyNetwork, log_uniform_kl
-from prunelab.methods.gating.places import Place
-from prunelab.train.evaluation import restore
+from prunelab.methods.gating.places import GatePlace
+from prunelab.train.fitting import restore
 
 CLIP = 8.0  # of log alpha: beyond, the KL has no slope
 EPSILON = 1e-16  # beside theta^2: far below the sigma^2 of a weight that is pruned
@@ -81,7 +82,7 @@ class SparseLayer(NoisyLayer):
 class Unit(Gate):
     """No gate: it marks a place whose units the layers around it decide about."""
 
-    def __init__(self, place: Place):
+    def __init__(self, place: GatePlace):
         super().__init__(place, 1.0)
         self.register_buffer("open", torch.ones(place.size), persistent=False)
 
@@ -110,7 +111,7 @@ class SparseNetwork(NoisyNetwork):
     """A network whose layers are all `SparseLayer`s; arguments and errors as `NoisyNetwork`."""
 
     def __init__(
-        self, net: nn.Module, example: Tensor, make: Callable[[Place], Gate],
+        self, net: nn.Module, example: Tensor, make: Callable[[GatePlace], Gate],
         inputs: tuple[str, ...], noise: Callable[[nn.Module], SparseLayer],
     ):  # fmt: skip
         super().__init__(net, example, make, inputs, noise)
@@ -234,17 +235,11 @@ class VariationalDropout(GatedMethod):
         check_number(self, "threshold", "a number in [-8, 8)", lambda v: -CLIP <= v < CLIP)
         check_number(self, "log_var", "a number in [-30, 5]", lambda v: -30 <= v <= 5)
 
-    def gate(self, place: Place) -> Unit:
-        """See `GatedMethod.gate`."""
+    def gate(self, place: GatePlace) -> Unit:
         return Unit(place)
 
     def network(self, net: nn.Module, example: Tensor) -> SparseNetwork:
-        """See `GatedMethod.network`."""
         return SparseNetwork(net, example, self.gate, self.inputs, self._noise)
-
-    def strength(self, images: int) -> float:
-        """1/N: the KL is of the whole set, the loss of one image."""
-        return 1 / images
 
     def _noise(self, layer: nn.Module) -> SparseLayer:
         return SparseLayer(layer, self.rate, self.log_var, self.threshold)

@@ -17,7 +17,9 @@ from prunelab import cost, scores, sensitivity, surgery, train
 from prunelab.data import Dataset, Split
 from prunelab.groups import Groups, trace
 from prunelab.methods.activation_statistic import STATISTICS, statistics
-from prunelab.methods.base import Method, check_option
+from prunelab.methods.base import Method, Pruned, check_option
+from prunelab.study.units import Units
+from prunelab.study.weights import Weights
 from prunelab.study.work import Work
 
 
@@ -72,13 +74,35 @@ class Baseline:
         return {"accuracy": train.evaluate(net, data.test).accuracy} | price(net, data.example)
 
 
+class Channels:
+    """The recorder of methods that choose channels: widths, and the accuracy of what is left."""
+
+    watch = None
+
+    def __init__(self, method: Method, net: nn.Module, data: Dataset, work: Work):
+        self.data = data
+
+    def values(self, small: nn.Module, done: Pruned) -> dict:
+        """Values: accuracies, widths."""
+        accuracy = train.evaluate(small, self.data.test).accuracy
+        return {
+            "accuracy_before_retraining": accuracy,
+            "accuracy": accuracy,
+            "widths": done.keep.widths(),
+        }
+
+
+# What a method chooses -> what its rows record.
+RECORDERS = {"channels": Channels, "units": Units, "weights": Weights}
+
+
 @dataclass(frozen=True)
 class Prune:
-    """Prune, shrink, retrain: the rows of Table 1.
+    """Prune, shrink what has lost channels, retrain.
 
     Attributes:
         method: decides what stays.
-        retrain: the fine-tuning budget, or None.
+        retrain: the fine-tuning budget, or None; not for single weights.
     """
 
     KIND: ClassVar[str] = "prune"
@@ -87,13 +111,19 @@ class Prune:
     retrain: train.Budget | None = None
 
     def run(self, net: nn.Module, data: Dataset, work: Work) -> dict:
-        """Values: accuracy before, last and best of retraining; counts; widths."""
+        """Values: what the recorder says; counts, if channels went; accuracies of retraining."""
+        chosen = self.method.CHOOSES
+        if chosen == "weights" and self.retrain is not None:
+            raise ValueError("Prune: `retrain` would not hold the zeros of single weights")
+        recorder = RECORDERS[chosen](self.method, net, data, work)
         groups = trace(net, data.example)
-        keep = self.method.prune(net, data, seed=work.seed, progress=work.progress)
-        small = surgery.shrink(net, groups, keep)
-        before = train.evaluate(small, data.test).accuracy
-        values = {"accuracy_before_retraining": before, "widths": keep.widths()}
-        return values | _retrained(small, data, self.retrain, work)
+        how = {"seed": work.seed, "progress": work.progress, "checkpoint": work.checkpoint()}
+        done = self.method.run(net, data, **how, watch=recorder.watch)
+        if chosen == "weights":
+            return recorder.values(net, done)
+        small = surgery.shrink(net, groups, done.keep)
+        values = recorder.values(small, done) | price(small, data.example)
+        return values | (_retrained(small, data, self.retrain, work) if self.retrain else {})
 
 
 @dataclass(frozen=True)
@@ -130,7 +160,7 @@ class Scratch:
             torch.manual_seed(work.seed + 1)
             small.apply(_fresh)
         values = {"epochs": budget.epochs, "widths": keep.widths()}
-        return values | _retrained(small, data, budget, work)
+        return values | _retrained(small, data, budget, work) | price(small, data.example)
 
 
 def _fresh(module: nn.Module) -> None:
@@ -139,18 +169,18 @@ def _fresh(module: nn.Module) -> None:
         module.reset_parameters()
 
 
-def _retrained(net: nn.Module, data: Dataset, budget: train.Budget | None, work: Work) -> dict:
-    if budget is None:
-        accuracy = train.evaluate(net, data.test).accuracy
-        return {"accuracy": accuracy} | price(net, data.example)
-    history = train.fit(
-        net, data, budget, seed=work.seed, progress=work.progress, checkpoint=work.checkpoint()
-    )
+def _retrained(net: nn.Module, data: Dataset, budget: train.Budget, work: Work) -> dict:
+    how = {
+        "seed": work.seed,
+        "progress": work.progress,
+        "checkpoint": work.checkpoint("retraining"),
+    }
+    history = train.fit(net, data, budget, **how)
     return {
         "accuracy": history.last["test_accuracy"],
         "best_accuracy": history.best["test_accuracy"],
         "history": history.rows,
-    } | price(net, data.example)
+    }
 
 
 @dataclass(frozen=True)

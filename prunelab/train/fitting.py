@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import linecache
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -12,22 +12,17 @@ import torch
 from torch import Tensor, nn
 
 from prunelab.data import Split
+from prunelab.train.budget import Budget
 
 FAULTS = (RuntimeError, ValueError, LookupError, TypeError, AttributeError, AssertionError)
 
 
-def check_network(caller: str, net: object) -> None:
-    """Refuse what is no network. Errors: TypeError."""
-    if not isinstance(net, nn.Module):
-        raise TypeError(f"{caller}: `net` must be a Module; got {type(net).__name__}")
-
-
-def check_device(caller: str, net: nn.Module, split: Split) -> None:
+def check_device(caller: str, net: nn.Module, split: Split, argument: str = "net") -> None:
     """Refuse a network whose parameters are not where the images are."""
     for name, parameter in net.named_parameters():
         if parameter.device != split.device:
             raise ValueError(
-                f"{caller}: `net` must be on the data's device {split.device}; "
+                f"{caller}: `{argument}` must be on the data's device {split.device}; "
                 f"got `{name}` on {parameter.device}"
             )
 
@@ -107,14 +102,14 @@ def _kind(x: Tensor) -> str:
 
 
 @contextmanager
-def taken_back(net: nn.Module) -> Iterator[None]:
-    """After a refusal, batch norms forget the batch that led nowhere."""
-    before = [(buffer, buffer.clone()) for buffer in net.buffers()]
+def taken_back(tensors: Iterable[Tensor]) -> Iterator[None]:
+    """After a refusal, tensors (such as the buffers of batch norms) have their values of before."""
+    before = [(tensor, tensor.clone()) for tensor in tensors]
     try:
         yield
     except (TypeError, ValueError):
-        for buffer, value in before:
-            buffer.copy_(value)
+        for tensor, value in before:
+            tensor.copy_(value)
         raise
 
 
@@ -129,8 +124,46 @@ def called(name: str, function: Callable, *args: object) -> object:
         ) from error
 
 
-def scalar(penalty: object) -> Tensor | float:
-    """The penalty itself. TypeError: it is no scalar."""
-    if not isinstance(penalty, Tensor | int | float):
-        raise TypeError(f"fit: `penalty` must return a scalar; got {type(penalty).__name__}")
-    return penalty
+def scalar(name: str, value: object, trained: bool = False) -> Tensor | float:
+    """What `name` has returned, if it is a scalar; with a gradient, if it must be `trained`.
+
+    Raises:
+        TypeError, ValueError: it is not.
+    """
+    if not isinstance(value, Tensor) and (trained or not isinstance(value, int | float)):
+        wanted = "a scalar tensor" if trained else "a scalar"
+        raise TypeError(f"fit: `{name}` must return {wanted}; got {type(value).__name__}")
+    if isinstance(value, Tensor) and value.dim():
+        raise ValueError(f"fit: `{name}` must return a scalar; got shape {tuple(value.shape)}")
+    if trained and not value.requires_grad:
+        raise ValueError(f"fit: `{name}` must depend on what is trained; it has no gradient")
+    return value
+
+
+def restore(flags: dict[nn.Module, bool]) -> None:
+    """Give each module its own training flag back; `Module.train` would also set the children."""
+    for module, flag in flags.items():
+        module.training = flag
+
+
+@contextmanager
+def left_as_found(parts: list[nn.Module], device: torch.device, budget: Budget) -> Iterator[None]:
+    """Restore training flags, memory format, torch's generators settings; drop new gradients."""
+    flags = {module: module.training for part in parts for module in part.modules()}
+    gradients = [(p, p.grad) for part in parts for p in part.parameters()]
+    cudnn = torch.backends.cudnn
+    settings = cudnn.deterministic, cudnn.benchmark
+    cudnn.deterministic, cudnn.benchmark = True, False
+    if budget.channels_last:
+        parts[0].to(memory_format=torch.channels_last)
+    try:
+        with torch.random.fork_rng([device.index] if device.type == "cuda" else []):
+            yield
+    finally:
+        cudnn.deterministic, cudnn.benchmark = settings
+        if budget.channels_last:
+            parts[0].to(memory_format=torch.contiguous_format)
+        restore(flags)
+        if any(p.grad is not old for p, old in gradients):
+            for part in parts:
+                part.zero_grad(set_to_none=True)

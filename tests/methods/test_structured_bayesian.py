@@ -1,6 +1,5 @@
 """The log-normal gate against 60 digits and sampling, and structured Bayesian pruning on digits."""
 
-import json
 import math
 from copy import deepcopy
 from dataclasses import replace
@@ -15,10 +14,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from prunelab.data import load
-from prunelab.methods.gating.places import Place
+from prunelab.methods.gating.places import GatePlace
 from prunelab.methods.structured_bayesian import LogNormal, LogNormalGate, StructuredBayesian
 from prunelab.models import build
-from prunelab.study.recipes import digest, plain
 from prunelab.train import Budget, evaluate, fit
 
 ADAM = Budget(epochs=8, lr=1e-3, batch=32, optimizer="adam", weight_decay=0, schedule="linear",
@@ -34,7 +32,7 @@ def leaf(*values):
 
 
 def gate_of(mu, log_sigma, rate=1.0, **options):
-    gate = LogNormalGate(Place("a", len(mu), -1, 1, 7), rate, **options)
+    gate = LogNormalGate(GatePlace("a", len(mu), -1, 1, 7), rate, **options)
     with torch.no_grad():
         gate.mu.copy_(torch.tensor(mu) / rate)
         gate.log_sigma.copy_(torch.tensor(log_sigma) / rate)
@@ -275,18 +273,12 @@ def test_pixels_and_units_are_removed_and_digits_still_read(pruned, digits):
     assert list(widths) == NAMES
     assert widths["fc1.inputs"] < 250 and widths["fc1"] < 220 and widths["fc2"] < 95
     assert evaluate(net, digits.test).accuracy > 0.93
-    assert done.history.last["test_accuracy"] == evaluate(net, digits.test).accuracy
+    assert done.history[0].last["test_accuracy"] == evaluate(net, digits.test).accuracy
 
 
 def test_what_is_left_on_the_network_is_what_shrinking_makes_of_it(pruned, digits):
     net, done = pruned
     check_shrunk(net, done.keep, digits)
-
-
-def test_the_same_seed_gives_the_same_keep_and_another_one_another(pruned, trained, digits):
-    again, other = (run(trained, digits, method(), seed=seed) for seed in (0, 1))
-    assert again[1].keep == pruned[1].keep and same(again[0], pruned[0])
-    assert other[1].keep != pruned[1].keep
 
 
 def test_without_the_prior_no_unit_is_removed(trained, digits):
@@ -330,15 +322,3 @@ def test_a_bad_field_is_refused_when_the_method_is_made(field, values):
     for value in values:
         with pytest.raises(ValueError, match=rf"^StructuredBayesian: `{field}` must be .* got "):
             method(**{field: value})
-
-
-def test_a_method_is_data_that_survives_json_and_has_a_key():
-    first = method(scale={"conv1": 10})
-    stored = json.loads(json.dumps(plain(first)))
-    budget = {k: v for k, v in stored["budget"].items() if k != "kind"}
-    assert stored.pop("kind") == "structured_bayesian"
-    again = StructuredBayesian(**(stored | {"budget": Budget(**budget)}))
-    assert again == first and digest(again) == digest(first)
-    others = {"scale": 1.0, "snr": 2.0, "log_sigma": -4.0}
-    keys = {digest(first), *(digest(replace(first, **{k: v})) for k, v in others.items())}
-    assert len(keys) == 1 + len(others)

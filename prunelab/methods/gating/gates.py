@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from prunelab.groups import flow
-from prunelab.methods.gating.places import Place, insert, same_graph, sites_of, written
+from prunelab.methods.gating.places import GatePlace, insert, same_graph, sites_of, written
 from prunelab.methods.masking.weights import check_finite
 from prunelab.scores import layers_of
 from prunelab.surgery import tensors_of
@@ -34,7 +34,7 @@ class Gate(nn.Module, abc.ABC):
         start: name -> (size,) the parameters to begin with.
     """
 
-    def __init__(self, place: Place, rate: float, **start: Tensor):
+    def __init__(self, place: GatePlace, rate: float, **start: Tensor):
         super().__init__()
         self.place, self.rate = place, rate
         self.register_buffer("pick", torch.empty(0, dtype=torch.long), persistent=False)
@@ -99,7 +99,7 @@ class NormalGate(Gate):
         standard deviation.
     """
 
-    def __init__(self, place: Place, rate: float = 1.0, log_var: float = -9.0):
+    def __init__(self, place: GatePlace, rate: float = 1.0, log_var: float = -9.0):
         mu, spread = torch.randn(2, place.size) * 0.01
         super().__init__(place, rate, mu=1 + mu, log_var=log_var + spread)
 
@@ -141,7 +141,7 @@ class Gated(nn.Module):
     """
 
     def __init__(
-        self, net: nn.Module, example: Tensor, make: Callable[[Place], Gate],
+        self, net: nn.Module, example: Tensor, make: Callable[[GatePlace], Gate],
         inputs: tuple[str, ...] = (), swap: Mapping[str, nn.Module] | None = None,
     ):  # fmt: skip
         super().__init__()

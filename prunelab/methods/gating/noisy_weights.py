@@ -24,7 +24,7 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from prunelab.methods.gating.gates import Gate, Gated
-from prunelab.methods.gating.places import Place
+from prunelab.methods.gating.places import GatePlace
 from prunelab.scores import layers_of
 
 K1, K2, K3 = 0.63576, 1.87320, 1.48695
@@ -109,7 +109,7 @@ class NoisyNetwork(Gated):
     """
 
     def __init__(
-        self, net: nn.Module, example: Tensor, make: Callable[[Place], Gate],
+        self, net: nn.Module, example: Tensor, make: Callable[[GatePlace], Gate],
         inputs: tuple[str, ...], noise: Callable[[nn.Module], NoisyLayer],
     ):  # fmt: skip
         for name, layer in layers_of(net).items():
@@ -124,7 +124,6 @@ class NoisyNetwork(Gated):
         self.noisy = {name: layer for name, layer in stand_ins.items() if name in called}
 
     def alike(self, net: nn.Module) -> dict[str, list[Tensor]]:
-        """See `Gated.alike`."""
         found = super().alike(net)
         for name, layer in self.noisy.items():
             for own, log_var in layer.log_vars.items():

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +15,7 @@ from prunelab.groups import INPUTS, Flow, Group, Groups
 from prunelab.groups.following import graph_of
 from prunelab.groups.group import IN
 from prunelab.groups.labels import Tracked
+from prunelab.train.fitting import restore
 
 RELUS = (nn.ReLU, functional.relu, torch.relu, "relu", torch.relu_, "relu_", functional.relu_)
 NORMS = (nn.modules.batchnorm._BatchNorm,)
@@ -33,14 +33,14 @@ PASSING = frozenset(
 
 
 @dataclass(frozen=True)
-class Place:
+class GatePlace:
     """Where a gate stands.
 
     Attributes:
         name: of the group whose units it gates; `fc1.inputs`: what a layer reads.
         size: number of units.
         axis: of the activation, along which they stand.
-        side: side length of a unit's map there (of a square as large), 1 where it has none.
+        side: side length of a unit's map there, taken as a square; 1 where there is no map.
         weights: what hangs on one unit: weights and bias of its filter, or, of an input or of a
             unit of a linear layer, the weights that read it.
     """
@@ -54,7 +54,7 @@ class Place:
 
 def sites_of(
     graph: fx.Graph, modules: Mapping[str, nn.Module], seen: Flow, inputs: tuple[str, ...]
-) -> list[tuple[Place, fx.Node]]:
+) -> list[tuple[GatePlace, fx.Node]]:
     """Each place with the node that its gate follows (or, for inputs, precedes).
 
     Raises:
@@ -74,13 +74,15 @@ def sites_of(
             (read,), axis = node.all_input_nodes, -1 if isinstance(modules[layer], nn.Linear) else 1
             side = _side(seen, read, axis)
             weights = modules[layer].weight[:, 0].numel()
-            found.append((Place(layer + INPUTS, groups.reads[layer], axis, side, weights), node))
+            found.append(
+                (GatePlace(layer + INPUTS, groups.reads[layer], axis, side, weights), node)
+            )
         if layer in groups and groups[layer].producers == (layer,) and layer not in groups.writers:
             last = _behind(node, modules)
             axis, size = seen.place(last.name, layer).axis, groups[layer].size
             _check(seen, layer, last, axis, modules)
             weights = _weights(groups[layer], modules)
-            found.append((Place(layer, size, axis, _side(seen, last, axis), weights), last))
+            found.append((GatePlace(layer, size, axis, _side(seen, last, axis), weights), last))
     if not found:
         raise ValueError("gates: `net` has no layer whose units can be gated")
     names = [place.name for place, _ in found]
@@ -105,7 +107,7 @@ def _check(
 
 
 def _weights(group: Group, modules: Mapping[str, nn.Module]) -> int:
-    """What hangs on one unit of a group; see `Place`."""
+    """What hangs on one unit of a group; see `GatePlace`."""
     filters = modules[group.name]
     if not isinstance(filters, nn.Linear):
         return filters.weight[0].numel() + (filters.bias is not None)
@@ -156,19 +158,12 @@ def same_graph(net: nn.Module, example: Tensor) -> tuple[fx.Graph, dict[str, obj
 
 
 def _traced(net: nn.Module, example: Tensor, training: bool) -> tuple[fx.Graph, dict[str, object]]:
-    with _mode(net, training):
-        return graph_of(net, example, "gates")
-
-
-@contextmanager
-def _mode(net: nn.Module, training: bool) -> Iterator[None]:
-    before = {module: module.training for module in net.modules()}
+    flags = {module: module.training for module in net.modules()}
     net.train(training)
     try:
-        yield
+        return graph_of(net, example, "gates")
     finally:
-        for module, was in before.items():
-            module.training = was
+        restore(flags)
 
 
 def _behind(node: fx.Node, modules: Mapping[str, nn.Module]) -> fx.Node:
@@ -202,7 +197,7 @@ def written(groups: Groups, name: str, keep: Mapping[str, Tensor]) -> Tensor:
     return there
 
 
-def insert(graph: fx.Graph, name: str, place: Place, node: fx.Node) -> None:
+def insert(graph: fx.Graph, name: str, place: GatePlace, node: fx.Node) -> None:
     """Put a module in front of (inputs) or behind (units) a node."""
     if place.name.endswith(INPUTS):
         (read,) = node.all_input_nodes

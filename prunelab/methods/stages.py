@@ -1,0 +1,150 @@
+"""Stages: the trainings of one run, one after the other, for methods that prune and train in turn.
+
+A run that goes on makes the same calls as the one that was broken off. A stage that is done is read
+from its file, the first unfinished one goes on from its last epoch, and so the run ends with the
+bits of an unbroken one. What a method decides between two stages it decides again, from the same
+weights; what is costly it asks for by `Stage.once`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from prunelab import pulse, sealed, train
+from prunelab.data import Dataset
+
+FORMAT = "prunelab-stage-1"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How one call of `Method.run` is carried out; see there.
+
+    Attributes:
+        method: whose run it is.
+        seed: of all that is random.
+        progress: whether to show bars.
+        checkpoint: the file for what is half done, or None.
+        watch: the caller's function, or None.
+    """
+
+    method: Any
+    seed: int
+    progress: bool
+    checkpoint: Path | None
+    watch: Callable[[int, object], None] | None
+
+    def stage(self, budget: train.Budget, data: Dataset) -> Stage:
+        """The training of a run that has only one."""
+        return Stage(self, "", 0, budget, data, self.checkpoint, self.progress)
+
+    def stages(
+        self, budgets: Mapping[str, train.Budget], data: Dataset, first: int = 0
+    ) -> Iterator[Stage]:
+        """Stages in order, under one bar.
+
+        Args:
+            budgets: name -> its training. A name also ends the name of the stage's file, unless it
+                is the only stage.
+            data: what they train on.
+            first: number of the first stage; the seed of stage n is `seed` + n.
+        """
+        steps = [budget.steps(len(data.train))[1] for budget in budgets.values()]
+        alone = len(budgets) == 1
+        hidden = not (self.progress and steps)
+        with tqdm(total=sum(steps), disable=hidden, desc="train") as bar:
+            for number, name in enumerate(pulse.each("stage", list(budgets)), first):
+                path = self.checkpoint
+                if path is not None and not alone:
+                    bar.set_description(name)
+                    path = path.with_name(f"{path.name}.{name.replace(' ', '-')}")
+                yield Stage(self, name, number, budgets[name], data, path, bar)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One of the trainings of a run.
+
+    Attributes:
+        options: of the run.
+        name: told by the bar and by the files.
+        number: counted from the run's first stage.
+        budget: of its training.
+        data: what it trains on.
+        path: of its checkpoint, or None.
+        bar: of all stages; or whether to show one of its own.
+    """
+
+    options: Options
+    name: str
+    number: int
+    budget: train.Budget
+    data: Dataset
+    path: Path | None
+    bar: tqdm[Any] | bool
+
+    @property
+    def seed(self) -> int:
+        """Of its training and draws."""
+        return self.options.seed + self.number
+
+    @property
+    def resumed(self) -> bool:
+        """Whether its training goes on from a file."""
+        return self.path is not None and self.path.exists()
+
+    def fit(self, net: nn.Module, **doors: Any) -> train.History:
+        """Train `net`; `doors` are further arguments of `train.fit`. Errors as there."""
+        return train.fit(
+            net, self.data, self.budget, seed=self.seed, progress=self.bar,
+            checkpoint=self.path, settings=self._settings(), **doors,
+        )  # fmt: skip
+
+    def once(self, what: str, make: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        """What `make` gives, name -> tensor on the CPU; made once, then read from its own file.
+
+        Args:
+            what: ends the name of the file.
+            make: a function without arguments. What it decides must follow from the run's
+                arguments and the stages before.
+
+        Raises:
+            ValueError: the file is damaged or of another run.
+            OSError: it cannot be written.
+        """
+        if self.path is None:
+            return {name: tensor.cpu() for name, tensor in make().items()}
+        path = self.path.with_name(f"{self.path.name}.{what}")
+        settings = json.dumps(self._settings() | {"seed": self.seed, "data": self.data.checksum})
+        if not path.exists():
+            sealed.write("run", path, {sealed.FORMAT: FORMAT, "settings": settings}, make())
+        try:
+            head, tensors = sealed.opened(path, FORMAT)
+            if head["settings"] != settings:
+                raise ValueError("it is of another run")
+        except ValueError as error:
+            name = type(self.options.method).__name__
+            raise ValueError(
+                f"{name}: `checkpoint` {str(path)!r} cannot be used: {error}; delete it or name"
+                " another file"
+            ) from None
+        return tensors
+
+    def tell(self, done: int, state: object) -> None:
+        """Call `watch`, if there is one; of a resumed stage the start has been told before."""
+        if self.options.watch is not None and (done or not self.resumed):
+            self.options.watch(done, state)
+
+    def _settings(self) -> dict[str, object]:
+        """The fields of the method, which a checkpoint must share."""
+        fields = dataclasses.asdict(self.options.method).items()
+        named = {f"method.{name}": value for name, value in fields}
+        return {"method": type(self.options.method).__name__} | named
