@@ -36,7 +36,7 @@ from prunelab.methods.base import (
     example_of,
 )
 from prunelab.methods.stages import Options
-from prunelab.train.fitting import restore
+from prunelab.train.as_found import restore
 
 # What stands between a layer and its ReLU without mixing maps; of a residual sum, the sum's ReLU.
 TRANSPARENT = ("norm", "add", "pool", "dropout", "identity")

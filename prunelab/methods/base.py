@@ -6,7 +6,7 @@ import abc
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -58,8 +58,8 @@ class Method(abc.ABC):
         *,
         seed: int = 0,
         progress: bool = True,
-        checkpoint: str | os.PathLike | None = None,
-        watch: Callable | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        watch: Callable[[int, Any], None] | None = None,
     ) -> Pruned:
         """Decide what stays, and tell what happened.
 
@@ -87,7 +87,7 @@ class Method(abc.ABC):
         checks.count(name, "seed", seed, 0)
         checks.switch(name, "progress", progress)
         path = None if checkpoint is None else checks.path(name, "checkpoint", checkpoint)
-        checks.kind(name, "watch", watch, Callable | None, "a function or None")
+        checks.kind(name, "watch", watch, (Callable, type(None)), "a function or None")
         images = isinstance(getattr(data, "train", None), Split)  # a network's `train` is none
         if self._looks_at_images() and not images:
             raise TypeError(

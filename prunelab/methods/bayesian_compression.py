@@ -159,9 +159,9 @@ class BayesianCompression(GatedMethod):
         papers/vibnet.md section 9.
     Differs: gates stand behind the ReLU; the paper's on a convolution are in front, which is the
         same for a positive factor. A unit with a negative mean is removed. The public code reads
-        a threshold a layer off the histogram of its units, and caps the first layer's variances at
-        0.04. For the horseshoe there is no public code: start, threshold, and that units draw their
-        factor apart, also their share in s, are ours.
+        each layer's threshold off the histogram of its units, and caps the first layer's variances
+        at 0.04. For the horseshoe there is no public code: start and threshold are ours, and so is
+        the choice that each unit draws its factor, with its share in s, on its own.
     """
 
     KIND: ClassVar[str] = "bayesian_compression"

@@ -122,9 +122,9 @@ class Neurons:
     @torch.no_grad()
     def shrink(self, rate: float) -> None:
         """The proximal steps at a learning rate."""
+        sides = {(OUT,): self.method.incoming, (IN, SELECT): self.method.outgoing}
         for group in self.groups.values():
-            for roles, strength in (((OUT,), self.method.incoming),
-                                    ((IN, SELECT), self.method.outgoing)):  # fmt: skip
+            for roles, strength in sides.items():
                 slices = [s for s in group.slices if s.role in roles]
                 if strength and slices:
                     norm = self._norms(group, roles)

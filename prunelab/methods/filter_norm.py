@@ -30,7 +30,7 @@ from prunelab.methods.base import (
     example_of,
 )
 from prunelab.methods.stages import Options
-from prunelab.train.fitting import taken_back
+from prunelab.train.as_found import taken_back
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class FilterNorm(Method):
             are held at zero and stay removed.
         retrain: training between rounds; needed when `rounds` > 1.
 
-    Cost: one pass over the weights a round, no data unless it retrains.
+    Cost: one pass over the weights per round, no data unless it retrains.
 
     Source: PFEC, sections 3.1 to 3.4; ratios of the paper in `prunelab.study.papers.filter_norm`.
     Differs: ties fall to the lower index (the paper does not say). Rounds shrink all layers

@@ -33,7 +33,7 @@ BOUND = math.log(100)  # of |log a|
 
 
 class HardConcreteGate(Gate):
-    """z ~ hard concrete, one log a a unit.
+    """z ~ hard concrete, one log a per unit.
 
     Args:
         place: where it stands.
@@ -48,9 +48,15 @@ class HardConcreteGate(Gate):
     """
 
     def __init__(
-        self, place: GatePlace, rate: float = 1.0, *, lam: float = 1.0, temperature: float = 2 / 3,
-        limits: tuple[float, float] = (-0.1, 1.1), start: float = 0.5,
-    ):  # fmt: skip
+        self,
+        place: GatePlace,
+        rate: float = 1.0,
+        *,
+        lam: float = 1.0,
+        temperature: float = 2 / 3,
+        limits: tuple[float, float] = (-0.1, 1.1),
+        start: float = 0.5,
+    ):
         log_a = math.log(start / (1 - start)) + 0.01 * torch.randn(place.size)
         super().__init__(place, rate, log_a=log_a)
         self.lam, self.temperature, (self.low, self.high) = lam, temperature, limits

@@ -38,9 +38,7 @@ class BottleneckGate(NormalGate):
         kl: strength of this place beside the others.
     """
 
-    def __init__(
-        self, place: GatePlace, rate: float = 1.0, log_var: float = -9.0, kl: float = 1.0
-    ):  # fmt: skip
+    def __init__(self, place: GatePlace, rate: float = 1.0, log_var: float = -9.0, kl: float = 1.0):
         super().__init__(place, rate, log_var)
         self.kl = kl
 

@@ -57,15 +57,18 @@ class Options:
             data: what they train on.
             first: number of the first stage; the seed of stage n is `seed` + n.
         """
-        steps = [budget.steps(len(data.train))[1] for budget in budgets.values()]
-        alone = len(budgets) == 1
+        steps = sum(budget.steps(len(data.train))[1] for budget in budgets.values())
+        names = list(budgets)
         hidden = not (self.progress and steps)
-        with tqdm(total=sum(steps), disable=hidden, desc="train") as bar:
-            for number, name in enumerate(pulse.each("stage", list(budgets)), first):
+        with tqdm(total=steps, disable=hidden, desc="train") as bar:
+            if len(names) == 1:
+                yield Stage(self, names[0], first, budgets[names[0]], data, self.checkpoint, bar)
+                return
+            for number, name in enumerate(pulse.each("stage", names), first):
+                bar.set_description(name)
                 path = self.checkpoint
-                if path is not None and not alone:
-                    bar.set_description(name)
-                    path = path.with_name(f"{path.name}.{name.replace(' ', '-')}")
+                if path is not None:
+                    path = Path(f"{path}.{name.replace(' ', '-')}")
                 yield Stage(self, name, number, budgets[name], data, path, bar)
 
 
@@ -103,10 +106,8 @@ class Stage:
 
     def fit(self, net: nn.Module, **doors: Any) -> train.History:
         """Train `net`; `doors` are further arguments of `train.fit`. Errors as there."""
-        return train.fit(
-            net, self.data, self.budget, seed=self.seed, progress=self.bar,
-            checkpoint=self.path, settings=self._settings(), **doors,
-        )  # fmt: skip
+        how = {"seed": self.seed, "progress": self.bar, "checkpoint": self.path}
+        return train.fit(net, self.data, self.budget, **how, settings=self._settings(), **doors)
 
     def once(self, what: str, make: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
         """What `make` gives, name -> tensor on the CPU; made once, then read from its own file.
@@ -122,7 +123,7 @@ class Stage:
         """
         if self.path is None:
             return {name: tensor.cpu() for name, tensor in make().items()}
-        path = self.path.with_name(f"{self.path.name}.{what}")
+        path = Path(f"{self.path}.{what}")
         settings = json.dumps(self._settings() | {"seed": self.seed, "data": self.data.checksum})
         if not path.exists():
             sealed.write("run", path, {sealed.FORMAT: FORMAT, "settings": settings}, make())

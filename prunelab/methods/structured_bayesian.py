@@ -135,7 +135,7 @@ def _mean(x: Tensor, g: Tensor) -> Tensor:
 
 
 class LogNormalGate(Gate):
-    """theta, one mu and one log sigma a unit.
+    """theta, one mu and one log sigma per unit.
 
     Args:
         place: where it stands.
@@ -150,9 +150,14 @@ class LogNormalGate(Gate):
     """
 
     def __init__(
-        self, place: GatePlace, rate: float = 1.0, *, log_sigma: float = -5.0, snr: float = 1.0,
+        self,
+        place: GatePlace,
+        rate: float = 1.0,
+        *,
+        log_sigma: float = -5.0,
+        snr: float = 1.0,
         scale: float = 1.0,
-    ):  # fmt: skip
+    ):
         start = torch.full((place.size,), float(log_sigma))
         super().__init__(place, rate, mu=torch.zeros(place.size), log_sigma=start)
         self.snr, self.scale = snr, scale

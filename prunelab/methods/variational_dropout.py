@@ -30,7 +30,7 @@ from prunelab.methods.gating.gated_method import GatedMethod
 from prunelab.methods.gating.gates import Gate
 from prunelab.methods.gating.noisy_weights import NoisyLayer, NoisyNetwork, log_uniform_kl
 from prunelab.methods.gating.places import GatePlace
-from prunelab.train.fitting import restore
+from prunelab.train.as_found import restore
 
 CLIP = 8.0  # of log alpha: beyond, the KL has no slope
 EPSILON = 1e-16  # beside theta^2: far below the sigma^2 of a weight that is pruned
@@ -111,15 +111,20 @@ class SparseNetwork(NoisyNetwork):
     """A network whose layers are all `SparseLayer`s; arguments and errors as `NoisyNetwork`."""
 
     def __init__(
-        self, net: nn.Module, example: Tensor, make: Callable[[GatePlace], Gate],
-        inputs: tuple[str, ...], noise: Callable[[nn.Module], SparseLayer],
-    ):  # fmt: skip
+        self,
+        net: nn.Module,
+        example: Tensor,
+        make: Callable[[GatePlace], Gate],
+        inputs: tuple[str, ...],
+        noise: Callable[[nn.Module], SparseLayer],
+    ):
         super().__init__(net, example, make, inputs, noise)
         calls = Counter(node.target for node in self.graph.graph.nodes)
         self._take = {
-            name for name, layer in self.noisy.items()
+            name
+            for name, layer in self.noisy.items()
             if calls[name] == 1 and layer.takes_constants()
-        }  # fmt: skip
+        }
         self._image = example[:1]
 
     def kept(self) -> dict[str, Tensor]:

@@ -1,6 +1,6 @@
 """The arguments of `fit`: each is checked once, before anything is changed."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 from torch import nn
 from tqdm import tqdm
@@ -27,13 +27,19 @@ def check_data(net: nn.Module, data: Dataset, budget: Budget) -> None:
 
 
 def check_options(
-    functions: Mapping[str, object], seed: object, progress: object, checkpoint: object
+    loss: object,
+    penalty: object,
+    after_step: object,
+    seed: object,
+    progress: object,
+    checkpoint: object,
 ) -> None:
     """TypeError or ValueError unless the options of `fit` are of the right kinds."""
     checks.count("fit", "seed", seed, 0)
     checks.kind("fit", "progress", progress, (bool, tqdm), "True, False or a tqdm bar")
+    functions = {"loss": loss, "penalty": penalty, "after_step": after_step}
     for name, function in functions.items():
-        checks.kind("fit", name, function, Callable | None, "a function or None")
+        checks.kind("fit", name, function, (Callable, type(None)), "a function or None")
     if checkpoint is not None:
         checks.path("fit", "checkpoint", checkpoint)
 

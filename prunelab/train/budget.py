@@ -31,7 +31,7 @@ class Budget:
     Args:
         epochs: passes over the training split, > 0. A fraction is allowed; at least one step runs.
         lr: largest learning rate, > 0.
-        batch: images a step, >= 2.
+        batch: images per step, >= 2.
         optimizer: "sgd" or "adam".
         momentum: of SGD; the first beta of Adam (the second is 0.999).
         weight_decay: the l2 penalty, on all parameters.

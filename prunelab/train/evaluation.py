@@ -1,4 +1,4 @@
-"""Evaluate: accuracy, loss and the right answers of a network on a split."""
+"""Evaluate: accuracy and loss of a network on a split, and which images it gets right."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,8 @@ from torch.nn.functional import cross_entropy
 
 from prunelab import checks, meta
 from prunelab.data import Split
-from prunelab.train.fitting import check_device, check_logits, restore, taking
+from prunelab.train.as_found import restore
+from prunelab.train.fitting import check_device, check_logits, taking
 from prunelab.train.memory import keep_freed
 
 MOST_VALUES = 2**24  # in one batch, 67 MB; the maps of a network on photographs are 20 times that
@@ -39,7 +40,7 @@ def evaluate(
     Args:
         net: (n, C, H, W) of its own floating type -> (n, classes) logits, or what holds them.
         split: at least one image, on the network's device.
-        batch: images a forward pass; changes memory and time, and results only by rounding. By
+        batch: images per forward pass; changes memory and time, and results only by rounding. By
             default 1000, and fewer (111) for photographs.
         logits: the entry of the network's output that holds the logits, see `logits_of`.
 

@@ -6,9 +6,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
+Features = Callable[[], dict[str, Tensor]]
+
 
 @contextmanager
-def gathered(net: nn.Module, names: list[str]) -> Iterator[Callable[[], dict[str, Tensor]]]:
+def gathered(net: nn.Module, names: list[str]) -> Iterator[Features]:
     """Watch modules of `net`. Yields a function: the outputs, by name, of the last forward pass.
 
     Raises:

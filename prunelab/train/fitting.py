@@ -1,9 +1,9 @@
-"""Whether a network takes what it is given; if it does not, one line says where and what."""
+"""What a network cannot take is refused in one line, which says where and what."""
 
 from __future__ import annotations
 
 import linecache
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from prunelab.data import Split
-from prunelab.train.budget import Budget
 
 FAULTS = (RuntimeError, ValueError, LookupError, TypeError, AttributeError, AssertionError)
 
@@ -101,18 +100,6 @@ def _kind(x: Tensor) -> str:
     return str(x.dtype).removeprefix("torch.")
 
 
-@contextmanager
-def taken_back(tensors: Iterable[Tensor]) -> Iterator[None]:
-    """After a refusal, tensors (such as the buffers of batch norms) have their values of before."""
-    before = [(tensor, tensor.clone()) for tensor in tensors]
-    try:
-        yield
-    except (TypeError, ValueError):
-        for tensor, value in before:
-            tensor.copy_(value)
-        raise
-
-
 def called(name: str, function: Callable, *args: object) -> object:
     """What a function of the caller's gives. TypeError: it takes other arguments."""
     try:
@@ -124,46 +111,18 @@ def called(name: str, function: Callable, *args: object) -> object:
         ) from error
 
 
-def scalar(name: str, value: object, trained: bool = False) -> Tensor | float:
-    """What `name` has returned, if it is a scalar; with a gradient, if it must be `trained`.
-
-    Raises:
-        TypeError, ValueError: it is not.
-    """
-    if not isinstance(value, Tensor) and (trained or not isinstance(value, int | float)):
-        wanted = "a scalar tensor" if trained else "a scalar"
-        raise TypeError(f"fit: `{name}` must return {wanted}; got {type(value).__name__}")
+def scalar(name: str, value: object) -> Tensor | float:
+    """What the function `name` has returned; TypeError or ValueError if it is no scalar."""
+    if not isinstance(value, Tensor | int | float):
+        raise TypeError(f"fit: `{name}` must return a scalar; got {type(value).__name__}")
     if isinstance(value, Tensor) and value.dim():
         raise ValueError(f"fit: `{name}` must return a scalar; got shape {tuple(value.shape)}")
-    if trained and not value.requires_grad:
-        raise ValueError(f"fit: `{name}` must depend on what is trained; it has no gradient")
     return value
 
 
-def restore(flags: dict[nn.Module, bool]) -> None:
-    """Give each module its own training flag back; `Module.train` would also set the children."""
-    for module, flag in flags.items():
-        module.training = flag
-
-
-@contextmanager
-def left_as_found(parts: list[nn.Module], device: torch.device, budget: Budget) -> Iterator[None]:
-    """Restore training flags, memory format, torch's generators settings; drop new gradients."""
-    flags = {module: module.training for part in parts for module in part.modules()}
-    gradients = [(p, p.grad) for part in parts for p in part.parameters()]
-    cudnn = torch.backends.cudnn
-    settings = cudnn.deterministic, cudnn.benchmark
-    cudnn.deterministic, cudnn.benchmark = True, False
-    if budget.channels_last:
-        parts[0].to(memory_format=torch.channels_last)
-    try:
-        with torch.random.fork_rng([device.index] if device.type == "cuda" else []):
-            yield
-    finally:
-        cudnn.deterministic, cudnn.benchmark = settings
-        if budget.channels_last:
-            parts[0].to(memory_format=torch.contiguous_format)
-        restore(flags)
-        if any(p.grad is not old for p, old in gradients):
-            for part in parts:
-                part.zero_grad(set_to_none=True)
+def trainable(name: str, value: object) -> Tensor:
+    """A scalar with a gradient that the function `name` has returned. Errors as `scalar`."""
+    found = scalar(name, value)
+    if not isinstance(found, Tensor) or not found.requires_grad:
+        raise ValueError(f"fit: `{name}` must return a tensor that depends on what is trained")
+    return found

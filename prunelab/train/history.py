@@ -1,4 +1,4 @@
-"""History: what `fit` saw, a row an epoch."""
+"""History: what `fit` saw, one row per epoch."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ import pandas as pd
 
 @dataclass
 class History:
-    """One row an epoch: epoch, step, lr, loss, val_accuracy, test_accuracy.
+    """One row per epoch: epoch, step, lr, loss, val_accuracy, test_accuracy.
 
     `epoch` and `step` count what is done, `lr` is that of the last step, `loss` the mean training
     loss with penalty over the epoch, and accuracies are fractions (nan for an empty split).

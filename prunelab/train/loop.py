@@ -24,18 +24,12 @@ from prunelab import meta, pulse
 from prunelab.data import Dataset, Split
 from prunelab.train import checkpoint as disk
 from prunelab.train.arguments import check_data, check_features, check_modules, check_options
+from prunelab.train.as_found import left_as_found, taken_back
 from prunelab.train.batches import shuffled
 from prunelab.train.budget import Budget
 from prunelab.train.evaluation import evaluate, logits_of, precise
-from prunelab.train.features import gathered
-from prunelab.train.fitting import (
-    called,
-    check_logits,
-    left_as_found,
-    scalar,
-    taken_back,
-    taking,
-)
+from prunelab.train.features import Features, gathered
+from prunelab.train.fitting import called, check_logits, scalar, taking, trainable
 from prunelab.train.history import History
 from prunelab.train.losses import Losses
 from prunelab.train.memory import keep_freed
@@ -53,7 +47,7 @@ def fit(
     after_step: Callable[[int], None] | None = None,
     seed: int = 0,
     progress: "bool | tqdm[Any]" = True,
-    checkpoint: str | os.PathLike | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     settings: Mapping[str, object] | None = None,
     logits: str | int | None = None,
 ) -> History:
@@ -96,17 +90,14 @@ def fit(
         OSError: `checkpoint` cannot be written.
     """
     check_data(net, data, budget)
-    functions = {"loss": loss, "penalty": penalty, "after_step": after_step}
-    check_options(functions, seed, progress, checkpoint)
+    check_options(loss, penalty, after_step, seed, progress, checkpoint)
     names, more = check_features(net, features, loss), check_modules(modules, data.train)
     parts = {"net": net} | {f"modules.{number}": module for number, module in enumerate(more)}
     keep_freed()
     path = None if checkpoint is None else Path(checkpoint)
     with left_as_found([*parts.values()], data.train.device, budget):
-        return _Run(
-            net, parts, data, budget, names, **functions, seed=seed, progress=progress, path=path,
-            settings=settings, logits=logits,
-        ).go()  # fmt: skip
+        options = loss, penalty, after_step, seed, progress, path, settings, logits
+        return _Run(net, parts, data, budget, names, *options).go()
 
 
 @dataclass
@@ -156,7 +147,7 @@ class _Run:
         self.progress.update(done)
         return nullcontext(self.progress)
 
-    def _stored(self) -> list[dict]:
+    def _stored(self) -> list[dict[str, Any]]:
         if self.path is None or not self.path.exists():
             return []
         return disk.read(self.path, self.parts, self.optimizer, self.recipe)
@@ -181,12 +172,14 @@ class _Run:
         bar.set_postfix({k: f"{row[k]:.4f}" for k in ("loss", "val_accuracy")})
         return row
 
-    def _step(self, step: int, rate: float, x: Tensor, y: Tensor, losses: Losses, seen) -> None:
+    def _step(
+        self, step: int, rate: float, x: Tensor, y: Tensor, losses: Losses, seen: Features
+    ) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        with taken_back(self.net.buffers()) if step % self.an_epoch == 0 else nullcontext():
-            found = self._logits(step, x, y)
-            loss = cross_entropy(found, y) if self.loss is None else self._loss(found, y, seen)
+        buffers = (tensor for part in self.parts.values() for tensor in part.buffers())
+        with taken_back(buffers) if step % self.an_epoch == 0 else nullcontext():
+            loss = self._loss(self._logits(step, x, y), y, seen)
             if self.penalty is not None:
                 loss = loss + scalar("penalty", called("penalty", self.penalty))
         losses.add(step, rate, loss)
@@ -205,10 +198,12 @@ class _Run:
             check_logits("fit", found, len(y), self.data.train.labels)
         return precise(found)
 
-    def _loss(self, logits: Tensor, y: Tensor, seen: Callable[[], dict[str, Tensor]]) -> Tensor:
+    def _loss(self, logits: Tensor, y: Tensor, seen: Features) -> Tensor:
+        if self.loss is None:
+            return cross_entropy(logits, y)
         more = [seen()] if self.features else []
         with _autocast(self.device, self.budget):
-            return scalar("loss", called("loss", self.loss, logits, y, *more), trained=True)
+            return trainable("loss", called("loss", self.loss, logits, y, *more))
 
     def _seeded(self, epoch: int) -> torch.Generator:
         """Seed torch for one epoch; the generator returned shuffles and augments."""

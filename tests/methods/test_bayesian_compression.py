@@ -192,7 +192,7 @@ def test_thresholds_are_one_number_or_by_place_and_3_below_zero_elsewhere(prior)
     net, x = build("lenet-300-100"), torch.zeros(2, 1, 28, 28)
 
     def thresholds(**options):
-        gated = method(prior, inputs=("fc1",), **options).network(net, x)
+        gated = method(prior, inputs=("fc1",), **options).gated(net, x)
         return [gate.threshold for gate in gated.gates.values()]
 
     assert thresholds() == [-3.0] * 3

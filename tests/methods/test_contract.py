@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from copy import deepcopy
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -22,8 +24,10 @@ from helpers.every_method import (
     state,
     traces,
 )
+from torch import nn
 
 from prunelab import methods, scores, surgery
+from prunelab.data import Dataset
 from prunelab.groups import trace
 from prunelab.methods.base import Pruned
 from prunelab.study.recipes import digest, plain
@@ -35,11 +39,23 @@ every_net = pytest.mark.parametrize("which", NETS)
 of_channels = pytest.mark.parametrize("name", CHANNELS)
 
 
+@dataclass
+class Run:
+    """A run of a method, shared by tests, which change nothing of it."""
+
+    net: nn.Module
+    data: Dataset
+    before: tuple  # traces on the network
+    random: bool  # whether torch's generator is as it was
+    done: Pruned
+
+
 @cache
-def run(name, seed=3, which="convolution"):
-    """(the network afterwards, what `run` returned), not to be changed."""
+def run(name, which="convolution", seed=3):
     net, data = setting(which)
-    return net, METHODS[name].run(net, data, seed=seed, progress=False)
+    before, random = traces(net), torch.get_rng_state()
+    done = METHODS[name].run(net, data, seed=seed, progress=False)
+    return Run(net, data, before, torch.equal(torch.get_rng_state(), random), done)
 
 
 def prune(name, net, data, ratio):
@@ -53,15 +69,15 @@ def test_every_method_is_held_to_this():
 
 @every_method
 def test_prune_gives_the_keep_of_run_and_the_same_seed_the_same_bits(name):
-    (first, done), (net, data) = run(name), setting()
-    assert type(done) is Pruned
-    assert METHODS[name].prune(net, data, seed=3, progress=False) == done.keep
-    assert equal(state(net), state(first))
+    first, (net, data) = run(name), setting()
+    assert type(first.done) is Pruned
+    assert METHODS[name].prune(net, data, seed=3, progress=False) == first.done.keep
+    assert equal(state(net), state(first.net))
 
 
 @pytest.mark.parametrize("name", TRAIN)
 def test_another_seed_gives_other_bits(name):
-    assert not equal(state(run(name)[0]), state(run(name, seed=4)[0]))
+    assert not equal(state(run(name).net), state(run(name, seed=4).net))
 
 
 @every_method
@@ -80,8 +96,8 @@ def digests():
     """Name -> a number for all bits of keep and weights, in a fresh process too."""
     out = {}
     for name in METHODS:
-        net, done = run(name)
-        tensors = [*done.keep.values(), *net.state_dict().values()]
+        found = run(name)
+        tensors = [*found.done.keep.values(), *found.net.state_dict().values()]
         out[name] = sum(float(t.double().abs().sum()) for t in tensors)
     return out
 
@@ -100,23 +116,18 @@ def test_another_process_gives_the_same_bits():
 @every_net
 @every_method
 def test_nothing_is_left_on_the_network_and_no_layer_is_emptied(name, which):
-    net, data = setting(which)
-    before, random = traces(net), torch.get_rng_state()
-    done = METHODS[name].run(net, data, progress=False)
-    assert traces(net) == before
-    assert torch.equal(torch.get_rng_state(), random)
-    assert all(p.isfinite().all() for p in net.parameters())
-    assert all(kept.any() for key, kept in done.keep.items() if not key.endswith("bias"))
-    assert len(done.history) == 0 or name not in LOOK
+    found = run(name, which)
+    assert traces(found.net) == found.before
+    assert found.random
+    assert all(p.isfinite().all() for p in found.net.parameters())
+    assert all(kept.any() for key, kept in found.done.keep.items() if not key.endswith("bias"))
+    assert bool(found.done.history) == (name in TRAIN)
 
 
 @every_net
 @pytest.mark.parametrize("name", [name for name in LOOK if name in CHANNELS])
 def test_a_method_that_only_looks_changes_no_bit(name, which):
-    net, data = setting(which)
-    before = state(net)
-    METHODS[name].prune(net, data, progress=False)
-    assert equal(state(net), before)
+    assert equal(state(run(name, which).net), state(setting(which)[0]))
 
 
 @pytest.mark.parametrize(
@@ -153,14 +164,13 @@ def test_a_wrong_argument_is_refused_in_one_line_and_the_network_is_as_it_was(
 @every_net
 @of_channels
 def test_a_keep_has_the_groups_the_sizes_and_the_ratio_asked_for(name, which):
-    net, data = setting(which)
-    groups = trace(net, data.example)
-    keep = prune(name, net, data, 0.4)
+    found = run(name, which)
+    groups, keep = trace(found.net, found.data.example), found.done.keep
     assert list(keep) == list(groups)
     for group, kept in keep.items():
         assert kept.dtype == torch.bool
         assert kept.shape == (groups[group].size,)
-        assert int(kept.sum()) == scores.kept(groups[group].size, 0.4)
+        assert int(kept.sum()) == scores.kept(groups[group].size, 0.5)
 
 
 @of_channels
@@ -191,11 +201,10 @@ def test_an_unknown_group_is_refused(name):
 @every_net
 @pytest.mark.parametrize("name", [*CHANNELS, *UNITS])
 def test_the_shrunk_network_computes_what_the_masked_one_does(name, which):
-    net, data = setting(which)
-    keep = METHODS[name].prune(net, data, progress=False)
-    net = net.double().eval()
-    groups = trace(net, data.example.double())
-    x = torch.randn(4, *data.example.shape[1:], dtype=torch.float64)
+    found = run(name, which)
+    net, keep, example = deepcopy(found.net).double().eval(), found.done.keep, found.data.example
+    groups = trace(net, example.double())
+    x = torch.randn(4, *example.shape[1:], dtype=torch.float64)
     with torch.no_grad():
         small, whole = surgery.shrink(net, groups, keep)(x), net(x)
         torch.testing.assert_close(
@@ -213,8 +222,7 @@ def test_the_shrunk_network_computes_what_the_masked_one_does(name, which):
 @every_net
 @pytest.mark.parametrize("name", WEIGHTS)
 def test_single_weights_are_zero_where_the_keep_says_so(name, which):
-    net, keep = run(name, which=which)[0], run(name, which=which)[1].keep
-    tensors = dict(net.named_parameters())
+    keep, tensors = run(name, which).done.keep, dict(run(name, which).net.named_parameters())
     for key, kept in keep.items():
         assert kept.shape == tensors[key].shape
         assert not tensors[key][~kept].any() and kept.any() == tensors[key].any()

@@ -12,11 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
-from prunelab.data import load
 from prunelab.methods.gating.places import GatePlace
 from prunelab.methods.hard_concrete import HardConcrete, HardConcreteGate
-from prunelab.models import build
-from prunelab.train import Budget, evaluate, fit
+from prunelab.train import Budget, evaluate
 
 ADAM = Budget(epochs=10, lr=1e-3, batch=32, optimizer="adam", weight_decay=0, schedule="linear",
               milestones=(0.5,))  # fmt: skip
@@ -140,19 +138,6 @@ def test_log_a_starts_around_the_probability_given(start):
 # The method
 
 
-@pytest.fixture(scope="module")
-def digits():
-    return load("digits")
-
-
-@pytest.fixture(scope="module")
-def trained(digits):
-    torch.manual_seed(0)
-    net = build("lenet-300-100")
-    fit(net, digits, replace(ADAM, epochs=4), progress=False)
-    return net
-
-
 def run(trained, digits, how, **options):
     net = deepcopy(trained)
     return net, how.run(net, digits, progress=False, **options)
@@ -178,7 +163,7 @@ def test_what_is_left_on_the_network_is_what_shrinking_makes_of_it(pruned, digit
 
 
 def test_free_weights_are_all_kept(trained, digits):
-    net, done = run(trained, digits, method(0.0, epochs=4))
+    net, done = run(trained, digits, method(0.0, epochs=1))
     assert all(kept.all() for kept in done.keep.values())
     assert not same(net, trained)
 

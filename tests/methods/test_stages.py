@@ -93,6 +93,7 @@ def test_a_result_of_another_run_or_a_damaged_one_is_refused(tmp_path):
         ValueError, match=r"^Layerwise: `checkpoint` '.*' cannot .* of another run;"
     ):
         run(Layerwise(0.25), checkpoint=tmp_path / "a")
+    (tmp_path / "a.first-layer").unlink()
     (tmp_path / "a.first-layer.scores").write_bytes(b"x")
     with pytest.raises(ValueError, match=r"^Layerwise: `checkpoint` '.*scores' cannot be used: "):
         run(checkpoint=tmp_path / "a")

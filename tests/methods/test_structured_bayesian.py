@@ -13,11 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from prunelab.data import load
 from prunelab.methods.gating.places import GatePlace
 from prunelab.methods.structured_bayesian import LogNormal, LogNormalGate, StructuredBayesian
-from prunelab.models import build
-from prunelab.train import Budget, evaluate, fit
+from prunelab.train import Budget, evaluate
 
 ADAM = Budget(epochs=8, lr=1e-3, batch=32, optimizer="adam", weight_decay=0, schedule="linear",
               milestones=(0.5,))  # fmt: skip
@@ -244,19 +242,6 @@ def test_in_evaluation_kept_units_have_their_mean_and_others_0():
 # The method
 
 
-@pytest.fixture(scope="module")
-def digits():
-    return load("digits")
-
-
-@pytest.fixture(scope="module")
-def trained(digits):
-    torch.manual_seed(0)
-    net = build("lenet-300-100")
-    fit(net, digits, replace(ADAM, epochs=4), progress=False)
-    return net
-
-
 def run(trained, digits, how, **options):
     net = deepcopy(trained)
     return net, how.run(net, digits, progress=False, **options)
@@ -282,7 +267,7 @@ def test_what_is_left_on_the_network_is_what_shrinking_makes_of_it(pruned, digit
 
 
 def test_without_the_prior_no_unit_is_removed(trained, digits):
-    net, done = run(trained, digits, method(4, scale=0))
+    net, done = run(trained, digits, method(1, scale=0))
     assert all(kept.all() for kept in done.keep.values())
     assert not same(net, trained)
 

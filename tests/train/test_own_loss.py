@@ -146,15 +146,19 @@ TWO = {"loss": lambda logits, y, features: logits.sum()}
         ({"loss": "ce"}, TypeError, "`loss` must be a function or None; got 'ce'"),
         (
             {"loss": lambda logits, y: 3.0},
-            TypeError,
-            "`loss` must return a scalar tensor; got float",
+            ValueError,
+            "`loss` must return a tensor that depends",
         ),
         (
             {"loss": lambda logits, y: logits},
             ValueError,
             r"`loss` must return a scalar; got .*8, 3",
         ),
-        ({"loss": lambda logits, y: y.sum()}, ValueError, "`loss` must depend on what is trained"),
+        (
+            {"loss": lambda logits, y: y.sum()},
+            ValueError,
+            "`loss` must return a tensor that depends",
+        ),
         ({"loss": lambda logits, y: logits.sum() / 0}, RuntimeError, "the loss is .* at step 0"),
         ({"loss": lambda logits: 0}, TypeError, "`loss` cannot be called with 2 values"),
         (ONE | {"features": ["inner"]}, TypeError, "`loss` cannot be called with 3 values"),

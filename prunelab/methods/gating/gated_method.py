@@ -69,7 +69,7 @@ class GatedMethod(Method):
     def strength(self, images: int) -> float:
         """What the sum of the gates' penalties is multiplied with, beside the mean loss.
 
-        By default 1/N: a KL or a count is of the whole set, the loss of one image.
+        By default 1/N: a KL or a count is of the whole training set, the loss of one image.
         """
         return 1 / images
 

@@ -88,7 +88,7 @@ class Gate(nn.Module, abc.ABC):
 
 
 class NormalGate(Gate):
-    """z ~ N(mu, sigma^2), one mu and one log sigma^2 a unit.
+    """z ~ N(mu, sigma^2), one mu and one log sigma^2 per unit.
 
     Args:
         place: where it stands.
@@ -141,9 +141,13 @@ class Gated(nn.Module):
     """
 
     def __init__(
-        self, net: nn.Module, example: Tensor, make: Callable[[GatePlace], Gate],
-        inputs: tuple[str, ...] = (), swap: Mapping[str, nn.Module] | None = None,
-    ):  # fmt: skip
+        self,
+        net: nn.Module,
+        example: Tensor,
+        make: Callable[[GatePlace], Gate],
+        inputs: tuple[str, ...] = (),
+        swap: Mapping[str, nn.Module] | None = None,
+    ):
         super().__init__()
         if any(isinstance(module, Gate) for module in net.modules()):
             raise ValueError("gates: `net` has gates already; give the network without them")

@@ -1,6 +1,6 @@
 r"""Noisy weights: layers whose weights are drawn anew in each training step.
 
-    w ~ N(theta, sigma^2),    one log sigma^2 a weight, learned beside theta
+    w ~ N(theta, sigma^2),    one log sigma^2 per weight, learned beside theta
     y = theta x + b + sqrt(sigma^2 x^2) . eps,    eps ~ N(0, 1)    in training            (1)
     y = theta x + b                                                in evaluation
 
@@ -109,9 +109,13 @@ class NoisyNetwork(Gated):
     """
 
     def __init__(
-        self, net: nn.Module, example: Tensor, make: Callable[[GatePlace], Gate],
-        inputs: tuple[str, ...], noise: Callable[[nn.Module], NoisyLayer],
-    ):  # fmt: skip
+        self,
+        net: nn.Module,
+        example: Tensor,
+        make: Callable[[GatePlace], Gate],
+        inputs: tuple[str, ...],
+        noise: Callable[[nn.Module], NoisyLayer],
+    ):
         for name, layer in layers_of(net).items():
             if other := dict(layer.named_parameters()).keys() - {"weight", "bias"}:
                 raise ValueError(

@@ -15,7 +15,7 @@ from prunelab.groups import INPUTS, Flow, Group, Groups
 from prunelab.groups.following import graph_of
 from prunelab.groups.group import IN
 from prunelab.groups.labels import Tracked
-from prunelab.train.fitting import restore
+from prunelab.train.as_found import restore
 
 RELUS = (nn.ReLU, functional.relu, torch.relu, "relu", torch.relu_, "relu_", functional.relu_)
 NORMS = (nn.modules.batchnorm._BatchNorm,)
