@@ -1,4 +1,4 @@
-"""What all methods share: one verb and its result, the checks of fields, the choice of groups."""
+"""What all methods share: `run` and its result, checks of fields, the choice of groups."""
 
 from __future__ import annotations
 
@@ -61,16 +61,16 @@ class Method(abc.ABC):
         checkpoint: str | os.PathLike[str] | None = None,
         watch: Callable[[int, Any], None] | None = None,
     ) -> Pruned:
-        """Decide what stays, and tell what happened.
+        """Decide what stays, and report what happened.
 
         Args:
             net: a trained network. Methods that train change its weights; nothing else of it.
             data: a `prunelab.data.Dataset`; methods that need no images also take an example batch.
             seed: same seed, same keep.
             progress: show a bar where it takes time.
-            checkpoint: a file for what is half done. If it exists, the run goes on from it and ends
-                with the bits of an unbroken one, given the network that the first run was given.
-                Methods with several trainings keep one file each, named after it.
+            checkpoint: a file for unfinished work. If it exists, the run continues from it, and
+                ends with the bits of an uninterrupted one if `net` is as it was then. Methods with
+                several trainings keep one file for each, with this name and an ending.
             watch: called as (steps done, state) by methods that train under a state of their own,
                 before the training and at least after each epoch.
 
@@ -111,7 +111,7 @@ def example_of(data: object) -> Tensor:
     Raises:
         TypeError: `data` is neither.
     """
-    example = data if isinstance(data, Tensor) else getattr(data, "example", None)
+    example: Any = data if isinstance(data, Tensor) else getattr(data, "example", None)
     checks.kind("prune", "data", example, Tensor, "a Dataset or an example batch")
     return example
 
@@ -124,11 +124,6 @@ def check_option(method: object, field: str, allowed: tuple[str, ...]) -> None:
 def check_count(method: object, field: str) -> None:
     """ValueError unless the field of the method is an integer >= 1."""
     checks.count(type(method).__name__, field, getattr(method, field))
-
-
-def check_switch(method: object, field: str) -> None:
-    """ValueError unless the field of the method is True or False."""
-    checks.switch(type(method).__name__, field, getattr(method, field))
 
 
 def check_budget(method: object, field: str = "budget") -> None:
@@ -176,9 +171,9 @@ def check_names(method: object, field: str) -> None:
 def check_ratios(method: object, ratios: Ratios) -> None:
     """ValueError unless every ratio is in [0, 1), and there is one at least."""
     name = type(method).__name__
-    several = isinstance(ratios, Mapping)
-    checks.need(not several or len(ratios) > 0, name, "ratios", "a ratio for one group", ratios)
-    for ratio in ratios.values() if several else [ratios]:
+    every = list(ratios.values()) if isinstance(ratios, Mapping) else [ratios]
+    checks.need(bool(every), name, "ratios", "a ratio for one group", ratios)
+    for ratio in every:
         scores.check_ratio(name, ratio)
 
 

@@ -34,7 +34,7 @@ from prunelab.methods.base import (
     example_of,
 )
 from prunelab.methods.gating.gated_method import DEAD, check_alive
-from prunelab.methods.gating.places import written
+from prunelab.methods.gating.places import units_of, written
 from prunelab.methods.masking.weights import check_finite
 from prunelab.methods.stages import Options
 from prunelab.scores import layers_of
@@ -163,16 +163,12 @@ class Neurons:
     def _norms(self, group: Group, roles: tuple[str, ...]) -> Tensor:
         """(size,) l2 norm of what each neuron has in slices of these roles."""
         found = [self._of(s, group.size) for s in group.slices if s.role in roles]
-        return sum(part.square().sum(1) for part in found).sqrt()
+        return sum(part.flatten(1).square().sum(1) for part in found).sqrt()
 
     def _of(self, s: Slice, size: int) -> Tensor:
-        """(size, what each neuron has there)."""
-        part = self._tensors[s.tensor].narrow(s.axis, s.offset, s.repeat * size)
-        return part.movedim(s.axis, 0).reshape(size, -1)
+        """(size, repeat, ...) view of what each neuron has there."""
+        return units_of(self._tensors[s.tensor], s, size)
 
     def _scale(self, s: Slice, factor: Tensor) -> None:
-        tensor = self._tensors[s.tensor]
-        shape = [1] * tensor.ndim
-        shape[s.axis] = -1
-        part = tensor.narrow(s.axis, s.offset, s.repeat * len(factor))
-        part.mul_(factor.repeat_interleave(s.repeat).view(shape))
+        part = self._of(s, len(factor))
+        part.mul_(factor.view(-1, *[1] * (part.ndim - 1)))

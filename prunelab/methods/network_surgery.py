@@ -26,7 +26,6 @@ from prunelab.methods.base import (
     check_numbers,
     check_option,
     check_pair,
-    check_switch,
 )
 from prunelab.methods.masking.splicing import Splicing, check_start
 from prunelab.methods.masking.weights import keep_of, masked, per_layer
@@ -74,7 +73,7 @@ class NetworkSurgery(Method):
 
     def __post_init__(self) -> None:
         check_option(self, "phases", PHASES)
-        check_switch(self, "splice")
+        checks.switch("NetworkSurgery", "splice", self.splice)
         check_budget(self)
         check_numbers(self, "c", "a number")
         check_numbers(self, "stop", "steps, an integer >= 0", lambda v: checks.is_count(v, 0))

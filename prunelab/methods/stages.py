@@ -1,9 +1,9 @@
-"""Stages: the trainings of one run, one after the other, for methods that prune and train in turn.
+"""Stages: the trainings of one run in order, for methods that alternate pruning and training.
 
-A run that goes on makes the same calls as the one that was broken off. A stage that is done is read
-from its file, the first unfinished one goes on from its last epoch, and so the run ends with the
-bits of an unbroken one. What a method decides between two stages it decides again, from the same
-weights; what is costly it asks for by `Stage.once`.
+A resumed run makes the same calls as the run that was interrupted. Finished stages are read from
+their files, the first unfinished one continues from its last epoch, and so the run ends with the
+bits of an uninterrupted one. What a method decides between two stages is decided again, from the
+same weights; if that is expensive, `Stage.once` keeps it in a file.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Options:
         method: whose run it is.
         seed: of all that is random.
         progress: whether to show bars.
-        checkpoint: the file for what is half done, or None.
+        checkpoint: where unfinished work is kept, or None.
         watch: the caller's function, or None.
     """
 
@@ -52,14 +52,14 @@ class Options:
         """Stages in order, under one bar.
 
         Args:
-            budgets: name -> its training. A name also ends the name of the stage's file, unless it
-                is the only stage.
+            budgets: stage name -> its training. If there are several, each keeps its own file,
+                named `<checkpoint>.<stage name>`.
             data: what they train on.
-            first: number of the first stage; the seed of stage n is `seed` + n.
+            first: number of the first stage; stage n has the seed `seed` + n.
         """
         steps = sum(budget.steps(len(data.train))[1] for budget in budgets.values())
         names = list(budgets)
-        hidden = not (self.progress and steps)
+        hidden = not self.progress or not steps
         with tqdm(total=steps, disable=hidden, desc="train") as bar:
             if len(names) == 1:
                 yield Stage(self, names[0], first, budgets[names[0]], data, self.checkpoint, bar)
@@ -78,12 +78,12 @@ class Stage:
 
     Attributes:
         options: of the run.
-        name: told by the bar and by the files.
-        number: counted from the run's first stage.
+        name: shown on the bar.
+        number: its position in the run.
         budget: of its training.
         data: what it trains on.
         path: of its checkpoint, or None.
-        bar: of all stages; or whether to show one of its own.
+        bar: the bar of all stages, or whether to show its own.
     """
 
     options: Options
@@ -96,26 +96,26 @@ class Stage:
 
     @property
     def seed(self) -> int:
-        """Of its training and draws."""
+        """The seed of this stage."""
         return self.options.seed + self.number
 
     @property
     def resumed(self) -> bool:
-        """Whether its training goes on from a file."""
+        """Whether its training continues from a file."""
         return self.path is not None and self.path.exists()
 
     def fit(self, net: nn.Module, **doors: Any) -> train.History:
         """Train `net`; `doors` are further arguments of `train.fit`. Errors as there."""
-        how = {"seed": self.seed, "progress": self.bar, "checkpoint": self.path}
+        how: dict[str, Any] = {"seed": self.seed, "progress": self.bar, "checkpoint": self.path}
         return train.fit(net, self.data, self.budget, **how, settings=self._settings(), **doors)
 
     def once(self, what: str, make: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
-        """What `make` gives, name -> tensor on the CPU; made once, then read from its own file.
+        """The tensors that `make` returns, on the CPU; computed once, then read from a file.
 
         Args:
-            what: ends the name of the file.
-            make: a function without arguments. What it decides must follow from the run's
-                arguments and the stages before.
+            what: what they are; the file is named `<stage's file>.<what>`.
+            make: returns name -> tensor. The result must follow from the arguments of the run and
+                the stages so far.
 
         Raises:
             ValueError: the file is damaged or of another run.
@@ -140,12 +140,12 @@ class Stage:
         return tensors
 
     def tell(self, done: int, state: object) -> None:
-        """Call `watch`, if there is one; of a resumed stage the start has been told before."""
+        """Call `watch`, if there is one; but not again for the start of a resumed stage."""
         if self.options.watch is not None and (done or not self.resumed):
             self.options.watch(done, state)
 
     def _settings(self) -> dict[str, object]:
-        """The fields of the method, which a checkpoint must share."""
+        """The method's fields: a checkpoint with others is refused."""
         fields = dataclasses.asdict(self.options.method).items()
         named = {f"method.{name}": value for name, value in fields}
         return {"method": type(self.options.method).__name__} | named

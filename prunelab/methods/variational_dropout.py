@@ -29,7 +29,7 @@ from prunelab.methods.base import check_number
 from prunelab.methods.gating.gated_method import GatedMethod
 from prunelab.methods.gating.gates import Gate
 from prunelab.methods.gating.noisy_weights import NoisyLayer, NoisyNetwork, log_uniform_kl
-from prunelab.methods.gating.places import GatePlace
+from prunelab.methods.gating.places import GatePlace, units_of
 from prunelab.train.as_found import restore
 
 CLIP = 8.0  # of log alpha: beyond, the KL has no slope
@@ -194,9 +194,7 @@ def _parts(tensors: Mapping[str, Tensor], group: Group, roles: tuple[str, ...]) 
     """Of each weight in `tensors` the part of the group: (size, repeat, ...) views."""
     for s in group.slices:
         if s.role in roles and s.tensor in tensors:
-            lines = tensors[s.tensor].movedim(s.axis, 0)
-            part = lines.narrow(0, s.offset, s.repeat * group.size)
-            yield part.unflatten(0, (group.size, s.repeat))
+            yield units_of(tensors[s.tensor], s, group.size)
 
 
 def _any(weights: Mapping[str, Tensor], group: Group, roles: tuple[str, ...]) -> Tensor:

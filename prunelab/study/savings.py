@@ -131,13 +131,7 @@ def products(net: nn.Module, calls: int = 50, progress: bool = False) -> list[di
 
 
 def crossover(
-    rows: int,
-    columns: int,
-    densities: Sequence[float],
-    *,
-    batch: int = 64,
-    calls: int = 50,
-    seed: int = 0,
+    rows: int, columns: int, densities: Sequence[float], *, batch: int = 64, calls: int = 50
 ) -> list[dict]:
     """How sparse a matrix has to be before leaving out its zeros is quicker on this machine.
 
@@ -147,7 +141,6 @@ def crossover(
         densities: fractions of entries that are not zero, in (0, 1].
         batch: columns of activations.
         calls: timed products of each kind.
-        seed: of values and places.
 
     Returns:
         Per density: density, kept, the seconds of `times`, and for each sparse product its time
@@ -159,7 +152,7 @@ def crossover(
     for density in densities:
         if not 0 < density <= 1:
             raise ValueError(f"crossover: `densities` must be in (0, 1], got {density!r}")
-    draw = torch.Generator().manual_seed(seed)
+    draw = torch.Generator().manual_seed(0)
     values = torch.randn(rows, columns, generator=draw)
     order = torch.randperm(values.numel(), generator=draw)
     found = []

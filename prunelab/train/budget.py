@@ -77,8 +77,8 @@ class Budget:
         object.__setattr__(self, "milestones", tuple(self.milestones))  # JSON gives a list
         if isinstance(self.epochs, float) and self.epochs.is_integer():
             object.__setattr__(self, "epochs", int(self.epochs))  # 2.0 and 2 are the same recipe
-        for field, allowed in WORDS.items():
-            checks.word("Budget", field, getattr(self, field), allowed)
+        for field, words in WORDS.items():
+            checks.word("Budget", field, getattr(self, field), words)
         for field in ("nesterov", "channels_last"):
             checks.switch("Budget", field, getattr(self, field))
         checks.count("Budget", "batch", self.batch, 2)
@@ -127,7 +127,7 @@ class Budget:
             flat = self.milestones[0] * steps
             return min(1.0, (steps - step) / (steps - flat))
         if self.schedule == "inverse":
-            return (1 + step / 10_000) ** -0.75
+            return float((1 + step / 10_000) ** -0.75)
         return 1.0
 
 

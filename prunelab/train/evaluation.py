@@ -61,9 +61,9 @@ def evaluate(
         restore(flags)
     correct, finite, losses = zip(*parts)
     _check_finite(torch.cat(finite))
-    correct = torch.cat(correct)
+    right = torch.cat(correct)
     loss = torch.stack(losses).sum().item() / len(split)
-    return Evaluation(correct.sum().item() / len(split), loss, correct)
+    return Evaluation(right.sum().item() / len(split), loss, right)
 
 
 def _check(net: nn.Module, split: Split, batch: int | None) -> None:

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass, field
 
-import pandas as pd
-
 
 @dataclass
 class History:
@@ -24,7 +22,3 @@ class History:
     def best(self) -> dict:
         """The first row with the highest test accuracy, which some papers report."""
         return max(self.rows, key=lambda row: row["test_accuracy"])
-
-    def frame(self) -> pd.DataFrame:
-        """The rows as a table."""
-        return pd.DataFrame(self.rows)

@@ -59,7 +59,7 @@ def test_the_first_cut_is_made_before_the_first_step_on_biases_too():
 NUMBERS = st.lists(st.floats(-1.5, 1.5, width=32), min_size=8, max_size=8)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(
     NUMBERS, NUMBERS, st.lists(st.booleans(), min_size=8, max_size=8), st.floats(-1.5, 0.5),
     st.tuples(st.floats(0.5, 1.0), st.floats(0, 0.5)), st.booleans(),

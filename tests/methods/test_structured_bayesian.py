@@ -82,7 +82,7 @@ def made(mu, log_sigma):
     return mu, log_sigma, LogNormal(mu, log_sigma.exp())
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60)
 @given(mu=MU, log_sigma=LOG_SIGMA)
 def test_kl_and_its_gradient_are_those_of_the_paper_in_60_digits(mu, log_sigma):
     m, s, noise = made(mu, log_sigma)
@@ -97,7 +97,7 @@ def test_kl_and_its_gradient_are_those_of_the_paper_in_60_digits(mu, log_sigma):
         assert found.item() == pytest.approx(float(slope(f, x)), rel=1e-4, abs=1e-8)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60)
 @given(mu=MU, log_sigma=LOG_SIGMA)
 def test_mean_and_signal_to_noise_are_those_of_the_paper_in_60_digits(mu, log_sigma):
     noise = made(mu, log_sigma)[2]
@@ -111,7 +111,7 @@ def test_mean_and_signal_to_noise_are_those_of_the_paper_in_60_digits(mu, log_si
         assert noise.snr().item() > 900
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60)
 @given(mu=MU, log_sigma=LOG_SIGMA, u=st.floats(1e-6, 1 - 1e-6))
 def test_quantiles_invert_the_distribution_function_deep_in_the_tails_too(mu, log_sigma, u):
     t = made(mu, log_sigma)[2].quantile(torch.tensor([u], dtype=torch.float64)).item()

@@ -87,27 +87,27 @@ def digits():
     """A LeNet-300-100 pruned from random weights: (network, its traces before, run, course)."""
     torch.manual_seed(0)
     net, course = build("lenet-300-100"), []
-    budget = Budget(epochs=24, lr=2e-3, batch=64, optimizer="adam", weight_decay=0,
+    budget = Budget(epochs=12, lr=4e-3, batch=64, optimizer="adam", weight_decay=0,
                     schedule="linear", milestones=(0.5,))  # fmt: skip
 
     def watch(done, gated):
         weights = sum(int(layer.kept().sum()) for layer in gated.noisy.values())
         course.append((done, {n: int(k.sum()) for n, k in gated.kept().items()}, weights))
 
-    made, before = method(budget, ramp=0.5, inputs=("fc1",)), traces(net)
+    made, before = method(budget, ramp=0.5, inputs=("fc1",), rate=2.0), traces(net)
     return net, before, made.run(net, load("digits"), progress=False, watch=watch), course
 
 
 def test_on_digits_all_but_one_weight_of_200_and_most_units_go(digits):
     net, _, run, course = digits
     weights = sum(int((layer.weight != 0).sum()) for layer in net.children())
-    assert 400 < weights < 266_200 / 200  # measured: 790
+    assert 400 < weights < 266_200 / 200  # measured: 818
     sizes = {"fc1.inputs": 784, "fc1": 300, "fc2": 100}
     assert list(run.keep) == list(sizes)
     for name, share in (("fc1.inputs", 0.5), ("fc1", 0.25), ("fc2", 0.8)):
-        assert 5 < run.keep.widths()[name] < share * sizes[name]  # measured: 188, 37, 65
-    assert evaluate(net, load("digits").test).accuracy > 0.9  # measured: 0.936
-    assert [done for done, _, _ in course] == list(range(0, 481, 20))
+        assert 5 < run.keep.widths()[name] < share * sizes[name]  # measured: 205, 39, 52
+    assert evaluate(net, load("digits").test).accuracy > 0.9  # measured: 0.933
+    assert [done for done, _, _ in course] == list(range(0, 241, 20))
     assert course[0][1] == sizes and course[-1][1] == run.keep.widths()
     assert course[0][2] > 250_000 and course[-1][2] >= weights
 

@@ -11,7 +11,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 from torch.utils import _pytree as pytree
 
-from prunelab.groups import INPUTS, Flow, Group, Groups
+from prunelab.groups import INPUTS, Flow, Group, Groups, Slice
 from prunelab.groups.following import graph_of
 from prunelab.groups.group import IN
 from prunelab.groups.labels import Tracked
@@ -195,6 +195,12 @@ def written(groups: Groups, name: str, keep: Mapping[str, Tensor]) -> Tensor:
                     part = there.narrow(0, s.offset, s.repeat * len(kept))
                     part &= kept.cpu().repeat_interleave(s.repeat)
     return there
+
+
+def units_of(tensor: Tensor, s: Slice, size: int) -> Tensor:
+    """(size, repeat, ...) view of what each of `size` units has in a slice of a tensor."""
+    part = tensor.movedim(s.axis, 0).narrow(0, s.offset, s.repeat * size)
+    return part.unflatten(0, (size, s.repeat))
 
 
 def insert(graph: fx.Graph, name: str, place: GatePlace, node: fx.Node) -> None:
