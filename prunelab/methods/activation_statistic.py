@@ -24,7 +24,7 @@ from prunelab import scores
 from prunelab.groups import Groups, trace
 from prunelab.groups.following import graph_of
 from prunelab.masks import Keep
-from prunelab.meta import dtype_of
+from prunelab.meta import dtype_of, in_mode
 from prunelab.methods.base import (
     Method,
     Pruned,
@@ -36,7 +36,6 @@ from prunelab.methods.base import (
     example_of,
 )
 from prunelab.methods.stages import Options
-from prunelab.train.as_found import restore
 
 # What stands between a layer and its ReLU without mixing maps; of a residual sum, the sum's ReLU.
 TRANSPARENT = ("norm", "add", "pool", "dropout", "identity")
@@ -109,18 +108,13 @@ def statistics(
     Raises:
         ValueError: there are no images, or a layer's output cannot be watched.
     """
-    flags = {module: module.training for module in net.modules()}
-    seen, watch = 0, None
-    try:
-        dtype = dtype_of(net.eval())
-        layers = {layer for g in groups.values() for layer in g.producers}
-        with torch.inference_mode():
-            for x, _ in batches:
-                watch = watch or _Watch(net, x, layers)
-                seen += len(x)
-                watch.run(x.to(dtype))
-    finally:
-        restore(flags)
+    seen, watch, dtype = 0, None, dtype_of(net)
+    layers = {layer for g in groups.values() for layer in g.producers}
+    with in_mode(net, False), torch.inference_mode():
+        for x, _ in batches:
+            watch = watch or _Watch(net, x, layers)
+            seen += len(x)
+            watch.run(x.to(dtype))
     if not seen:
         raise ValueError("statistics: there are no images to look at")
     return {

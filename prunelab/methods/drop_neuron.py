@@ -34,7 +34,8 @@ from prunelab.methods.base import (
     example_of,
 )
 from prunelab.methods.gating.gated_method import DEAD, check_alive
-from prunelab.methods.gating.places import units_of, written
+from prunelab.methods.gating.gates import units_of
+from prunelab.methods.gating.places import written
 from prunelab.methods.masking.weights import check_finite
 from prunelab.methods.stages import Options
 from prunelab.scores import layers_of

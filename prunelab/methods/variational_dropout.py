@@ -25,12 +25,12 @@ from torch.func import functional_call
 from prunelab.groups import Group
 from prunelab.groups.group import IN, OUT, SELECT
 from prunelab.masks import Keep
+from prunelab.meta import in_mode
 from prunelab.methods.base import check_number
 from prunelab.methods.gating.gated_method import GatedMethod
-from prunelab.methods.gating.gates import Gate
+from prunelab.methods.gating.gates import Gate, units_of
 from prunelab.methods.gating.noisy_weights import NoisyLayer, NoisyNetwork, log_uniform_kl
-from prunelab.methods.gating.places import GatePlace, units_of
-from prunelab.train.as_found import restore
+from prunelab.methods.gating.places import GatePlace
 
 CLIP = 8.0  # of log alpha: beyond, the KL has no slope
 EPSILON = 1e-16  # beside theta^2: far below the sigma^2 of a weight that is pruned
@@ -169,12 +169,9 @@ class SparseNetwork(NoisyNetwork):
 
     def _inputs(self) -> dict[str, Tensor]:
         """Layer name -> what it reads of one image, in evaluation."""
-        flags = {module: module.training for module in self.modules()}
-        runner = _Reading(self.graph.eval())
-        try:
+        runner = _Reading(self.graph)
+        with in_mode(self, False):
             runner.run(self._image)
-        finally:
-            restore(flags)
         return runner.seen
 
 

@@ -11,12 +11,6 @@ from torch import Tensor, nn
 from prunelab.train.budget import Budget
 
 
-def restore(flags: dict[nn.Module, bool]) -> None:
-    """Give each module its own training flag back; `Module.train` would also set the children."""
-    for module, flag in flags.items():
-        module.training = flag
-
-
 @contextmanager
 def taken_back(tensors: Iterable[Tensor]) -> Iterator[None]:
     """After a refusal, tensors (such as the buffers of batch norms) have their values of before."""
@@ -46,7 +40,8 @@ def left_as_found(parts: list[nn.Module], device: torch.device, budget: Budget) 
         cudnn.deterministic, cudnn.benchmark = settings
         if budget.channels_last:
             parts[0].to(memory_format=torch.contiguous_format)
-        restore(flags)
+        for module, flag in flags.items():
+            module.training = flag
         if any(p.grad is not old for p, old in gradients):
             for part in parts:
                 part.zero_grad(set_to_none=True)

@@ -10,7 +10,6 @@ from torch.nn.functional import cross_entropy
 
 from prunelab import checks, meta
 from prunelab.data import Split
-from prunelab.train.as_found import restore
 from prunelab.train.fitting import check_device, check_logits, taking
 from prunelab.train.memory import keep_freed
 
@@ -52,13 +51,8 @@ def evaluate(
     _check(net, split, batch)
     keep_freed()
     batch = batch or min(1000, max(1, MOST_VALUES // max(1, math.prod(split.images.shape[1:]))))
-    flags = {module: module.training for module in net.modules()}
-    net.eval()
-    try:
-        with torch.inference_mode():
-            parts = list(_judge(net, split, batch, logits))
-    finally:
-        restore(flags)
+    with meta.in_mode(net, False), torch.inference_mode():
+        parts = list(_judge(net, split, batch, logits))
     correct, finite, losses = zip(*parts)
     _check_finite(torch.cat(finite))
     right = torch.cat(correct)

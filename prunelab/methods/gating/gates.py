@@ -15,13 +15,19 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, fx, nn
 
-from prunelab.groups import flow
+from prunelab.groups import Slice, flow
 from prunelab.methods.gating.places import GatePlace, insert, same_graph, sites_of, written
 from prunelab.methods.masking.weights import check_finite
 from prunelab.scores import layers_of
 from prunelab.surgery import tensors_of
 
 EPSILON = 1e-8  # beside mu^2 and sigma^2
+
+
+def units_of(tensor: Tensor, s: Slice, size: int) -> Tensor:
+    """(size, repeat, ...) view of what each of `size` units has in a slice of a tensor."""
+    part = tensor.movedim(s.axis, 0).narrow(0, s.offset, s.repeat * size)
+    return part.unflatten(0, (size, s.repeat))
 
 
 class Gate(nn.Module, abc.ABC):

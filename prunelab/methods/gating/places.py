@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -11,11 +12,10 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 from torch.utils import _pytree as pytree
 
-from prunelab.groups import INPUTS, Flow, Group, Groups, Slice
+from prunelab.groups import INPUTS, Flow, Group, Groups
 from prunelab.groups.following import graph_of
 from prunelab.groups.group import IN
 from prunelab.groups.labels import Tracked
-from prunelab.train.as_found import restore
 
 RELUS = (nn.ReLU, functional.relu, torch.relu, "relu", torch.relu_, "relu_", functional.relu_)
 NORMS = (nn.modules.batchnorm._BatchNorm,)
@@ -40,7 +40,7 @@ class GatePlace:
         name: of the group whose units it gates; `fc1.inputs`: what a layer reads.
         size: number of units.
         axis: of the activation, along which they stand.
-        side: side length of a unit's map there, taken as a square; 1 where there is no map.
+        side: side length of a unit's map there (of a square as large), 1 where it has none.
         weights: what hangs on one unit: weights and bias of its filter, or, of an input or of a
             unit of a linear layer, the weights that read it.
     """
@@ -74,9 +74,8 @@ def sites_of(
             (read,), axis = node.all_input_nodes, -1 if isinstance(modules[layer], nn.Linear) else 1
             side = _side(seen, read, axis)
             weights = modules[layer].weight[:, 0].numel()
-            found.append(
-                (GatePlace(layer + INPUTS, groups.reads[layer], axis, side, weights), node)
-            )
+            place = GatePlace(layer + INPUTS, groups.reads[layer], axis, side, weights)
+            found.append((place, node))
         if layer in groups and groups[layer].producers == (layer,) and layer not in groups.writers:
             last = _behind(node, modules)
             axis, size = seen.place(last.name, layer).axis, groups[layer].size
@@ -107,7 +106,7 @@ def _check(
 
 
 def _weights(group: Group, modules: Mapping[str, nn.Module]) -> int:
-    """What hangs on one unit of a group; see `GatePlace`."""
+    """What hangs on one unit of a group; see `Place`."""
     filters = modules[group.name]
     if not isinstance(filters, nn.Linear):
         return filters.weight[0].numel() + (filters.bias is not None)
@@ -158,12 +157,19 @@ def same_graph(net: nn.Module, example: Tensor) -> tuple[fx.Graph, dict[str, obj
 
 
 def _traced(net: nn.Module, example: Tensor, training: bool) -> tuple[fx.Graph, dict[str, object]]:
-    flags = {module: module.training for module in net.modules()}
+    with _mode(net, training):
+        return graph_of(net, example, "gates")
+
+
+@contextmanager
+def _mode(net: nn.Module, training: bool) -> Iterator[None]:
+    before = {module: module.training for module in net.modules()}
     net.train(training)
     try:
-        return graph_of(net, example, "gates")
+        yield
     finally:
-        restore(flags)
+        for module, was in before.items():
+            module.training = was
 
 
 def _behind(node: fx.Node, modules: Mapping[str, nn.Module]) -> fx.Node:
@@ -195,12 +201,6 @@ def written(groups: Groups, name: str, keep: Mapping[str, Tensor]) -> Tensor:
                     part = there.narrow(0, s.offset, s.repeat * len(kept))
                     part &= kept.cpu().repeat_interleave(s.repeat)
     return there
-
-
-def units_of(tensor: Tensor, s: Slice, size: int) -> Tensor:
-    """(size, repeat, ...) view of what each of `size` units has in a slice of a tensor."""
-    part = tensor.movedim(s.axis, 0).narrow(0, s.offset, s.repeat * size)
-    return part.unflatten(0, (size, s.repeat))
 
 
 def insert(graph: fx.Graph, name: str, place: GatePlace, node: fx.Node) -> None:
