@@ -26,9 +26,9 @@ class Work:
     progress: bool = False
     folder: Path | None = None
 
-    def checkpoint(self) -> Path | None:
-        """Where `train.fit` may keep a training."""
-        return None if self.folder is None else self.folder / "training.fit"
+    def checkpoint(self, name: str = "training") -> Path | None:
+        """Where a training may be kept; a measurement with several names them."""
+        return None if self.folder is None else self.folder / f"{name}.fit"
 
     def points(self, *fields: str) -> list[dict]:
         """The points that were measured before a kill; none, with a warning, if they are damaged.

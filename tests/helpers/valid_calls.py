@@ -104,7 +104,8 @@ CASES = {
     "train.Budget": lambda: vars(BUDGET),
     "train.evaluate": lambda: {"net": network(), "split": SMALL, "batch": 2},
     "train.fit": lambda: fit(
-        budget=BUDGET, penalty=None, after_step=None, checkpoint=None
+        budget=BUDGET, penalty=None, after_step=None, checkpoint=None, loss=None, features=(),
+        modules=(), settings=None
     ),
     "sensitivity.scan": lambda: {
         "net": network(), "split": SMALL, "ratios": [0.5], "groups": None, "criterion": "l1",
@@ -242,7 +243,5 @@ CASES = {
     "plots.not_measured": lambda: {"title": "x"},
     "plots.save": lambda: {"fig": prunelab.plots.not_measured("x"), "name": "x"},
     **{f"methods.{name}.prune": fit for name in METHODS},
-    **{f"methods.{name}.run": lambda: fit(checkpoint=None) for name in ["Magnitude"]},
-    **{f"methods.{name}.run": lambda: fit(checkpoint=None, watch=None) for name in METHODS
-       if hasattr(getattr(prunelab.methods, name), "run") and name != "Magnitude"},
+    **{f"methods.{name}.run": lambda: fit(checkpoint=None, watch=None) for name in METHODS},
 }  # fmt: skip

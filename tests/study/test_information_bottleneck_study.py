@@ -17,7 +17,8 @@ from prunelab.study.counts import network
 from prunelab.study.papers.information_bottleneck import COMPARED, NOT_BUILT, STUDY
 from prunelab.study.papers.information_bottleneck.cases import SMALL
 from prunelab.study.recipes import PRESETS, SEEDS
-from prunelab.study.units import EDGES, CutUnits, histogram
+from prunelab.study.tasks import Prune
+from prunelab.study.units import EDGES, histogram
 from prunelab.study.work import Work
 
 DIGITS = data.load("digits")
@@ -40,7 +41,7 @@ def row(tmp_path_factory):
     torch.manual_seed(0)
     net = models.build("lenet-300-100")
     folder = tmp_path_factory.mktemp("work")
-    values = CutUnits(METHOD).run(net, DIGITS, Work(seed=1, folder=folder))
+    values = Prune(METHOD).run(net, DIGITS, Work(seed=1, folder=folder))
     return net, values
 
 

@@ -24,7 +24,8 @@ from prunelab.study.networks import IMAGENET
 from prunelab.study.papers.network_surgery import SETTINGS, STUDY, views
 from prunelab.study.papers.network_surgery.cases import PRINTED, alexnet, gaussian_c
 from prunelab.study.recipes import PRESETS, SEEDS
-from prunelab.study.weights import BINS, CutWeights, Snapshots
+from prunelab.study.tasks import Prune
+from prunelab.study.weights import BINS, Snapshots
 from prunelab.study.work import Work
 
 DIGITS = data.load("digits")
@@ -97,10 +98,10 @@ def test_the_runs_on_all_images_have_the_steps_of_the_headline():
 def test_where_no_images_are_held_out_a_row_has_no_validation_accuracy(net, tmp_path):
     whole = replace(DIGITS, val=DIGITS.val[:0])
     work = Work(folder=tmp_path)
-    row = CutWeights(NetworkSurgery(1.0, SHORT, 40)).run(deepcopy(net), whole, work)
+    row = Prune(NetworkSurgery(1.0, SHORT, 40)).run(deepcopy(net), whole, work)
     assert json.loads(json.dumps(row, allow_nan=False)) == row
     assert row["val_accuracy"] is row["before"]["val_accuracy"] is None
-    again = CutWeights(NetworkSurgery(1.0, SHORT, 40)).run(deepcopy(net), whole, work)
+    again = Prune(NetworkSurgery(1.0, SHORT, 40)).run(deepcopy(net), whole, work)
     assert again == row
 
 
@@ -135,7 +136,7 @@ def test_alexnet_starts_near_the_printed_rates():
 )
 def test_a_row_of_single_weights_agrees_with_the_network_it_is_about(net, method):
     own = deepcopy(net)
-    row = CutWeights(method).run(own, DIGITS, Work(seed=3))
+    row = Prune(method).run(own, DIGITS, Work(seed=3))
     assert json.loads(json.dumps(row, allow_nan=False)) == row
     sizes = {k: v.weight.numel() + v.bias.numel() for k, v in layers_of(own).items()}
     assert {e["layer"]: e["size"] for e in row["layers"]} == {
@@ -156,7 +157,7 @@ def test_a_row_of_single_weights_agrees_with_the_network_it_is_about(net, method
 
 
 def test_events_add_up_to_what_is_kept(net):
-    row = CutWeights(NetworkSurgery(1.0, SHORT, 40)).run(deepcopy(net), DIGITS, Work())
+    row = Prune(NetworkSurgery(1.0, SHORT, 40)).run(deepcopy(net), DIGITS, Work())
     events = pd.DataFrame(row["events"])
     for entry in row["layers"]:
         part = events[events.layer == entry["layer"]].sort_values("step")
@@ -273,7 +274,7 @@ def test_alexnet_is_operated_on_real_photographs():
     budget = train.Budget(epochs=1, batch=2, lr=1e-3)
     method = replace(alexnet(), budget=budget, stop=1)
     done = method.run(net, few, progress=False)
-    assert set(done.events) == set(alexnet().c) and len(done.histories) == 2
+    assert set(done.events) == set(alexnet().c) and len(done.history) == 2
     for name, layer in layers_of(net).items():
         share = float(torch.count_nonzero(layer.weight)) / layer.weight.numel()
         assert 0.01 < share < 0.7, name

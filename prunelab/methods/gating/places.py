@@ -19,7 +19,7 @@ from prunelab.groups.values import Tracked
 
 
 @dataclass(frozen=True)
-class Place:
+class GatePlace:
     """Where a gate stands.
 
     Attributes:
@@ -41,7 +41,7 @@ class Place:
 
 def sites_of(
     graph: fx.Graph, modules: Mapping[str, nn.Module], seen: Flow, inputs: tuple[str, ...]
-) -> list[tuple[Place, fx.Node]]:
+) -> list[tuple[GatePlace, fx.Node]]:
     """Each place with the node that its gate follows (or, for inputs, precedes).
 
     Raises:
@@ -61,13 +61,14 @@ def sites_of(
             (read,), axis = node.all_input_nodes, -1 if isinstance(modules[layer], nn.Linear) else 1
             side = _side(seen, read, axis)
             weights = modules[layer].weight[:, 0].numel()
-            found.append((Place(layer + INPUTS, groups.reads[layer], axis, side, weights), node))
+            place = GatePlace(layer + INPUTS, groups.reads[layer], axis, side, weights)
+            found.append((place, node))
         if layer in groups and groups[layer].producers == (layer,) and layer not in groups.writers:
             last = _behind(node, modules)
             axis, size = seen.place(last.name, layer).axis, groups[layer].size
             _check(seen, layer, last, axis, modules)
             weights = _weights(groups[layer], modules)
-            found.append((Place(layer, size, axis, _side(seen, last, axis), weights), last))
+            found.append((GatePlace(layer, size, axis, _side(seen, last, axis), weights), last))
     if not found:
         raise ValueError("gates: `net` has no layer whose units can be gated")
     names = [place.name for place, _ in found]
@@ -178,7 +179,7 @@ def written(groups: Groups, name: str, keep: Mapping[str, Tensor]) -> Tensor:
     return there
 
 
-def insert(graph: fx.Graph, name: str, place: Place, node: fx.Node) -> None:
+def insert(graph: fx.Graph, name: str, place: GatePlace, node: fx.Node) -> None:
     """Put a module in front of (inputs) or behind (units) a node."""
     if place.name.endswith(INPUTS):
         (read,) = node.all_input_nodes

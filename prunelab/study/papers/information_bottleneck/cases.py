@@ -21,7 +21,7 @@ from prunelab.methods import (
 from prunelab.methods.base import Method
 from prunelab.study.networks import CIFAR_PAPER, NETWORKS, Network
 from prunelab.study.study import Case
-from prunelab.study.units import CutUnits
+from prunelab.study.tasks import Prune
 from prunelab.train import Budget
 
 STEM = "information_bottleneck"
@@ -133,7 +133,7 @@ def cases(preset: str) -> Iterator[Case]:
     if preset == "paper":
         yield from _vggs()
     if preset == "standard":
-        yield Case("cifar", "VIBNet", NETWORKS["standard"][1], CutUnits(SMALL), seeds=1)
+        yield Case("cifar", "VIBNet", NETWORKS["standard"][1], Prune(SMALL), seeds=1)
 
 
 def _gated(setting: BottleneckSetting, preset: str, others: int | None) -> Iterator[Case]:
@@ -142,7 +142,7 @@ def _gated(setting: BottleneckSetting, preset: str, others: int | None) -> Itera
 
     def case(part: str, name: str, method: Method, **more: object) -> Case:
         row = (TABLES.get(network.model, ""), name)
-        return Case(part, name, network, CutUnits(method), printed=row, preset=preset, **more)
+        return Case(part, name, network, Prune(method), printed=row, preset=preset, **more)
 
     yield case("bottleneck", "VIBNet", vibnet)
     for kl in setting.frontier:
@@ -179,7 +179,7 @@ def _vggs() -> Iterator[Case]:
             gamma=0.5,
             augment=augment,
         )
-        task = CutUnits(InformationBottleneck(kl, budget=budget, cut=3.0))
+        task = Prune(InformationBottleneck(kl, budget=budget, cut=3.0))
         yield Case("vgg", "VIBNet", network, task, printed=(table, name, "VIBNet"))
 
 

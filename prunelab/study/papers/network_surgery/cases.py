@@ -17,8 +17,8 @@ from prunelab.study.printed import printed
 from prunelab.study.savings import Savings
 from prunelab.study.search import Search, times
 from prunelab.study.study import Case
-from prunelab.study.tasks import Count
-from prunelab.study.weights import CutWeights, Snapshots
+from prunelab.study.tasks import Count, Prune
+from prunelab.study.weights import Snapshots
 from prunelab.train import Budget
 
 STEM = "network_surgery"
@@ -126,7 +126,7 @@ def cases(preset: str) -> Iterator[Case]:
         yield from _pruned(partial(case, network=setting.network), setting)
         yield case("savings", "savings", setting.network, Savings(setting.surgery), seeds=1)
     if name == "paper":
-        yield case("imagenet", "surgery", ALEXNET, CutWeights(alexnet()), seeds=1)
+        yield case("imagenet", "surgery", ALEXNET, Prune(alexnet()), seeds=1)
     first = SETTINGS[name][0]
     shots = Snapshots(first.surgery, "fc1", _shots(first.surgery))
     yield case("snapshots", "snapshots", first.network, shots, seeds=1)
@@ -136,18 +136,18 @@ def _pruned(case: partial[Case], setting: SurgerySetting) -> Iterator[Case]:
     """Headline, candidates, frontier and controls of one network."""
     surgery, name = setting.surgery, PRINTED[setting.network.model]
     case = partial(case, printed=(name,))
-    yield case("surgery", "surgery", task=CutWeights(surgery))
+    yield case("surgery", "surgery", task=Prune(surgery))
     if setting.search:
         whole = _on_all_images(setting)
-        yield case(ALL_IMAGES, ALL_IMAGES, network=whole.network, task=CutWeights(whole.surgery))
+        yield case(ALL_IMAGES, ALL_IMAGES, network=whole.network, task=Prune(whole.surgery))
         for label, method in setting.search.others.items():
-            yield case("candidates", "candidate", task=CutWeights(method), setting=label)
+            yield case("candidates", "candidate", task=Prune(method), setting=label)
     for scale in setting.scales:
-        task = CutWeights(replace(surgery, c=times(surgery.c, scale)))
+        task = Prune(replace(surgery, c=times(surgery.c, scale)))
         yield case("frontier", "surgery", task=task, setting=f"c x {scale:g}")
     greedy = replace(surgery, c=dict(setting.greedy), splice=False)
-    yield case("controls", "no splicing", task=CutWeights(greedy))
-    yield case("controls", "no hysteresis", task=CutWeights(replace(surgery, margins=(1.0, 1.0))))
+    yield case("controls", "no splicing", task=Prune(greedy))
+    yield case("controls", "no hysteresis", task=Prune(replace(surgery, margins=(1.0, 1.0))))
     han = printed(STEM, "table2_lenet_layers").set_index(["model", "layer"]).han_pct / 100
     shares = han[name].drop("total")
     sizes = {"12x": (dict(shares), setting.searched), "equal size": (setting.equal, surgery)}
@@ -160,7 +160,7 @@ def _pruned(case: partial[Case], setting: SurgerySetting) -> Iterator[Case]:
             "rounds": Magnitude(ratios, rounds=setting.rounds, retrain=rounds),
         }
         for way, method in ways.items():
-            yield case("controls", way, task=CutWeights(method), setting=size)
+            yield case("controls", way, task=Prune(method), setting=size)
 
 
 def _on_all_images(setting: SurgerySetting) -> SurgerySetting:
@@ -178,13 +178,13 @@ def _shots(surgery: NetworkSurgery) -> tuple[int, ...]:
     return tuple(dict.fromkeys([*early, *late]))
 
 
-def _xor(share: float) -> tuple[Network, CutWeights]:
+def _xor(share: float) -> tuple[Network, Prune]:
     """2-5-1 on noisy XOR. Source: DNS, section 4.1: 100K iterations, then 150K of surgery."""
     steps, stop = round(150_000 * share), round(100_000 * share)
     trained = _sgd(steps * 2 // 3, XOR_STEPS, 0.5, 1e-4, "constant")
     budget = _sgd(steps, XOR_STEPS, 0.5, 1e-4, "cosine")
     method = NetworkSurgery(-0.5, budget, stop, gamma=0.0)
-    return Network("mlp-2-5-1", "xor", trained), CutWeights(method)
+    return Network("mlp-2-5-1", "xor", trained), Prune(method)
 
 
 ALEXNET = Network(
