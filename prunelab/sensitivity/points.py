@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from prunelab.sensitivity.scanning.arguments import check_kind, short
+from prunelab import checks
 from prunelab.train import Evaluation
 
 Z95 = 1.959963984540054  # the 97.5% quantile of the normal distribution
@@ -16,8 +16,8 @@ Z95 = 1.959963984540054  # the 97.5% quantile of the normal distribution
 
 def outcome(before: Evaluation, after: Evaluation) -> dict[str, float]:
     """The columns correct, accuracy, low, high and loss of one point of a scan."""
-    check_kind("outcome", "before", before, Evaluation, "an Evaluation")
-    check_kind("outcome", "after", after, Evaluation, "an Evaluation")
+    checks.kind("outcome", "before", before, Evaluation, "an Evaluation")
+    checks.kind("outcome", "after", after, Evaluation, "an Evaluation")
     low, high = paired_interval(before.correct, after.correct)
     return {
         "correct": int(after.correct.sum()),
@@ -38,29 +38,25 @@ def paired_interval(before: Tensor, after: Tensor) -> tuple[float, float]:
         TypeError: an argument is no tensor.
         ValueError: they are not (N,) flags of as many images.
     """
-    check_kind("paired_interval", "before", before, Tensor, "a tensor")
-    check_kind("paired_interval", "after", after, Tensor, "a tensor")
+    checks.kind("paired_interval", "before", before, Tensor, "a tensor")
+    checks.kind("paired_interval", "after", after, Tensor, "a tensor")
     if before.ndim != 1 or before.shape != after.shape or not len(before):
         raise ValueError(
-            "paired_interval: `before` and `after` must be (N,) flags of the same images, got"
+            "paired_interval: `before` and `after` must be (N,) flags of the same images; got"
             f" shapes {tuple(before.shape)} and {tuple(after.shape)}"
         )
     return _interval(after.double() - before.double())
 
 
 def _check_settled(correct: object, margin: object) -> None:
-    check_kind("settled", "correct", correct, Mapping, "a mapping of groups to flags")
+    checks.kind("settled", "correct", correct, Mapping, "a mapping of groups to flags")
     for flags in correct.values():
-        check_kind("settled", "correct", flags, Tensor, "a mapping of groups to tensors")
+        checks.kind("settled", "correct", flags, Tensor, "a mapping of groups to tensors")
     shapes = {tuple(flags.shape) for flags in correct.values()}
-    if len(shapes) != 1 or len(next(iter(shapes))) != 2 or not min(next(iter(shapes))):
-        raise ValueError(
-            "settled: `correct` must hold (ratios, N) flags of the same images, got shapes"
-            f" {sorted(shapes)}"
-        )
-    number = isinstance(margin, int | float) and not isinstance(margin, bool)
-    if not number or not 0 <= margin < math.inf:
-        raise ValueError(f"settled: `margin` must be a number from 0 on, got {short(margin)}")
+    fits = len(shapes) == 1 and all(len(s) == 2 and min(s) for s in shapes)
+    allowed = "(ratios, N) flags of the same images, by group"
+    checks.need(fits, "settled", "correct", allowed, sorted(shapes))
+    checks.number("settled", "margin", margin, "a number >= 0", lambda m: m >= 0)
 
 
 def _interval(change: Tensor) -> tuple[float, float]:
@@ -86,8 +82,7 @@ def settled(correct: Mapping[str, Tensor], margin: float = 0.005) -> dict[str, A
 
     Raises:
         TypeError: `correct` is no mapping to tensors.
-        ValueError: it is empty, its flags do not agree in shape, or a margin that is no number
-            from 0 on.
+        ValueError: it is empty, its flags do not agree in shape, or `margin` is no number >= 0.
     """
     _check_settled(correct, margin)
     share = {name: flags.double().mean(0) for name, flags in correct.items()}

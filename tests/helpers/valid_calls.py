@@ -108,11 +108,10 @@ CASES = {
     ),
     "sensitivity.scan": lambda: {
         "net": network(), "split": SMALL, "ratios": [0.5], "groups": None, "criterion": "l1",
-        "images": None, "recalibrate": None, "bfloat16": False, "cache": False, "progress": False,
+        "images": None, "recalibrate": None, "cache": False, "progress": False,
     },
     "sensitivity.answers": lambda: {
         "net": network(), "split": SMALL, "ratios": [0.5], "groups": None, "criterion": "l1",
-        "bfloat16": False,
     },
     "sensitivity.ranking": lambda: traced() | {"criterion": "l1"},
     "sensitivity.folded": lambda: {"net": network(), "norms": {}},

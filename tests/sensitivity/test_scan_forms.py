@@ -196,7 +196,7 @@ def test_only_what_the_entry_needs_is_run():
     [
         (None, TypeError, "scan: `net` must return the logits.*name the entry"),
         ("nope", ValueError, "scan: `logits` must name an entry.*got 'nope'"),
-        (2.5, TypeError, "scan: `logits` must be a key, a position or an attribute, got 2.5"),
+        (2.5, ValueError, "scan: `logits` must be a key, a position or an attribute; got 2.5"),
     ],
 )
 def test_an_entry_that_is_not_there(entry, error, message):

@@ -163,11 +163,11 @@ def test_labels_that_are_no_classes_and_groups_of_another_network_are_refused():
 
 @pytest.mark.parametrize("images", [0, 1, True])
 def test_too_few_images_are_refused(images):
-    with pytest.raises(ValueError, match="scan: `images` must be at least 2"):
+    with pytest.raises(ValueError, match="scan: `images` must be an integer >= 2"):
         scan(network(), split(10), ratios=[0.5], images=images, progress=False)
 
 
 @pytest.mark.parametrize("images", ["train", split(1)])
 def test_calibration_needs_images(images):
-    with pytest.raises(TypeError, match="scan: `recalibrate` must be a Split of 2 images or more"):
+    with pytest.raises(ValueError, match="scan: `recalibrate` must be a Split of 2 images or more"):
         scan(network(), split(10), ratios=[0.5], recalibrate=images, progress=False)

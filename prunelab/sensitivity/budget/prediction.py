@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from prunelab import scores
+from prunelab import checks, scores
 from prunelab.sensitivity.budget.choices import Choices, Rows, read
 
 
@@ -45,9 +45,7 @@ def predict(curves: pd.DataFrame, ratios: Mapping[str, float]) -> Prediction:
         ValueError: a group that `curves` does not have, a ratio outside [0, 1), a group of unknown
             size, or what `solve` refuses in `curves`.
     """
-    if not isinstance(ratios, Mapping):
-        kind = type(ratios).__name__
-        raise TypeError(f"predict: `ratios` must map groups to ratios, got {kind}")
+    checks.kind("predict", "ratios", ratios, Mapping, "a mapping of groups to ratios")
     choices = read("predict", curves, ["kept", "correct", "accuracy", "params", "macs"])
     unknown = [name for name in ratios if name not in choices.options]
     if unknown:

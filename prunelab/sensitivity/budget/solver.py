@@ -9,9 +9,9 @@ from numbers import Integral, Real
 import numpy as np
 import pandas as pd
 
+from prunelab import checks
 from prunelab.sensitivity.budget.choices import Choices, read
 from prunelab.sensitivity.budget.integer_program import IntegerProgram
-from prunelab.sensitivity.scanning.arguments import short
 
 
 def solve(
@@ -71,9 +71,8 @@ def _budget(macs: float | None, params: float | None) -> tuple[str, float]:
         got = "both" if given else "none"
         raise ValueError(f"solve: give one of `macs` and `params`, got {got}")
     ((name, value),) = given.items()
-    number = isinstance(value, Real) and not isinstance(value, bool)
-    if not number or not 0 < value < math.inf:
-        raise ValueError(f"solve: `{name}` must be a finite number above 0, got {short(value)}")
+    number = isinstance(value, Real) and not isinstance(value, bool) and 0 < value < math.inf
+    checks.need(number, "solve", name, "a finite number above 0", value)
     absolute = isinstance(value, Integral) or value > 1
     return name, math.floor(value) if absolute else float(value)
 

@@ -13,9 +13,8 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 from torch.utils import _pytree as pytree
 
-from prunelab.sensitivity.scanning.constants import attribute
 from prunelab.sensitivity.scanning.folding import CONVS, NORMS
-from prunelab.sensitivity.scanning.watching import Watched, written
+from prunelab.sensitivity.scanning.watching import Watched, attribute, written
 
 
 def plus(x: object, y: object) -> object:

@@ -22,7 +22,7 @@ def cut_layers(
     Args:
         program: the network.
         group: name of a group.
-        steps: nodes of its plan.
+        steps: nodes of its replay.
         keep: (size,) bool, True = kept.
     """
     steps = list(steps)

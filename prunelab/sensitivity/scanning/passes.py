@@ -12,8 +12,8 @@ from torch.nn.functional import cross_entropy, linear
 from prunelab.groups import Place
 from prunelab.sensitivity.scanning.cutting import cut_layers
 from prunelab.sensitivity.scanning.folding import is_plain
-from prunelab.sensitivity.scanning.planning import Plan
 from prunelab.sensitivity.scanning.program import Program
+from prunelab.sensitivity.scanning.replays import Replay
 from prunelab.sensitivity.scanning.stacking import stacked
 
 CLOSE = 1e-5  # two logits nearer than this share of their size may swap by rounding
@@ -36,11 +36,11 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Job:
-    """One group, its plan, and the masks to try, from the fewest channels to the most."""
+class Sweep:
+    """One group, its replay, and the masks to try, from the fewest channels to the most."""
 
     group: str
-    plan: Plan
+    replay: Replay
     keeps: Mapping[object, Tensor]  # point -> (size,) bool; each contains the one before
 
 
@@ -54,10 +54,10 @@ def judge(logits: Tensor, labels: Tensor) -> Judged:
 
 
 def forward(
-    program: Program, x: Tensor, jobs: list[Job], layers: Mapping[str, object] | None = None
+    program: Program, x: Tensor, sweeps: list[Sweep], layers: Mapping[str, object] | None = None
 ) -> tuple[Tensor, dict[fx.Node, object]]:
-    """The whole network on one batch; its output, and the values that the jobs will read."""
-    keep = {n for job in jobs for n in job.plan.reads}
+    """The whole network on one batch; its output, and the values that the sweeps will read."""
+    keep = {n for sweep in sweeps for n in sweep.replay.reads}
     env = program.start(x)
     out = program.run(program.nodes, env, layers, keep)
     return out, {n: v for n, v in env.items() if n in keep} | {program.output: out}
@@ -65,11 +65,11 @@ def forward(
 
 def points(
     program: Program,
-    job: Job,
+    sweep: Sweep,
     values: Mapping[fx.Node, object],
     change: Callable[[object, dict], dict] | None = None,
 ) -> Iterator[tuple[object, Tensor]]:
-    """(point, logits) for each mask of a job.
+    """(point, logits) for each mask of a sweep.
 
     A layer that reads nothing but the group is a sum over channels: from one mask to the next only
     the channels that come back are added. Where the maps have become small, all masks go on as one
@@ -77,27 +77,29 @@ def points(
 
     Args:
         program: the network.
-        job: what is tried.
+        sweep: what is tried.
         values: what `forward` kept.
         change: (point, layers) -> the layers to use, for batch norms that are re-estimated.
     """
-    plan, entries = job.plan, {}
-    if not plan.steps:  # an auxiliary classifier: what is evaluated does not depend on it
-        yield from ((point, values[program.output]) for point in job.keeps)
+    replay, entries = sweep.replay, {}
+    if not replay.steps:  # an auxiliary classifier: what is evaluated does not depend on it
+        yield from ((point, values[program.output]) for point in sweep.keeps)
         return
     before: Tensor | None = None
-    clean = {n: values[n] for n in plan.clean}
+    clean = {n: values[n] for n in replay.clean}
     waiting, rest = [], []
-    for point, keep in job.keeps.items():
-        layers = cut_layers(program, job.group, [n for n in plan.steps if n not in entries], keep)
+    for point, keep in sweep.keeps.items():
+        layers = cut_layers(
+            program, sweep.group, [n for n in replay.steps if n not in entries], keep
+        )
         layers = change(point, layers) if change else layers
         added = keep if before is None else keep & ~before
-        for node in entries or _sums(program, job, layers):
-            entries[node] = _sum(program, job, node, values, layers, entries, added, keep)
-        cut = _still_read(plan, entries)
-        env = {n: _kept(program, values[n], plan.cut[n], keep) for n in cut}
-        steps = [n for n in plan.steps if n not in entries]
-        steps, rest = stacked(program, steps, layers, len(job.keeps))
+        for node in entries or _sums(program, sweep, layers):
+            entries[node] = _sum(program, sweep, node, values, layers, entries, added, keep)
+        cut = _still_read(replay, entries)
+        env = {n: _kept(program, values[n], replay.cut[n], keep) for n in cut}
+        steps = [n for n in replay.steps if n not in entries]
+        steps, rest = stacked(program, steps, layers, len(sweep.keeps))
         env |= {**clean, **entries}
         logits = program.run(steps, env, layers, keep=[*entries, *steps[-1:]])
         if rest:
@@ -107,27 +109,27 @@ def points(
         before = keep
     if waiting:
         logits = program.run(rest, {steps[-1]: torch.cat(waiting)})
-        yield from zip(job.keeps, logits.chunk(len(waiting)))
+        yield from zip(sweep.keeps, logits.chunk(len(waiting)))
 
 
-def _still_read(plan: Plan, entries: Mapping[fx.Node, Tensor]) -> list[fx.Node]:
+def _still_read(replay: Replay, entries: Mapping[fx.Node, Tensor]) -> list[fx.Node]:
     """CUT values that other steps than the partial sums read."""
     if not entries:
-        return list(plan.cut)
-    others = {n for step in plan.steps if step not in entries for n in step.all_input_nodes}
+        return list(replay.cut)
+    others = {n for step in replay.steps if step not in entries for n in step.all_input_nodes}
     alone = {n.args[0] for n in entries}
-    return [n for n in plan.cut if n in others or n not in alone]
+    return [n for n in replay.cut if n in others or n not in alone]
 
 
-def _sums(program: Program, job: Job, layers: Mapping[str, object]) -> list[fx.Node]:
+def _sums(program: Program, sweep: Sweep, layers: Mapping[str, object]) -> list[fx.Node]:
     """Entries that are plain sums over the group's channels."""
-    chunk = min((b.sum() - a.sum() for a, b in _pairs(list(job.keeps.values()))), default=0)
+    chunk = min((b.sum() - a.sum() for a, b in _pairs(list(sweep.keeps.values()))), default=0)
     if chunk < LEAST:
         return []
     return [
         n
-        for n in job.plan.entries
-        if n.op == "call_module" and _is_sum(program.calls[n], layers.get(n.target), job, n)
+        for n in sweep.replay.entries
+        if n.op == "call_module" and _is_sum(program.calls[n], layers.get(n.target), sweep, n)
     ]
 
 
@@ -135,10 +137,10 @@ def _pairs(keeps: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
     return list(zip(keeps, keeps[1:]))
 
 
-def _is_sum(whole: nn.Module, small: object, job: Job, node: fx.Node) -> bool:
+def _is_sum(whole: nn.Module, small: object, sweep: Sweep, node: fx.Node) -> bool:
     if not isinstance(small, nn.Conv2d | nn.Linear) or getattr(whole, "groups", 1) != 1:
         return False
-    axis = job.plan.cut[node.args[0]].axis
+    axis = sweep.replay.cut[node.args[0]].axis
     is_conv = isinstance(whole, nn.Conv2d)
     if not is_plain(whole) or len(node.args) != 1:
         return False
@@ -146,13 +148,13 @@ def _is_sum(whole: nn.Module, small: object, job: Job, node: fx.Node) -> bool:
     return plain and len(small.weight) == len(whole.weight) and (axis == 1 or not is_conv)
 
 
-def _sum(program, job, node, values, layers, entries, added, keep) -> Tensor:
+def _sum(program, sweep, node, values, layers, entries, added, keep) -> Tensor:
     """The layer's output on all kept channels: the last mask's, and what the new ones add."""
     whole = program.calls[node]
     if node not in entries:
-        x = _kept(program, values[node.args[0]], job.plan.cut[node.args[0]], keep)
+        x = _kept(program, values[node.args[0]], sweep.replay.cut[node.args[0]], keep)
         return layers[node.target](x)
-    place = job.plan.cut[node.args[0]]
+    place = sweep.replay.cut[node.args[0]]
     rows = _rows(place, added)
     x = _select(program, values[node.args[0]], place.axis, rows)
     weight = whole.weight.index_select(1, rows.to(whole.weight.device))
@@ -184,7 +186,7 @@ def _select(program: Program, value: Tensor, axis: int, rows: Tensor) -> Tensor:
     return value.index_select(axis, rows)
 
 
-def without(job: Job, known: set) -> Job | None:
-    """The job without the points that are known; None if nothing is left."""
-    keeps = {point: keep for point, keep in job.keeps.items() if point not in known}
-    return replace(job, keeps=keeps) if keeps else None
+def without(sweep: Sweep, known: set) -> Sweep | None:
+    """The sweep without the points that are known; None if nothing is left."""
+    keeps = {point: keep for point, keep in sweep.keeps.items() if point not in known}
+    return replace(sweep, keeps=keeps) if keeps else None

@@ -1,6 +1,6 @@
 """Program: the network as a list of steps that can run again from any point.
 
-A batch goes forward once. Then a group's plan (see `planning`) runs the NEW steps alone, on kept
+A batch goes forward once. Then a group's replay (see `replays`) runs the NEW steps alone, on kept
 channels.
 """
 
@@ -16,9 +16,8 @@ from torch import Tensor, fx, nn
 from prunelab import meta
 from prunelab.groups import Flow
 from prunelab.sensitivity.scanning import calls
-from prunelab.sensitivity.scanning.folding import folded, is_plain, norms_of, without_hooks
-from prunelab.sensitivity.scanning.planning import Plan, owners, plan_of
-from prunelab.sensitivity.scanning.small_maps import quick
+from prunelab.sensitivity.scanning.folding import folded, norms_of, without_hooks
+from prunelab.sensitivity.scanning.replays import Replay, owners, replay_of
 from prunelab.sensitivity.scanning.trial import Trial
 from prunelab.sensitivity.scanning.watching import needed_by
 
@@ -33,7 +32,6 @@ class Program:
         net: any network; a copy is made, in evaluation mode.
         flow: from `prunelab.groups.flow` on `net`; its graph is made free of writes in place.
         fold: fold batch norms into convolutions.
-        dtype: of weights and activations; None = as they are.
         logits: which entry of the output holds the logits, as for `train.evaluate`.
         example: (n, ...) images to try it on; None = random ones.
 
@@ -48,17 +46,16 @@ class Program:
         flow: Flow,
         *,
         fold: bool = True,
-        dtype: torch.dtype | None = None,
         logits: str | int | None = None,
         example: Tensor | None = None,
     ):
         self.flow, self.source, self.owners = flow, net, owners(net)
-        self.logits, self.dtype = logits, dtype or meta.dtype_of(net)
+        self.logits, self.dtype = logits, meta.dtype_of(net)
         trial = Trial(net, flow, logits, example)
         self.seen = trial.seen
         for layout in (torch.channels_last, torch.contiguous_format):
             self.layout = layout
-            self._build(fold and self.fast, dtype)
+            self._build(fold and self.fast)
             if trial.passed_by(self):
                 return
         raise ValueError(
@@ -71,15 +68,13 @@ class Program:
         """Whether this is the fast form."""
         return self.layout == torch.channels_last
 
-    def _build(self, fold: bool, dtype: torch.dtype | None) -> None:
+    def _build(self, fold: bool) -> None:
         graph = self.flow.graph
         norms = norms_of(graph, self.source) if fold else {}
         self.net = without_hooks(folded(self.source, norms, self.layout))
         for module in self.net.modules():
             if getattr(module, "inplace", False) is True:
                 module.inplace = False
-        if dtype is not None:
-            self.net.to(dtype)
         self.merged = set(norms.values())
         self.output = next(n for n in graph.nodes if n.op == "output")
         needed = needed_by(self.output)
@@ -89,13 +84,7 @@ class Program:
             if n.op == "placeholder" or (n in needed and not self._is_merged(n))
         ]
         self.alias = {n: n.args[0] for n in graph.nodes if self._is_merged(n)}
-        self.calls = {n: self._call(n, dtype) for n in self.nodes}
-        self.quick: dict[tuple, object] = {}
-
-    def _call(self, node: fx.Node, dtype: torch.dtype | None) -> object:
-        call = calls.call_of(node, self.net, self.seen)
-        cast = dtype is not None and isinstance(call, Tensor) and call.is_floating_point()
-        return call.to(dtype) if cast else call
+        self.calls = {n: calls.call_of(n, self.net, self.seen) for n in self.nodes}
 
     def _is_merged(self, node: fx.Node) -> bool:
         return node.op == "call_module" and node.target in self.merged
@@ -127,9 +116,9 @@ class Program:
         """Numbers of the largest activation for one image."""
         return max(self.size(node) for node in self.nodes)
 
-    def plan(self, group: str) -> Plan:
+    def replay(self, group: str) -> Replay:
         """What runs again when `group` is pruned."""
-        return plan_of(self, group)
+        return replay_of(self, group)
 
     def run(
         self,
@@ -158,23 +147,13 @@ class Program:
                 env[node] = layers.get(node.target, self.calls[node])
             elif node.op != "placeholder":
                 own = node.op == "call_module" and node.target in layers
-                call = layers[node.target] if own else self._quickest(node, args)
+                call = layers[node.target] if own else self.calls[node]
                 spare = self._spare(node, mine, kept)
                 env[node] = calls.apply(call, args, kwargs, spare)
             for n in self.inputs(node):
                 if last[n] is node and n not in kept:
                     env.pop(n, None)
         return out
-
-    def _quickest(self, node: fx.Node, args: tuple) -> object:
-        """What a node calls, in the form that is best for maps of this size."""
-        call = self.calls[node]
-        if type(call) is not nn.Conv2d or not self.fast or not args or not is_plain(call):
-            return call
-        key = node, args[0].shape[1:]
-        if key not in self.quick:
-            self.quick[key] = quick(call, args[0]) or call
-        return self.quick[key]
 
     def _load(self, node: fx.Node, env: dict[fx.Node, object]) -> object:
         return env[self.alias.get(node, node)]

@@ -17,9 +17,7 @@ from prunelab.sensitivity.budget.price import price
 from prunelab.sensitivity.criteria import Criterion, ranking
 from prunelab.sensitivity.points import outcome, settled
 from prunelab.sensitivity.scanning.arguments import (
-    check_entry,
     check_options,
-    check_switch,
     checked,
     chosen,
     images_of,
@@ -27,7 +25,7 @@ from prunelab.sensitivity.scanning.arguments import (
     traced,
 )
 from prunelab.sensitivity.scanning.measuring import WHOLE, Bench, measure, merged
-from prunelab.sensitivity.scanning.passes import Job, Judged
+from prunelab.sensitivity.scanning.passes import Judged, Sweep
 from prunelab.sensitivity.scanning.program import Program
 from prunelab.sensitivity.scanning.recalibration import recalibrated
 from prunelab.sensitivity.scanning.store import Store
@@ -50,7 +48,6 @@ def scan(
     criterion: Criterion = "l1",
     images: int | None = None,
     recalibrate: Split | None = None,
-    bfloat16: bool = False,
     logits: str | int | None = None,
     cache: str | Path | bool | None = None,
     progress: Progress = True,
@@ -72,8 +69,6 @@ def scan(
             groups is settled (see `settled`); None = all.
         recalibrate: calibration images: also measure with batch norms re-estimated on them, in
             columns correct_bn, accuracy_bn, low_bn, high_bn, loss_bn.
-        bfloat16: compute in bfloat16; attrs["changed"] counts the whole network's answers that
-            differ from those in its own type.
         logits: which entry of the network's output holds the logits: a key, a position or an
             attribute; only what it needs is run. None = the output is the logits.
         cache: folder where answers are kept by content, so that more ratios, groups or images cost
@@ -102,19 +97,20 @@ def scan(
     """
     check_options(images, recalibrate, cache, progress)
     groups = names_of(groups)
-    net, example, ratios = _checked(net, split, ratios, bfloat16, logits)
-    program, groups, jobs = _jobs(net, split, ratios, groups, criterion, bfloat16, logits)
-    bench = Bench(program, jobs, split, Store.at(cache, program, split))
+    net, ratios = checked(net, split, ratios, logits)
+    example = images_of(net, split, 1)
+    program, groups, sweeps = _sweeps(net, split, ratios, groups, criterion, logits)
+    bench = Bench(program, sweeps, split, Store.at(cache, program, split))
     seen, index = _grow(bench, images, progress)
     table = _table(seen, groups, ratios)
     prices = price(net, example, groups)
     costs = [prices({g: kept}) for g, kept in zip(table.group, table.kept)]
     table[["params", "macs"]] = pd.DataFrame(costs, columns=["params", "macs"], dtype="int64")
     if recalibrate is not None:
-        renewed, change = recalibrated(net, traced(net, example), jobs, recalibrate, logits)
-        plans = [Job(job.group, renewed.plan(job.group), job.keeps) for job in jobs]
+        renewed, change = recalibrated(net, traced(net, example), sweeps, recalibrate, logits)
+        replays = [Sweep(sweep.group, renewed.replay(sweep.group), sweep.keeps) for sweep in sweeps]
         store = Store.at(cache, renewed, split, "recalibrated", recalibrate)
-        again = _all(Bench(renewed, plans, split, store, change), index, progress, "batch norm")
+        again = _all(Bench(renewed, replays, split, store, change), index, progress, "batch norm")
         more = _table(again, groups, ratios)[SEEN].add_suffix("_bn")
         table = pd.concat([table, more], axis=1)
     base = seen[WHOLE]
@@ -124,9 +120,8 @@ def scan(
     table.attrs = {
         "whole": whole | {"params": params, "macs": macs},
         "price": prices.to_dict(),
-        "ranking": settled(_flags(seen, jobs)) if jobs else None,
+        "ranking": settled(_flags(seen, sweeps)) if sweeps else None,
         "close": sum(int(judged.close.sum()) for judged in seen.values()),
-        "changed": _changed(program, split, index, base) if bfloat16 else 0,
     }
     return table
 
@@ -138,7 +133,6 @@ def answers(
     ratios: Sequence[float],
     groups: Groups | Iterable[str] | None = None,
     criterion: Criterion = "l1",
-    bfloat16: bool = False,
     logits: str | int | None = None,
 ) -> dict[Point | str, tuple[Tensor, Tensor]]:
     """(correct, close) flags of each (group, ratio), and of the whole network under "whole".
@@ -146,33 +140,20 @@ def answers(
     Arguments and errors as `scan`; the images stand in the split's order, and nothing is kept.
     """
     groups = names_of(groups)
-    net, _, ratios = _checked(net, split, ratios, bfloat16, logits)
-    program, _, jobs = _jobs(net, split, ratios, groups, criterion, bfloat16, logits)
-    seen = _all(Bench(program, jobs, split, Store(None)), torch.arange(len(split)), False, "scan")
+    net, ratios = checked(net, split, ratios, logits)
+    program, _, sweeps = _sweeps(net, split, ratios, groups, criterion, logits)
+    seen = _all(Bench(program, sweeps, split, Store(None)), torch.arange(len(split)), False, "scan")
     return {point: (judged.correct, judged.close) for point, judged in seen.items()}
 
 
-def _checked(
-    net: nn.Module, split: Split, ratios: Sequence[float], bfloat16: bool, logits: str | int | None
-) -> tuple[nn.Module, Tensor, list[float]]:
-    """The network itself, an image as it takes it, and the ratios."""
-    check_switch("bfloat16", bfloat16)
-    check_entry(logits)
-    net, ratios = checked(net, split, ratios)
-    return net, images_of(net, split, 1), ratios
-
-
-def _jobs(
-    net, split, ratios, groups, criterion, bfloat16: bool, logits
-) -> tuple[Program, Groups, list[Job]]:
+def _sweeps(net, split, ratios, groups, criterion, logits) -> tuple[Program, Groups, list[Sweep]]:
     """The network as a program, the groups chosen, and what to try on each."""
     flow = traced(net, images_of(net, split, 1))
     found = chosen(flow, groups)
     order = ranking(net, found, criterion)
-    dtype = torch.bfloat16 if bfloat16 else None
-    program = Program(net, flow, dtype=dtype, logits=logits, example=images_of(net, split, IMAGES))
-    jobs = [Job(g, program.plan(g), _keeps(order[g], g, ratios)) for g in found]
-    return program, found, jobs
+    program = Program(net, flow, logits=logits, example=images_of(net, split, IMAGES))
+    sweeps = [Sweep(g, program.replay(g), _keeps(order[g], g, ratios)) for g in found]
+    return program, found, sweeps
 
 
 def _keeps(score: Tensor, group: str, ratios: list[float]) -> dict[Point, Tensor]:
@@ -210,13 +191,13 @@ def _grow(
     while True:
         parts.append(_all(bench, order[start:end], progress, f"scan, {end} images"))
         seen = merged(parts)
-        if end == len(order) or not bench.jobs or settled(_flags(seen, bench.jobs))["settled"]:
+        if end == len(order) or not bench.sweeps or settled(_flags(seen, bench.sweeps))["settled"]:
             return seen, order[:end]
         start, end = end, min(2 * end, len(order))
 
 
-def _flags(seen: Mapping[object, Judged], jobs: list[Job]) -> dict[str, Tensor]:
-    return {job.group: torch.stack([seen[p].correct for p in job.keeps]) for job in jobs}
+def _flags(seen: Mapping[object, Judged], sweeps: list[Sweep]) -> dict[str, Tensor]:
+    return {sweep.group: torch.stack([seen[p].correct for p in sweep.keeps]) for sweep in sweeps}
 
 
 def _table(seen: Mapping[object, Judged], groups: Groups, ratios: list[float]) -> pd.DataFrame:
@@ -232,12 +213,3 @@ def _table(seen: Mapping[object, Judged], groups: Groups, ratios: list[float]) -
 def _evaluation(judged: Judged) -> Evaluation:
     n = len(judged.correct)
     return Evaluation(int(judged.correct.sum()) / n, judged.loss / n, judged.correct)
-
-
-def _changed(rough: Program, split: Split, index: Tensor, base: Judged) -> int:
-    """Images on which the whole network is right in one precision and wrong in the other."""
-    example = images_of(rough.source, split, IMAGES)
-    flow = traced(rough.source, example)
-    exact = Program(rough.source, flow, logits=rough.logits, example=example)
-    seen = _all(Bench(exact, [], split, Store(None)), index, False, "exact")[WHOLE]
-    return int((seen.correct != base.correct).sum())

@@ -1,4 +1,4 @@
-"""Planning: what runs again when one group is pruned.
+"""Replays: what runs again when one group is pruned.
 
 A value of the network is then one of three things:
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
-    """What runs again when a group is pruned.
+class Replay:
+    """The steps that run again when a group is pruned, and what they read.
 
     Attributes:
         steps: the NEW nodes that the output depends on, in order.
@@ -39,7 +39,7 @@ class Plan:
 
     @property
     def reads(self) -> set[fx.Node]:
-        """Values of the whole network that must be kept for this plan."""
+        """Values of the whole network that must be kept for this replay."""
         return {*self.cut, *self.clean}
 
     @cached_property
@@ -66,7 +66,7 @@ def owners(net: nn.Module) -> dict[str, dict[str, str]]:
     return found
 
 
-def plan_of(program: Program, group: str) -> Plan:
+def replay_of(program: Program, group: str) -> Replay:
     """What runs again when `group` is pruned."""
     slices = program.flow.groups[group].slices
     touched = {s.tensor for s in slices}
@@ -90,7 +90,7 @@ def plan_of(program: Program, group: str) -> Plan:
             needed.update(program.inputs(node))
     steps = [n for n in new if n in needed]
     reads = {n: None for step in steps for n in program.inputs(step) if n not in new}
-    return Plan(steps, {n: cut[n] for n in reads if n in cut}, [n for n in reads if n not in cut])
+    return Replay(steps, {n: cut[n] for n in reads if n in cut}, [n for n in reads if n not in cut])
 
 
 def _tensors(node: fx.Node, owners: Mapping[str, Mapping[str, str]]) -> set[str]:
