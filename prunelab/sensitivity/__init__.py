@@ -1,6 +1,6 @@
 """Sensitivity: prune one group alone, at growing ratios, and see what the accuracy does.
 
-flow -> Program -> scan -> curves -> solve -> ratios
+trace -> Program -> scan -> curves -> solve -> ratios
 """
 
 from prunelab.sensitivity.budget.prediction import Prediction, predict
@@ -10,14 +10,13 @@ from prunelab.sensitivity.criteria import Criterion, ranking
 from prunelab.sensitivity.exchange import from_csv, to_csv
 from prunelab.sensitivity.points import outcome, paired_interval, settled
 from prunelab.sensitivity.scanning.folding import folded
-from prunelab.sensitivity.scanning.scan import COLUMNS, answers, scan
+from prunelab.sensitivity.scanning.scan import COLUMNS, scan
 
 __all__ = [
     "COLUMNS",
     "Criterion",
     "Prediction",
     "Price",
-    "answers",
     "folded",
     "from_csv",
     "outcome",

@@ -1,4 +1,4 @@
-"""Criteria: scores of the channels of a group, by name, by mapping or by function."""
+"""Criteria: how the channels of a group are scored, by name, by mapping or by function."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Criterion = str | Mapping[str, Tensor] | Callable[[Group], Tensor]
 
 
 def ranking(net: nn.Module, groups: Groups, criterion: Criterion) -> dict[str, Tensor]:
-    """Group name -> (size,) scores, as `scan` uses them. Arguments and errors as `scan`."""
+    """Group name -> (size,) scores, as `scan` uses them. Arguments and errors as for `scan`."""
     checks.kind("ranking", "net", net, nn.Module, "a torch.nn.Module")
     checks.kind("ranking", "groups", groups, Groups, "Groups, as trace gives")
     net = meta.unwrap(net)

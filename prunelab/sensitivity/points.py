@@ -1,4 +1,4 @@
-"""One point of a scan: what the pruned network does against the whole one, on the same images."""
+"""One point of a scan: the pruned network compared with the whole one on the same images."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def outcome(before: Evaluation, after: Evaluation) -> dict[str, float]:
 def paired_interval(before: Tensor, after: Tensor) -> tuple[float, float]:
     """95% interval of the change of accuracy, from (N,) correct-flags on the same images.
 
-    Each image changes by -1, 0 or +1; the interval is the mean plus and minus 1.96 standard errors.
-    Half an image is added on either side, so that no change at all still has a width.
+    Each image changes by -1, 0 or +1; the interval is the mean plus or minus 1.96 standard errors.
+    Half an image is added on each side, so that the interval has a width even without any change.
 
     Raises:
         TypeError: an argument is no tensor.
-        ValueError: they are not (N,) flags of as many images.
+        ValueError: they are not (N,) flags of equal length.
     """
     checks.kind("paired_interval", "before", before, Tensor, "a tensor")
     checks.kind("paired_interval", "after", after, Tensor, "a tensor")
@@ -67,15 +67,15 @@ def _interval(change: Tensor) -> tuple[float, float]:
 
 
 def settled(correct: Mapping[str, Tensor], margin: float = 0.005) -> dict[str, Any]:
-    """How sure the ranking of groups is, from least to most sensitive.
+    """How certain the ranking of groups from least to most sensitive is.
 
-    Groups are ranked by their mean accuracy over the ratios. Two neighbours are settled if the 95%
-    interval of their difference, paired on the same images, leaves out zero (they differ) or lies
-    within the margin (they are as good as equal).
+    Groups are ranked by their mean accuracy over the ratios. The order of two neighbours is settled
+    if the 95% interval of their difference, paired on the same images, excludes zero (they differ)
+    or lies within the margin (they are practically equal).
 
     Args:
         correct: group -> (ratios, N) correct-flags on the same images.
-        margin: difference of accuracy that counts as none.
+        margin: a difference in accuracy that counts as none.
 
     Returns:
         order (group names), sure (share of neighbours that are settled), settled (all are), images.

@@ -110,9 +110,6 @@ CASES = {
         "net": network(), "split": SMALL, "ratios": [0.5], "groups": None, "criterion": "l1",
         "images": None, "recalibrate": None, "cache": False, "progress": False,
     },
-    "sensitivity.answers": lambda: {
-        "net": network(), "split": SMALL, "ratios": [0.5], "groups": None, "criterion": "l1",
-    },
     "sensitivity.ranking": lambda: traced() | {"criterion": "l1"},
     "sensitivity.folded": lambda: {"net": network(), "norms": {}},
     "sensitivity.price": lambda: traced() | {"example": X},

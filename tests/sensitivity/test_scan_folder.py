@@ -12,7 +12,7 @@ import torch
 from helpers.toy import network, split
 
 from prunelab import paths
-from prunelab.sensitivity import answers, folded, outcome, paired_interval, ranking, scan, settled
+from prunelab.sensitivity import folded, outcome, paired_interval, ranking, scan, settled
 from prunelab.sensitivity.scanning import store as storing
 
 
@@ -85,9 +85,6 @@ def test_an_option_of_another_kind_is_one_line(option, value):
     with pytest.raises((ValueError, TypeError), match=f"scan: .*`{option[:5]}") as caught:
         scan(network(), split(6), **{"ratios": [0.5], "progress": False, option: value})
     assert "\n" not in str(caught.value)
-    if option in ("groups", "criterion", "ratios", "logits"):
-        with pytest.raises((ValueError, TypeError), match="scan: "):
-            answers(network(), split(6), **{"ratios": [0.5], option: value})
 
 
 @pytest.mark.parametrize("net", [None, 5, "net", torch.zeros(2)])

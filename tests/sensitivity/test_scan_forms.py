@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import pytest
 import torch
 from helpers.networks import Net, conv, pooled
-from helpers.plain_loop import differences, floats
+from helpers.plain_loop import answers, differences, floats
 from helpers.pruning import fill
 from helpers.toy import split
 from torch import nn
 from torch.nn.utils import parametrizations, prune
 
 from prunelab.groups import flow
-from prunelab.sensitivity import answers, scan
+from prunelab.sensitivity import scan
 from prunelab.sensitivity.scanning import measuring
 from prunelab.sensitivity.scanning.folding import folded, norms_of
 from prunelab.sensitivity.scanning.program import Program

@@ -1,4 +1,4 @@
-"""Choices: the points of a scan, checked, as what each group offers."""
+"""Choices: the checked points of a scan, as the options of each group."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Rows = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Choices:
-    """What the groups of a scan offer, and the whole network.
+    """The options of the groups of a scan, and the whole network.
 
     Attributes:
         whole: column -> value of the unpruned network.
         options: group -> column -> (choices,) values, ratio rising from 0 = whole. A whole group's
             `kept` is NaN where no row tells its size.
-        price: exact costs of any combination, where the scan left them.
+        price: exact costs of any combination, if the scan gave them.
     """
 
     whole: Mapping[str, float]
@@ -42,7 +42,7 @@ def read(function: str, curves: pd.DataFrame, columns: Sequence[str]) -> Choices
     Args:
         function: the caller's name, for messages.
         curves: as `scan` returns; `attrs` may hold "whole" and "price".
-        columns: those that the caller needs beside group and ratio; "kept" is among them.
+        columns: those that the caller needs besides group and ratio; "kept" is one of them.
 
     Raises:
         TypeError: `curves` is no DataFrame.

@@ -1,4 +1,4 @@
-"""The arguments of a scan: what they may be, said in one line where they are not."""
+"""The arguments of a scan, checked; every error is one line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def checked(
     """The network without wrappers, and the ratios as a list.
 
     Raises:
-        TypeError, ValueError: as `scan` says.
+        TypeError, ValueError: as for `scan`.
     """
     checks.kind("scan", "net", net, nn.Module, "a torch.nn.Module")
     checks.kind("scan", "split", split, Split, "a Split, as data.val")
@@ -38,7 +38,7 @@ def checked(
 
 
 def check_options(images: object, recalibrate: object, cache: object, progress: object) -> None:
-    """Refuse options of another kind. Arguments and errors as `scan`."""
+    """Check the options. Arguments and errors as for `scan`."""
     few = images is not None and not checks.is_count(images, 2)
     checks.need(not few, "scan", "images", "an integer >= 2", images)
     if recalibrate is not None:
@@ -51,7 +51,7 @@ def check_options(images: object, recalibrate: object, cache: object, progress: 
 
 
 def names_of(groups: object) -> Groups | list[str] | None:
-    """The groups as they are, or their names as a list. Errors as `scan`."""
+    """The groups as they are, or their names as a list. Errors as for `scan`."""
     if groups is None or isinstance(groups, Groups):
         return groups
     names = _several("groups", groups, "Groups, several names (as ['conv1']) or None")
@@ -76,7 +76,7 @@ def images_of(net: nn.Module, split: Split, count: int) -> Tensor:
 
 
 def traced(net: nn.Module, example: Tensor) -> Flow:
-    """What tracing sees of the network on an image of the split."""
+    """The traced network, with errors in terms of the split."""
     try:
         return tracing.flow(net, example)
     except ValueError as error:
@@ -85,7 +85,7 @@ def traced(net: nn.Module, example: Tensor) -> Flow:
 
 
 def chosen(flow: Flow, groups: Groups | list[str] | None) -> Groups:
-    """The groups to scan. Errors as `scan`."""
+    """The groups to scan. Errors as for `scan`."""
     if groups is None:
         return flow.groups
     if isinstance(groups, Groups):

@@ -1,4 +1,4 @@
-"""scan(): each group alone at growing ratios, exactly as pruning and evaluating it would say."""
+"""scan(): prune each group alone at growing ratios; exact, but without the repeated work."""
 
 from __future__ import annotations
 
@@ -52,38 +52,39 @@ def scan(
     cache: str | Path | bool | None = None,
     progress: Progress = True,
 ) -> pd.DataFrame:
-    """Prune each group alone at each ratio, and evaluate what is left.
+    """Prune each group alone at each ratio, and evaluate the network.
 
-    Exact: every image gets the answer that the really shrunk network gives. Fast: a batch goes
-    forward once; then, for each group, only what depends on it runs again, with kept channels only.
+    Exact: every image gets the answer of the network that was really shrunk. Fast: a batch goes
+    forward once; then, for each group, only what depends on it runs again, on the kept channels.
 
     Args:
         net: a trained network; a copy is measured, in evaluation mode and in the network's own
-            type. It may stand in a wrapper (`nn.DataParallel`, `torch.compile`, an average).
+            floating type. It may be wrapped (`nn.DataParallel`, `torch.compile`, an average).
         split: the images to evaluate on.
-        ratios: fractions removed, rising, each in [0, 1).
+        ratios: the fractions to remove, rising, each in [0, 1).
         groups: the groups to scan, or their names; None = all that `trace` finds.
         criterion: "l1", "l2", or "largest", "random" (PFEC's controls); or scores by group name; or
-            a function score(group) -> (size,). The smallest scores go first.
-        images: begin with this many images, drawn at random, and double until the ranking of the
-            groups is settled (see `settled`); None = all.
-        recalibrate: calibration images: also measure with batch norms re-estimated on them, in
-            columns correct_bn, accuracy_bn, low_bn, high_bn, loss_bn.
+            a function score(group) -> (size,). The channels of smallest score are removed first.
+        images: start with this many images, drawn at random, and double the number until the
+            ranking of the groups is settled (see `settled`); None = all images.
+        recalibrate: calibration images. If given, the scan also measures with batch norms
+            re-estimated on them: columns correct_bn, accuracy_bn, low_bn, high_bn, loss_bn.
         logits: which entry of the network's output holds the logits: a key, a position or an
-            attribute; only what it needs is run. None = the output is the logits.
-        cache: folder where answers are kept by content, so that more ratios, groups or images cost
-            only what is new and a killed scan goes on; False = nowhere; None = `$PRUNELAB_CACHE`,
-            or scans in `prunelab.paths.cache_folder()`. Nothing is kept of a network of which
-            something cannot be told apart, nor (with a warning) where the folder is full.
-        progress: show a bar with the time left; or a function that is told the fraction done, and
-            may raise to stop.
+            attribute. Only what it depends on is run. None = the output is the logits.
+        cache: folder where answers are stored by content, so that more ratios, groups or images
+            cost only what is new, and a killed scan resumes; False = none; None =
+            `$PRUNELAB_CACHE`, or scans in `prunelab.paths.cache_folder()`. Nothing is stored for a
+            network that cannot be identified, nor (with a warning) in a folder that is full.
+        progress: True shows a bar; a function is called with the fraction done, and may raise to
+            stop the scan.
 
     Returns:
         One row per (group, ratio): group, ratio, kept (channels), correct (images), accuracy, low
-        and high (95% interval of the accuracy's change against the unpruned network, paired on the
-        same images), loss, params, macs (of the shrunk network). Its `attrs` hold `whole` (the
+        and high (95% interval of the change in accuracy from the unpruned network, paired on the
+        same images), loss, params, macs (of the shrunk network). `attrs` holds `whole` (the
         unpruned network), `price` (exact costs of all combinations), `ranking` (its certainty) and
-        `close` (answers that rounding could change: two logits within 1e-5 of their size).
+        `close` (the number of answers that rounding could change: two logits within 1e-5 of their
+        size).
 
     Raises:
         ValueError: ratios not rising or outside [0, 1), an unknown group or criterion, scores that
@@ -91,7 +92,7 @@ def scan(
             fit, labels that are no classes, groups of another network, a group named twice; or a
             network that cannot be replayed exactly: its forward writes over a value that it reads
             again under another name, draws random numbers, or a hook changes what it gives.
-        TypeError: an argument is of another kind; an output that is no tensor, without `logits`.
+        TypeError: an argument of the wrong type; an output that is no tensor, without `logits`.
 
     Source: PFEC, section 3.2 and Figure 2(b).
     """
@@ -99,7 +100,7 @@ def scan(
     groups = names_of(groups)
     net, ratios = checked(net, split, ratios, logits)
     example = images_of(net, split, 1)
-    program, groups, sweeps = _sweeps(net, split, ratios, groups, criterion, logits)
+    program, groups, sweeps = prepared(net, split, ratios, groups, criterion, logits)
     bench = Bench(program, sweeps, split, Store.at(cache, program, split))
     seen, index = _grow(bench, images, progress)
     table = _table(seen, groups, ratios)
@@ -126,27 +127,14 @@ def scan(
     return table
 
 
-def answers(
+def prepared(
     net: nn.Module,
     split: Split,
-    *,
     ratios: Sequence[float],
-    groups: Groups | Iterable[str] | None = None,
-    criterion: Criterion = "l1",
-    logits: str | int | None = None,
-) -> dict[Point | str, tuple[Tensor, Tensor]]:
-    """(correct, close) flags of each (group, ratio), and of the whole network under "whole".
-
-    Arguments and errors as `scan`; the images stand in the split's order, and nothing is kept.
-    """
-    groups = names_of(groups)
-    net, ratios = checked(net, split, ratios, logits)
-    program, _, sweeps = _sweeps(net, split, ratios, groups, criterion, logits)
-    seen = _all(Bench(program, sweeps, split, Store(None)), torch.arange(len(split)), False, "scan")
-    return {point: (judged.correct, judged.close) for point, judged in seen.items()}
-
-
-def _sweeps(net, split, ratios, groups, criterion, logits) -> tuple[Program, Groups, list[Sweep]]:
+    groups: Groups | list[str] | None,
+    criterion: Criterion,
+    logits: str | int | None,
+) -> tuple[Program, Groups, list[Sweep]]:
     """The network as a program, the groups chosen, and what to try on each."""
     flow = traced(net, images_of(net, split, 1))
     found = chosen(flow, groups)
@@ -157,13 +145,13 @@ def _sweeps(net, split, ratios, groups, criterion, logits) -> tuple[Program, Gro
 
 
 def _keeps(score: Tensor, group: str, ratios: list[float]) -> dict[Point, Tensor]:
-    """Masks from the fewest channels to the most."""
+    """The masks, from the fewest channels to the most."""
     size = len(score)
     return {(group, r): scores.best(score, scores.kept(size, r)) for r in reversed(ratios)}
 
 
 class _Told:
-    """A progress bar that is a function."""
+    """A function in the place of a progress bar."""
 
     def __init__(self, tell: Callable[[float], None], total: int):
         self.tell, self.total, self.done = tell, total, 0

@@ -26,7 +26,7 @@ WARNED: set[Path] = set()  # folders that could not be written to
 
 
 def digest(*parts: object) -> str:
-    """24 hex digits over networks, programs, tensors, splits and plain values.
+    """24 hex digits over programs, splits, tensors and plain values.
 
     Raises:
         UnknownError: something of a network cannot be told.
@@ -34,8 +34,8 @@ def digest(*parts: object) -> str:
     identity = Identity()
     for part in parts:
         if isinstance(part, Program):
-            identity.add((part.source, part.flow.groups.to_json(), part.logits))
-            identity.graph(part.flow.graph)
+            identity.add(part.flow.groups.to_json())
+            identity.graph(part.flow.graph, part.source, part.seen.constants)
         elif isinstance(part, Split):
             images = part.images
             if hasattr(images, "paths"):  # photographs on disk: their names and sizes

@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from prunelab import meta
 from prunelab.groups import Flow
 from prunelab.sensitivity.scanning.folding import copy_of, folded, hooked, norms_of, without_hooks
-from prunelab.sensitivity.scanning.watching import Watched, settle, watched
+from prunelab.sensitivity.scanning.watching import Watched, settle
 from prunelab.surgery import tensors_of
 from prunelab.train.evaluation import logits_of
 
@@ -53,14 +53,14 @@ class Trial:
             self.expected = _expected(net, self.x, logits)
             _check_batches(net, self.x, logits, self.expected)
             copied = without_hooks(copy_of(net))
-            self.seen = watched(flow.graph, copied, flow.root, self.x.clone())
+            self.seen = Watched(flow.graph, copied, flow.root, self.x.clone())
             output = next(n for n in flow.graph.nodes if n.op == "output")
-            out = logits_of("scan", self.seen.values[output], logits)
+            out = logits_of("scan", self.seen.env[output], logits)
             if not _close(out, self.expected, self.expected.dtype):
                 raise ValueError(_why(net, self.x, logits))
             settle(flow.graph, self.seen)
             _answer(flow, output, self.seen, logits)
-        self.seen.values.clear()
+        self.seen.env.clear()
 
     def passed_by(self, program: Program) -> bool:
         """Whether `program` gives the same. Its fast form may also fail to run."""
@@ -77,9 +77,9 @@ class Trial:
 def _answer(flow: Flow, output: fx.Node, seen: Watched, logits: str | int | None) -> None:
     """Make the graph's output the logits alone, so that nothing else runs."""
     everything = output.args[0]
-    found = logits_of("scan", fx.node.map_arg(everything, seen.values.get), logits)
+    found = logits_of("scan", fx.node.map_arg(everything, seen.env.get), logits)
     others = (n for n in reversed(flow.graph.nodes) if n is not output)
-    node = next((n for n in others if seen.values.get(n) is found), None)
+    node = next((n for n in others if seen.env.get(n) is found), None)
     if node is None:  # inside an object that only the whole output makes
         with flow.graph.inserting_before(output):
             node = flow.graph.call_function(logits_of, ("scan", everything, logits))
