@@ -48,11 +48,6 @@ def sparse_file():
     return "sparse.safetensors"
 
 
-def csv_file():
-    sensitivity.to_csv(CURVES, "curves.csv")
-    return "curves.csv"
-
-
 def fit(**options):
     return {"net": network(), "data": DATA, "seed": 0, "progress": False} | options
 
@@ -124,8 +119,8 @@ CASES = {
     "sensitivity.outcome": lambda: dict.fromkeys(
         ("before", "after"), prunelab.train.evaluate(network(), SMALL)
     ),
-    "sensitivity.to_csv": lambda: {"curves": CURVES, "path": "c.csv", "style": "prunelab"},
-    "sensitivity.from_csv": lambda: {"path": csv_file()},
+    "sensitivity.to_distiller": lambda: {"curves": CURVES},
+    "sensitivity.from_distiller": lambda: {"table": sensitivity.to_distiller(CURVES)},
     "scores.filter_norm": lambda: {"weight": torch.ones(3, 2), "p": 1, "axis": 0},
     "scores.group_norm": lambda: {
         "group": traced()["groups"]["0"], "tensors": network().state_dict(), "p": 1,

@@ -27,8 +27,11 @@ RELUS = (nn.ReLU, functional.relu, torch.relu, "relu", torch.relu_, "relu_", fun
 ADDS = (operator.add, torch.add, plus)
 FRESH = (*CONVS, *NORMS, nn.Linear, nn.ReLU, nn.MaxPool2d, nn.AvgPool2d)
 NEW_VALUE = {  # what writes in place -> the same as a new value
-    operator.iadd: plus, torch.relu_: torch.relu, functional.relu_: torch.relu, "relu_": torch.relu
-}  # fmt: skip
+    operator.iadd: plus,
+    torch.relu_: torch.relu,
+    functional.relu_: torch.relu,
+    "relu_": torch.relu,
+}
 
 
 def call_of(node: fx.Node, net: nn.Module, seen: Watched) -> object:

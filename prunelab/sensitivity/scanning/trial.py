@@ -21,9 +21,16 @@ if TYPE_CHECKING:
     from prunelab.sensitivity.scanning.program import Program
 
 SIGNS = {  # what else writes in place, and as what torch sees it
-    "add_": "+=", "sub_": "-=", "mul_": "*=", "div_": "/=", "pow_": "**=", "floor_divide_": "//=",
-    "remainder_": "%=", "__setitem__": "x[...] = y", "__set__": "x.data = y",
-}  # fmt: skip
+    "add_": "+=",
+    "sub_": "-=",
+    "mul_": "*=",
+    "div_": "/=",
+    "pow_": "**=",
+    "floor_divide_": "//=",
+    "remainder_": "%=",
+    "__setitem__": "x[...] = y",
+    "__set__": "x.data = y",
+}
 IMAGES = 3  # neither one, nor the two that a network is traced with
 
 
