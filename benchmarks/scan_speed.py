@@ -1,7 +1,7 @@
 """The scan against the plain loop "prune one group, evaluate, start over".
 
 Float32, the same threads and the same batches for both, both in full. `nodes` is the time that the
-steps that must run again take on their own, summed over all points, in the convolutions' own form.
+steps that must run again take on their own, summed over all points.
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """The fast scan gives every image the answer of the plain loop: prune, evaluate, restore."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from helpers.plain_loop import answers
 from helpers.pruning import fill
 from helpers.toy import network, split
 from torch import nn
+from torch.profiler import ProfilerActivity, profile
 
 from prunelab import models, scores, surgery
 from prunelab.groups import flow, trace
@@ -67,6 +69,14 @@ def test_every_answer_is_the_plain_loops(name, size, every):
     assert swapped <= 2  # of 24 images a point
 
 
+def sweeps_of(net, program, names):
+    groups = program.flow.groups
+    order = ranking(net, groups.select(names), "l1")
+    for name in names:
+        keeps = {r: scores.best(order[name], scores.kept(groups[name].size, r)) for r in RATIOS}
+        yield Sweep(name, program.replay(name), keeps)
+
+
 @pytest.mark.parametrize(
     "name",
     ["lenet-5", "lenet-300-100", "resnet-20", "preresnet-56", "shufflenet_v2_x1_0",
@@ -79,12 +89,7 @@ def test_logits_are_the_shrunk_networks_in_float64(name):
     seen = flow(net, x)
     program = Program(net, seen)
     names = list(seen.groups)[:: max(1, len(seen.groups) // 3)]
-    order = ranking(net, seen.groups.select(names), "l1")
-    sweeps = []
-    for group in names:
-        size = seen.groups[group].size
-        keeps = {r: scores.best(order[group], scores.kept(size, r)) for r in reversed(RATIOS)}
-        sweeps.append(Sweep(group, program.replay(group), keeps))
+    sweeps = list(sweeps_of(net, program, names))
     with torch.inference_mode():
         _, values = forward(program, x, sweeps)
         for sweep in sweeps:
@@ -166,3 +171,44 @@ def test_an_interruption_leaves_the_network_untouched_and_what_was_seen_is_kept(
     judged.clear()
     scan(net, images, **grid)
     assert len(judged) == 1 + 2  # one point of three was known; the whole network feeds the others
+
+
+def peak(run):
+    """Most bytes alive at once among the tensors that `run` makes."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        run()
+    most = now = 0
+    for event in seen.profiler.kineto_results.events():
+        if event.name() == "[memory]":
+            now += event.nbytes()
+            most = max(most, now)
+    return most
+
+
+@pytest.mark.parametrize(("name", "groups"), [
+    ("vgg-16", ["features.conv1", "features.conv10"]),
+    ("resnet-56", ["layer1.0.conv1", "layer2.4.conv1"]),
+])  # fmt: skip
+def test_memory_stays_at_the_activations_of_one_batch(name, groups):
+    net, n = build(name), 32
+    x = torch.randn(n, 3, 32, 32, generator=torch.Generator().manual_seed(5))
+    program = Program(net, flow(net, x[:1]))
+    sweeps = list(sweeps_of(net, program, [g for g in program.flow.groups if "conv" in g]))
+    whole = 4 * n * sum(size(value) for value in program.flow.values.values())
+
+    def run():
+        _, values = forward(program, x, sweeps)
+        for sweep in sweeps:
+            if sweep.group in groups:
+                for _ in points(program, sweep, values):
+                    pass
+
+    with torch.inference_mode():
+        forward(program, x, sweeps)
+        assert 0 < peak(run) < whole
+
+
+def size(value):
+    """Numbers that a value of the network has for one image."""
+    shape = getattr(getattr(value, "meta", None), "shape", (0,))
+    return math.prod(shape[1:]) if len(shape) > 1 else 0

@@ -1,4 +1,4 @@
-"""Measuring: the answers of every point of a scan, image by image, from the store or by running."""
+"""Measuring: the answers of every point of a scan, image by image, stored or computed."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def merged(parts: Iterable[Mapping[object, Judged]]) -> dict[object, Judged]:
 
 
 def _name(sweep: Sweep, point: object) -> str:
-    """A mask's name in the store: the ratio is not what counts, the channels are."""
+    """A mask's name in the store: it depends on the channels, not on the ratio."""
     bits = hashlib.blake2b(sweep.keeps[point].numpy().tobytes(), digest_size=8).hexdigest()
     return f"{sweep.group} {bits}"
 
@@ -93,7 +93,7 @@ def _batch(bench: Bench, rows: Tensor, bar: tqdm) -> dict[object, Judged]:
 
 @torch.inference_mode()
 def _run(bench, sweeps: list[Sweep], rows: Tensor, names: dict, known: dict, bar: tqdm) -> None:
-    """Run what is not known of one batch; write the answers into `known`."""
+    """Compute what is not known of one batch, and add the answers to `known`."""
     x, y = bench.split.batch(rows.to(bench.split.device))
     logits, values = forward(bench.program, x, sweeps)
     check_logits("scan", logits, len(y), bench.split.labels)

@@ -6,9 +6,7 @@ channels.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
-from functools import cached_property
 
 import torch
 from torch import Tensor, fx, nn
@@ -25,8 +23,8 @@ from prunelab.sensitivity.scanning.watching import needed_by
 class Program:
     """A network ready to be run from any point.
 
-    The fast form (norms folded, memory in channels-last order) is tried on a few images. Where it
-    does not give what the network gives, a plain form is taken.
+    The fast form (norms folded, channels-last memory) is tried on a few images. If its logits
+    differ from the network's, the plain form is used.
 
     Args:
         net: any network; a copy is made, in evaluation mode.
@@ -90,7 +88,7 @@ class Program:
         return node.op == "call_module" and node.target in self.merged
 
     def start(self, x: Tensor) -> dict[fx.Node, object]:
-        """The values that a run on the images `x` begins with."""
+        """The values with which a run on the images `x` starts."""
         if x.ndim == 4:
             x = x.contiguous(memory_format=self.layout)
         x = x.to(self.dtype) if x.is_floating_point() else x
@@ -98,23 +96,13 @@ class Program:
         return {first: x} | {n: n.args[0] if n.args else None for n in others}
 
     def inputs(self, node: fx.Node) -> list[fx.Node]:
-        """The nodes that a node reads, folded norms left out."""
+        """The nodes that a node reads, without folded norms."""
         return [self.alias.get(n, n) for n in node.all_input_nodes]
 
-    def users(self, node: fx.Node) -> list[fx.Node]:
-        """The nodes that read a node, folded norms left out."""
-        direct = [u for u in node.users if not self._is_merged(u)]
-        return direct + [u for n in node.users if self._is_merged(n) for u in n.users]
-
-    def size(self, node: fx.Node) -> int:
-        """Numbers that a value of the network has for one image; 0 if it is no tensor."""
-        shape = getattr(getattr(self.flow.values.get(node.name), "meta", None), "shape", (0,))
-        return math.prod(shape[1:]) if len(shape) > 1 else 0
-
-    @cached_property
-    def largest(self) -> int:
-        """Numbers of the largest activation for one image."""
-        return max(self.size(node) for node in self.nodes)
+    def tensors(self, node: fx.Node) -> Mapping[str, str]:
+        """A node's own tensors: name in its module ("" = itself) -> name that groups use."""
+        named = node.op in ("call_module", "get_attr")
+        return self.owners.get(node.target, {}) if named else {}
 
     def replay(self, group: str) -> Replay:
         """What runs again when `group` is pruned."""
@@ -131,13 +119,13 @@ class Program:
 
         Args:
             steps: nodes in order.
-            env: values they read; their own are added, and dropped after their last use.
-            layers: target -> what stands in place of the network's own module.
+            env: values that they read; theirs are added, and dropped after their last use.
+            layers: target -> what replaces the network's own module.
             keep: nodes whose values stay in `env`.
         """
         steps, layers = list(steps), layers or {}
         last = {n: step for step in steps for n in self.inputs(step)}
-        mine, kept = set(steps), {*keep, *env}
+        kept = {*keep, *env}
         out = None
         for node in steps:
             args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda n: self._load(n, env))
@@ -148,8 +136,7 @@ class Program:
             elif node.op != "placeholder":
                 own = node.op == "call_module" and node.target in layers
                 call = layers[node.target] if own else self.calls[node]
-                spare = self._spare(node, mine, kept)
-                env[node] = calls.apply(call, args, kwargs, spare)
+                env[node] = call(*args, **kwargs)
             for n in self.inputs(node):
                 if last[n] is node and n not in kept:
                     env.pop(n, None)
@@ -157,16 +144,3 @@ class Program:
 
     def _load(self, node: fx.Node, env: dict[fx.Node, object]) -> object:
         return env[self.alias.get(node, node)]
-
-    def _spare(self, node: fx.Node, mine: set[fx.Node], kept: set[fx.Node]) -> int | None:
-        """Which argument of an activation or an addition nobody else reads: it is overwritten."""
-        if not calls.overwritable(self.calls[node], node.target):
-            return None
-        for place, value in enumerate(node.args[:2]):
-            if isinstance(value, fx.Node):
-                value = self.alias.get(value, value)
-                made = self.calls[value]
-                fresh = type(made) in calls.FRESH or made in calls.ADDS
-                if fresh and value in mine and value not in kept and len(self.users(value)) == 1:
-                    return place
-        return None

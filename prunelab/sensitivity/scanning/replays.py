@@ -10,9 +10,7 @@ A value of the network is then one of three things:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from torch import fx, nn
@@ -42,11 +40,6 @@ class Replay:
         """Values of the whole network that must be kept for this replay."""
         return {*self.cut, *self.clean}
 
-    @cached_property
-    def entries(self) -> list[fx.Node]:
-        """Steps that read nothing but one CUT value."""
-        return [n for n in self.steps if len(n.all_input_nodes) == 1 and n.args[0] in self.cut]
-
 
 def owners(net: nn.Module) -> dict[str, dict[str, str]]:
     """What a node may name -> its own tensors -> the name that groups know each by.
@@ -75,7 +68,7 @@ def replay_of(program: Program, group: str) -> Replay:
     new: dict[fx.Node, None] = {}
     for node in program.nodes:
         inputs = program.inputs(node)
-        own = _tensors(node, program.owners)
+        own = set(program.tensors(node).values())
         if not own & touched and not any(n in cut or n in new for n in inputs):
             continue
         place = program.flow.place(node.name, group) if node.op != "output" else None
@@ -91,8 +84,3 @@ def replay_of(program: Program, group: str) -> Replay:
     steps = [n for n in new if n in needed]
     reads = {n: None for step in steps for n in program.inputs(step) if n not in new}
     return Replay(steps, {n: cut[n] for n in reads if n in cut}, [n for n in reads if n not in cut])
-
-
-def _tensors(node: fx.Node, owners: Mapping[str, Mapping[str, str]]) -> set[str]:
-    named = node.op in ("call_module", "get_attr")
-    return set(owners.get(node.target, {}).values()) if named else set()

@@ -145,9 +145,8 @@ def prepared(
 
 
 def _keeps(score: Tensor, group: str, ratios: list[float]) -> dict[Point, Tensor]:
-    """The masks, from the fewest channels to the most."""
     size = len(score)
-    return {(group, r): scores.best(score, scores.kept(size, r)) for r in reversed(ratios)}
+    return {(group, ratio): scores.best(score, scores.kept(size, ratio)) for ratio in ratios}
 
 
 class _Told:

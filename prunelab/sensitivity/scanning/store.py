@@ -1,7 +1,7 @@
-"""Store: what a scan has already seen, by content, so that a larger grid costs its new points only.
+"""Store: the answers of earlier scans, by content, so that a finer grid costs its new points only.
 
 One folder per network, data and setting; in it one file per batch of images. A file holds, for each
-point, the right answers (one bit an image), the close calls and the loss.
+point, the correct answers (one bit an image), the close calls and the loss.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def digest(*parts: object) -> str:
 
 
 class Store:
-    """Answers by batch; without a folder it forgets.
+    """Answers by batch; without a folder nothing is stored.
 
     Args:
         folder: of one network, data and setting; None = keep nothing.
@@ -90,7 +90,7 @@ class Store:
         return {k: Judged(c, v, t) for k, c, v, t in zip(names, next(flags), loss, next(flags))}
 
     def write(self, batch: str, answers: Mapping[str, Judged]) -> None:
-        """Replace what is known of a batch; where that fails, warn once and keep nothing more."""
+        """Replace what is known of a batch; if that fails, warn once and store nothing more."""
         if self.folder is None or not answers:
             return
         seen = list(answers.values())

@@ -1,4 +1,4 @@
-"""Trial: what a network gives on a few images, and whether a replay of it gives the same."""
+"""Trial: the logits of a network on a few images, and whether a replay gives the same."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from prunelab.train.evaluation import logits_of
 if TYPE_CHECKING:
     from prunelab.sensitivity.scanning.program import Program
 
-SIGNS = {  # what else writes in place, and as what torch sees it
+SIGNS = {  # what torch calls a write in place -> how Python writes it
     "add_": "+=",
     "sub_": "-=",
     "mul_": "*=",
@@ -70,7 +70,7 @@ class Trial:
         self.seen.env.clear()
 
     def passed_by(self, program: Program) -> bool:
-        """Whether `program` gives the same. Its fast form may also fail to run."""
+        """Whether `program` gives the same logits; its fast form may also fail to run."""
         try:
             with torch.inference_mode():
                 out = program.run(program.nodes, program.start(self.x.clone()))
@@ -108,7 +108,7 @@ def _images(net: nn.Module, flow: Flow, example: Tensor | None) -> Tensor:
 
 
 def _expected(net: nn.Module, x: Tensor, logits: str | int | None) -> Tensor:
-    """The logits of a copy, with all hooks; what it changes of itself is forgotten."""
+    """The logits of a copy with all its hooks; `net` itself does not change."""
     try:
         out = copy_of(net)(x.clone())
     except Exception as error:
@@ -117,7 +117,7 @@ def _expected(net: nn.Module, x: Tensor, logits: str | int | None) -> Tensor:
 
 
 def _check_batches(net: nn.Module, x: Tensor, logits: str | int | None, expected: Tensor) -> None:
-    """Refuse a network in which an image's answer depends on its batch: there is no one answer."""
+    """Refuse a network in which the logits of an image depend on its batch, or on chance."""
     fewer = _expected(net, x[1:], logits)
     if not _close(fewer, expected[1:], expected.dtype):
         again = _expected(net, x, logits)
@@ -142,7 +142,7 @@ def _unable(net: nn.Module, dtype: torch.dtype, error: Exception) -> ValueError:
 
 
 def _close(a: Tensor, b: Tensor, dtype: torch.dtype) -> bool:
-    """Whether two tensors are the same up to what rounding in `dtype` adds up to."""
+    """Whether two tensors are equal up to accumulated rounding errors of `dtype`."""
     if a.shape != b.shape or not a.is_floating_point():
         return torch.equal(a, b)
     a, b = a.double(), b.double()
@@ -191,7 +191,7 @@ def quickest(
 
 
 class _Writes(TorchFunctionMode):
-    """Notes the writes in place that Python has signs for, as `+=`; tracing sees none of them."""
+    """Notes writes in place, such as `+=` on a tensor: tracing does not see all of them."""
 
     def __init__(self):
         super().__init__()

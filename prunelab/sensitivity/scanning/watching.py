@@ -1,9 +1,9 @@
-"""Watching: one run of a network, to see what it writes in place; then the writes become values.
+"""Watching: run a network once to see what it writes in place, and turn the writes into values.
 
-A replay starts in the middle of a network, on values that other replays read too, so it may write
-over nothing. Which operation writes is seen by running: torch counts the writes of every memory,
-under whatever name it is reached. A write becomes a new value, and whatever read the memory later
-reads the new value. Where it was read under another view, no value can stand for it: refused.
+A replay starts in the middle of a network, on values that other replays read too, so it must not
+overwrite anything. A run shows which operations write: torch counts the writes to every storage,
+whatever view is used. A write becomes a new value, and whatever reads the memory later reads that
+value. Where the memory is read through another view, no value can replace it: this is refused.
 """
 
 from __future__ import annotations
@@ -105,11 +105,11 @@ def _overlap(a: Tensor, b: Tensor) -> bool:
 
 
 def settle(graph: fx.Graph, seen: Watched) -> None:
-    """Make `graph` right without writes: what read a written memory reads the writer's value.
+    """Make `graph` correct without writes: later readers of a memory get the writer's value.
 
     Raises:
-        ValueError: a later reader sees what was written in another shape or part; or a parameter
-            or a buffer is written and read.
+        ValueError: a later reader sees the written memory through another view; or a parameter or
+            a buffer is both written and read.
     """
     order = {node: i for i, node in enumerate(graph.nodes)}
     owned = {_memory(t): name for name, t in tensors_of(seen.module).items()}
@@ -162,7 +162,7 @@ def _later(seen: Watched, writer: fx.Node, target: Tensor, order: dict[fx.Node, 
 
 
 def _give(seen: Watched, writer: fx.Node, target: Tensor, reader: fx.Node) -> None:
-    """The writer's value is what it wrote, or becomes that if nobody wants its own."""
+    """Make the writer give what it wrote, unless something reads its own result."""
     if writer in seen.gives or _same_view(seen.env[writer], target):
         return
     if writer.users:
@@ -179,7 +179,7 @@ def _refusal(writer: fx.Node, reader: fx.Node) -> ValueError:
 
 
 def _check_owned(graph: fx.Graph, seen: Watched, writer: fx.Node, memory: int, name: str) -> None:
-    """A counter that nothing reads may be written; it is no part of the replay."""
+    """A counter that nothing reads may be written: a replay leaves it out."""
     needed = needed_by(next(n for n in graph.nodes if n.op == "output"))
     for node in needed:
         own = []
