@@ -23,19 +23,19 @@ def ranking(net: nn.Module, groups: Groups, criterion: Criterion) -> dict[str, T
 
 def _scores(net: nn.Module, group: Group, criterion: Criterion) -> Tensor:
     if isinstance(criterion, str):
-        score = _named(net, group, criterion)
+        given: object = _named(net, group, criterion)
     elif isinstance(criterion, Mapping):
         if group.name not in criterion:
             raise ValueError(f"scan: `criterion` has no scores for group `{group.name}`")
-        score = criterion[group.name]
+        given = criterion[group.name]
     elif callable(criterion):
-        score = _called(criterion, group)
+        given = _called(criterion, group)
     else:
         raise TypeError(
             "scan: `criterion` must be a name, scores by group or a function; got"
             f" {checks.shown(criterion)}"
         )
-    score = _tensor(score, group)
+    score = _tensor(given, group)
     finite = score.shape == (group.size,) and bool(score.isfinite().all())
     allowed = f"a source of {group.size} finite scores for `{group.name}`"
     checks.need(finite, "scan", "criterion", allowed, score)
@@ -46,7 +46,8 @@ def _called(criterion: Callable[[Group], Tensor], group: Group) -> object:
     try:
         return criterion(group)
     except TypeError as error:
-        if error.__traceback__.tb_next is not None:  # raised inside: the function's own error
+        trace = error.__traceback__
+        if trace and trace.tb_next:  # raised inside: the function's own error
             raise
         raise TypeError(f"scan: `criterion` must be a function of a group: {error}") from error
 

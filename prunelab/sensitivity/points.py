@@ -48,7 +48,7 @@ def paired_interval(before: Tensor, after: Tensor) -> tuple[float, float]:
     return _interval(after.double() - before.double())
 
 
-def _check_settled(correct: object, margin: object) -> None:
+def _check_settled(correct: Mapping[str, Tensor], margin: float) -> None:
     checks.kind("settled", "correct", correct, Mapping, "a mapping of groups to flags")
     for flags in correct.values():
         checks.kind("settled", "correct", flags, Tensor, "a mapping of groups to tensors")
