@@ -36,9 +36,12 @@ def is_number(value: object) -> bool:
 
 
 def number(
-    caller: str, name: str, value: object, allowed: str = "a number",
+    caller: str,
+    name: str,
+    value: object,
+    allowed: str = "a number",
     test: Callable[[float], bool] = is_number,
-) -> None:  # fmt: skip
+) -> None:
     """ValueError unless the value is a finite number that passes the test."""
     need(is_number(value) and test(value), caller, name, allowed, value)
 

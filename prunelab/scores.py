@@ -99,12 +99,19 @@ def kept(size: int, ratio: float) -> int:
     Raises:
         ValueError: `ratio` is outside [0, 1), or `size` no integer >= 1.
 
-    Source: PFEC, Table 1: only this rounding gives its printed percentages. The small constant
-        guards against floating-point error ((1 - 0.9) * 10 is just below 1).
+    Source: PFEC, Table 1: only this rounding gives its printed percentages.
     """
     checks.count("kept", "size", size)
     check_ratio("kept", ratio)
-    return max(1, math.floor(size * (1 - ratio) + 1e-9))
+    return whole_channels(size * (1 - ratio))
+
+
+def whole_channels(count: float) -> int:
+    """`count` rounded down, at least 1.
+
+    The small constant guards against floating-point error: (1 - 0.9) * 10 is just below 1.
+    """
+    return max(1, math.floor(count + 1e-9))
 
 
 def check_ratio(function: str, ratio: float) -> float:

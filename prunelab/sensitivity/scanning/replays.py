@@ -1,4 +1,4 @@
-"""Planning: what runs again when one group is pruned.
+"""Replays: what runs again when one group is pruned.
 
 A value of the network is then one of three things:
 
@@ -10,9 +10,7 @@ A value of the network is then one of three things:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from torch import fx, nn
@@ -24,8 +22,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
-    """What runs again when a group is pruned.
+class Replay:
+    """The steps that run again when a group is pruned, and what they read.
 
     Attributes:
         steps: the NEW nodes that the output depends on, in order.
@@ -39,13 +37,8 @@ class Plan:
 
     @property
     def reads(self) -> set[fx.Node]:
-        """Values of the whole network that must be kept for this plan."""
+        """Values of the whole network that must be kept for this replay."""
         return {*self.cut, *self.clean}
-
-    @cached_property
-    def entries(self) -> list[fx.Node]:
-        """Steps that read nothing but one CUT value."""
-        return [n for n in self.steps if len(n.all_input_nodes) == 1 and n.args[0] in self.cut]
 
 
 def owners(net: nn.Module) -> dict[str, dict[str, str]]:
@@ -66,7 +59,7 @@ def owners(net: nn.Module) -> dict[str, dict[str, str]]:
     return found
 
 
-def plan_of(program: Program, group: str) -> Plan:
+def replay_of(program: Program, group: str) -> Replay:
     """What runs again when `group` is pruned."""
     slices = program.flow.groups[group].slices
     touched = {s.tensor for s in slices}
@@ -75,7 +68,7 @@ def plan_of(program: Program, group: str) -> Plan:
     new: dict[fx.Node, None] = {}
     for node in program.nodes:
         inputs = program.inputs(node)
-        own = _tensors(node, program.owners)
+        own = set(program.tensors(node).values())
         if not own & touched and not any(n in cut or n in new for n in inputs):
             continue
         place = program.flow.place(node.name, group) if node.op != "output" else None
@@ -90,9 +83,4 @@ def plan_of(program: Program, group: str) -> Plan:
             needed.update(program.inputs(node))
     steps = [n for n in new if n in needed]
     reads = {n: None for step in steps for n in program.inputs(step) if n not in new}
-    return Plan(steps, {n: cut[n] for n in reads if n in cut}, [n for n in reads if n not in cut])
-
-
-def _tensors(node: fx.Node, owners: Mapping[str, Mapping[str, str]]) -> set[str]:
-    named = node.op in ("call_module", "get_attr")
-    return set(owners.get(node.target, {}).values()) if named else set()
+    return Replay(steps, {n: cut[n] for n in reads if n in cut}, [n for n in reads if n not in cut])
