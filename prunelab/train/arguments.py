@@ -1,6 +1,8 @@
 """The arguments of `fit`: each is checked once, before anything is changed."""
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from torch import nn
 from tqdm import tqdm
@@ -42,6 +44,17 @@ def check_options(
         checks.kind("fit", name, function, (Callable, type(None)), "a function or None")
     if checkpoint is not None:
         checks.path("fit", "checkpoint", checkpoint)
+
+
+def check_settings(settings: object) -> dict[str, Any]:
+    """The settings as they will be read back; TypeError or ValueError if they are no JSON data."""
+    if settings is None:
+        return {}
+    checks.kind("fit", "settings", settings, Mapping, "a mapping or None")
+    try:
+        return json.loads(json.dumps(dict(settings), allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"fit: `settings` must be JSON data; {error}") from None
 
 
 def check_features(net: nn.Module, features: Iterable[str], loss: object) -> list[str]:

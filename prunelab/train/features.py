@@ -1,7 +1,8 @@
 """Features: what modules inside a network give in a step, for a loss of the caller's."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -30,16 +31,11 @@ def gathered(net: nn.Module, names: list[str]) -> Iterator[Features]:
                 raise TypeError(f"fit: `features` names {name!r}, which gives no tensor but {kind}")
         return found  # type: ignore[return-value]
 
-    handles = [net.get_submodule(name).register_forward_hook(_noting(seen, name)) for name in names]
-    try:
-        yield taken
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _noting(seen: dict[str, object], name: str) -> Callable[..., None]:
-    def hook(module: nn.Module, args: Any, output: object) -> None:
+    def note(_: nn.Module, __: Any, output: object, name: str) -> None:
         seen[name] = output
 
-    return hook
+    with ExitStack() as hooks:
+        for name in names:
+            handle = net.get_submodule(name).register_forward_hook(partial(note, name=name))
+            hooks.callback(handle.remove)
+        yield taken

@@ -5,7 +5,6 @@ and the random numbers of an epoch (order, crops, dropout, noisy gates) on (seed
 a run that is resumed from its last epoch ends with the same bits as one that never stopped.
 """
 
-import json
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -23,7 +22,13 @@ from tqdm import tqdm
 from prunelab import meta, pulse
 from prunelab.data import Dataset, Split
 from prunelab.train import checkpoint as disk
-from prunelab.train.arguments import check_data, check_features, check_modules, check_options
+from prunelab.train.arguments import (
+    check_data,
+    check_features,
+    check_modules,
+    check_options,
+    check_settings,
+)
 from prunelab.train.as_found import left_as_found, taken_back
 from prunelab.train.batches import shuffled
 from prunelab.train.budget import Budget
@@ -93,10 +98,11 @@ def fit(
     check_options(loss, penalty, after_step, seed, progress, checkpoint)
     names, more = check_features(net, features, loss), check_modules(modules, data.train)
     parts = {"net": net} | {f"modules.{number}": module for number, module in enumerate(more)}
+    plain = check_settings(settings)
     keep_freed()
     path = None if checkpoint is None else Path(checkpoint)
     with left_as_found([*parts.values()], data.train.device, budget):
-        options = loss, penalty, after_step, seed, progress, path, settings, logits
+        options = loss, penalty, after_step, seed, progress, path, plain, logits
         return _Run(net, parts, data, budget, names, *options).go()
 
 
@@ -115,7 +121,7 @@ class _Run:
     seed: int
     progress: "bool | tqdm[Any]"
     path: Path | None
-    settings: Mapping[str, object] | None
+    settings: dict[str, Any]
     logits: str | int | None
 
     def __post_init__(self) -> None:
@@ -124,8 +130,8 @@ class _Run:
         self.optimizer = _optimizer(self.parts.values(), self.budget)
         # A prefix, or `mnist+val`, has the checksum of its files: the count tells them apart.
         images = {"data": self.data.checksum, "images": len(self.data.train)}
-        recipe = asdict(self.budget) | {"seed": self.seed} | images | dict(self.settings or {})
-        self.recipe = json.loads(json.dumps(recipe))  # as it will be read back
+        self.recipe = asdict(self.budget) | {"seed": self.seed} | images | self.settings
+        self.recipe["milestones"] = list(self.budget.milestones)  # as JSON will give it back
 
     def go(self) -> History:
         """Train from the start, or from the checkpoint, to the end."""

@@ -7,7 +7,6 @@ from dataclasses import replace
 import mpmath as mp
 import pytest
 import torch
-from helpers.gating import check_shrunk
 from helpers.toy import same
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -259,11 +258,6 @@ def test_pixels_and_units_are_removed_and_digits_still_read(pruned, digits):
     assert widths["fc1.inputs"] < 250 and widths["fc1"] < 220 and widths["fc2"] < 95
     assert evaluate(net, digits.test).accuracy > 0.93
     assert done.history[0].last["test_accuracy"] == evaluate(net, digits.test).accuracy
-
-
-def test_what_is_left_on_the_network_is_what_shrinking_makes_of_it(pruned, digits):
-    net, done = pruned
-    check_shrunk(net, done.keep, digits)
 
 
 def test_without_the_prior_no_unit_is_removed(trained, digits):
