@@ -87,7 +87,8 @@ class Method(abc.ABC):
         checks.count(name, "seed", seed, 0)
         checks.switch(name, "progress", progress)
         path = None if checkpoint is None else checks.path(name, "checkpoint", checkpoint)
-        checks.kind(name, "watch", watch, (Callable, type(None)), "a function or None")
+        if watch is not None:
+            checks.function(name, "watch", watch, "steps", "state")
         images = isinstance(getattr(data, "train", None), Split)  # a network's `train` is none
         if self._looks_at_images() and not images:
             raise TypeError(

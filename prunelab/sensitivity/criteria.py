@@ -18,6 +18,7 @@ def ranking(net: nn.Module, groups: Groups, criterion: Criterion) -> dict[str, T
     checks.kind("ranking", "net", net, nn.Module, "a torch.nn.Module")
     checks.kind("ranking", "groups", groups, Groups, "Groups, as trace gives")
     net = meta.unwrap(net)
+    scores.check_groups("ranking", net, groups)
     return {name: _scores(net, group, criterion) for name, group in groups.items()}
 
 
@@ -29,7 +30,8 @@ def _scores(net: nn.Module, group: Group, criterion: Criterion) -> Tensor:
             raise ValueError(f"scan: `criterion` has no scores for group `{group.name}`")
         given = criterion[group.name]
     elif callable(criterion):
-        given = _called(criterion, group)
+        checks.function("scan", "criterion", criterion, "group")
+        given = checks.call("scan", "criterion", criterion, group)
     else:
         raise TypeError(
             "scan: `criterion` must be a name, scores by group or a function; got"
@@ -40,16 +42,6 @@ def _scores(net: nn.Module, group: Group, criterion: Criterion) -> Tensor:
     allowed = f"a source of {group.size} finite scores for `{group.name}`"
     checks.need(finite, "scan", "criterion", allowed, score)
     return score
-
-
-def _called(criterion: Callable[[Group], Tensor], group: Group) -> object:
-    try:
-        return criterion(group)
-    except TypeError as error:
-        trace = error.__traceback__
-        if trace and trace.tb_next:  # raised inside: the function's own error
-            raise
-        raise TypeError(f"scan: `criterion` must be a function of a group: {error}") from error
 
 
 def _tensor(score: object, group: Group) -> Tensor:

@@ -1,7 +1,7 @@
 """The arguments of `fit`: each is checked once, before anything is changed."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import nn
@@ -30,6 +30,7 @@ def check_data(net: nn.Module, data: Dataset, budget: Budget) -> None:
 
 def check_options(
     loss: object,
+    features: object,
     penalty: object,
     after_step: object,
     seed: object,
@@ -39,9 +40,13 @@ def check_options(
     """TypeError or ValueError unless the options of `fit` are of the right kinds."""
     checks.count("fit", "seed", seed, 0)
     checks.kind("fit", "progress", progress, (bool, tqdm), "True, False or a tqdm bar")
-    functions = {"loss": loss, "penalty": penalty, "after_step": after_step}
-    for name, function in functions.items():
-        checks.kind("fit", name, function, (Callable, type(None)), "a function or None")
+    if loss is not None:
+        takes = ("logits", "labels", "features")[: 3 if features else 2]
+        checks.function("fit", "loss", loss, *takes, module=True)
+    if penalty is not None:
+        checks.function("fit", "penalty", penalty, module=True)
+    if after_step is not None:
+        checks.function("fit", "after_step", after_step, "step")
     if checkpoint is not None:
         checks.path("fit", "checkpoint", checkpoint)
 

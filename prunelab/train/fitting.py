@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import linecache
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -98,17 +98,6 @@ def _words(error: Exception) -> str:
 
 def _kind(x: Tensor) -> str:
     return str(x.dtype).removeprefix("torch.")
-
-
-def called(name: str, function: Callable, *args: object) -> object:
-    """What a function of the caller's gives. TypeError: it takes other arguments."""
-    try:
-        return function(*args)
-    except TypeError as error:
-        line = str(error).split("\n")[0]
-        raise TypeError(
-            f"fit: `{name}` cannot be called with {len(args)} values: {line}"
-        ) from error
 
 
 def scalar(name: str, value: object) -> Tensor | float:

@@ -143,7 +143,7 @@ TWO = {"loss": lambda logits, y, features: logits.sum()}
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"loss": "ce"}, TypeError, "`loss` must be a function or None; got 'ce'"),
+        ({"loss": "ce"}, TypeError, r"`loss` must be a function of .logits, labels.; got 'ce'"),
         (
             {"loss": lambda logits, y: 3.0},
             ValueError,
@@ -160,8 +160,16 @@ TWO = {"loss": lambda logits, y, features: logits.sum()}
             "`loss` must return a tensor that depends",
         ),
         ({"loss": lambda logits, y: logits.sum() / 0}, RuntimeError, "the loss is .* at step 0"),
-        ({"loss": lambda logits: 0}, TypeError, "`loss` cannot be called with 2 values"),
-        (ONE | {"features": ["inner"]}, TypeError, "`loss` cannot be called with 3 values"),
+        (
+            {"loss": lambda logits: 0},
+            TypeError,
+            r"`loss` must be a function of .logits, labels.; too many",
+        ),
+        (
+            ONE | {"features": ["inner"]},
+            TypeError,
+            r"`loss` .* of .logits, labels, features.; too many",
+        ),
         ({"features": ["inner"]}, ValueError, "`features` needs a `loss`"),
         (
             TWO | {"features": "fc9"},

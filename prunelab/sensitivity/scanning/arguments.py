@@ -46,8 +46,12 @@ def check_options(images: object, recalibrate: object, cache: object, progress: 
         checks.need(several, "scan", "recalibrate", "a Split of 2 images or more", recalibrate)
     if cache is not None and cache is not False:
         checks.path("scan", "cache", cache)
-    told = isinstance(progress, bool) or callable(progress)
-    checks.need(told, "scan", "progress", "True, False or a function", progress)
+    if callable(progress):
+        checks.function("scan", "progress", progress, "fraction")
+    else:
+        checks.need(
+            isinstance(progress, bool), "scan", "progress", "True, False or a function", progress
+        )
 
 
 def names_of(groups: object) -> Groups | list[str] | None:
