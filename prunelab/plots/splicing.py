@@ -31,7 +31,7 @@ BINS = 80  # stretches of steps that `events` averages over
 
 
 def events(points: pd.DataFrame, title: str = "", stop: int | None = None) -> Figure:
-    """What surgery does while a network trains: weights kept, and weights pruned and spliced.
+    """What splicing does while a network trains: weights kept, and weights pruned and spliced.
 
     Args:
         points: columns step, layer, kept, pruned, spliced; the events are those since the layer's

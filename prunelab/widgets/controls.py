@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import ipywidgets as w
 
-from prunelab.widgets.exploring import words
+from prunelab.widgets import words
 
 HIGHEST, STEP = 0.95, 0.05  # of the slider
 CLOSEST = 0.99  # of the number
@@ -54,6 +54,7 @@ def budget() -> w.IntSlider:
     """The MAC budget in percent of the whole network's."""
     return w.IntSlider(
         value=50, min=5, max=100, step=1, description="MAC budget (%)", layout=WIDE,
+        continuous_update=False,  # the solver starts when the slider is released
         style={"description_width": "108px"},
     )  # fmt: skip
 
@@ -72,11 +73,11 @@ def button(text: str, icon: str, width: str = "92px") -> w.Button:
 
 
 def bar() -> w.FloatProgress:
-    """How far something is."""
+    """A progress bar."""
     return w.FloatProgress(min=0, max=1, layout=w.Layout(width="150px", display="none"))
 
 
-class Task(w.VBox):
+class TaskControls(w.VBox):
     """Something that takes a while: settings, a button, a bar, a stop and a remark.
 
     Attributes:
@@ -102,13 +103,17 @@ class Task(w.VBox):
         if why_not:
             self.note.value = words.note(why_not)
 
+    def advance(self, done: float) -> None:
+        """Show the fraction done: a message for each percent, not for each step."""
+        self.bar.value = round(done, 2)
+
     def working(self, yes: bool) -> None:
         """Show that it runs, or no longer does."""
         self.button.disabled, self.bar.value = yes, 0
         self.bar.layout.display = self.stop.layout.display = None if yes else "none"
 
 
-class Scan(Task):
+class ScanControls(TaskControls):
     """Scan every group on so many `images`."""
 
     HINT = "A scan prunes each group alone: it gives the curves, and the solver what it works on."
@@ -126,7 +131,7 @@ class Scan(Task):
         self.images.max, self.images.value = images, min(usual, images)
 
 
-class FineTune(Task):
+class FineTuneControls(TaskControls):
     """Train the network on show for so many `epochs`."""
 
     def __init__(self):
@@ -137,20 +142,13 @@ class FineTune(Task):
         super().__init__([self.epochs], button("Fine-tune", "graduation-cap", "110px"))
 
 
-class Save(w.VBox):
+class SaveControls(TaskControls):
     """Write the network on show to a file at `path`."""
 
     def __init__(self):
-        self.path = w.Text(value="pruned.safetensors", description="file",
-                           style={"description_width": "54px"})  # fmt: skip
-        self.button, self.note = button("Save", "download"), w.HTML()
-        super().__init__([w.HBox([self.path, self.button]), self.note])
-
-    def allow(self, why_not: str) -> None:
-        """Enable it, or disable it and say why."""
-        for control in (self.path, self.button):
-            control.disabled, control.tooltip = bool(why_not), why_not or None
-        self.note.value = words.note(why_not)
+        style = {"description_width": "54px"}
+        self.path = w.Text(value="pruned.safetensors", description="file", style=style)
+        super().__init__([self.path], button("Save", "download"))
 
 
 def code() -> w.Textarea:

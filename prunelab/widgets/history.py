@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Hashable
 
-DRAG = 1.0  # seconds: moves of one control that follow each other sooner are one step
+DRAG = 1.0  # seconds: moves of one control in quicker succession are one step
 
 
-class History:
+class UndoStack:
     """What was set, newest last.
 
     Attributes:

@@ -9,10 +9,11 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import Circle, Rectangle
 from traitlets import TraitError
 
+from prunelab import scores
 from prunelab.plots.frame import ORANGE
 from prunelab.plots.network_layout import layout
 from prunelab.plots.network_look import STREAMS, colours, ink, kept, pale, streams
-from prunelab.plots.network_map import network_map
+from prunelab.plots.network_map import LEGEND, network_map
 from prunelab.widgets.network_map import NetworkMap
 
 # Colours
@@ -173,42 +174,54 @@ def widget():
     made.close()
 
 
-def test_the_widget_draws_what_the_figure_draws(widget):
+def ids(widget):
+    """Ids of the parts that the browser marks and fills."""
+    return re.findall(r'<g id="((?:frame|level|number):[^"]+)"', widget.svg)
+
+
+def test_the_widget_shows_the_drawing_with_a_name_for_every_part_that_changes(widget):
     rows = rows_of("resnet-20")
-    plan, palette = layout(rows), colours(rows)
-    for box in widget.boxes:
-        place = plan.boxes[box["name"]]
-        assert (box["x"], box["y"], box["wide"], box["high"]) == (
-            place.x, place.y, place.wide, place.high,
-        )  # fmt: skip
+    layers = [r["name"] for r in rows if widget.boxes[r["name"]]["layer"]]
+    assert widget.svg.startswith("<svg") and widget.svg.rstrip().endswith("</svg>")
+    assert Counter(ids(widget)) == Counter(
+        [f"frame:{r['name']}" for r in rows]
+        + [f"{part}:{name}" for part in ("level", "number") for name in layers]
+    )
+    palette = colours(rows)
+    for box in widget.boxes.values():
         if box["group"]:
-            assert box["colour"] == palette[box["group"]]
-    assert {(e["source"], e["target"]) for e in widget.edges} == set(plan.edges)
-    assert widget.extent == {"width": plan.width, "height": plan.height, "font": plan.font}
+            assert box["colours"][0] == palette[box["group"]] and box["colours"][0] in widget.svg
 
 
-def test_lines_are_written_as_svg_paths(widget):
-    number = r"-?\d+(\.\d+)?"
-    point = rf"{number} {number}"
-    for edge in widget.edges:
-        assert re.fullmatch(rf"M{point}( L{point}| Q{point} {point})*", edge["path"])
+def test_a_pixel_of_the_layout_is_a_pixel_of_the_page(widget):
+    plan = layout(rows_of("resnet-20"))
+    wide, high = map(float, re.search(r'<svg .*?width="(.*?)" height="(.*?)"', widget.svg).groups())
+    assert (wide, high) == (pytest.approx(plan.width), pytest.approx(plan.height + LEGEND))
+
+
+def test_how_far_boxes_are_filled_is_the_rounding_of_scores(widget):
+    """The browser rounds nothing: it is handed the counts."""
+    widget.ratios = {"conv1": 0.33, "layer1.0.conv1": 0.1}
+    rows = {r["name"]: r for r in rows_of("resnet-20")}
+    expected = {name: kept(row, widget.ratios) for name, row in rows.items()}
+    assert widget.kept == expected
+    assert expected["conv1"] == (scores.kept(16, 0.33), 16)
+    assert "Math.floor" not in str(NetworkMap._esm)
 
 
 def test_a_narrower_widget_takes_more_lines():
-    rows = rows_of("resnet-20")
-    wide, narrow = NetworkMap(rows), NetworkMap(rows, width=400)
-    assert narrow.extent["width"] <= 400
-    assert narrow.extent["height"] > wide.extent["height"]
-    wide.close()
-    narrow.close()
+    made = [NetworkMap(rows_of("resnet-20"), width=width) for width in (900, 400)]
+    wide, narrow = (float(re.search(r'height="([\d.]+)"', one.svg)[1]) for one in made)
+    assert narrow > wide
+    for one in made:
+        one.close()
 
 
 def test_the_tooltip_names_layer_group_size_and_reason(widget):
-    titles = {box["name"]: box["title"] for box in widget.boxes}
-    assert titles["layer1.0.conv1"] == (
-        "layer1.0.conv1 (conv)\ngroup layer1.0.conv1: 16 channels\nout: 16 × 32 × 32"
-    )
-    assert {box["name"]: box["fixed"] for box in widget.boxes}["fc"] == "it is the network's output"
+    assert widget.boxes["layer1.0.conv1"]["lines"] == [
+        "layer1.0.conv1 (conv)", "group layer1.0.conv1: 16 channels", "out: 16 × 32 × 32",
+    ]  # fmt: skip
+    assert widget.boxes["fc"]["fixed"] == "it is the network's output"
 
 
 def test_selecting_is_observed(widget):
@@ -224,7 +237,6 @@ def test_selecting_is_observed(widget):
     ("trait", "bad", "message"),
     [
         ("selected", ["fc"], "NetworkMap: `selected` has `fc`, which no layer writes; groups are"),
-        ("disabled", {"x": "why"}, "NetworkMap: `disabled` has `x`, which no layer writes"),
         ("ratios", {"x": 0.5}, "NetworkMap: `ratios` has `x`, which no layer writes"),
         ("ratios", {"conv1": 1.0}, r"NetworkMap: `ratios` .* in \[0, 1\), got 1.0 for `conv1`"),
     ],
@@ -245,13 +257,9 @@ def test_a_browser_that_sends_an_unknown_group_changes_nothing(widget):
 
 
 def test_the_widget_begins_with_the_traits_given():
-    made = NetworkMap(
-        rows_of("lenet-5"), selected=["conv1"], ratios={"conv2": 0.5}, disabled={"fc1": "locked"}
-    )
-    assert (made.selected, made.ratios, made.disabled) == (
-        ["conv1"], {"conv2": 0.5}, {"fc1": "locked"},
-    )  # fmt: skip
-    assert made.groups == ["conv1", "conv2", "fc1"]
+    made = NetworkMap(rows_of("lenet-5"), selected=["conv1"], ratios={"conv2": 0.5})
+    assert (made.selected, made.ratios) == (["conv1"], {"conv2": 0.5})
+    assert made.kept["conv2"] == (25, 50)
     made.close()
     with pytest.raises(TraitError, match="no layer writes"):
         NetworkMap(rows_of("lenet-5"), selected=["conv9"])

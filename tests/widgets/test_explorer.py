@@ -2,13 +2,15 @@
 
 import base64
 import json
-import re
 import threading
+import time
 
+import ipywidgets as w
 import pandas as pd
 import pytest
 import torch
 from helpers.toy import dataset, quiet, split
+from helpers.widget_text import text_of
 from torch import nn
 
 from prunelab import cost, scores, sensitivity, surgery, train, widgets
@@ -17,8 +19,8 @@ from prunelab.groups.diagram import diagram
 from prunelab.sensitivity.budget.prediction import predict
 from prunelab.sensitivity.budget.price import price
 from prunelab.sensitivity.budget.solver import solve
-from prunelab.widgets import history
-from prunelab.widgets.exploring import recorded, words
+from prunelab.widgets import history, words
+from prunelab.widgets.exploring import jobs, measuring, recorded
 from prunelab.widgets.exploring.panel import BY_HAND, SOLVER, UNIFORM
 from prunelab.widgets.exploring.recorded import Recorded
 
@@ -76,10 +78,6 @@ def box(raw):
     made = widgets.explorer(recorded=raw)
     yield made.wait(60)
     made.close()
-
-
-def text_of(html):
-    return re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", html.value))
 
 
 def point(raw, group, ratio):
@@ -167,7 +165,7 @@ def test_both_ends_of_the_slider(box, ratio, kept):
     assert box.number.value == ratio
     assert box.ratios == ({"0": ratio} if ratio else {})
     assert box.answer.macs == box.source.price({"0": kept})[1]
-    assert f"{words.count(box.answer.macs)} " in text_of(box.text)
+    assert f"{words.short(box.answer.macs)} " in text_of(box.text)
 
 
 def test_beyond_its_ends_the_slider_stays_at_them(box):
@@ -290,6 +288,33 @@ def test_the_budget_bar_is_green_within_and_orange_over(box):
     assert "(100%) of at most" in text_of(box.budget_bar)
     box.budget.value = 5
     assert "(5%)" in text_of(box.budget_bar) and words.ORANGE in box.budget_bar.value
+
+
+def test_nothing_is_solved_while_a_slider_moves(box, monkeypatch):
+    """The budget slider reports its release; a drag of the ratio ends when it rests."""
+    assert not box.budget.continuous_update and box.slider.continuous_update
+    assert isinstance(box.budget, w.IntSlider)
+    solved = []
+    monkeypatch.setattr(jobs, "solve", lambda *a, **k: solved.append(1) or solve(*a, **k))
+    monkeypatch.setattr(measuring, "REST", 20.0)
+    for step in range(1, 8):
+        box.slider.value = step / 10
+    time.sleep(0.2)
+    assert solved == []
+    assert box.ratios == {"0": 0.7}
+    monkeypatch.setattr(measuring, "REST", 0.0)
+    box.slider.value = 0.75
+    box.wait(60)
+    assert solved == [1]
+
+
+@pytest.mark.parametrize("spare", [-1, 0, 1])
+def test_the_budget_is_checked_in_whole_macs(spare):
+    whole, allowed = 1_000_003, 35
+    limit = whole * allowed // 100
+    assert words.limit_of(whole, allowed) == limit
+    said = words.budget(limit - spare, whole, allowed)
+    assert (words.ORANGE in said) == (spare < 0)
 
 
 def test_a_budget_that_no_ratios_meet_is_said_in_the_text(box):

@@ -1,12 +1,12 @@
 """The explorer on a network and images, without a kernel: what it says is what is measured."""
 
 import dataclasses
-import re
 import threading
 
 import pytest
 import torch
 from helpers.toy import dataset, quiet, same, split
+from helpers.widget_text import text_of
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -57,10 +57,6 @@ def shrunk(net, data, ratios):
     return surgery.shrink(net, groups, FilterNorm(ratios).prune(net, data.example))
 
 
-def text_of(html):
-    return re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", html.value))
-
-
 def never():
     return False
 
@@ -83,7 +79,7 @@ def test_the_answer_is_what_shrinking_and_evaluating_by_hand_gives(box, net, dat
     assert answer.seconds > 0 and box.source.whole["seconds"] > 0
     said = text_of(box.text)
     assert f"{100 * answer.accuracy:.1f}% accuracy" in said
-    assert "measured on the really shrunk network; 60 images" in said
+    assert "measured on the physically shrunk network; 60 images" in said
     assert " ms" in said
 
 

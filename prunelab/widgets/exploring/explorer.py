@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from prunelab.sensitivity.budget.solver import solve
+from prunelab.widgets import words
 from prunelab.widgets.code import code
-from prunelab.widgets.compare import comparison
-from prunelab.widgets.exploring import jobs, words
+from prunelab.widgets.exploring import jobs
+from prunelab.widgets.exploring.measuring import at_rest
 from prunelab.widgets.exploring.panel import BY_HAND, SOLVER, UNIFORM, Panel
 from prunelab.widgets.exploring.worker import Newest
 from prunelab.widgets.frame import shown
-from prunelab.widgets.history import History
+from prunelab.widgets.history import UndoStack
 from prunelab.widgets.source import Answer, Ratios, Source
 
 SCANNED = 500  # images of a scan, unless told otherwise
@@ -60,7 +61,7 @@ class Explorer(Panel):
         ratios = {name: ratio for name, ratio in (ratios or {}).items() if ratio}
         source.kept(ratios)  # refuses what is no group or no ratio
         self.background.cancel()
-        self.source, self.answer, self._history = source, None, History(ratios)
+        self.source, self.answer, self._history = source, None, UndoStack(ratios)
         self.arrange(source)
         self.hear(self.map, self.select, "selected")
         self.scan.fit(source.whole["images"], SCANNED)
@@ -138,7 +139,9 @@ class Explorer(Panel):
             self._change(self.source.presets[preset], preset)
 
     def _solved(self) -> dict[str, float]:
-        return solve(self.source.curves, macs=self.budget.value / 100)
+        return solve(
+            self.source.curves, macs=words.limit_of(self.source.whole["macs"], self.budget.value)
+        )
 
     def _allow_macs(self, _: int) -> None:
         if self.preset.value == SOLVER:
@@ -179,8 +182,8 @@ class Explorer(Panel):
         def job(stop: Stop) -> None:
             for answer in source.answers(ratios, stop):
                 self._say(answer, stop)
-            if not stop():
-                self.compare.value = comparison(source, ratios)
+            if at_rest(stop):  # the solver is too slow for every step of a drag
+                self.compare.value = jobs.comparison(source, ratios)
 
         self._say(self.answer, lambda: False, fresh=False)
         self.worker.submit(shown(job, self.text))
@@ -196,7 +199,7 @@ class Explorer(Panel):
         """A scan is done: draw it, offer the solver, compare."""
         self.offer(self.source.presets, True, self.preset.value)
         self.draw(self.source, self.ratios, self.selected)
-        self.compare.value = comparison(self.source, self.ratios)
+        self.compare.value = jobs.comparison(self.source, self.ratios)
 
     def tuned(self, ratios: Ratios) -> None:
         """The network at these ratios has other weights now: answer anew if it is on show."""

@@ -19,8 +19,7 @@ from prunelab.sensitivity.budget.price import price
 from prunelab.sensitivity.scanning.folding import folded
 from prunelab.sensitivity.scanning.trial import quickest
 from prunelab.train import Budget
-from prunelab.widgets.exploring.cores import all_cores
-from prunelab.widgets.exploring.judging import BATCH, StoppedError, right
+from prunelab.widgets.exploring.measuring import BATCH, StoppedError, all_cores, right
 from prunelab.widgets.exploring.presets import pfec
 from prunelab.widgets.source import MEASURED, Answer, Ratios, Source
 
@@ -243,7 +242,7 @@ def _key(kept: dict[str, int]) -> frozenset:
 
 
 def _decoded(split: Split) -> Split:
-    """Photographs are read once, not at every move of a slider: 150 kB each."""
+    """Photos are decoded once, not at every move of a slider: 150 kB each."""
     if not isinstance(split.images, Photos):
         return split
     images = torch.cat(list(split.images.read(torch.arange(len(split)), BATCH)))

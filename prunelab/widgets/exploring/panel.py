@@ -12,7 +12,7 @@ from prunelab.plots.explored import explored
 from prunelab.plots.network_look import colours
 from prunelab.plots.network_map import network_map
 from prunelab.widgets import controls as c
-from prunelab.widgets.exploring import words
+from prunelab.widgets import words
 from prunelab.widgets.frame import png, short_lived, shown
 from prunelab.widgets.network_map import NetworkMap
 from prunelab.widgets.source import Ratios, Source
@@ -50,18 +50,18 @@ class Panel(w.VBox):
         self.title, self.recordings = w.HTML(), w.Dropdown(layout={"width": "330px"})
         self.groups, self.lock = c.groups(), c.lock()
         self.slider, self.number = c.slider(), c.number()
-        self.preset, self.undo, self.reset = c.preset(), c.button("Undo", "undo"), c.button(
-            "Reset", "refresh"
-        )  # fmt: skip
+        self.preset = c.preset()
+        self.undo, self.reset = c.button("Undo", "undo"), c.button("Reset", "refresh")
         self.text, self.budget, self.budget_bar = w.HTML(), c.budget(), w.HTML(layout=c.WIDE)
         self.compare, self.code = w.HTML(), c.code()
-        self.scan, self.finetune, self.save = c.Scan(), c.FineTune(), c.Save()
+        self.scan, self.finetune = c.ScanControls(), c.FineTuneControls()
+        self.save = c.SaveControls()
         self.picture = w.Image(format="png", layout={"width": "540px", "max_width": "100%"})
         super().__init__(layout={"width": f"{WIDTH}px", "max_width": "100%"})
 
     def arrange(self, source: Source) -> None:
         """Put every part in its place, with a map of the source's network."""
-        self.title.value = words.title(source.title, source.made)
+        self.title.value = words.say("title", source.title, source.made)
         self.map, self._colours = NetworkMap(source.rows, width=WIDTH), colours(source.rows)
         self.groups.rows = min(9, max(3, len(source.sizes)))
         head = w.HBox([self.title, self.recordings], layout={"justify_content": "space-between"})

@@ -7,7 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable
 
-Job = Callable[[Callable[[], bool]], None]
+Work = Callable[[Callable[[], bool]], None]
 
 
 class Newest:
@@ -20,12 +20,12 @@ class Newest:
     def __init__(self):
         self._change = threading.Condition()
         self._number = 0  # of the newest request
-        self._job: tuple[int, Job] | None = None  # waits to be done
+        self._job: tuple[int, Work] | None = None  # waits to be done
         self._busy = self._closed = False
         self._thread: threading.Thread | None = None
         _all.add(self)
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: Work) -> None:
         """Do `job` instead of what is going on; nothing after `close`."""
         with self._change:
             if self._closed:

@@ -26,7 +26,7 @@ def run(steps=300):
 def runs():
     rows = [
         (method, times, worse + error + 0.001 * seed, seed)
-        for method, worse in (("surgery", 0.0), ("magnitude", 0.01))
+        for method, worse in (("splicing", 0.0), ("magnitude", 0.01))
         for times, error in ((20, 0.016), (100, 0.03))
         for seed in (0, 1, 2)
     ]
@@ -181,16 +181,16 @@ def test_each_seed_is_a_dot_and_a_line_goes_through_the_means():
     dots = ax.lines[ax.lines.index(line) - 1]
     assert dots.get_linestyle() == "None"
     assert sorted(dots.get_ydata()) == pytest.approx([2.6, 2.7, 2.8, 4.0, 4.1, 4.2])
-    assert dots.get_color() == line.get_color() != lines(ax)["surgery"].get_color()
-    assert line.get_marker() != lines(ax)["surgery"].get_marker()
+    assert dots.get_color() == line.get_color() != lines(ax)["splicing"].get_color()
+    assert line.get_marker() != lines(ax)["splicing"].get_marker()
 
 
 def test_settings_are_told_apart_by_their_column():
     points = runs()[:6].assign(setting=["a", "b", "a", "b", "a", "b"])
     (ax,) = plots.frontier(points).axes
     means = points.groupby("setting")[["compression", "error"]].mean().sort_values("compression")
-    assert lines(ax)["surgery"].get_xdata() == pytest.approx(means.compression)
-    assert lines(ax)["surgery"].get_ydata() == pytest.approx(100 * means.error)
+    assert lines(ax)["splicing"].get_xdata() == pytest.approx(means.compression)
+    assert lines(ax)["splicing"].get_ydata() == pytest.approx(100 * means.error)
 
 
 def test_compression_is_on_a_log_axis_with_plain_numbers():

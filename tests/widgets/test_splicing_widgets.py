@@ -9,6 +9,7 @@ import ipywidgets as w
 import numpy as np
 import pytest
 import torch
+from helpers.widget_text import is_picture, text_of
 from torch import nn
 
 from prunelab import models, plots, scores, train, widgets
@@ -16,7 +17,7 @@ from prunelab.masks import packed, unpacked
 from prunelab.methods import NetworkSurgery
 from prunelab.methods.masking.splicing import first_cut, threshold
 from prunelab.scores import layers_of, magnitudes
-from prunelab.widgets.threshold_setter import Layer
+from prunelab.widgets.threshold_setter import SortedWeights
 
 ENDS = (-1.0, 8.0)
 
@@ -28,14 +29,6 @@ def masks(number=4, shape=(10, 16)):
 
 def snapshots():
     return [{"step": 100 * i, "kept": kept} for i, kept in enumerate(masks())]
-
-
-def text_of(part):
-    return re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", part.value))
-
-
-def is_picture(value):
-    return bytes(value).startswith(b"\x89PNG")
 
 
 # ---- the player
@@ -54,9 +47,7 @@ def test_every_snapshot_shows_its_own_count_and_what_changed(at):
     before = bytes(box.picture.value)
     box.slider.index = at
     now = masks()[at]
-    assert f"step {100 * at}: {now.sum()} of 160 weights kept" in text_of(box.text).replace(
-        "  ", " "
-    )
+    assert f"step {100 * at}: {now.sum()} of 160 weights kept" in text_of(box.text)
     assert bytes(box.picture.value) != before
     if at:
         old = masks()[at - 1]
@@ -158,8 +149,10 @@ def lenet():
 
 def rows_of(box):
     """First cell -> cells of the table."""
-    rows = re.findall(r"<tr>(.*?)</tr>", box.text.value)
-    cells = [[text_of(w.HTML(c)).strip() for c in re.findall(r"<td.*?</td>", r)] for r in rows]
+    rows = re.findall(r"<tr>(.*?)</tr>", box.text.value, re.DOTALL)
+    cells = [
+        [text_of(w.HTML(c)).strip() for c in re.findall(r"<td.*?</td>", r, re.DOTALL)] for r in rows
+    ]
     return {row[0]: row for row in cells}
 
 
@@ -167,7 +160,8 @@ def rows_of(box):
 def test_kept_weights_are_those_of_the_first_cut_all_along_the_slider(seed):
     torch.manual_seed(seed)
     for net in (models.build("lenet-300-100"), network()):
-        layers = {name: Layer(name, module, (0.9, 1.1)) for name, module in layers_of(net).items()}
+        found = layers_of(net).items()
+        layers = {name: SortedWeights(name, module, (0.9, 1.1)) for name, module in found}
         for c in np.linspace(*ENDS, 91).round(1).tolist():
             assert {name: layer.kept(c) for name, layer in layers.items()} == first_cut(net, c)
 
@@ -224,7 +218,7 @@ def test_a_layer_that_would_be_emptied_is_red_and_says_the_largest_c_that_is_all
     assert box.kept["fc2"] == 0
     *_, kept, _, remark = rows_of(box)["fc2"]
     assert kept == "0"
-    most = float(re.fullmatch(r"emptied : c can be at most (\S+)", remark)[1])
+    most = float(re.fullmatch(r"emptied: c can be at most (\S+)", remark)[1])
     assert first_cut(lenet, most)["fc2"] > 0 == first_cut(lenet, round(most + 0.1, 1))["fc2"]
     assert box.text.value.count("color:#b00020") == 7  # the cells of that row
     box.sliders["fc2"].value = most
@@ -314,7 +308,7 @@ def test_what_cannot_be_set_is_refused(lenet):
         widgets.threshold_setter(nn.ModuleDict({"a": net}))
 
 
-def test_the_layers_are_those_that_surgery_knows():
+def test_the_layers_are_those_that_splicing_knows():
     net = nn.Sequential(nn.Conv1d(1, 2, 2), nn.Conv3d(1, 2, 2), nn.ConvTranspose2d(1, 2, 2),
                         nn.BatchNorm2d(2), nn.Linear(2, 2))  # fmt: skip
     assert list(widgets.threshold_setter(net, 0.5).sliders) == list(layers_of(net))
