@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import matplotlib as mpl
@@ -43,14 +44,36 @@ def save(fig: Figure, name: str) -> Figure:
     return fig
 
 
+def styled(settings: Mapping[str, object] | None = None) -> Callable:
+    """A decorator: draw in the project's style, and close the figure.
+
+    A notebook shows the figure that a cell returns; no figure is left open.
+
+    Args:
+        settings: of matplotlib, beside the style.
+    """
+
+    def decorated(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+        @functools.wraps(draw)
+        def drawn(*arguments: object, **options: object) -> Figure:
+            with mpl.style.context([STYLE, dict(settings or {})]):
+                fig = draw(*arguments, **options)
+            plt.close(fig)
+            return fig
+
+        return drawn
+
+    return decorated
+
+
+@styled()
 def not_measured(title: str) -> Figure:
     """An empty frame that says that its rows are missing."""
     checks.kind("not_measured", "title", title, str, "text")
-    with mpl.style.context(STYLE):
-        fig, ax = plt.subplots(figsize=(7.6, 1.4))
-        ax.text(0.5, 0.5, f"{title}: not measured yet", ha="center", va="center", color=GREY)
-        ax.axis("off")
-        return done(fig)
+    fig, ax = plt.subplots(figsize=(7.6, 1.4))
+    ax.text(0.5, 0.5, f"{title}: not measured yet", ha="center", va="center", color=GREY)
+    ax.axis("off")
+    return fig
 
 
 def colours_of(groups: Iterable[str]) -> dict[str, tuple]:
@@ -62,9 +85,3 @@ def colours_of(groups: Iterable[str]) -> dict[str, tuple]:
 def legend(ax: Axes, title: str) -> None:
     """A titled legend right of the axes."""
     ax.legend(title=title, loc="upper left", bbox_to_anchor=(1.01, 1.0))
-
-
-def done(fig: Figure) -> Figure:
-    """The finished figure, closed: a notebook shows what a cell returns, nothing is left open."""
-    plt.close(fig)
-    return fig

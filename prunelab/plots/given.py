@@ -13,7 +13,7 @@ from prunelab import checks
 
 def to_draw(
     caller: str, table: object, columns: str, title: object = "", name: str = "points"
-) -> bool:  # fmt: skip
+) -> bool:
     """Whether a table has rows.
 
     Args:
@@ -69,9 +69,7 @@ def numbers(caller: str, **values: object) -> None:
         checks.need(fits, caller, name, "a number or None", value)
 
 
-def image(
-    caller: str, name: str, value: object, kind: type, deep: bool = False
-) -> np.ndarray:  # fmt: skip
+def image(caller: str, name: str, value: object, kind: type, deep: bool = False) -> np.ndarray:
     """(H, W); of more axes, where `deep` allows them, the last ones are one. Else a TypeError."""
     try:
         found = np.asarray(value, kind)

@@ -37,9 +37,7 @@ def one_seed(ax: Axes) -> None:
     ax.plot([], [], "o", color=GREY, alpha=0.55, ms=5, mew=0, label="one seed")
 
 
-def runs(
-    ax: Axes, part: pd.DataFrame, x: str, name: str, marker: str, colour: str
-) -> pd.DataFrame:  # fmt: skip
+def runs(ax: Axes, part: pd.DataFrame, x: str, name: str, marker: str, colour: str) -> pd.DataFrame:
     """A dot a run and a line, called `name` in the legend, through the means, which it returns."""
     ax.plot(part[x], 100 * part.error, marker, color=colour, alpha=0.55, ms=5, mew=0)
     mean = means(part, x)

@@ -23,7 +23,7 @@ class ModuleSpan:
     layers: tuple[str, ...]
 
 
-class Arrangement:
+class Columns:
     """Rows of `prunelab.groups.diagram` in columns and lanes.
 
     Attributes:

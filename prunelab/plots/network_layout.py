@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from prunelab.plots.network_flow import LAYERS, MEETINGS, Arrangement
+from prunelab.plots.network_flow import LAYERS, MEETINGS, Columns
 from prunelab.plots.network_labels import LETTER, endings, fitted, tails
 from prunelab.plots.network_shapes import Box, Layout, Note, Point, Scale, straightened
 
@@ -28,7 +28,7 @@ def layout(rows: Sequence[Mapping], width: float = WIDTH) -> Layout:
     """
     if not rows:
         raise ValueError("layout: `rows` is empty")
-    flow = Arrangement(rows)
+    flow = Columns(rows)
     for size, lines in zip(SIZES, (1, 2, None)):
         wide = _widths(flow, size)
         breaks = flow.breaks([w + size.gap for w in wide], width - 2 * MARGIN + size.gap)
@@ -37,7 +37,7 @@ def layout(rows: Sequence[Mapping], width: float = WIDTH) -> Layout:
     return _Lines(flow, size, wide, breaks).layout()
 
 
-def _widths(flow: Arrangement, size: Scale) -> list[float]:
+def _widths(flow: Columns, size: Scale) -> list[float]:
     """Width of each column: that of its widest box."""
     wide = [size.small] * len(flow.main)
     for name, column in flow.column.items():
@@ -49,7 +49,7 @@ def _widths(flow: Arrangement, size: Scale) -> list[float]:
 class _Lines:
     """The lines of a picture; line i shows columns starts[i] to starts[i + 1] - 1."""
 
-    def __init__(self, flow: Arrangement, size: Scale, wide: list[float], breaks: list[int]) -> None:
+    def __init__(self, flow: Columns, size: Scale, wide: list[float], breaks: list[int]) -> None:
         self.flow, self.size, self.wide, self.breaks = flow, size, wide, breaks
         self.starts = [0, *(b + 1 for b in breaks)]
         self.line = [sum(c >= s for s in self.starts) - 1 for c in range(len(wide))]

@@ -17,7 +17,7 @@ from matplotlib.path import Path
 from matplotlib.patheffects import withStroke
 
 from prunelab.plots import given
-from prunelab.plots.frame import ORANGE, STYLE, done, not_measured
+from prunelab.plots.frame import ORANGE, STYLE, not_measured, styled
 from prunelab.plots.network_flow import LAYERS, MEETINGS
 from prunelab.plots.network_layout import WIDTH, layout
 from prunelab.plots.network_look import (
@@ -43,6 +43,7 @@ CODES = {"M": [Path.MOVETO], "L": [Path.LINETO], "Q": [Path.CURVE3, Path.CURVE3]
 DPI, TITLE, LEGEND, NARROWEST = 90, 28, 26, 700
 
 
+@styled({"axes.grid": False})
 def network_map(
     rows: Sequence[Mapping],
     ratios: Mapping[str, float] | None = None,
@@ -71,14 +72,13 @@ def network_map(
     palette, ratios = colours(rows), {} if ratios is None else ratios
     check_groups("network_map", "selected", selected, palette)
     check_ratios("network_map", ratios, palette)
-    with mpl.style.context([STYLE, {"axes.grid": False}]):
-        plan = layout(rows)
-        fig, ax = _canvas(plan, title)
-        _boxes(ax, rows, plan, ratios)
-        for row in rows:
-            _mark(ax, plan.boxes[row["name"]], row, set(selected))
-        _legend(ax, _legend_items(rows, palette, bool(selected), bool(ratios)))
-        return done(fig)
+    plan = layout(rows)
+    fig, ax = _canvas(plan, title)
+    _boxes(ax, rows, plan, ratios)
+    for row in rows:
+        _mark(ax, plan.boxes[row["name"]], row, set(selected))
+    _legend(ax, _legend_items(rows, palette, bool(selected), bool(ratios)))
+    return fig
 
 
 def network_svg(rows: Sequence[Mapping], width: float = WIDTH) -> str:
@@ -98,7 +98,8 @@ def network_svg(rows: Sequence[Mapping], width: float = WIDTH) -> str:
         _boxes(ax, rows, plan, {}, parts=("frame:", "level:", "number:"))
         _legend(ax, _legend_items(rows, colours(rows), marked=True, pruned=True))
         text = io.StringIO()
-        done(fig).savefig(text, format="svg", metadata={"Date": None})
+        plt.close(fig)
+        fig.savefig(text, format="svg", metadata={"Date": None})
     wide, high = fig.get_size_inches() * DPI
     return re.sub(
         r'<svg (.*?)width="[^"]*" height="[^"]*"',

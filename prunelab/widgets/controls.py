@@ -47,7 +47,7 @@ def lock() -> w.ToggleButtons:
         options=[("selected", "group"), ("whole stage", "stage"), ("all", "all")],
         style={"button_width": "104px"},
         tooltips=["Only what is selected", "All groups with maps of the same size", "All groups"],
-    )  # fmt: skip
+    )
 
 
 def budget() -> w.IntSlider:
@@ -62,9 +62,10 @@ def budget() -> w.IntSlider:
 def preset() -> w.Dropdown:
     """Ready-made ratios."""
     return w.Dropdown(
-        description="preset", style={"description_width": "54px"},
+        description="preset",
+        style={"description_width": "54px"},
         layout=w.Layout(flex="1 1 80px", width="auto", min_width="0"),
-    )  # fmt: skip
+    )
 
 
 def button(text: str, icon: str, width: str = "92px") -> w.Button:

@@ -10,15 +10,7 @@ import traitlets as t
 
 from prunelab.plots.network_flow import LAYERS, MEETINGS
 from prunelab.plots.network_layout import WIDTH
-from prunelab.plots.network_look import (
-    check_groups,
-    check_ratios,
-    colours,
-    ink,
-    kept,
-    pale,
-    shade,
-)
+from prunelab.plots.network_look import check_groups, check_ratios, colours, ink, kept, pale, shade
 from prunelab.plots.network_map import network_svg
 
 

@@ -7,7 +7,7 @@ from helpers.diagrams import ALL, rows_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prunelab.plots.network_flow import Arrangement, condensed
+from prunelab.plots.network_flow import Columns, condensed
 from prunelab.plots.network_labels import endings, fitted
 from prunelab.plots.network_layout import layout
 from prunelab.plots.network_shapes import rounded
@@ -88,7 +88,7 @@ def test_places_are_the_same_every_time(name):
 @pytest.mark.parametrize("name", ALL)
 def test_the_main_path_is_straight_in_each_line_and_runs_to_the_right(name):
     rows = rows_of(name)
-    plan, main = layout(rows), Arrangement(rows).main
+    plan, main = layout(rows), Columns(rows).main
     centres = [plan.boxes[n].middle for n in main]
     lines = defaultdict(list)
     for x, y in centres:
@@ -105,7 +105,7 @@ def test_the_main_path_is_straight_in_each_line_and_runs_to_the_right(name):
 def test_how_many_lines_a_network_takes(name, lines):
     plan = layout(rows_of(name))
     assert (
-        len({round(plan.boxes[n].middle[1], 6) for n in Arrangement(rows_of(name)).main}) == lines
+        len({round(plan.boxes[n].middle[1], 6) for n in Columns(rows_of(name)).main}) == lines
     )
 
 
@@ -113,13 +113,13 @@ def test_the_lines_of_resnet_56_begin_with_its_stages():
     rows = rows_of("resnet-56")
     plan = layout(rows)
     first = defaultdict(list)
-    for name in Arrangement(rows).main:
+    for name in Columns(rows).main:
         first[round(plan.boxes[name].middle[1], 6)].append(name)
     assert [names[0] for names in first.values()] == ["input", "layer2.0.conv1", "layer3.0.conv1"]
 
 
 def test_the_branches_of_an_inception_block_have_lanes_of_their_own():
-    flow = Arrangement(rows_of("googlenet"))
+    flow = Columns(rows_of("googlenet"))
     first = [f"inception3a.branch{b}.conv" for b in ("1", "2.0", "3.0", "4.1")]
     assert sorted(flow.lane[name] for name in first) == [0, 1, 2, 3]
     assert len({flow.column[name] for name in first}) == 1
@@ -130,12 +130,12 @@ def test_a_shortcut_is_an_arc_above_the_boxes_it_passes():
     plan = layout(rows)
     arc = plan.edges["conv1", "add"]
     assert min(y for _, y in arc) < plan.boxes["layer1.0.conv1"].y
-    assert Arrangement(rows).track["conv1", "add"] == -1
+    assert Columns(rows).track["conv1", "add"] == -1
 
 
 def test_an_arc_within_another_is_lower():
     rows = [*chain("a", "b", "c"), row("x", ["c", "b"], "add"), row("y", ["x", "a"], "add")]
-    track = Arrangement(rows).track
+    track = Columns(rows).track
     assert (track["b", "x"], track["a", "y"]) == (-1, -2)
 
 
@@ -162,17 +162,17 @@ def test_things_joined_in_another_order_are_not_taken_for_the_same():
 
 
 def test_a_branch_that_leads_nowhere_else_lies_below_the_others():
-    lane = Arrangement(rows_of("googlenet")).lane
+    lane = Columns(rows_of("googlenet")).lane
     assert lane["aux1.conv.conv"] == 4
     assert max(n for name, n in lane.items() if name.startswith("inception")) == 3
 
 
 def test_blocks_are_the_parts_that_everything_enters_and_leaves_once():
-    modules = [b.module for b in Arrangement(rows_of("resnet-20")).blocks]
+    modules = [b.module for b in Columns(rows_of("resnet-20")).blocks]
     assert modules == [f"layer{i}.{j}" for i in (1, 2, 3) for j in (0, 1, 2)]
-    blocks = {b.module: b.layers for b in Arrangement(rows_of("googlenet")).blocks}
+    blocks = {b.module: b.layers for b in Columns(rows_of("googlenet")).blocks}
     assert len(blocks["inception4b"]) == 6  # the auxiliary classifier beside it does not count
-    alone = {b.module: b.layers for b in Arrangement(rows_of("mobilenet_v2")).blocks}[
+    alone = {b.module: b.layers for b in Columns(rows_of("mobilenet_v2")).blocks}[
         "features.2.conv"
     ]
     assert alone == tuple(f"features.2.conv.{i}" for i in ("0.0", "1.0", "2"))
@@ -181,30 +181,30 @@ def test_blocks_are_the_parts_that_everything_enters_and_leaves_once():
 def test_lines_break_where_least_is_cut():
     # a - b - c - (+ a) - d: after b, two things would go on; after the addition, only one
     rows = [*chain("a", "b", "c"), row("add", ["c", "a"], "add"), row("d", ["add"])]
-    assert Arrangement(rows).breaks([10] * 5, room=40) == [3]
-    assert Arrangement(rows).breaks([10] * 5, room=50) == []
-    assert Arrangement(rows).breaks([10] * 5, room=5) == [0, 1, 2, 3]
+    assert Columns(rows).breaks([10] * 5, room=40) == [3]
+    assert Columns(rows).breaks([10] * 5, room=50) == []
+    assert Columns(rows).breaks([10] * 5, room=5) == [0, 1, 2, 3]
 
 
 def test_lines_break_where_the_maps_change_size():
     rows = chain("a", "b", "c", "d")
-    assert Arrangement(rows).breaks([10] * 4, room=30) == [2]
+    assert Columns(rows).breaks([10] * 4, room=30) == [2]
     for r in rows[2:]:
         r["out"] = [8, 2, 2]
-    assert Arrangement(rows).breaks([10] * 4, room=30) == [1]
+    assert Columns(rows).breaks([10] * 4, room=30) == [1]
 
 
 def test_blocks_stay_on_one_line():
     rows = rows_of("mobilenet_v2")
     plan = layout(rows)
-    for block in Arrangement(rows).blocks:
+    for block in Columns(rows).blocks:
         assert len({plan.boxes[name].y for name in block.layers}) == 1
 
 
 def test_a_line_without_branches_is_as_low_as_can_be():
     # the last box of the first line has a branch, which begins on the second line
     rows = rows_of("preresnet-56")
-    first, second, third = sorted({layout(rows).boxes[name].y for name in Arrangement(rows).main})[
+    first, second, third = sorted({layout(rows).boxes[name].y for name in Columns(rows).main})[
         ::2
     ]
     assert second - first < third - second
@@ -275,7 +275,7 @@ def test_endings_tell_a_layer_from_the_others():
 @pytest.mark.parametrize("name", ["lenet-5", "vgg-16", "resnet-56", "densenet121"])
 def test_labels_of_the_layers_of_a_block_differ(name):
     plan = layout(rows_of(name))
-    for block in Arrangement(rows_of(name)).blocks:
+    for block in Columns(rows_of(name)).blocks:
         labels = [plan.boxes[layer].label for layer in block.layers]
         assert len(set(labels)) == len(labels)
 

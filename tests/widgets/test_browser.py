@@ -95,7 +95,7 @@ def page():
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1180, "height": 1250})
+        page = browser.new_page(viewport={"width": 1400, "height": 1250})
         page.set_default_timeout(WAIT)
         yield page
         browser.close()

@@ -30,8 +30,9 @@ def recorded_scan(points: pd.DataFrame) -> w.VBox:
     ratios = sorted(points.ratio.unique())
     ratio = w.SelectionSlider(
         options=[(f"{100 * r:.0f}%", r) for r in ratios],
-        value=ratios[len(ratios) // 2], description="remove",
-    )  # fmt: skip
+        value=ratios[len(ratios) // 2],
+        description="remove",
+    )
 
     def draw() -> tuple[str, bytes]:
         row = points[(points.group == layer.value) & (points.ratio == ratio.value)].iloc[0]
