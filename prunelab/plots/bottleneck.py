@@ -1,4 +1,4 @@
-"""Units that noise removes: how they part, how many are left, and at what error."""
+"""Units removed by noise: their noise ratios, how many are left, and the error."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ SIZES = {"weights_pct": "weights left", "activations_pct": "activations left"}
 
 @styled({"axes.grid.axis": "x"})
 def log_ratios(points: pd.DataFrame, edges: Sequence[float], title: str = "") -> Figure:
-    """How the noise of the units spreads while a network trains, and splits in two.
+    """How the units' noise ratios spread during training, and split into two clusters.
 
-    One panel a place, one histogram a moment, from the top down and from light to dark. Each is as
-    high as its largest bin: all hold the same units.
+    One panel per place, one histogram per moment, from top to bottom and from light to dark. Each
+    is scaled to its largest bin, since all hold the same units.
 
     Args:
         points: of one run: columns place, counts (units between the edges, a list), and epoch or
@@ -84,7 +84,7 @@ def widths(
     printed: pd.DataFrame | None = None,
     curve: pd.DataFrame | None = None,
 ) -> Figure:
-    """Units left of each place while a network trains, in percent of all units of the place.
+    """Units left in each place during training, in percent of all units of the place.
 
     Args:
         points: columns place, epoch, units, size (all units of the place), and maybe seed: then a
@@ -127,7 +127,7 @@ def size_frontier(
     title: str = "",
     order: Sequence[str] = (),
 ) -> Figure:
-    """Test error against what is left of the network: a dot a run.
+    """Test error against what is left of the network: one dot per run.
 
     A method with several settings is a line through their means; any other is one named mark.
 
@@ -195,7 +195,7 @@ def _check_bins(points: pd.DataFrame, edges: np.ndarray, unit: str) -> None:
 
 
 def _ridge(ax: Axes, counts: np.ndarray, edges: np.ndarray, row: int, rows: int) -> None:
-    """One histogram on its line, in two colours that are darker the later it is."""
+    """One histogram on its line, in two colours; later ones are darker."""
     top = row - OVERLAP * counts / max(counts.max(), 1)
     shade = 0.3 + 0.6 * row / max(rows - 1, 1)
     for cmap, side in (("Blues", edges[:-1] < 0), ("Oranges", edges[:-1] >= 0)):
@@ -207,7 +207,7 @@ def _ridge(ax: Axes, counts: np.ndarray, edges: np.ndarray, row: int, rows: int)
 
 
 def _dark(colour: str) -> str:
-    """A colour that letters can have."""
+    """A darker shade, readable as text."""
     return to_hex(0.75 * np.array(to_rgb(colour)))
 
 
@@ -221,7 +221,7 @@ def _sides(ax: Axes, place: str) -> None:
 
 
 def _course(ax: Axes, part: pd.DataFrame, name: str, **look: object) -> None:
-    """Share of the units left over epochs: the mean of the seeds, and thinly each of several."""
+    """Share of units left over epochs: the mean of the seeds, and a thin line for each seed."""
     size, seeds = part["size"].iloc[0], [part]
     if "seed" in part and len(set(part.seed)) > 1:
         seeds = [one for _, one in part.groupby("seed")]

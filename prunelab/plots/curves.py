@@ -60,7 +60,7 @@ def norm_curves(points: pd.DataFrame, title: str = "") -> Figure:
 
 @styled()
 def sensitivity(points: pd.DataFrame, title: str = "", whole: float | None = None) -> Figure:
-    """Accuracy of the network with one layer pruned, against the ratio; one curve a layer.
+    """Accuracy of the network with one layer pruned, against the ratio; one curve per layer.
 
     Args:
         points: columns group, ratio, accuracy (fractions); low and high (interval of the change)
@@ -165,7 +165,7 @@ def one_layer(points: pd.DataFrame, group: str, ratio: float) -> Figure:
 
 @styled()
 def accuracies(table: pd.DataFrame, title: str = "") -> Figure:
-    """Test error of each network, one dot a seed and a bar for the mean; one panel a data set.
+    """Test error of each network: one dot per seed, a bar for the mean, one panel per data set.
 
     Args:
         table: columns data, label, error (fraction), in the order to draw, top first.

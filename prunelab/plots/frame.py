@@ -1,4 +1,4 @@
-"""What all figures share: the look, the only writer of files, the colours, the empty frame."""
+"""What all figures share: the style, the colours, the empty frame, the only writer of files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What figures are given is looked at first: one line instead of an error deep in matplotlib."""
+"""Arguments of figures are checked first: one line instead of an error deep in matplotlib."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def to_draw(
 
 
 def _found(table: pd.DataFrame, column: str) -> str:
-    """Of several columns the first that there is, or the last."""
+    """The first of several columns that exists, or the last one."""
     several = column.split("|")
     return next((one for one in several if one.rstrip("#") in table), several[-1])
 

@@ -1,4 +1,4 @@
-"""The order of a network's boxes before they have a place: columns, lanes, blocks, line breaks."""
+"""The order of a network's boxes before they are placed: columns, lanes, blocks, line breaks."""
 
 from __future__ import annotations
 

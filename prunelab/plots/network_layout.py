@@ -1,4 +1,4 @@
-"""Where each box and line of a network's picture goes, in pixels: shared by figure and widget."""
+"""Where each box and line of a network's picture goes, in pixels."""
 
 from __future__ import annotations
 

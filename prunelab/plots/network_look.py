@@ -1,4 +1,4 @@
-"""How a row of a network's picture looks: its colour, how much stays. For figure and widget."""
+"""How a row of a network's picture looks: its colour, and how much of it stays."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def pale(colour: str) -> str:
 
 
 def ink(colour: str) -> str:
-    """Black or white, whichever is easier to read on `colour`."""
+    """Black or white, whichever is more readable on `colour`."""
     red, green, blue = to_rgb(colour)
     return "#ffffff" if 0.299 * red + 0.587 * green + 0.114 * blue < 0.55 else "#000000"
 

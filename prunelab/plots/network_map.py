@@ -1,4 +1,4 @@
-"""A network as a picture: a box a layer, coloured by the group of channels it writes."""
+"""A network as a picture: one box per layer, coloured by the group of channels it writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of structure: what goes when one channel goes."""
+"""Pictures of structure: what is removed along with one channel."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NEEDED = {"tensor", "axis", "shape", "role", "offset", "repeat"}
 
 @styled({"axes.grid": False})
 def group_picture(slices: Sequence[Mapping], channel: int, size: int, title: str = "") -> Figure:
-    """What goes when one channel goes: each tensor of a group, with that channel marked.
+    """What is removed along with one channel: each tensor of a group, with that channel marked.
 
     Args:
         slices: dicts with tensor, axis, shape, role, offset, repeat, in order of execution.

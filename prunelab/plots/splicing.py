@@ -76,7 +76,7 @@ def frontier(
     reference: float | None = None,
     title: str = "",
 ) -> Figure:
-    """Test error against compression: a dot a run, a line through the means of the seeds.
+    """Test error against compression: a dot per run, a line through the means of the seeds.
 
     Args:
         points: columns method, compression (weights before / after), error (fraction), seed. Runs
@@ -118,7 +118,7 @@ def frontier(
 
 
 def _far_above(ax: Axes, means: pd.DataFrame, error: float) -> None:
-    """Leave means out that are twice `error` or more, which would flatten the rest; name them."""
+    """Leave out and name the means above twice `error`, which would flatten the rest."""
     far = means[100 * means.error > 2 * error]
     if far.empty:
         return
@@ -172,7 +172,7 @@ def survivors(points: pd.DataFrame, title: str = "", printed: pd.DataFrame | Non
 
 
 def _rate(points: pd.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Middle of each stretch of steps, and events a step in it; nan where there are none."""
+    """Midpoint of each stretch of steps, and its events per step; nan where there are none."""
     totals = points.groupby("step")[name].sum().sort_index()
     step, count = totals.index.to_numpy(float), totals.to_numpy(float)
     step, count = step[step > 0], np.cumsum(count[step > 0])

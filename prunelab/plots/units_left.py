@@ -56,7 +56,7 @@ def units_left(
     mean_image: np.ndarray | None = None,
     printed: Mapping[str, int] | None = None,
 ) -> Figure:
-    """What is left of one network: a bar a place out of the whole, beside the pixels if any.
+    """What is left of one network: a bar per place, beside the pixels if there are any.
 
     Args:
         widths: place -> units left.
@@ -110,7 +110,7 @@ def _picture(ax: Axes, mask: np.ndarray, mean_image: np.ndarray | None, caller: 
 
 
 def _bars(ax: Axes, widths: Mapping, whole: Mapping, printed: Mapping) -> None:
-    """A bar a place, from the input down."""
+    """One bar per place, starting at the input."""
     share = [100 * widths[place] / whole[place] for place in whole]
     ax.barh(range(len(whole)), share, 0.62, color=BLUE, label="left", zorder=2)
     ax.barh(range(len(whole)), 100, 0.62, color=PALE, label="removed")

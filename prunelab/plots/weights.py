@@ -100,7 +100,7 @@ def magnitudes(
 
 @styled()
 def crossover(points: pd.DataFrame, title: str = "") -> Figure:
-    """Time of sparse products over the dense one, by the share of weights left.
+    """Time of sparse products relative to the dense one, by the share of weights left.
 
     Args:
         points: columns rows, columns, batch, density (fraction), torch_csr_ratio, scipy_csr_ratio.
@@ -127,7 +127,7 @@ def crossover(points: pd.DataFrame, title: str = "") -> Figure:
 
 
 def log_axis(ax: Axes, which: str, values: np.ndarray, suffix: str = "") -> None:
-    """A log axis around the positive values, with plain numbers: 10, 20, 50; more if few would do.
+    """A log axis around the positive values, labelled 10, 20, 50; with more labels if few fit.
 
     Args:
         ax: the axes.
@@ -159,7 +159,7 @@ def plain(value: float, _: object = None) -> str:
 
 
 def _inches(fig: Figure, x: float, y: float, wide: float, high: float) -> Axes:
-    """Axes at a place in inches: a layout that is searched for takes half a second a picture."""
+    """Axes placed in inches: an automatic layout takes half a second per picture."""
     width, height = fig.get_size_inches()
     return fig.add_axes((x / width, y / height, wide / width, high / height))
 
@@ -203,6 +203,6 @@ def _pixels(ax: Axes, bar: Axes, count: np.ndarray, most: int | None) -> None:
 
 
 def _share(part: int, whole: int) -> str:
-    """Such as 1.7%; two digits below one percent."""
+    """Such as 1.7%; two decimals below one percent."""
     share = 100 * part / whole
     return f"{share:.{1 if share >= 1 or not part else 2}f}%"

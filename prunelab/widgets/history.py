@@ -1,4 +1,4 @@
-"""The ratios now and before, for undo."""
+"""Undo: the current ratios and the earlier ones."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class UndoStack:
         self.now, self._last = ratios, (drag, moment)
 
     def undo(self) -> None:
-        """One step back; nothing at the first."""
+        """Go one step back, if there is one."""
         if self._past:
             self.now = self._past.pop()
         self._last = (None, 0.0)

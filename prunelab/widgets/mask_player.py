@@ -92,7 +92,7 @@ def _check(steps: list[int], masks: list[np.ndarray]) -> None:
 
 
 def _most(masks: list[np.ndarray]) -> int:
-    """Kept connections of the fullest input, one scale for all pictures; whole masks aside."""
+    """Kept connections of the fullest input, the scale of all pictures; full masks do not count."""
     return max((int(mask.sum(0).max()) for mask in masks if not mask.all()), default=len(masks[0]))
 
 

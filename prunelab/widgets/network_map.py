@@ -1,4 +1,4 @@
-"""The picture of a network, to click on: the drawing of `prunelab.plots.network_map`."""
+"""The network map to click on; drawn by `prunelab.plots.network_map`."""
 
 from __future__ import annotations
 

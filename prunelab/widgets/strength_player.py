@@ -1,4 +1,4 @@
-"""One network under growing strengths: a slider over recorded runs, and what each leaves."""
+"""One network at increasing strengths: a slider over recorded runs, and what each leaves."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def _figure(run: Mapping, title: str, printed: Mapping, mean_image: np.ndarray |
 
 
 def _table(run: Mapping, printed: Mapping) -> str:
-    """What the run leaves, above what the authors print."""
+    """What the run leaves, above the authors' printed values."""
     rows = {_name(run["kl"], run["seed"]): run}
     if any(key in printed for key in COLUMNS):
         rows["printed"] = printed

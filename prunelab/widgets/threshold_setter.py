@@ -19,7 +19,7 @@ RED = "#b00020"
 
 
 class SortedWeights:
-    """The absolute weights and biases of one layer, sorted once, so that a cut is a search.
+    """Absolute weights and biases of one layer, sorted once, so that a cut is a binary search.
 
     Args:
         name: of the layer, for errors.
@@ -57,7 +57,7 @@ def threshold_setter(
     *,
     margins: tuple[float, float] = (0.9, 1.1),
 ) -> Pictured:
-    """One slider a layer for c; thresholds and kept weights answer before any training.
+    """One slider per layer for c: see thresholds and kept weights before any training.
 
     Args:
         net: a network, which is only read, once.

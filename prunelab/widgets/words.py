@@ -62,7 +62,7 @@ def note(text: str) -> str:
 
 
 def answer(now: Answer | None, cost: tuple[int, int], whole: Mapping, fresh: bool = True) -> str:
-    """The accuracy, big; how it is known; and what the network costs.
+    """The accuracy in large type, how it is known, and what the network costs.
 
     Args:
         now: the answer; None = there is none yet.

@@ -1,8 +1,7 @@
-"""The explorer: pick layers, drag a ratio, and see what the really shrunk network does."""
+"""The explorer: pick layers, drag a ratio, and see what the physically shrunk network does."""
 
 from __future__ import annotations
 
-import base64
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -57,7 +56,7 @@ class Explorer(Panel):
         self.switch(sources[0], ratios or {})
 
     def switch(self, source: Source, ratios: Ratios | None = None) -> None:
-        """Let another source answer, from the whole network or these ratios on."""
+        """Switch to another source, starting from the whole network or from these ratios."""
         ratios = {name: ratio for name, ratio in (ratios or {}).items() if ratio}
         source.kept(ratios)  # refuses what is no group or no ratio
         self.background.cancel()
@@ -103,8 +102,7 @@ class Explorer(Panel):
         """The widget, and a picture for readers who have no kernel."""
         title = words.headline(self.source.title, self.answer)
         self.draw(self.source, self.ratios, self.selected, title)
-        picture = base64.b64encode(self.picture.value).decode()
-        return (super()._repr_mimebundle_(**options) or {}) | {"image/png": picture}
+        return super()._repr_mimebundle_(**options)
 
     @property
     def ratios(self) -> dict[str, float]:
@@ -112,7 +110,7 @@ class Explorer(Panel):
         return self._history.now
 
     def select(self, names: Iterable[str]) -> None:
-        """Let the slider move these groups, and what is locked to them."""
+        """Make the slider move these groups and those locked to them."""
         chosen = set(names)
         if self.lock.value == "all":
             chosen = set(self.source.sizes)
@@ -154,14 +152,14 @@ class Explorer(Panel):
         self._changed(preset)
 
     def _changed(self, preset: str = BY_HAND) -> None:
-        """Show what is known at once, and then ask: an error on the way stays in the text."""
+        """Show what is known at once, then ask; an error on the way stays in the text."""
         self.worker.cancel()
         self.offer(self.source.presets, self.source.curves is not None, preset)
         self._refresh()
         self.ask()
 
     def _refresh(self) -> None:
-        """All that follows from ratios and selection without an answer."""
+        """Update everything that depends on ratios and selection alone."""
         self.set_controls(
             self.source.kept(self.ratios), self.source.sizes, self.ratios, self.selected
         )
@@ -189,7 +187,7 @@ class Explorer(Panel):
         self.worker.submit(shown(job, self.text))
 
     def _say(self, answer: Answer | None, stop: Stop, fresh: bool = True) -> None:
-        """The answer as text, unless another network is on show by now."""
+        """Show the answer, unless another network is on show by now."""
         with self._lock:
             if not stop():
                 self.answer, cost = answer, self.source.cost(self.ratios)
@@ -202,7 +200,7 @@ class Explorer(Panel):
         self.compare.value = jobs.comparison(self.source, self.ratios)
 
     def tuned(self, ratios: Ratios) -> None:
-        """The network at these ratios has other weights now: answer anew if it is on show."""
+        """The network at these ratios was fine-tuned: answer again if it is on show."""
         if ratios == self.ratios:
             self.code.value = code(self.source, ratios, self.source.budgets(ratios))
             self.ask()

@@ -1,4 +1,4 @@
-"""explorer(...): from what one has to an explorer of it."""
+"""explorer(...): an explorer of a network and data, or of recordings."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from prunelab.widgets.frame import linked, png
 
 
 def recorded_scan(points: pd.DataFrame) -> w.VBox:
-    """Pick a layer and a ratio; see the recorded accuracy of the really shrunk network.
+    """Pick a layer and a ratio; see the recorded accuracy of the physically shrunk network.
 
     Args:
         points: rows of a scan: group, ratio, kept, accuracy, whole, params, macs, low, high.
