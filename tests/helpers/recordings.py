@@ -28,7 +28,7 @@ def trained_net():
     return net
 
 
-def recording(title="toy"):
+def recording():
     """What the study would record of this network on 40 images."""
     net, images = trained_net(), split(40, seed=5)
     example, _ = images.batch(slice(0, 1))
@@ -43,7 +43,7 @@ def recording(title="toy"):
     whole = {"accuracy": before.accuracy, "loss": before.loss, "images": 40}
     whole |= {"correct": int(before.correct.sum()), "params": params, "macs": whole_macs}
     raw = {
-        "title": title, "made": "cpu, smoke, 2026-11-25", "whole": whole,
+        "title": "toy", "made": "cpu, smoke, 2026-11-25", "whole": whole,
         "price": exact.to_dict(), "points": points.to_dict("records"),
         "rows": diagram(net, example, groups),
         "combinations": [

@@ -39,32 +39,13 @@ SURVIVORS = pd.DataFrame(
 )
 
 
-def mask(rows=30, columns=784):
-    return np.random.default_rng(0).random((rows, columns)) < 0.1
-
-
-def sizes(n=3):
-    rng = np.random.default_rng(1)
-    return {
-        f"fc{i}": np.abs(rng.normal(size=50 * 10**i)).astype(np.float32) for i in range(1, n + 1)
-    }
-
-
 FIGURES = {
     "events": lambda: plots.events(run(), "LeNet", stop=200),
     "events in counts": lambda: plots.events(run().drop(columns="size"), "LeNet"),
     "frontier": lambda: plots.frontier(runs(), PRINTED, 0.0215, "LeNet"),
     "narrow frontier": lambda: plots.frontier(runs()[:3], PRINTED[1:], 0.0215, "LeNet"),
     "only printed": lambda: plots.frontier(pd.DataFrame(), PRINTED),
-    "mask and pixels": lambda: plots.mask_image(mask(300), 1200, "fc1"),
-    "mask alone": lambda: plots.mask_image(mask(500, 800), 0, "fc1"),
     "survivors": lambda: plots.survivors(SURVIVORS, "LeNet", SURVIVORS[:2]),
-    **{
-        f"{n} magnitudes": lambda n=n: plots.magnitudes(
-            sizes(n), dict.fromkeys(sizes(n), (1.0, 1.2)), "The first cut"
-        )
-        for n in (1, 3, 5)
-    },
 }
 
 
@@ -76,7 +57,7 @@ def test_all_words_can_be_read_and_legends_stand_beside_the_data(draw):
     boxes += [ax.get_legend().get_window_extent() for ax in fig.axes if ax.get_legend()]
     for box in boxes:
         assert not any(box.overlaps(ax.bbox) for ax in fig.axes)
-    assert boxes or len(fig.axes) in (1, 3)  # masks have no legend
+    assert boxes
 
 
 # events

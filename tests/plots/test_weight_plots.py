@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.figures import ticks
+from helpers.figures import ticks, unreadable
 from matplotlib.colors import to_hex
 
 from prunelab import plots
@@ -17,8 +17,31 @@ def mask(rows=30, columns=784):
 def sizes(n=3):
     rng = np.random.default_rng(1)
     return {
-        f"fc{i}": np.abs(rng.normal(size=50 * 10**i)).astype(np.float32) for i in range(1, n + 1)
+        f"fc{i}": np.abs(rng.normal(size=10 ** (i + 1))).astype(np.float32) for i in range(1, n + 1)
     }
+
+
+FIGURES = {
+    "mask and pixels": lambda: plots.mask_image(mask(300), 1200, "fc1"),
+    "mask alone": lambda: plots.mask_image(mask(500, 800), 0, "fc1"),
+    **{
+        f"{n} magnitudes": lambda n=n: plots.magnitudes(
+            sizes(n), dict.fromkeys(sizes(n), (1.0, 1.2)), "The first cut"
+        )
+        for n in (1, 3, 5)
+    },
+}
+
+
+@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
+def test_all_words_can_be_read_and_legends_stand_beside_the_data(draw):
+    fig = draw()
+    assert unreadable(fig) == []
+    boxes = [legend.get_window_extent() for legend in fig.legends]
+    boxes += [ax.get_legend().get_window_extent() for ax in fig.axes if ax.get_legend()]
+    for box in boxes:
+        assert not any(box.overlaps(ax.bbox) for ax in fig.axes)
+    assert boxes or len(fig.axes) in (1, 3)  # masks have no legend
 
 
 def test_pixels_count_kept_connections_and_the_matrix_is_the_mask():

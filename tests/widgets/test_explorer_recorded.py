@@ -5,10 +5,9 @@ import json
 import threading
 import time
 
-import ipywidgets as w
 import pandas as pd
 import pytest
-from helpers.recordings import PAIR, point, recording
+from helpers.recordings import PAIR, point
 from helpers.toy import dataset
 from helpers.widget_text import text_of
 from torch import nn
@@ -19,8 +18,6 @@ from prunelab.sensitivity.budget.solver import solve
 from prunelab.widgets import words
 from prunelab.widgets.exploring import jobs, measuring, recorded
 from prunelab.widgets.exploring.panel import BY_HAND, SOLVER, UNIFORM
-
-# ---- presets, budget, comparison
 
 
 def test_the_presets_are_uniform_the_recorded_ones_and_the_solvers(box):
@@ -59,7 +56,6 @@ def test_the_budget_bar_is_green_within_and_orange_over(box):
 def test_nothing_is_solved_while_a_slider_moves(box, monkeypatch):
     """The budget slider reports its release; a drag of the ratio ends when it rests."""
     assert not box.budget.continuous_update and box.slider.continuous_update
-    assert isinstance(box.budget, w.IntSlider)
     solved = []
     monkeypatch.setattr(jobs, "solve", lambda *a, **k: solved.append(1) or solve(*a, **k))
     monkeypatch.setattr(measuring, "REST", 20.0)
@@ -151,8 +147,7 @@ def test_readers_without_a_kernel_get_a_picture(box):
 
 
 def test_several_recordings_are_picked_by_name(raw):
-    other = recording("another")
-    box = widgets.explorer(recorded=[raw, other], ratios={"0": 0.5})
+    box = widgets.explorer(recorded=[raw, raw | {"title": "another"}], ratios={"0": 0.5})
     assert [label for label, _ in box.recordings.options] == ["toy", "another"]
     assert box.recordings.layout.display is None
     box.recordings.index = 1
