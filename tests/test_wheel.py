@@ -75,7 +75,7 @@ from prunelab import cli
 assert cli.main(["explore", "--no-browser"]) == 0
 from prunelab.study import app
 exec(app.SOURCE)  # what the server shows
-from prunelab.widgets.recorded import shipped
+from prunelab.widgets.exploring.recorded import shipped
 print(*(recording["title"] for recording in shipped()))
 """
 

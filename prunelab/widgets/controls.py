@@ -54,7 +54,7 @@ class TaskControls(w.VBox):
 class ScanControls(TaskControls):
     """Scan every group on so many `images`."""
 
-    HINT = "A scan prunes each group alone: it gives the curves, and the solver what it works on."
+    HINT = "A scan prunes each group alone. It gives the curves that the solver works on."
 
     def __init__(self):
         self.images = w.BoundedIntText(

@@ -41,7 +41,9 @@ def finetune(explorer: Explorer) -> None:
 
     def job(stop: Stop) -> None:
         source.finetune(ratios, part.epochs.value, part.advance, stop)
-        part.note.value = words.note("Done. It is shown, saved and copied with its fine-tuning.")
+        part.note.value = words.note(
+            "Done. The fine-tuned network is shown, saved and written as code."
+        )
         explorer.tuned(ratios)
 
     _start(explorer, part, job, "Stopped. The network is as it was before.")

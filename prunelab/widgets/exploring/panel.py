@@ -103,7 +103,7 @@ class Panel(Pictured):
         ready = w.HBox([self.preset, self.undo, self.reset], layout={"align_items": "center"})
         more = w.Tab([self.compare, self.finetune, self.save, self.code])
         more.titles = ("Compare", "Fine-tune", "Save", "Code")
-        caption = w.HTML(words.note("groups, and channels that stay / all"))
+        caption = w.HTML(words.note("groups, with channels kept / all"))
         left = w.VBox(
             [caption, self.groups, ratio, moves, ready, self.budget, self.budget_bar, more],
             layout={"width": f"{LEFT}px", "padding": "0 16px 0 0"},
