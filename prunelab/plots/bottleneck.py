@@ -15,7 +15,16 @@ from matplotlib.ticker import MaxNLocator
 
 from prunelab import checks
 from prunelab.plots import given
-from prunelab.plots.frame import GREY, MARKERS, colours_of, legend, not_measured, styled
+from prunelab.plots.frame import (
+    GREY,
+    MARKERS,
+    colours_of,
+    grid,
+    heading,
+    legend,
+    not_measured,
+    styled,
+)
 from prunelab.plots.marks import STAR, one_seed, palette, runs, stars
 from prunelab.plots.names import INK, Name, label
 from prunelab.plots.weights import log_axis, plain
@@ -50,12 +59,7 @@ def log_ratios(points: pd.DataFrame, edges: Sequence[float], title: str = "") ->
     unit = "epoch" if "epoch" in points else "step"
     _check_bins(points, edges, unit)
     places, moments = list(dict.fromkeys(points.place)), sorted(points[unit].unique())
-    columns = min(len(places), COLUMNS)
-    rows = -(-len(places) // columns)
-    fig, axes = plt.subplots(
-        rows, columns, figsize=(8.4, 0.7 + rows * (0.9 + 0.3 * len(moments))), sharex=True,
-        sharey=True, squeeze=False,
-    )  # fmt: skip
+    fig, axes = grid(len(places), COLUMNS, (8.4, 0.7), (0, 0.9 + 0.3 * len(moments)))
     for ax, place in zip(axes.flat, places):
         part = points[points.place == place].set_index(unit).counts
         for row, moment in enumerate(moments):
@@ -66,14 +70,10 @@ def log_ratios(points: pd.DataFrame, edges: Sequence[float], title: str = "") ->
     ax.set_yticks(range(len(moments)), [plain(moment) for moment in moments])
     for ax in axes[:, 0]:
         ax.set_ylabel(f"{unit} of training")
-    for ax in axes.flat[len(places) :]:
-        ax.set_visible(False)
-    for ax in axes.flat[max(0, len(places) - columns) : len(places)]:
-        ax.tick_params(labelbottom=True)
     ends = any(counts[0] or counts[-1] for counts in points.counts)
     beyond = "; the outermost bins also hold all beyond them" if ends else ""
     fig.supxlabel(f"log (σ² / μ²) of the units{beyond}", size=11)
-    fig.suptitle(title, x=0.01, ha="left", weight="bold", size=12)
+    heading(fig, title)
     return fig
 
 

@@ -17,6 +17,7 @@ from prunelab.plots.frame import (
     MARKERS,
     ORANGE,
     colours_of,
+    grid,
     legend,
     not_measured,
     styled,
@@ -38,22 +39,10 @@ def norm_curves(points: pd.DataFrame, title: str = "") -> Figure:
     fig, ax = plt.subplots(figsize=(7.6, 4.2))
     for i, (name, color) in enumerate(colours_of(points.group).items()):
         curve = points[points.group == name]
-        every = max(1, len(curve) // 8)
-        ax.plot(
-            100 * curve["rank"],
-            curve.norm,
-            color=color,
-            label=name,
-            marker=MARKERS[i % len(MARKERS)],
-            markevery=every,
-        )
-    ax.set(
-        xlabel="rank of the filter / number of filters (%)",
-        xlim=(0, 100),
-        ylim=(0, 1.02),
-        ylabel="norm / largest norm of the layer",
-        title=title,
-    )
+        marks = {"marker": MARKERS[i % len(MARKERS)], "markevery": max(1, len(curve) // 8)}
+        ax.plot(100 * curve["rank"], curve.norm, color=color, label=name, **marks)
+    ax.set(xlabel="rank of the filter / number of filters (%)", xlim=(0, 100), title=title)
+    ax.set(ylabel="norm / largest norm of the layer", ylim=(0, 1.02))
     legend(ax, "layer")
     return fig
 
@@ -107,16 +96,7 @@ def panels(
     if not given.to_draw("panels", points, f"group ratio# accuracy# whole# {by}", title):
         return not_measured(title or f"panels by {by}")
     values = list(dict.fromkeys(points[by]))
-    columns = min(columns, len(values))
-    rows = -(-len(values) // columns)
-    fig, axes = plt.subplots(
-        rows,
-        columns,
-        figsize=(1.2 + 3.1 * columns, 0.7 + 2.9 * rows),
-        sharex=True,
-        sharey=True,
-        squeeze=False,
-    )
+    fig, axes = grid(len(values), columns, (1.2, 0.7), (3.1, 2.9))
     shared = colours_of(points.group)
     for ax, value in zip(axes.flat, values):
         part = points[points[by] == value]
@@ -125,11 +105,8 @@ def panels(
         ax.set_title((titles or {}).get(value, str(value)))
         if own is None:
             ax.legend(loc="lower left")
-    for ax in axes.flat[len(values) :]:
-        ax.set_visible(False)
     for place, ax in enumerate(axes.flat):
-        last = place + columns >= len(values)  # nothing is drawn below it
-        ax.tick_params(labelbottom=last)
+        last = place + axes.shape[1] >= len(values)
         ax.set_xlabel(ax.get_xlabel() if last else "")
         ax.set_ylabel(ax.get_ylabel() if ax.get_subplotspec().is_first_col() else "")
     if by == "criterion":
@@ -182,7 +159,7 @@ def accuracies(table: pd.DataFrame, title: str = "") -> Figure:
     for ax, (name, part) in zip(axes.flat, parts):
         _dots(ax, part)
         ax.set(xlabel="test error (%)", ylabel="", title=f"{title}: {name}")
-    axes[0, 0].legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))
+    legend(axes[0, 0])
     return fig
 
 
@@ -214,22 +191,11 @@ def _curves(
             continue
         x, y = [100 * r for r in curve.ratio], [100 * a for a in curve.accuracy]
         start = [] if whole is None else [100 * whole]
-        ax.plot(
-            [0] * len(start) + x,
-            start + y,
-            color=colours[name],
-            label=name,
-            marker=MARKERS[i % len(MARKERS)],
-        )
+        look = {"color": colours[name], "marker": MARKERS[i % len(MARKERS)]}
+        ax.plot([0] * len(start) + x, start + y, label=name, **look)
         if band and whole is not None and "low" in curve:
-            ax.fill_between(
-                x,
-                100 * (whole + curve.low),
-                100 * (whole + curve.high),
-                color=colours[name],
-                alpha=0.12,
-                lw=0,
-            )
+            ends = 100 * (whole + curve.low), 100 * (whole + curve.high)
+            ax.fill_between(x, *ends, color=colours[name], alpha=0.12, lw=0)
     if whole is not None:
         ax.axhline(100 * whole, color=GREY, lw=1, ls="--")
     ax.set(xlabel="filters removed from that layer (%)", ylabel="accuracy (%)", xlim=(0, 100))

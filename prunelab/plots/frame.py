@@ -8,6 +8,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -82,6 +83,35 @@ def colours_of(groups: Iterable[str]) -> dict[str, tuple]:
     return dict(zip(names, sns.color_palette("viridis", len(names) + 1)))
 
 
-def legend(ax: Axes, title: str) -> None:
-    """A titled legend right of the axes."""
-    ax.legend(title=title, loc="upper left", bbox_to_anchor=(1.01, 1.0))
+def legend(ax: Axes, title: str = "", **options: object) -> None:
+    """A legend right of the axes."""
+    ax.legend(title=title, loc="upper left", bbox_to_anchor=(1.01, 1.0), **options)
+
+
+def heading(fig: Figure, title: str) -> None:
+    """A title above all axes, at the left."""
+    fig.suptitle(title, x=0.01, ha="left", weight="bold", size=12)
+
+
+def grid(
+    number: int, across: int, extra: tuple[float, float], each: tuple[float, float]
+) -> tuple[Figure, np.ndarray]:
+    """Panels with shared axes, labelled where nothing is drawn below.
+
+    Args:
+        number: of panels.
+        across: panels in a row, at most.
+        extra: width and height of the figure in inches, beside those of the panels.
+        each: width and height that each panel adds.
+
+    Returns:
+        The figure, and its axes as (rows, columns); those beyond `number` are hidden.
+    """
+    columns = min(number, across)
+    rows = -(-number // columns)
+    size = extra[0] + each[0] * columns, extra[1] + each[1] * rows
+    fig, axes = plt.subplots(rows, columns, figsize=size, sharex=True, sharey=True, squeeze=False)
+    for place, ax in enumerate(axes.flat):
+        ax.set_visible(place < number)
+        ax.tick_params(labelbottom=place + columns >= number)
+    return fig, axes

@@ -101,13 +101,8 @@ def network_svg(rows: Sequence[Mapping], width: float = WIDTH) -> str:
         plt.close(fig)
         fig.savefig(text, format="svg", metadata={"Date": None})
     wide, high = fig.get_size_inches() * DPI
-    return re.sub(
-        r'<svg (.*?)width="[^"]*" height="[^"]*"',
-        rf'<svg \1width="{wide:g}" height="{high:g}"',
-        text.getvalue()[text.getvalue().index("<svg") :],
-        count=1,
-        flags=re.DOTALL,
-    )
+    svg, size = text.getvalue(), f'width="{wide:g}" height="{high:g}"'  # pixels, not points
+    return re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', size, svg[svg.index("<svg") :], count=1)
 
 
 def _canvas(plan: Layout, title: str) -> tuple[Figure, Axes]:

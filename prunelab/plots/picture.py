@@ -45,13 +45,8 @@ def group_picture(slices: Sequence[Mapping], channel: int, size: int, title: str
     for s in slices:
         x += _tensor(ax, x, s, channel) + 1.7
     handles = [Rectangle((0, 0), 1, 1, color=c) for c in (ORANGE, "#dbe7f1")]
-    ax.legend(
-        handles,
-        [f"entries of channel {channel} (of {size}): removed together", "kept"],
-        loc="upper left",
-        ncols=2,
-        bbox_to_anchor=(0, 1.0),
-    )
+    labels = [f"entries of channel {channel} (of {size}): removed together", "kept"]
+    ax.legend(handles, labels, loc="upper left", ncols=2, bbox_to_anchor=(0, 1.0))
     ax.set(xlim=(-1, x), ylim=(-3.6, 5.2), aspect="equal", title=title)
     ax.axis("off")
     return fig

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from prunelab.plots import given
-from prunelab.plots.frame import BLUE, GREY, not_measured, styled
+from prunelab.plots.frame import BLUE, GREY, heading, legend, not_measured, styled
 from prunelab.plots.marks import STAR
 
 FAINT = "#b5b5b5"  # ink of the mean image
@@ -42,7 +42,7 @@ def pixels(
     handles = [Patch(color=BLUE, alpha=0.75, label="kept")]
     if mean_image is not None:
         handles.append(Patch(color=FAINT, label="mean image"))
-    ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0))
+    legend(ax, handles=handles)
     return fig
 
 
@@ -85,7 +85,7 @@ def units_left(
         fig, (picture, ax) = plt.subplots(1, 2, figsize=size, width_ratios=ratio)
         _picture(picture, mask, mean_image, "units_left")
     _bars(ax, widths, whole, printed or {})
-    fig.suptitle(title, x=0.01, ha="left", weight="bold", size=12)
+    heading(fig, title)
     return fig
 
 
