@@ -14,8 +14,9 @@ from torch import Tensor, fx, nn
 from prunelab import meta
 from prunelab.groups import Flow
 from prunelab.sensitivity.scanning import calls
-from prunelab.sensitivity.scanning.folding import folded, norms_of, without_hooks
+from prunelab.sensitivity.scanning.folding import folded, is_plain, norms_of, without_hooks
 from prunelab.sensitivity.scanning.replays import Replay, owners, replay_of
+from prunelab.sensitivity.scanning.small_maps import quick
 from prunelab.sensitivity.scanning.trial import Trial
 from prunelab.sensitivity.scanning.watching import needed_by
 
@@ -83,6 +84,7 @@ class Program:
         ]
         self.alias = {n: n.args[0] for n in graph.nodes if self._is_merged(n)}
         self.calls = {n: calls.call_of(n, self.net, self.seen) for n in self.nodes}
+        self.quick: dict[tuple, object] = {}
 
     def _is_merged(self, node: fx.Node) -> bool:
         return node.op == "call_module" and node.target in self.merged
@@ -135,12 +137,22 @@ class Program:
                 env[node] = layers.get(node.target, self.calls[node])
             elif node.op != "placeholder":
                 own = node.op == "call_module" and node.target in layers
-                call = layers[node.target] if own else self.calls[node]
+                call = layers[node.target] if own else self._quickest(node, args)
                 env[node] = call(*args, **kwargs)
             for n in self.inputs(node):
                 if last[n] is node and n not in kept:
                     env.pop(n, None)
         return out
+
+    def _quickest(self, node: fx.Node, args: tuple) -> object:
+        """What a node calls, in the form that is best for maps of this size."""
+        call = self.calls[node]
+        if type(call) is not nn.Conv2d or not self.fast or not args or not is_plain(call):
+            return call
+        key = node, args[0].shape[1:]
+        if key not in self.quick:
+            self.quick[key] = quick(call, args[0]) or call
+        return self.quick[key]
 
     def _load(self, node: fx.Node, env: dict[fx.Node, object]) -> object:
         return env[self.alias.get(node, node)]
