@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 
 def shown(value: object) -> str:
@@ -91,7 +92,7 @@ def function(caller: str, name: str, value: object, *takes: str, module: bool = 
         raise TypeError(f"{caller}: `{name}` must be {allowed}; {error}") from None
 
 
-def call(caller: str, name: str, value: Callable, *arguments: object) -> object:
+def call(caller: str, name: str, value: Callable[..., Any], *arguments: object) -> Any:
     """What such a function returns. TypeError: it cannot be called with these arguments."""
     try:
         return value(*arguments)

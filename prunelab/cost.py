@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import torch
@@ -137,8 +137,12 @@ class _Products(TorchFunctionMode):
         self.macs: dict[str, int] = {}
 
     def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
         out = func(*args, **(kwargs or {}))
         if getattr(func, "__name__", "") in PRODUCTS:
             given = dict(zip(("input", "weight"), args)) | (kwargs or {})
@@ -198,7 +202,7 @@ def _check_timing(example: object, calls: int, warmup: int) -> None:
             raise ValueError(f"latency: `example` must hold a sample, got shape {shape}")
 
 
-def _timed(net: nn.Module, args: tuple, kwargs: dict) -> float:
+def _timed(net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> float:
     start = time.perf_counter()
     with _fitting(net, (args, kwargs), "latency"):
         net(*args, **kwargs)
@@ -210,11 +214,11 @@ def _timed(net: nn.Module, args: tuple, kwargs: dict) -> float:
 
 
 def _forward(twin: nn.Module, example: object) -> None:
-    args, kwargs = meta.resized(meta.inputs(example, "cost"), 1)
+    args, kwargs = cast(Any, meta.resized(meta.inputs(example, "cost"), 1))
     for module in list(twin.modules()):
         for name, part in module.named_children():
             if "_orig_mod" in part._modules:  # compiling it anew would take long
-                module._modules[name] = part._orig_mod
+                module._modules[name] = cast(nn.Module, part._orig_mod)
     with torch.no_grad(), torch.device("meta"), _fitting(twin, example):
         twin.eval().requires_grad_(False)(*args, **kwargs)
 

@@ -74,8 +74,8 @@ def load(net: nn.Module, path: str | Path) -> nn.Module:
         raise ValueError(
             f"load: `{path}` does not hold a pruned {type(net).__name__}: `{wrong[0]}` differs"
         )
-    if wrong := misfit(keep, tensors, full=own):
-        raise ValueError(f"load: `{path}` does not hold a pruned {type(net).__name__}: {wrong}")
+    if told := misfit(keep, tensors, full=own):
+        raise ValueError(f"load: `{path}` does not hold a pruned {type(net).__name__}: {told}")
     small = rebuild(net, lambda name, t: tensors[name].to(t.device, copy=True))
     resize(small, _widths(net, head, path))
     select(small, {name.removesuffix(f".{INDEX}"): index for name, index in picks.items()})

@@ -19,7 +19,7 @@ ONNX_LIMIT = 2_000_000_000  # bytes; protobuf's limit is 2^31, and the graph nee
 
 
 def export_onnx(
-    net: nn.Module, example: Tensor | tuple | Mapping[str, Tensor], path: str | Path
+    net: nn.Module, example: Tensor | tuple[Tensor, ...] | Mapping[str, Tensor], path: str | Path
 ) -> None:
     """Write `net` to an ONNX file, in evaluation mode, with a free batch size.
 
@@ -62,7 +62,7 @@ def _save_in_two(program: torch.onnx.ONNXProgram, path: Path, partial: Path) -> 
         shutil.rmtree(folder)
 
 
-def _inputs(example: object) -> tuple[tuple, dict]:
+def _inputs(example: object) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
     """Positional and named arguments."""
     named = dict(example) if isinstance(example, Mapping) else {}
     args = example if isinstance(example, tuple) else () if named else (example,)
@@ -76,7 +76,9 @@ def _inputs(example: object) -> tuple[tuple, dict]:
     return args, named
 
 
-def _exported(net: nn.Module, args: tuple, named: dict) -> torch.onnx.ONNXProgram:
+def _exported(
+    net: nn.Module, args: tuple[Tensor, ...], named: dict[str, Tensor]
+) -> torch.onnx.ONNXProgram:
     with torch.no_grad(), taking("export_onnx", net, [*args, *named.values()][0]):
         net(*args, **named)
     batch = {0: torch.export.Dim("batch")}
@@ -85,7 +87,7 @@ def _exported(net: nn.Module, args: tuple, named: dict) -> torch.onnx.ONNXProgra
         with warnings.catch_warnings():
             # Several inputs have one batch size, so torch names the axis once, and says so.
             warnings.filterwarnings("ignore", "# The axis name: batch")
-            return torch.onnx.export(
+            program = torch.onnx.export(
                 net, args, kwargs=named or None, dynamo=True, verbose=False, dynamic_shapes=shapes
             )
     except Exception as error:  # torch has many, and their texts run over pages
@@ -93,3 +95,5 @@ def _exported(net: nn.Module, args: tuple, named: dict) -> torch.onnx.ONNXProgra
             f"export_onnx: torch cannot export `net` ({type(net).__name__}); why says the cause of"
             f" this error, {type(error).__name__}"
         ) from error
+    assert program is not None  # it is None for other exporters than this one
+    return program

@@ -62,7 +62,8 @@ def save_sparse(net: nn.Module, path: str | Path, form: str = "bitmask") -> int:
     """
     checks.kind("save_sparse", "net", net, nn.Module, "a network")
     checks.word("save_sparse", "form", form, FORMS)
-    path, kinds, stored = sealed.place("save_sparse", path), {}, {}
+    path, kinds = sealed.place("save_sparse", path), {}
+    stored: dict[str, Tensor] = {}
     forms = _forms(net, form)
     for name, tensor in tensors_of(net).items():
         tensor = tensor.detach().cpu().contiguous()
