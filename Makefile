@@ -8,7 +8,7 @@ READY := .venv/.ready
 install: $(READY)
 
 study: $(READY)
-	$(BIN)/prunelab run --preset quick
+	$(BIN)/prunelab run --preset quick --workers 2
 
 # The tests share the cores by file, one thread each. Then nbval (not under xdist) runs the committed
 # notebooks again and compares them with what the code makes of the ledger now.

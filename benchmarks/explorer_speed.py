@@ -76,9 +76,12 @@ def recording(net, images) -> dict:
     live = Live(net, images)
     curves = sensitivity.scan(net, live.split, ratios=(0.25, 0.5, 0.75, 0.9), progress=False)
     return {
-        "title": "ResNet-20", "whole": curves.attrs["whole"], "price": curves.attrs["price"],
-        "points": curves.to_dict("records"), "rows": live.rows,
-    }  # fmt: skip
+        "title": "ResNet-20",
+        "whole": curves.attrs["whole"],
+        "price": curves.attrs["price"],
+        "points": curves.to_dict("records"),
+        "rows": live.rows,
+    }
 
 
 def main() -> None:

@@ -26,8 +26,14 @@ BUDGET = Budget(epochs=1, lr=1e-3, batch=BATCH, optimizer="adam", weight_decay=0
 def seconds(net, data, penalty=None) -> float:
     """Of a step."""
     ends = []
-    fit(net, data, BUDGET, penalty=penalty, after_step=lambda _: ends.append(time.perf_counter()),
-        progress=False)  # fmt: skip
+    fit(
+        net,
+        data,
+        BUDGET,
+        penalty=penalty,
+        after_step=lambda _: ends.append(time.perf_counter()),
+        progress=False,
+    )
     return (ends[-1] - ends[0]) / (len(ends) - 1)
 
 

@@ -37,9 +37,15 @@ def random_digits(images: int) -> Dataset:
     split = Split(pixels, labels, (0.5,), (0.29,))
     few = split[:2]
     return Dataset(
-        "random", train=split, val=few, test=few, num_classes=10, mean=split.mean, std=split.std,
+        "random",
+        train=split,
+        val=few,
+        test=few,
+        num_classes=10,
+        mean=split.mean,
+        std=split.std,
         checksum="random",
-    )  # fmt: skip
+    )
 
 
 def plain(net, data: Dataset) -> float:

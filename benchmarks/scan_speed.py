@@ -1,7 +1,7 @@
 """The scan against the plain loop "prune one group, evaluate, start over".
 
 Float32, the same threads and the same batches for both, both in full. `nodes` is the time that the
-steps that must run again take on their own, summed over all points, in the convolutions' own form.
+steps that must run again take on their own, summed over all points.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from prunelab import data, models, scores, surgery
 from prunelab.groups import flow
 from prunelab.sensitivity import ranking
 from prunelab.sensitivity.scanning.measuring import batch_size
-from prunelab.sensitivity.scanning.passes import Job, forward, judge, points
+from prunelab.sensitivity.scanning.passes import Sweep, forward, judge, points
 from prunelab.sensitivity.scanning.program import Program
 from prunelab.train import evaluate
 
@@ -21,40 +21,40 @@ RATIOS = [k / 10 for k in range(1, 10)]
 CASES = {"vgg-16": 4.0, "resnet-56": 2.5}
 
 
-def jobs_of(net, program, view):
+def sweeps_of(net, program, view):
     order = ranking(net, view, "l1")
     for name, group in view.items():
         keeps = {r: scores.best(order[name], scores.kept(group.size, r)) for r in RATIOS[::-1]}
-        yield Job(name, program.plan(name), keeps)
+        yield Sweep(name, program.replay(name), keeps)
 
 
 @torch.inference_mode()
-def scan(program, jobs, split, batch):
+def scan(program, sweeps, split, batch):
     start = time.perf_counter()
     found = {}
     for x, y in split.batches(batch):
-        logits, values = forward(program, x, jobs)
+        logits, values = forward(program, x, sweeps)
         judge(logits, y)
-        for job in jobs:
-            for ratio, out in points(program, job, values):
-                found.setdefault((job.group, ratio), []).append(judge(out, y))
+        for sweep in sweeps:
+            for ratio, out in points(program, sweep, values):
+                found.setdefault((sweep.group, ratio), []).append(judge(out, y))
     flags = {k: torch.cat([j.correct for j in v]) for k, v in found.items()}
     close = {k: torch.cat([j.close for j in v]) for k, v in found.items()}
     return time.perf_counter() - start, flags, close
 
 
-def loop(net, seen, jobs, split, layout, batch):
+def loop(net, seen, sweeps, split, layout, batch):
     """(seconds, flags of every point)"""
     start, flags = time.perf_counter(), {}
-    for job in jobs:
-        for ratio, keep in job.keeps.items():
-            small = surgery.shrink(net, seen.groups, {job.group: keep}).to(memory_format=layout)
-            flags[job.group, ratio] = evaluate(small, split, batch=batch).correct
+    for sweep in sweeps:
+        for ratio, keep in sweep.keeps.items():
+            small = surgery.shrink(net, seen.groups, {sweep.group: keep}).to(memory_format=layout)
+            flags[sweep.group, ratio] = evaluate(small, split, batch=batch).correct
     return time.perf_counter() - start, flags
 
 
 @torch.inference_mode()
-def nodes(program, jobs, split, batch):
+def nodes(program, sweeps, split, batch):
     """Seconds that the steps of all points take, each timed alone in the whole network."""
     x, _ = next(iter(split.batches(batch)))
     env, took = {}, {}
@@ -68,7 +68,12 @@ def nodes(program, jobs, split, batch):
                 took[node] = time.perf_counter() - start
                 if node not in env and node.op != "output":
                     raise AssertionError(node)
-    return sum(took[n] for job in jobs for n in job.plan.steps) * len(RATIOS) * len(split) / len(x)
+    return (
+        sum(took[n] for sweep in sweeps for n in sweep.replay.steps)
+        * len(RATIOS)
+        * len(split)
+        / len(x)
+    )
 
 
 def main(threads, images):
@@ -81,17 +86,17 @@ def main(threads, images):
         program = Program(net, seen)
         convs = [g for g in seen.groups if "conv" in g]
         view = seen.groups.first_convolutions() or seen.groups.select(convs)
-        jobs = list(jobs_of(net, program, view))
+        sweeps = list(sweeps_of(net, program, view))
         batch = batch_size(split)
-        scan(program, jobs[:1], split[:batch], batch)  # warms up
-        ours, flags, close = scan(program, jobs, split, batch)
-        plain, expected = loop(net, seen, jobs, split, torch.contiguous_format, batch)
-        last, _ = loop(net, seen, jobs, split, torch.channels_last, batch)
+        scan(program, sweeps[:1], split[:batch], batch)  # warms up
+        ours, flags, close = scan(program, sweeps, split, batch)
+        plain, expected = loop(net, seen, sweeps, split, torch.contiguous_format, batch)
+        last, _ = loop(net, seen, sweeps, split, torch.channels_last, batch)
         wrong = sum(int(((flags[p] != e) & ~close[p]).sum()) for p, e in expected.items())
         near = sum(int(c.sum()) for c in close.values())
-        least = nodes(program, jobs, split, batch)
+        least = nodes(program, sweeps, split, batch)
         print(
-            f"{name}: {len(jobs)} groups x {len(RATIOS)} ratios, {images} images,"
+            f"{name}: {len(sweeps)} groups x {len(RATIOS)} ratios, {images} images,"
             f" {threads} threads:"
             f" scan {ours:.1f} s; plain loop / scan {plain / ours:.2f} (goal {goal});"
             f" channels-last loop / scan {last / ours:.2f};"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 
 def shown(value: object) -> str:
@@ -36,9 +38,12 @@ def is_number(value: object) -> bool:
 
 
 def number(
-    caller: str, name: str, value: object, allowed: str = "a number",
+    caller: str,
+    name: str,
+    value: object,
+    allowed: str = "a number",
     test: Callable[[float], bool] = is_number,
-) -> None:  # fmt: skip
+) -> None:
     """ValueError unless the value is a finite number that passes the test."""
     need(is_number(value) and test(value), caller, name, allowed, value)
 
@@ -62,6 +67,42 @@ def word(caller: str, name: str, value: object, allowed: Collection[str]) -> Non
     """ValueError unless the value is one of the allowed words."""
     known = isinstance(value, str) and value in allowed
     need(known, caller, name, f"one of {', '.join(allowed)}", value)
+
+
+def function(caller: str, name: str, value: object, *takes: str, module: bool = False) -> None:
+    """TypeError unless the value is a function that these arguments can be given to.
+
+    Args:
+        caller: who takes it.
+        name: of the argument that it is.
+        value: it.
+        takes: names of what it will be called with.
+        module: whether a torch module may stand in its place.
+    """
+    allowed = f"a function of ({', '.join(takes)})"
+    forward = getattr(value, "forward", None)
+    kind(caller, name, value, Callable if module or forward is None else (), allowed)
+    try:
+        signature = inspect.signature(forward or value)
+    except (TypeError, ValueError):  # some built-in functions do not say what they take
+        return
+    try:
+        signature.bind(*takes)
+    except TypeError as error:
+        raise TypeError(f"{caller}: `{name}` must be {allowed}; {error}") from None
+
+
+def call(caller: str, name: str, value: Callable[..., Any], *arguments: object) -> Any:
+    """What such a function returns. TypeError: it cannot be called with these arguments."""
+    try:
+        return value(*arguments)
+    except TypeError as error:
+        if error.__traceback__ and error.__traceback__.tb_next:  # raised inside: its own error
+            raise
+        line = str(error).split("\n")[0]
+        raise TypeError(
+            f"{caller}: `{name}` cannot be called with {len(arguments)} values: {line}"
+        ) from error
 
 
 def path(caller: str, name: str, value: object) -> Path:

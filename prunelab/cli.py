@@ -1,7 +1,7 @@
-"""The `prunelab` command: run the series, list it, build the report, look after the data sets.
+"""The `prunelab` command: run the series, list it, build the report, fetch the data sets.
 
-Whatever goes wrong is one line on stderr and exit code 2; a notebook that fails gives exit code 1,
-an interruption 130. Imports that take time happen inside the commands.
+Any error is one line on stderr and exit code 2. A failed notebook gives exit code 1, an
+interruption 130. Slow imports happen inside the commands.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ HANDLED = (OSError, ValueError, RuntimeError, TypeError, ModuleNotFoundError)
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> None:
-        """One line, without the usage that argparse puts before it."""
+        """One line, without the usage that argparse prints first."""
         self.exit(2, f"prunelab: {' '.join(message.split())}; see `{self.prog} --help`\n")
 
 
@@ -153,7 +153,7 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _latest(root: Path) -> Path:
-    """The run that wrote its state last; without any run, a folder for the committed results."""
+    """The latest run; without any run, a folder for the committed results."""
     states = sorted(root.glob("runs/*/state.json"), key=lambda path: path.stat().st_mtime)
     return states[-1].parent if states else root / "runs" / "committed"
 
@@ -196,7 +196,7 @@ def _whereabouts(name: str, root: str | None) -> str:
 
 
 def _short(path: Path) -> str:
-    """Relative to the current directory when it is below."""
+    """Relative to the current directory if it is inside."""
     path = Path(path).resolve()
     here = Path.cwd().resolve()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import torch
@@ -137,8 +137,12 @@ class _Products(TorchFunctionMode):
         self.macs: dict[str, int] = {}
 
     def __torch_function__(
-        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
-    ) -> object:
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
         out = func(*args, **(kwargs or {}))
         if getattr(func, "__name__", "") in PRODUCTS:
             given = dict(zip(("input", "weight"), args)) | (kwargs or {})
@@ -180,14 +184,8 @@ def latency(net: nn.Module, example: object, *, calls: int = 20, warmup: int = 3
     _check_timing(example, calls, warmup)
     args, kwargs = meta.inputs(example, "latency")
     net = meta.network(net, "latency")
-    modes = {module: module.training for module in net.modules()}
-    try:
-        net.eval()
-        with torch.inference_mode():
-            seconds = [_timed(net, args, kwargs) for _ in range(warmup + calls)][warmup:]
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
+    with meta.in_mode(net, False), torch.inference_mode():
+        seconds = [_timed(net, args, kwargs) for _ in range(warmup + calls)][warmup:]
     cuts = statistics.quantiles(seconds, n=4) if calls > 1 else seconds * 3
     batch = meta.batch_of((args, kwargs))
     return Latency(statistics.median(seconds), cuts[0], cuts[2], calls, batch)
@@ -204,7 +202,7 @@ def _check_timing(example: object, calls: int, warmup: int) -> None:
             raise ValueError(f"latency: `example` must hold a sample, got shape {shape}")
 
 
-def _timed(net: nn.Module, args: tuple, kwargs: dict) -> float:
+def _timed(net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> float:
     start = time.perf_counter()
     with _fitting(net, (args, kwargs), "latency"):
         net(*args, **kwargs)
@@ -216,11 +214,11 @@ def _timed(net: nn.Module, args: tuple, kwargs: dict) -> float:
 
 
 def _forward(twin: nn.Module, example: object) -> None:
-    args, kwargs = meta.resized(meta.inputs(example, "cost"), 1)
+    args, kwargs = cast(Any, meta.resized(meta.inputs(example, "cost"), 1))
     for module in list(twin.modules()):
         for name, part in module.named_children():
             if "_orig_mod" in part._modules:  # compiling it anew would take long
-                module._modules[name] = part._orig_mod
+                module._modules[name] = cast(nn.Module, part._orig_mod)
     with torch.no_grad(), torch.device("meta"), _fitting(twin, example):
         twin.eval().requires_grad_(False)(*args, **kwargs)
 

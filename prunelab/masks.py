@@ -40,8 +40,8 @@ class Keep(Mapping[str, Tensor]):
                 kind = keep.dtype if isinstance(keep, Tensor) else type(keep).__name__
                 raise TypeError(f"Keep: `{name}` must be a bool tensor, got {kind}")
             if keep.is_meta or keep.layout != torch.strided:
-                kind = "one on the meta device" if keep.is_meta else f"a {keep.layout} one"
-                raise TypeError(f"Keep: `{name}` must be a bool tensor with values, got {kind}")
+                found = "one on the meta device" if keep.is_meta else f"a {keep.layout} one"
+                raise TypeError(f"Keep: `{name}` must be a bool tensor with values, got {found}")
         self._entries = {name: keep.detach().cpu().clone() for name, keep in entries.items()}
 
     def __getitem__(self, name: str) -> Tensor:

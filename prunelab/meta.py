@@ -1,9 +1,10 @@
-"""What a network is behind its wrappers, and its shapes without its numbers."""
+"""The network inside its wrappers, its example inputs, and copies of it without memory."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +37,18 @@ def network(net: object, caller: str) -> nn.Module:
     if not isinstance(net, nn.Module):
         raise TypeError(f"{caller}: `net` must be a torch.nn.Module, got {type(net).__name__}")
     return unwrap(net)
+
+
+@contextmanager
+def in_mode(net: nn.Module, training: bool) -> Iterator[None]:
+    """`net` in training or in evaluation mode; each module's own mode comes back afterwards."""
+    modes = {module: module.training for module in net.modules()}
+    net.train(training)
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
 
 
 def inputs(example: object, caller: str) -> tuple[tuple, dict]:
@@ -154,7 +167,7 @@ def duplicate(net: nn.Module, memo: dict, other: Callable[[Tensor], Tensor]) -> 
 
 
 class _Copying(TorchFunctionMode):
-    """What becomes of a tensor that deepcopy meets, in this thread."""
+    """Decides, in this thread, what deepcopy makes of each tensor."""
 
     def __init__(self, memo: dict, other: Callable[[Tensor], Tensor]):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Where things lie: the project, its runs, its caches and the PRUNELAB_* variables; whole files.
+"""Folders of the project, its runs and caches; the PRUNELAB_* variables; writing files whole.
 
 A project is a checkout, or a study folder that `prunelab new-study` made. The core needs neither.
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 MARKER = "prunelab.toml"  # in a study folder, beside notebooks/
+PROGRESS = "PRUNELAB_PROGRESS"
 
 
 def project(start: Path | None = None) -> Path:
@@ -50,7 +51,7 @@ def _is_project(folder: Path) -> bool:
 
 
 def shipped() -> Path:
-    """What comes with the package, laid out like a project: the checkout, or a wheel's own copy."""
+    """What comes with the package, laid out like a project: the checkout, or a wheel's copy."""
     return PACKAGE.parent if _is_project(PACKAGE.parent) else PACKAGE / "_project"
 
 
@@ -98,8 +99,34 @@ def offline() -> bool:
     return os.environ.get("PRUNELAB_OFFLINE", "") not in ("", "0")
 
 
+def progress() -> str | None:
+    """The file for signs of life that `prunelab run` watches, if it started this process."""
+    return os.environ.get(PROGRESS)
+
+
+def environment(runs: Path, device: str, data: Path, writing: bool, since: str) -> dict[str, str]:
+    """The environment of the processes that `prunelab run` starts.
+
+    Args:
+        runs: folder of the run.
+        device: that it chose.
+        data: folder with data sets.
+        writing: whether the project's own outputs are written.
+        since: when a refresh began (ISO 8601, UTC), or "".
+    """
+    given = {
+        "PRUNELAB_RUNS": str(runs),
+        "PRUNELAB_DEVICE": device,
+        "PRUNELAB_DATA": str(data),
+        "PRUNELAB_WRITE": "1" if writing else "",
+        "PRUNELAB_SINCE": since,
+    }
+    kept = {name: value for name, value in os.environ.items() if name not in given}
+    return kept | {name: value for name, value in given.items() if value}
+
+
 def cache_folder() -> Path:
-    """The absolute folder for what can be fetched or measured again.
+    """The folder (absolute) for what can be downloaded or measured again.
 
     It is data/cache of the project; outside of any, prunelab in the user's own folder for caches
     (`$XDG_CACHE_HOME`, or ~/.cache).
@@ -119,7 +146,7 @@ def scans() -> Path:
 
 @contextmanager
 def whole(path: str | os.PathLike[str], caller: str) -> Iterator[Path]:
-    """A temporary path beside `path`; what is written there replaces `path` if the block succeeds.
+    """Yields a temporary path beside `path`; if the block succeeds, that file replaces `path`.
 
     The folder is made if it is missing. After an error nothing of the new file is left, and an
     older `path` is as it was.
@@ -147,8 +174,14 @@ def whole(path: str | os.PathLike[str], caller: str) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
+def write_text(path: str | os.PathLike[str], text: str, caller: str) -> None:
+    """Write a text file: a reader sees the old file or the new one. Errors: as `whole`."""
+    with whole(path, caller) as partial:
+        partial.write_text(text, encoding="utf-8", errors="replace")
+
+
 def unwritable(caller: str, path: str | os.PathLike[str], error: Exception) -> OSError:
-    """The one line that says which file could not be written, why, and what to do."""
+    """An error with one line: which file could not be written, why, and what to do."""
     reason = getattr(error, "strerror", None) or str(error).strip().split("\n")[0]
     return OSError(
         f"{caller}: cannot write `{path}` ({reason}); free some space, or name a folder that can be"
@@ -157,7 +190,7 @@ def unwritable(caller: str, path: str | os.PathLike[str], error: Exception) -> O
 
 
 def clear(folder: Path, name: str = "*") -> None:
-    """Remove what killed processes left of files in `folder` whose names match `name`."""
+    """Remove partial files that killed processes left in `folder`, for names that match `name`."""
     for partial in folder.glob(f".{name}.*.part"):
         writer = partial.name.removesuffix(".part").rpartition(".")[2].partition("-")[0]
         if writer.isdigit() and not _runs(int(writer)):
@@ -166,7 +199,7 @@ def clear(folder: Path, name: str = "*") -> None:
 
 
 def _runs(pid: int) -> bool:
-    """Whether a process runs. On Windows the answer is yes: signal 0 would be Ctrl-C there."""
+    """Whether a process is alive. On Windows always true: signal 0 would be Ctrl-C there."""
     if sys.platform == "win32":
         return True
     try:

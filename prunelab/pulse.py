@@ -1,4 +1,4 @@
-"""Signs of life of a long measurement, in a file that another process watches.
+"""Progress of a long measurement, in a file that another process watches.
 
 The runner of the series names the file in `$PRUNELAB_PROGRESS` and stops a notebook that gives no
 sign for too long. Without the variable nothing is written.
@@ -6,7 +6,6 @@ sign for too long. Without the variable nothing is written.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,7 +14,8 @@ from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
-FILE = "PRUNELAB_PROGRESS"
+from prunelab import paths
+
 PACE = 1.0  # seconds between two beats that are written
 Item = TypeVar("Item")
 
@@ -24,7 +24,7 @@ _last = -PACE
 
 
 def beat() -> None:
-    """Something was done: a step, a batch, a block of a download. Costs next to nothing."""
+    """Report progress: a step, a batch, a block of a download. Costs next to nothing."""
     global _last
     now = time.monotonic()
     if now - _last >= PACE:
@@ -33,21 +33,21 @@ def beat() -> None:
 
 
 def at(what: str, number: int, total: int) -> None:
-    """This part begins, e.g. ("epoch", 2, 4); what was inside the part before it is over."""
+    """Report that a part begins, e.g. ("epoch", 2, 4); this ends the one before it."""
     over(what)
     _place[what] = f"{number} of {total}"
     _write()
 
 
 def over(what: str) -> None:
-    """Such a part, and all that was inside it, is over."""
+    """Report that a part and all parts inside it are over."""
     names = list(_place)
     for name in names[names.index(what) :] if what in names else []:
         del _place[name]
 
 
 def each(what: str, items: Sequence[Item]) -> Iterator[Item]:
-    """The items, each announced by `at`."""
+    """Iterate over items, announcing each with `at`."""
     try:
         for number, item in enumerate(items, 1):
             at(what, number, len(items))
@@ -58,7 +58,7 @@ def each(what: str, items: Sequence[Item]) -> Iterator[Item]:
 
 @contextmanager
 def held(lock: FileLock) -> Iterator[None]:
-    """Hold a lock; waiting for whoever holds it now is no standstill of ours."""
+    """Hold a lock. Waiting for it counts as progress."""
     while True:
         try:
             lock.acquire(timeout=PACE)
@@ -72,7 +72,7 @@ def held(lock: FileLock) -> Iterator[None]:
 
 
 def _write() -> None:
-    if file := os.environ.get(FILE):
+    if file := paths.progress():
         with suppress(OSError):  # nobody's measurement ends because nobody can watch it
             parts = list(_place.items())  # at once: a widget measures in a thread of its own
             Path(file).write_text(", ".join(f"{what} {which}" for what, which in parts))

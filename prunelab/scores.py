@@ -5,7 +5,6 @@ A score is larger for a more important channel. Scores are compared inside a gro
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Set
 
 import torch
@@ -13,6 +12,9 @@ from torch import Tensor, nn
 
 from prunelab import checks
 from prunelab.groups import Group, Groups
+from prunelab.ratios import check_ratio as check_ratio
+from prunelab.ratios import kept as kept
+from prunelab.ratios import whole_channels as whole_channels
 
 NORMS = {"l1": 1, "l2": 2}
 LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
@@ -82,39 +84,19 @@ def norms(net: nn.Module, groups: Groups, norm: str = "l1") -> dict[str, Tensor]
     checks.word("norms", "norm", norm, tuple(NORMS))
     checks.kind("norms", "net", net, nn.Module, "a network")
     checks.kind("norms", "groups", groups, Groups, "what `trace` gives")
+    check_groups("norms", net, groups)
+    tensors = net.state_dict()
+    return {name: group_norm(group, tensors, NORMS[norm]) for name, group in groups.items()}
+
+
+def check_groups(caller: str, net: nn.Module, groups: Groups) -> None:
+    """ValueError unless the groups were traced from such a network."""
     tensors = net.state_dict()
     for group in groups.values():
         if group.slices and group.slices[0].tensor not in tensors:
             raise ValueError(
-                f"norms: `groups` must be those of `net`; no `{group.slices[0].tensor}` in it"
+                f"{caller}: `groups` must be those of `net`; no `{group.slices[0].tensor}` in it"
             )
-    return {name: group_norm(group, tensors, NORMS[norm]) for name, group in groups.items()}
-
-
-def kept(size: int, ratio: float) -> int:
-    r"""How many of `size` channels stay when the fraction `ratio` is removed; at least 1.
-
-    .. math:: \max(1, \lfloor (1 - ratio) size \rfloor)
-
-    Raises:
-        ValueError: `ratio` is outside [0, 1), or `size` no integer >= 1.
-
-    Source: PFEC, Table 1: only this rounding gives its printed percentages. The small constant
-        guards against floating-point error ((1 - 0.9) * 10 is just below 1).
-    """
-    checks.count("kept", "size", size)
-    check_ratio("kept", ratio)
-    return max(1, math.floor(size * (1 - ratio) + 1e-9))
-
-
-def check_ratio(function: str, ratio: float) -> float:
-    """`ratio` itself if it is a number in [0, 1); else a ValueError that names `function`."""
-    if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 <= ratio < 1:
-        raise ValueError(
-            f"{function}: `ratio` is the fraction removed and must be in [0, 1), got"
-            f" {checks.shown(ratio)}"
-        )
-    return float(ratio)
 
 
 def best(score: Tensor, count: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Files of tensors under one checksum: safetensors, never a pickle, whole or not at all.
+"""Tensor files with a checksum: safetensors, never pickle, written whole or not at all.
 
 The checksum covers all that a file says: the texts of its head, and name, type, shape and bytes of
 every tensor.
@@ -25,7 +25,7 @@ DAMAGED = "it is damaged: its checksum is wrong"
 
 
 def place(caller: str, path: object) -> Path:
-    """`path` as a Path. Errors: TypeError, it is none."""
+    """`path` as a Path. Errors: TypeError or ValueError, it is not a path."""
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"{caller}: `path` must be a file's path; got {shown(path)}")
     if not str(path) or "\n" in str(path):
@@ -34,7 +34,7 @@ def place(caller: str, path: object) -> Path:
 
 
 def write(caller: str, path: Path, head: Mapping[str, str], tensors: Mapping[str, Tensor]) -> None:
-    """One file; after an error an older one is as it was.
+    """Write one file. After an error an older file is unchanged.
 
     Args:
         caller: named in errors.
@@ -71,7 +71,7 @@ def read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
 
 
 def opened(path: Path, *formats: str) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """As `read`, of one of these formats and with a right checksum. Errors: ValueError, if not."""
+    """As `read`, with format and checksum verified. Errors: ValueError, either is wrong."""
     head, tensors = read(path)
     if head.get(FORMAT) not in formats:
         raise ValueError(f"format {head.get(FORMAT)!r}, not {' or '.join(map(repr, formats))}")
@@ -81,20 +81,20 @@ def opened(path: Path, *formats: str) -> tuple[dict[str, str], dict[str, Tensor]
 
 
 def is_whole(head: Mapping[str, str], tensors: Mapping[str, Tensor]) -> bool:
-    """Whether the checksum in the head is right."""
+    """Whether the checksum in the head is correct."""
     said = {key: text for key, text in head.items() if key != CHECKSUM}
     return head.get(CHECKSUM) == checksum(said, tensors)
 
 
 def checksum(head: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
-    """Over everything: the head, and name, type, shape and bytes of each tensor."""
+    """Checksum of the head, and of name, type, shape and bytes of each tensor."""
     kinds = {name: kind_of(tensor) for name, tensor in tensors.items()}
     said = json.dumps([dict(head), kinds], sort_keys=True)
     return str(zlib.crc32(said.encode(), crc32(tensors)))
 
 
 def crc32(tensors: Mapping[str, Tensor]) -> int:
-    """Over the bytes of all tensors (on the CPU, contiguous), in the order of their names."""
+    """CRC-32 of the bytes of all tensors (contiguous, on the CPU), in order of their names."""
     crc = 0
     for name in sorted(tensors):
         crc = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy(), crc)

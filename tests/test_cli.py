@@ -39,6 +39,7 @@ BAD = {
     "no cuda": (["run", "--device", "cuda"], "`device` is 'cuda' but torch sees none"),
     "no workers": (["run", "--workers", "0"], "`workers` must be at least 1; got 0"),
     "workers no number": (["run", "--workers", "two"], "invalid int value: 'two'"),
+    "no limit": (["run", "--limit", "-1"], "`limit` must be above 0 seconds and at most 604800, a"),
     "no data root": (["run", "--data-root", "nowhere"], "`data_root` must be a folder"),
     "unknown command": (["fly"], "invalid choice: 'fly'"),
     "no command": ([], "COMMAND"),

@@ -13,7 +13,8 @@ PACKAGE, TESTS = ROOT / "prunelab", ROOT / "tests"
 # A part imports parts above it in this list only. Parts of one line do not import each other.
 ORDER = """
     checks
-    paths extras pulse
+    paths extras ratios
+    pulse
     meta sealed data models plots
     groups cost
     masks train

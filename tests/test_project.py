@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from prunelab.study.papers import studies
+
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "docs" / "results.md"]
 REGISTRIES = (
     "pypi" + ".org",
     "python" + "hosted.org",
@@ -84,10 +87,8 @@ def test_every_command_of_the_readme_exists():
 
 @pytest.mark.parametrize("command", [["check"], ["format", "--check"]], ids=" ".join)
 def test_lint_finds_nothing(command):
-    done = subprocess.run(
-        [sys.executable, "-m", "ruff", *command, "."],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    ruff = [sys.executable, "-m", "ruff", *command, "."]
+    done = subprocess.run(ruff, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -96,9 +97,26 @@ def test_shipped_checkpoints_fit_in_20_megabytes():
     assert sum(p.stat().st_size for p in shipped) <= 20e6
 
 
-def test_the_results_in_the_readme_are_made_from_the_ledger():
+def test_the_results_in_readme_and_docs_are_made_from_the_ledger():
     from prunelab.study.pages import readme
 
-    text = (ROOT / "README.md").read_text()
-    assert readme.filled(text) == text
-    assert "| VGG-16-pruned-A | equal |" in text
+    brief, full = (path.read_text() for path in readme.PAGES)
+    assert readme.filled(brief) == brief and readme.filled(full) == full
+    assert len(readme.BLOCK.findall(brief)) == 1
+    assert len(readme.results("in brief").splitlines()) == 2 + 3  # head, rule, three results
+    assert {name for _, name, _ in readme.BLOCK.findall(full)} == set(studies())
+    assert "| VGG-16-pruned-A | equal |" in full
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_files_that_a_page_links_to_exist(page):
+    links = re.findall(r"\]\(([^)#:]+)\)", page.read_text())
+    assert not [link for link in links if not (page.parent / link).exists()]
+
+
+def test_the_first_screen_of_the_readme_is_short():
+    readme = (ROOT / "README.md").read_text()
+    sections = re.findall(r"^## (.+)$", readme, re.MULTILINE)
+    assert sections[:3] == ["Two commands", "Five lines", "Three results"]
+    assert re.search(r"^!\[.+\]\(figures/.+\.svg\)$", readme.split("\n## ")[0], re.MULTILINE)
+    assert len(readme.splitlines()) <= 170

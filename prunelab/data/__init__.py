@@ -4,8 +4,17 @@ data -> train -> method.prune -> ...
 """
 
 import importlib
+from typing import TYPE_CHECKING
 
 from prunelab.data.public import NAMES
+
+if TYPE_CHECKING:
+    from prunelab.data.loading import STATISTICS as STATISTICS
+    from prunelab.data.loading import available as available
+    from prunelab.data.loading import load as load
+    from prunelab.data.photos import Photos as Photos
+    from prunelab.data.split import Dataset as Dataset
+    from prunelab.data.split import Split as Split
 
 # Imported when they are asked for: who only lists data sets need not wait for torch.
 _HOMES = {

@@ -22,7 +22,7 @@ TIMEOUT = 30.0  # seconds without a byte
 
 
 class Failed(Exception):  # noqa: N818
-    """An address does not give the file; the next one may. Errors of the disk are no such thing."""
+    """An address did not give the file, and the next one may. Disk errors are not of this kind."""
 
 
 def fetch(urls: Sequence[str], target: Path, md5: str) -> None:
@@ -85,7 +85,7 @@ def _receive(url: str, part: Path) -> bool:
 
 
 def _ask(url: str, start: int) -> HTTPResponse | None:
-    """The answer, from byte `start` on; None = there is nothing after it."""
+    """The response, from byte `start` on; None = there are no more bytes."""
     headers = {"User-Agent": "prunelab"} | ({"Range": f"bytes={start}-"} if start else {})
     try:
         return urllib.request.urlopen(urllib.request.Request(url, headers=headers), None, TIMEOUT)

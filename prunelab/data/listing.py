@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-# Those of torchvision's ImageFolder; capital letters count as small ones.
+# Those of torchvision's ImageFolder; case is ignored.
 EXTENSIONS = tuple(".jpg .jpeg .png .ppm .bmp .pgm .tif .tiff .webp".split())
 
 
@@ -29,8 +29,8 @@ class Listing:
     def of(cls, folder: Path) -> Listing:
         """What lies in the class folders of `folder`.
 
-        Links to files and folders elsewhere are followed. A link to a folder that it lies in, and
-        all whose name begins with a dot, are passed over; a file that a class has twice counts
+        Links to files and folders elsewhere are followed. Links to a parent folder and hidden
+        files (whose names begin with a dot) are skipped; a file that is in a class twice counts
         once.
 
         Raises:
@@ -56,7 +56,7 @@ class Listing:
         return listing
 
     def check_apart(self, other: Listing) -> None:
-        """Refuse a file that is in both under other paths: it would count in two places."""
+        """Refuse a file that is in both under different paths: it would count twice."""
         paths = {file: path for file, (path, _) in zip(self.files, self.samples)}
         twice = [
             (paths[file], path)
@@ -84,7 +84,7 @@ def _images(folder: str) -> dict[tuple[int, int], str]:
         paths += [(e.is_symlink(), place, e.name, e.path) for e in _entries(place) if _is_image(e)]
         below = _folders(place)
         links = [path for path in below if os.path.islink(path)]
-        # What lies here comes before what links lead to: a file is named by where it lies.
+        # Real folders come before linked ones, so that a file is named by its real path.
         waiting = links + waiting + [path for path in below if path not in links]
     found: dict[tuple[int, int], str] = {}
     for *_, path in sorted(paths):
@@ -94,7 +94,7 @@ def _images(folder: str) -> dict[tuple[int, int], str]:
 
 
 def _folders(place: str) -> list[str]:
-    """The folders in `place`, without links to one that they lie in: those never end."""
+    """The folders in `place`, without links to a parent folder, which would never end."""
     inside = os.path.join(os.path.realpath(place), "")
     return [
         entry.path
@@ -105,7 +105,7 @@ def _folders(place: str) -> list[str]:
 
 
 def _entries(place: str) -> Iterator[os.DirEntry]:
-    """What is in a folder, by name."""
+    """The entries of a folder, sorted by name, without hidden ones."""
     try:
         with os.scandir(place) as entries:
             found = sorted(entries, key=lambda entry: entry.name)

@@ -1,7 +1,7 @@
 """Photos: images that stay on disk and are decoded, in worker processes, as they are asked for.
 
-For folders of ImageNet's size. It has what a `Split` asks of a (N, 3, 224, 224) uint8 tensor:
-length, shape, device, slices and index tensors; `read` gives the pixels.
+For folders of ImageNet's size. It offers what a `Split` needs of a (N, 3, 224, 224) uint8 tensor:
+length, shape, device, slices and index tensors; `read` decodes the pixels.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Photos:
 
     @property
     def shape(self) -> torch.Size:
-        """As a tensor's."""
+        """The shape of the tensor that they stand in for."""
         return torch.Size((len(self), 3, SIZE, SIZE))
 
     def to(self, device: str | torch.device) -> Photos:
@@ -91,7 +91,7 @@ class Photos:
 
 
 def _cores() -> int:
-    """Cores that this process may use, of those that the machine has."""
+    """The number of cores that this process may use."""
     allowed = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
     return len(allowed(0)) if allowed else os.cpu_count() or 1
 
@@ -117,7 +117,7 @@ class _Decoded:
 
 
 def _together(images: list[Tensor | str]) -> Tensor | str:
-    """A batch; or the first complaint in it."""
+    """A batch, or the first error message in it."""
     return next((image for image in images if isinstance(image, str)), None) or torch.stack(images)
 
 

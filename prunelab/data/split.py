@@ -19,7 +19,7 @@ from prunelab.data.photos import Change, Photos
 
 
 def whole_number(value: object) -> bool:
-    """Whether it is an integer, Python's or NumPy's, and not True or False."""
+    """Whether it is an integer of Python or NumPy; True and False are not."""
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 

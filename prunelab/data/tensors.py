@@ -1,4 +1,4 @@
-"""Own images as a Split: a pair of tensors, a DataLoader, or a split that is there already."""
+"""A user's own images as a Split: from a pair of tensors, a DataLoader or another split."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KINDS = "a Dataset, a Split, a DataLoader of (images, labels) or a pair of tenso
 
 @dataclass(frozen=True, eq=False)
 class Prepared(Split):
-    """Images as the network takes them: floats, normalised by their owner.
+    """Images as the network takes them: floats, already normalised.
 
     Args:
         images: (N, ...) of a floating type.
@@ -39,8 +39,8 @@ def as_split(source: object, *, images: int | None = None, caller: str = "as_spl
     Args:
         source: a Split; a pair of tensors: images (N, ...), floats as the network takes them or
             uint8 (N, C, H, W), and labels (N,); or a DataLoader, list or generator of such pairs,
-            read once. What a batch has after them, such as paths, is passed over. A source
-            without an end needs `images`.
+            read once. Further entries of a batch, such as paths, are ignored. An endless source
+            needs `images`.
         images: only this many, the first ones; None = all.
         caller: named in errors.
 
@@ -68,13 +68,13 @@ def as_split(source: object, *, images: int | None = None, caller: str = "as_spl
 
 
 def _is_batch(source: object) -> bool:
-    """Whether images and labels come first in it."""
+    """Whether it begins with images and labels."""
     long = isinstance(source, tuple | list) and len(source) >= 2
     return long and all(isinstance(part, Tensor) for part in source[:2])
 
 
 def _read(loader: Iterable, images: int | None, caller: str) -> tuple[Tensor, Tensor]:
-    """The batches of one pass, together; no more than are needed."""
+    """The batches of one pass, concatenated; no more than are needed."""
     parts: list[tuple[Tensor, Tensor]] = []
     count = 0
     for batch in _batches(loader, caller):
@@ -93,7 +93,7 @@ def _read(loader: Iterable, images: int | None, caller: str) -> tuple[Tensor, Te
 
 
 def _batches(loader: Iterable, caller: str) -> Iterable:
-    """The loader's, with a line of our own where torch cannot put its samples together."""
+    """The loader's batches; a clear error where torch cannot collate its samples."""
     try:
         yield from loader
     except (RuntimeError, TypeError) as error:
@@ -146,17 +146,20 @@ def _paired(x: Tensor, y: Tensor, caller: str) -> Split:
 
 
 def _hint(x: Tensor, y: Tensor) -> str:
-    """How labels of another form become class indices."""
+    """How to turn labels of another form into class indices."""
     if not x.dim() or not y.dim() or len(x) != len(y):
         return ""
     if y.dim() == 2:
-        return "; argmax(1) makes indices of one-hot labels" if y.shape[1] > 1 else (
-            "; labels[:, 0] has one axis")  # fmt: skip
+        return (
+            "; argmax(1) makes indices of one-hot labels"
+            if y.shape[1] > 1
+            else ("; labels[:, 0] has one axis")
+        )
     return "; labels.long() are integers" if y.dim() == 1 else ""
 
 
 def _told(value: object) -> str:
-    """A kind in words: what a batch or a source consists of."""
+    """The type of a batch or a source, in words."""
     kind = type(value).__name__
     if isinstance(value, Mapping):
         return f"{kind} with {', '.join(map(repr, value)) or 'no entries'}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from prunelab.groups.labels import Op, along, fix, spread, thin
-from prunelab.groups.rules import across, batched, counts, kind, unknown
+from prunelab.groups.labels import along, atoms_in, spread
+from prunelab.groups.operation import Op
+from prunelab.groups.rules import across, batched, mixed, unknown
 
 # A channel stands on axis 1 of an input with so many axes.
 AXES = {"Fold": 3, "fold": 3}
@@ -13,9 +14,9 @@ AXES = {"Fold": 3, "fold": 3}
 
 def blocks(op: Op) -> object:
     """Pixel shuffle, fold, and their inverses: k positions in a row become one channel, or back."""
-    atoms = along(op.x.labels, 1)
-    if atoms is None or op.x.meta.ndim != AXES.get(kind(op), 4):
-        return fix(op, f"`{op.node.name}` ({kind(op)}) mixes its channels with positions")
+    atoms = op.channels()
+    if atoms is None or op.x.meta.ndim != AXES.get(op.kind, 4):
+        return mixed(op)
     new = op.out.shape[1]
     if new >= len(atoms):
         return spread(np.repeat(atoms, new // len(atoms)), 1, op.out.shape)
@@ -26,11 +27,10 @@ def blocks(op: Op) -> object:
 
 def shuffle(op: Op) -> object:
     """Channel shuffle: the i-th channel of every part goes with the i-th of the others."""
-    atoms = along(op.x.labels, 1)
-    named = op.kwargs.get("groups", (*op.args, None)[1])
-    parts = named if op.module is None else op.module.groups
+    atoms = op.channels()
+    parts = op.argument("groups", 1) if op.module is None else op.module.groups
     if atoms is None or not isinstance(parts, int):
-        return fix(op, f"`{op.node.name}` ({kind(op)}) mixes its channels with positions")
+        return mixed(op)
     rows = atoms.reshape(parts, -1)
     op.evidence.unite(rows[:1], rows)
     return spread(rows.T.ravel(), 1, op.out.shape)
@@ -42,16 +42,16 @@ def unpool(op: Op) -> object:
         return unknown(op)
     x, found = (along(t.labels, 1) for t in op.tracked)
     if x is None or found is None or not batched(op):
-        return fix(op, f"`{op.node.name}` ({kind(op)}) mixes its channels with positions")
+        return mixed(op)
     op.evidence.unite(x, found)
     return spread(x, 1, op.out.shape)
 
 
 def sample(op: Op) -> object:
     """grid_sample: pixels of one map, at the positions that another one holds."""
-    atoms = along(op.x.labels, 1)
-    if op.x is not op.args[0] or atoms is None or counts(op):
+    atoms = op.channels()
+    if op.x is not op.args[0] or atoms is None or op.counts:
         return across(op)
     for grid in op.tracked[1:]:
-        op.evidence.fix(thin(grid.labels).numpy(), f"`{op.node.name}` reads it as positions")
+        op.evidence.fix(atoms_in(grid.labels), op.told(f"{op.call} reads it as positions"))
     return spread(atoms, 1, op.out.shape)

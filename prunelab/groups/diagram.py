@@ -16,18 +16,15 @@ from prunelab import checks, meta
 from prunelab.groups.evidence import Evidence
 from prunelab.groups.following import Followed, first
 from prunelab.groups.group import IN, Group, Groups, Slice
-from prunelab.groups.labels import Names, metas
+from prunelab.groups.operation import Names, metas
+from prunelab.groups.operators import CONVS, TRANSPOSED_CONVS, plain
 
-LAYERS = {
-    **dict.fromkeys([nn.Conv1d, nn.Conv2d, nn.Conv3d], "conv"),
-    **dict.fromkeys([nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d], "conv"),
-    nn.Linear: "linear",
-}
+LAYERS = dict.fromkeys([*CONVS, *TRANSPOSED_CONVS], "conv") | {nn.Linear: "linear"}
 FUNCTIONS = {"conv1d": "conv", "conv2d": "conv", "conv3d": "conv", "linear": "linear"}
 MEETINGS = {
-    **dict.fromkeys("add iadd add_ __add__ sub isub __sub__".split(), "add"),
-    **dict.fromkeys("mul imul mul_ __mul__".split(), "multiply"),
-    **dict.fromkeys(["cat", "concat", "concatenate"], "cat"),
+    **dict.fromkeys("add iadd sub isub".split(), "add"),
+    **dict.fromkeys("mul imul".split(), "multiply"),
+    **dict.fromkeys("cat concat concatenate".split(), "cat"),
 }
 
 
@@ -144,7 +141,7 @@ class _Rows:
         name = node.target if isinstance(node.target, str) else node.target.__name__
         if kind := FUNCTIONS.get(name):
             return kind, node.name
-        kind = MEETINGS.get(name)
+        kind = MEETINGS.get(plain(name))
         if kind == "cat":  # of several parts, even if they all come from one row
             parts = node.args[0] if node.args else node.kwargs["tensors"]
             return (kind if len(parts) > 1 else None), ""

@@ -148,19 +148,7 @@ def _assemble(
 
     Then the place of each channel in its group, and kind -> name of the group.
     """
-    order = np.full(len(kind), -1)
-    size: dict[int, int] = {}
-    name: dict[int, str] = {}
-    for site in sorted(sites, key=lambda s: s.role != OUT):
-        found, first = np.unique(site.atoms, return_index=True)
-        fresh = found[np.argsort(first)]
-        fresh = fresh[(kind[fresh] >= 0) & (order[fresh] < 0)]
-        for k in dict.fromkeys(kind[fresh].tolist()):
-            members = fresh[kind[fresh] == k]
-            start = size.get(k, 0)
-            size[k] = start + len(members)
-            order[members] = np.arange(start, size[k])
-            name.setdefault(k, site.layer)
+    order, size, writer = _ordered(sites, kind)
     slices: dict[int, list[Slice]] = {k: [] for k in size}
     ragged: dict[int, str] = {k: "it is a single unit" for k, n in size.items() if n < 2}
     for site in sites:
@@ -170,23 +158,39 @@ def _assemble(
                 slices[k].append(Slice(site.tensor, site.axis, repeat, start, site.role))
             else:
                 ragged[k] = f"its channels are interleaved with others in `{site.tensor}`"
+    groups, names = [], {}
     for k, found in slices.items():
         if not any(s.role == OUT for s in found):
             ragged.setdefault(k, "no layer writes it")
-    taken: set[str] = set()
-    groups, names = [], {}
-    for k in size:
         if k in ragged:
             continue
-        label = name[k]
-        if label in taken:  # two groups written by one layer: halves of a chunk
-            label = f"{label}[{slices[k][0].offset}:]"
-        taken.add(label)
-        widths = tuple(s for s in slices[k] if s.role == WIDTH)
-        tensors = tuple(s for s in slices[k] if s.role != WIDTH)
-        groups.append(Group(label, size[k], tensors, widths))
-        names[k] = label
+        name = writer[k]
+        if name in names.values():  # two groups written by one layer: halves of a chunk
+            name = f"{name}[{found[0].offset}:]"
+        widths = tuple(s for s in found if s.role == WIDTH)
+        groups.append(Group(name, size[k], tuple(s for s in found if s.role != WIDTH), widths))
+        names[k] = name
     return groups, ragged, order, names
+
+
+def _ordered(
+    sites: list[Site], kind: np.ndarray
+) -> tuple[np.ndarray, dict[int, int], dict[int, str]]:
+    """The place of each channel in its group, as first written; kind -> size, and first writer."""
+    order = np.full(len(kind), -1)
+    size: dict[int, int] = {}
+    writer: dict[int, str] = {}
+    for site in sorted(sites, key=lambda s: s.role != OUT):
+        found, first = np.unique(site.atoms, return_index=True)
+        fresh = found[np.argsort(first)]
+        fresh = fresh[(kind[fresh] >= 0) & (order[fresh] < 0)]
+        for k in dict.fromkeys(kind[fresh].tolist()):
+            members = fresh[kind[fresh] == k]
+            start = size.get(k, 0)
+            size[k] = start + len(members)
+            order[members] = np.arange(start, size[k])
+            writer.setdefault(k, site.layer)
+    return order, size, writer
 
 
 def _runs(kinds: np.ndarray, order: np.ndarray) -> list[tuple[int, int, np.ndarray]]:

@@ -9,11 +9,12 @@ from torch import fx, nn
 
 from prunelab.groups.evidence import Evidence
 from prunelab.groups.group import Groups
-from prunelab.groups.labels import Tracked, thin, varying
+from prunelab.groups.labels import thin, varying
+from prunelab.groups.values import Tracked
 
 
 @dataclass(frozen=True)
-class Place:
+class ChannelAxis:
     """The channels of one group in one activation.
 
     Attributes:
@@ -42,7 +43,7 @@ class Flow:
     values: dict[str, object]
     evidence: Evidence
 
-    def place(self, node: str, group: str) -> Place | None:
+    def place(self, node: str, group: str) -> ChannelAxis | None:
         """Where `group` stands in the output of `node`.
 
         None if it does not, if the output is no single tensor, or if its channels are spread over
@@ -58,4 +59,4 @@ class Flow:
         index = [0] * few.ndim
         index[axes[0]] = slice(None)
         channel = self.evidence.carried(group, few[tuple(index)].numpy())
-        return Place(axes[0], channel) if (channel >= 0).any() else None
+        return ChannelAxis(axes[0], channel) if (channel >= 0).any() else None

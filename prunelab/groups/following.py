@@ -1,4 +1,4 @@
-"""One run of a network on shapes and labels: its graph, and what its nodes gave."""
+"""One symbolic run of a network on shapes and labels: its graph and the values of its nodes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import fx, nn
 
 from prunelab import meta
 from prunelab.groups.evidence import Evidence
-from prunelab.groups.spots import boundary, here, raised
+from prunelab.groups.source_lines import boundary, here, raised
 from prunelab.groups.tracer import Tracer
 from prunelab.groups.values import FollowError
 
@@ -25,7 +25,7 @@ UNKNOWN = ("meta", "data-dependent")  # what torch says without values
 
 @dataclass(frozen=True, eq=False)
 class Followed:
-    """What one run saw.
+    """The result of one run.
 
     Attributes:
         graph: an ordinary graph of torch.fx.
@@ -118,7 +118,7 @@ def follow(
 
 
 class UnfitError(FollowError):
-    """The whole line for an example that does not fit."""
+    """The example does not fit the network; holds the complete message."""
 
 
 def first(
@@ -183,5 +183,5 @@ def graph_of(net: nn.Module, example: object, caller: str) -> tuple[fx.Graph, di
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, in one line."""
+    """The first line of an error's message."""
     return str(error).strip().split("\n")[0] or type(error).__name__

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from prunelab import checks
 
@@ -213,5 +214,5 @@ def _plain(group: Group) -> dict[str, object]:
     return {k: v for k, v in asdict(group).items() if k != "widths" or v}
 
 
-def _slices(rows: Iterable[Mapping]) -> tuple[Slice, ...]:
+def _slices(rows: Iterable[Mapping[str, Any]]) -> tuple[Slice, ...]:
     return tuple(Slice(**row) for row in rows)

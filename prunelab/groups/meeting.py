@@ -5,79 +5,59 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor, fx
-from torch.utils import _pytree as pytree
 
 from prunelab.groups.group import THROUGH
-from prunelab.groups.labels import (
-    Op,
-    Parameter,
-    Tracked,
-    along,
-    blank,
-    fix,
-    metas,
-    method,
-    numbers,
-    spread,
-    thin,
-    unite,
-    varying,
-)
-from prunelab.groups.rules import counts, plain, unknown
+from prunelab.groups.labels import along, atoms_in, narrowed, spread, varying
+from prunelab.groups.operation import Op, leaves_of, metas, method
+from prunelab.groups.operators import ADDITIONS, plain
+from prunelab.groups.rules import unknown
+from prunelab.groups.values import Parameter, Tracked
 
-ADDITIONS = {"add", "iadd", "radd", "sub", "isub", "rsub", "subtract"}
 # Which operand must not be zero.
 DIVISOR = {"rdiv": 0, "rtruediv": 0, "rfloordiv": 0, "rmod": 0, "addcdiv": 2} | dict.fromkeys(
     "truediv itruediv div divide true_divide idiv floordiv ifloordiv floor_divide mod imod fmod "
     "remainder xlogy".split(),
     1,
 )
+OPERANDS = ("input", "other tensor1", "tensor2")  # their names, where they are given by name
 STACKS = {"vstack": 0, "row_stack": 0, "hstack": 1, "column_stack": 1}
 POWERS = {"pow", "ipow", "rpow", "float_power"}
 
 
 def elementwise(op: Op) -> object:
     """Two or more operands, position by position: the channels that meet are united."""
-    name, leaves = plain(op.name), pytree.tree_leaves((op.args, op.kwargs))
+    name = plain(op.name)
     if not isinstance(op.out, Tensor):
         return unknown(op)
-    if counts(op):
-        return fix(op, f"`{op.node.name}` computes with the number of its channels")
-    if name in DIVISOR and _holds_channels(_operand(op, DIVISOR[name])):  # it would be 0 / 0
-        return fix(op, f"`{op.node.name}` divides by its channels")
+    if op.counts:
+        return op.fix_counted()
+    if name in DIVISOR:
+        place = DIVISOR[name]
+        divisor = op.argument(OPERANDS[place], place)
+        if isinstance(divisor, Tracked) or (isinstance(divisor, Parameter) and divisor.several):
+            return op.fix(f"{op.call} divides by its channels")  # it would be 0 / 0
     if name in POWERS and not _safe_power(op, name):
-        return fix(op, f"`{op.node.name}` has an exponent that is not a positive number")
+        return op.fix(f"{op.call} has an exponent that is not a positive number")
     shape = op.out.shape
-    operands = [_align(a.labels, shape) for a in leaves if isinstance(a, Tracked)]
+    operands = [_align(a.labels, shape) for a in op.tracked]
     axes = {d for x in operands for d in varying(x)}
     whole = [x for x in operands if varying(x) or all(x.shape[d] == shape[d] for d in axes)]
     full = [x.expand(shape) for x in whole]  # the others: one channel that serves many ties none
-    parameters = [a for a in leaves if isinstance(a, Parameter) and a.meta.numel() > 1]
-    full += [x for a in parameters if (x := _parameter(op, a, axes)) is not None]
-    for other in full[1:]:
-        unite(op.evidence, full[0], other)
+    parameters = [_parameter(op, p, axes) for p in op.parameters if p.several]
+    full += [x for x in parameters if x is not None]
+    op.unite_all(full)
     if name in ADDITIONS and len(operands) > 1:
-        op.evidence.added.extend(np.unique(thin(x).numpy()) for x in full)
+        op.evidence.added.extend(map(atoms_in, full))
     return full[0]
-
-
-def _holds_channels(a: object) -> bool:
-    return isinstance(a, Tracked) or (isinstance(a, Parameter) and a.meta.numel() > 1)
-
-
-def _operand(op: Op, place: int) -> object:
-    """The operand at `place`, also where it is given by name."""
-    names = ("input", "tensor1", "tensor2") if op.name.startswith("addcdiv") else ("input", "other")
-    return op.args[place] if len(op.args) > place else op.kwargs.get(names[place])
 
 
 def _safe_power(op: Op, name: str) -> bool:
     """A positive base, or a positive number or one learned scalar (GeM pooling) as exponent."""
-    base, exponent = _operand(op, 0), op.kwargs.get("exponent", _operand(op, 1))
+    base, exponent = op.argument("input", 0), op.argument("exponent other", 1)
     if name == "rpow":
         base, exponent = exponent, base
     if isinstance(exponent, Parameter):
-        return exponent.meta.numel() == 1
+        return not exponent.several
     if isinstance(exponent, Tracked):
         return isinstance(base, int | float) and base > 0
     return isinstance(exponent, int | float) and exponent > 0
@@ -92,21 +72,64 @@ def _parameter(op: Op, p: Parameter, axes: set[int]) -> Tensor | None:
 
     None: it does not vary along the channels at all.
     """
-    shape = op.out.shape
-    own = {d - p.meta.ndim + len(shape) for d, n in enumerate(p.meta.shape) if n > 1}
-    meets = sorted(own & axes)
+    before = op.out.ndim - p.meta.ndim  # axes that it lacks
+    meets = [d for d in sorted(axes) if d >= before and p.meta.shape[d - before] > 1]
     if not meets:
         return None
-    axis = p.axis(meets[0] + p.meta.ndim - len(shape))
-    if len(meets) > 1 or axis is None:
-        return blank(op, shape, f"`{p.name}` meets it at `{op.node.name}`")
+    axis = p.axis(meets[0] - before) if len(meets) == 1 else None
+    if axis is None:
+        return op.blank(op.out.shape, f"`{p.name}` meets it at {op.call}")
+    return _carried(op, p, axis, meets[0], op.out.shape)
+
+
+def _carried(op: Op, p: Parameter, axis: int, place: int, shape: torch.Size) -> Tensor:
+    """Labels of `shape` with what axis `axis` of a tensor of the network carries, on `place`."""
     atoms = op.evidence.atoms((p.name, axis), op.names.tensors[p.name].shape[axis])
     op.evidence.see(p.name, axis, THROUGH, atoms)
-    return spread(atoms, meets[0], shape)
+    return spread(atoms, place, shape)
+
+
+def concatenate(op: Op) -> object:
+    """Channels side by side; along another axis, channels that meet are united."""
+    axis = _axis(op)
+    others = {d for p in op.tracked for d in varying(p.labels)} - {axis}
+    parts = op.argument("tensors", 0)
+    labels = [p.labels if isinstance(p, Tracked) else _part(op, p, others) for p in parts]
+    if any(axis in varying(x) for x in labels) or (axis == 1 and not others):
+        # only one entry along the axes on which nothing differs, so that no memory is used
+        same = set(range(op.out.ndim)) - others - {axis}
+        return torch.cat([narrowed(x, same) for x in labels], axis).expand(op.out.shape)
+    labels = [x.narrow(axis, 0, 1) for x in labels]
+    op.unite_all(labels)
+    return labels[0].expand(op.out.shape)
+
+
+def _part(op: Op, p: Parameter, others: set[int]) -> Tensor:
+    """A tensor of the network beside activations: what stands on their channels joins them."""
+    meets = [d for d in others if p.meta.shape[d] > 1]
+    axis = p.axis(meets[0]) if len(meets) == 1 else None
+    if axis is None:
+        return op.blank(p.meta.shape, f"`{p.name}` is joined to it at {op.call}")
+    return _carried(op, p, axis, meets[0], p.meta.shape)
+
+
+def stack(op: Op) -> object:
+    """Activations side by side on an axis of their own: the channels that meet are united."""
+    parts = op.argument("tensors", 0)
+    if not all(isinstance(p, Tracked) for p in parts):
+        return op.fix(f"{op.call} joins it with a tensor that is no activation")
+    op.unite_all(p.labels for p in parts)
+    return parts[0].labels.unsqueeze(_axis(op)).expand(op.out.shape)
+
+
+def _axis(op: Op) -> int:
+    """The axis of a concatenation; hstack and vstack have it in their names."""
+    axis = STACKS[op.name] if op.name in STACKS else op.argument("dim axis", 1, 0)
+    return axis % op.out.ndim
 
 
 SAME = set("detach data to float double half type_as contiguous clone requires_grad_".split())
-MOVES = SAME | set(
+MOVES = set(
     """getitem unsqueeze squeeze view reshape flatten t transpose permute expand expand_as repeat
     movedim swapaxes swapdims T mT""".split()
 )
@@ -136,7 +159,7 @@ def move_parameter(op: Op) -> Parameter:
 def _moved(op: Op, source: Parameter, d: int) -> int | None:
     """The axis on which all positions of axis `d` stand after a move, in order, or None."""
     n = source.meta.shape[d]
-    rest = numbers(op.args[1:])
+    rest = leaves_of(op.args[1:])
     if n < 2 or any(isinstance(a, list | Tensor) for a in op.args[1:]):
         return None
     positions = spread(np.arange(n), d, source.meta.shape)
@@ -151,55 +174,3 @@ def _moved(op: Op, source: Parameter, d: int) -> int | None:
             constant = op.name in {"view", "reshape", "expand", "repeat"} and n in rest
             return None if constant else place
     return None
-
-
-def _part(op: Op, p: Parameter, others: set[int]) -> Tensor:
-    """A tensor of the network beside activations: what stands on their channels joins them."""
-    meets = [d for d in others if p.meta.shape[d] > 1]
-    axis = p.axis(meets[0]) if len(meets) == 1 else None
-    if axis is None:
-        return blank(op, p.meta.shape, f"`{p.name}` is joined to it at `{op.node.name}`")
-    return _seen(op, p, axis, meets[0], p.meta.shape)
-
-
-def _seen(op: Op, p: Parameter, axis: int, place: int, shape: torch.Size) -> Tensor:
-    """Labels of `shape` with what axis `axis` of a tensor of the network carries, on `place`."""
-    atoms = op.evidence.atoms((p.name, axis), op.names.tensors[p.name].shape[axis])
-    op.evidence.see(p.name, axis, THROUGH, atoms)
-    return spread(atoms, place, shape)
-
-
-def concatenate(op: Op) -> object:
-    """Channels side by side; along another axis, channels that meet are united."""
-    parts = op.args[0] if op.args else op.kwargs["tensors"]
-    axis = _axis(op)
-    others = {d for p in op.tracked for d in varying(p.labels)} - {axis}
-    labels = [p.labels if isinstance(p, Tracked) else _part(op, p, others) for p in parts]
-    if any(axis in varying(x) for x in labels) or (axis == 1 and not others):
-        # only one entry along the axes on which nothing differs, so that no memory is used
-        few = labels
-        for d in set(range(op.out.ndim)) - others - {axis}:
-            few = [x.narrow(d, 0, 1) for x in few]
-        return torch.cat(few, axis).expand(op.out.shape)
-    labels = [x.narrow(axis, 0, 1) for x in labels]
-    for other in labels[1:]:
-        unite(op.evidence, labels[0], other)
-    return labels[0].expand(op.out.shape)
-
-
-def stack(op: Op) -> object:
-    """Activations side by side on an axis of their own: the channels that meet are united."""
-    parts = op.args[0] if op.args else op.kwargs["tensors"]
-    if not all(isinstance(p, Tracked) for p in parts):
-        return fix(op, f"`{op.node.name}` joins it with a tensor that is no activation")
-    for other in parts[1:]:
-        unite(op.evidence, parts[0].labels, other.labels)
-    return parts[0].labels.unsqueeze(_axis(op)).expand(op.out.shape)
-
-
-def _axis(op: Op) -> int:
-    """The axis of a concatenation; hstack and vstack have it in their names."""
-    if op.name in STACKS:
-        return STACKS[op.name]
-    axis = op.args[1] if len(op.args) > 1 else op.kwargs.get("dim", op.kwargs.get("axis", 0))
-    return axis % op.out.ndim

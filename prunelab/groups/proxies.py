@@ -1,8 +1,8 @@
-"""What the network's own code holds in place of activations while it is followed.
+"""The proxies that the network's own code sees in place of activations while it is followed.
 
-Shapes are known, so it can loop over the parts of a `chunk`, ask for a length, compare sizes. What
-it decides by a width that pruning changes fixes those channels; what it decides by the values of
-an activation is refused.
+Shapes are known, so the code can loop over the parts of a `chunk`, ask for a length or compare
+sizes. A decision that depends on a width which pruning changes fixes those channels; a decision
+that depends on the values of an activation is refused.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Iterator
 import numpy as np
 from torch import Tensor, fx
 
-from prunelab.groups.spots import here
-from prunelab.groups.values import Count, FollowError, Parameter, Tracked
+from prunelab.groups.source_lines import here
+from prunelab.groups.values import ChannelCount, FollowError, Parameter, Tracked
 
 WIDTH = "`forward` uses the number of its channels as a plain number or in a decision"
 OWN = {"tracer", "node", "root", "attr", "_node"}
@@ -71,10 +71,10 @@ class Value(fx.Proxy):
 
     def __hash__(self) -> int:
         """Of a width as of its number, as it may be looked up in a dict."""
-        return hash(self.number()) if isinstance(self.value, Count) else id(self)
+        return hash(self.number()) if isinstance(self.value, ChannelCount) else id(self)
 
     def __format__(self, spec: str) -> str:
-        value = self.number() if isinstance(self.value, Count) else repr(self)
+        value = self.number() if isinstance(self.value, ChannelCount) else repr(self)
         return format(value, spec)
 
     def __str__(self) -> str:
@@ -91,7 +91,7 @@ class Value(fx.Proxy):
         value = self.value
         if isinstance(value, tuple | list | dict):
             return len(value)
-        if isinstance(value, Count):
+        if isinstance(value, ChannelCount):
             value.settle(self.tracer.evidence, f"{WIDTH}{here()}")
             return value.meta
         if isinstance(value, Tracked | Parameter):
@@ -119,17 +119,19 @@ class Entry(Value, fx.proxy.Attribute):
                 return shape[axis[0]] if axis else shape
             if self.attr in ("dim", "ndimension"):
                 return self.root.value.meta.ndim
-        if isinstance(self.root.value, Count) and hasattr(np, self.attr):  # np.sqrt(x.shape[1])
+        if isinstance(self.root.value, ChannelCount) and hasattr(
+            np, self.attr
+        ):  # np.sqrt(x.shape[1])
             return getattr(np, self.attr)(self.root.number(), *args, **kwargs)
         return super().__call__(*args, **kwargs)
 
 
-class Shape(tuple):
+class SizeTuple(tuple):
     """The sizes of a tensor."""
 
     def __getitem__(self, key: object) -> object:
         part = super().__getitem__(key)
-        return Shape(part) if isinstance(key, slice) else part
+        return SizeTuple(part) if isinstance(key, slice) else part
 
     def numel(self) -> object:
         """Their product."""

@@ -1,4 +1,4 @@
-"""What the network's own code does past torch.fx: with its own tensors, and with sizes."""
+"""Records what torch.fx misses: operations on the network's own tensors and on sizes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torch import Tensor, fx, nn
 from torch.overrides import TorchFunctionMode, is_tensor_method_or_property
 from torch.utils import _pytree as pytree
 
-from prunelab.groups.proxies import Shape, Value
-from prunelab.groups.sizes import Real, Size
+from prunelab.groups.proxies import SizeTuple, Value
+from prunelab.groups.sizes import SizeFloat, SizeInt
 
 PYTHON = {"__hash__", "__repr__", "__str__", "__format__", "__set__"}  # nothing is computed
 
@@ -57,11 +57,12 @@ class Recording(TorchFunctionMode):
 
     def _mine(self, tree: object) -> bool:
         return any(
-            isinstance(a, Size | Real) or (isinstance(a, Tensor) and id(a) in self.tracer.own)
+            isinstance(a, SizeInt | SizeFloat)
+            or (isinstance(a, Tensor) and id(a) in self.tracer.own)
             for a in pytree.tree_leaves(tree)
         )
 
 
 def _shape_as_tuple(a: object) -> object:
     """Torch looks for activations in plain tuples only."""
-    return tuple(a) if isinstance(a, Shape) else a
+    return tuple(a) if isinstance(a, SizeTuple) else a

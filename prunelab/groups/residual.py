@@ -41,15 +41,15 @@ def residual_roles(sites: Iterable[Site], added: set[int]) -> dict[str, set[str]
         another layer reads the same input and leads to the same addition. entries: other layers
         that read a stream, or what a projection reads, and lead to an addition.
     """
-    flow = _Flow(sites, added)
-    shortcuts = {w for w in flow.writers if flow.is_projection(w)}
-    stream = added.union(*(flow.reads[s] for s in shortcuts))
-    inside = {layer for c in stream for layer in flow.readers[c]} - flow.writers
-    entries = {layer for layer in inside if flow.ends(layer)}
-    return {"writers": flow.writers, "shortcuts": shortcuts, "entries": entries}
+    wiring = _Wiring(sites, added)
+    shortcuts = {w for w in wiring.writers if wiring.is_projection(w)}
+    stream = added.union(*(wiring.reads[s] for s in shortcuts))
+    inside = {layer for c in stream for layer in wiring.readers[c]} - wiring.writers
+    entries = {layer for layer in inside if wiring.ends(layer)}
+    return {"writers": wiring.writers, "shortcuts": shortcuts, "entries": entries}
 
 
-class _Flow:
+class _Wiring:
     """Which layer reads what another one writes."""
 
     def __init__(self, sites: Iterable[Site], added: set[int]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Protocol
 
 from torch import fx
 
@@ -16,16 +15,8 @@ ARITHMETIC = ("add", "sub", "mul", "floordiv", "mod", "truediv", "pow")
 COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 
 
-class Recorder(Protocol):
-    """What a size needs of the tracer."""
-
-    def create_arg(self, a: object) -> object: ...
-    def create_node(self, kind: str, target: object, args: tuple, kwargs: dict) -> fx.Node: ...
-    def decide(self, *what: object) -> None: ...
-
-
-class Size(int):
-    """An integer that pruning leaves as it is, such as a batch or the width of a map."""
+class SizeInt(int):
+    """An integer that pruning does not change, such as the batch size or the width of a map."""
 
     def __int__(self) -> int:
         self.tracer.decide("int", plain(self))
@@ -42,8 +33,8 @@ class Size(int):
     __hash__ = int.__hash__
 
 
-class Real(float):
-    """The same, for what is computed from sizes and need not be whole."""
+class SizeFloat(float):
+    """The same for a fraction that is computed from sizes."""
 
     def __float__(self) -> float:
         self.tracer.decide("float", plain(self))
@@ -59,15 +50,15 @@ class Real(float):
 
 
 def plain(number: object) -> object:
-    """The number without its memory."""
-    if isinstance(number, Size):
+    """The number without its recipe."""
+    if isinstance(number, SizeInt):
         return int.__int__(number)
-    return float.__add__(number, 0.0) if isinstance(number, Real) else number
+    return float.__add__(number, 0.0) if isinstance(number, SizeFloat) else number
 
 
-def sized(value: object, tracer: Recorder, recipe: Callable[[], fx.Node]) -> object:
+def sized(value: object, tracer: fx.Tracer, recipe: Callable[[], fx.Node]) -> object:
     """A number that remembers its recipe; what is no number stays as it is."""
-    kinds = {int: Size, float: Real}
+    kinds = {int: SizeInt, float: SizeFloat}
     if type(value) not in kinds:
         return value
     number = kinds[type(value)](value)
@@ -75,7 +66,7 @@ def sized(value: object, tracer: Recorder, recipe: Callable[[], fx.Node]) -> obj
     return number
 
 
-def node_of(number: Size | Real) -> fx.Node:
+def node_of(number: SizeInt | SizeFloat) -> fx.Node:
     """The node that computes a number; made where it is first needed."""
     node = number.recipe()
     number.recipe = lambda: node
@@ -85,7 +76,7 @@ def node_of(number: Size | Real) -> fx.Node:
 def _arithmetic(name: str, reflected: bool) -> Callable:
     function = getattr(operator, name)
 
-    def method(self: Size | Real, other: object) -> object:
+    def method(self: SizeInt | SizeFloat, other: object) -> object:
         if not isinstance(other, int | float):
             return NotImplemented
         a, b = (other, self) if reflected else (self, other)
@@ -103,7 +94,7 @@ def _arithmetic(name: str, reflected: bool) -> Callable:
 def _comparison(name: str) -> Callable:
     function = getattr(operator, name)
 
-    def method(self: Size | Real, other: object) -> object:
+    def method(self: SizeInt | SizeFloat, other: object) -> object:
         if not isinstance(other, int | float):
             return NotImplemented
         a, b = plain(self), plain(other)
@@ -113,7 +104,7 @@ def _comparison(name: str) -> Callable:
     return method
 
 
-for _kind in (Size, Real):
+for _kind in (SizeInt, SizeFloat):
     for _name in ARITHMETIC:
         setattr(_kind, f"__{_name}__", _arithmetic(_name, False))
         setattr(_kind, f"__r{_name}__", _arithmetic(_name, True))

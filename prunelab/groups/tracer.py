@@ -19,13 +19,13 @@ from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
 from prunelab import meta
-from prunelab.groups import labels, table
-from prunelab.groups.applying import apply, size
+from prunelab.groups import applying, table
 from prunelab.groups.evidence import Evidence
-from prunelab.groups.proxies import Shape, Value
+from prunelab.groups.operation import Names
+from prunelab.groups.proxies import SizeTuple, Value
 from prunelab.groups.recording import Recording, assigning
-from prunelab.groups.sizes import Real, Size, node_of, sized
-from prunelab.groups.spots import boundary, here
+from prunelab.groups.sizes import SizeFloat, SizeInt, node_of, sized
+from prunelab.groups.source_lines import boundary, here
 from prunelab.groups.values import FollowError
 
 
@@ -52,13 +52,13 @@ class Tracer(fx.Tracer):
         self.decisions: list[tuple] = []
         self.sizes = False
         self.busy = False
-        self._shapes: dict[fx.Node, Shape] = {}
+        self._shapes: dict[fx.Node, SizeTuple] = {}
 
     def trace(self, root: nn.Module, concrete_args: dict | None = None) -> fx.Graph:
         """The graph of `root`."""
         with self._one_at_a_time, assigning():
             self._thread = threading.get_ident()
-            self.names = labels.Names(root)
+            self.names = Names(root)
             tensors = {
                 f"{path}.{k}".lstrip("."): t
                 for path, m in root.named_modules()
@@ -117,15 +117,15 @@ class Tracer(fx.Tracer):
 
     def _run(self, node: fx.Node) -> object:
         if node.op == "placeholder":
-            return labels.network_input(self.evidence, self._arriving, node.name)
+            return applying.network_input(self.evidence, self._arriving, node.name)
         if node.op == "get_attr":
             return self._attribute(node.target)
         args, kwargs = fx.node.map_arg((node.args, node.kwargs), self.env.__getitem__)
         if node.op == "output":
-            return labels.network_output(self.evidence, labels.numbers(args))
+            return applying.network_output(self.evidence, args)
         module = self.root.get_submodule(node.target) if node.op == "call_module" else None
         try:
-            return apply(node, args, kwargs, module, self.names, self.evidence)
+            return applying.apply(node, args, kwargs, module, self.names, self.evidence)
         except FollowError:
             raise
         except Exception as error:  # whatever torch raises on shapes that do not fit
@@ -156,12 +156,12 @@ class Tracer(fx.Tracer):
         """The network's code uses a size as a plain number."""
         self.decisions.append((here(), *what))
 
-    def shape(self, x: Value) -> Shape:
+    def shape(self, x: Value) -> SizeTuple:
         """The sizes of a tensor: numbers, and a `Value` for each width that pruning changes."""
         node, known = x.node, x.value
         if node not in self._shapes:
-            self._shapes[node] = Shape(
-                self._size(node, d, size(known, d)) for d in range(known.meta.ndim)
+            self._shapes[node] = SizeTuple(
+                self._size(node, d, applying.size(known, d)) for d in range(known.meta.ndim)
             )
         return self._shapes[node]
 
@@ -173,9 +173,9 @@ class Tracer(fx.Tracer):
 
     def create_arg(self, a: object) -> object:
         """Sizes enter the graph as what computes them."""
-        if isinstance(a, Size | Real):
+        if isinstance(a, SizeInt | SizeFloat):
             return node_of(a)
-        if isinstance(a, Shape):
+        if isinstance(a, SizeTuple):
             return tuple(map(self.create_arg, a))
         if isinstance(a, Tensor) and id(a) in self.own:
             return self.held(a).node

@@ -1,4 +1,4 @@
-"""What an operation gives while a network is followed: an activation, a tensor, a number."""
+"""The values of a network while it is followed: activations, its own tensors, and numbers."""
 
 from __future__ import annotations
 
@@ -37,13 +37,18 @@ class Parameter:
     name: str
     axes: tuple[int | None, ...] = ()
 
+    @property
+    def several(self) -> bool:
+        """Whether it has more than one entry."""
+        return self.meta.numel() > 1
+
     def axis(self, d: int) -> int | None:
         """The network's axis that stands on axis `d`."""
         return self.axes[d] if self.axes else None
 
 
 @dataclass
-class Count:
+class ChannelCount:
     """A number computed from a width (`x.shape[1]`): it would change with pruning.
 
     Attributes:
@@ -59,7 +64,7 @@ class Count:
     reads: frozenset[tuple[str, int]] = frozenset()
 
     def settle(self, evidence: Evidence, why: str) -> None:
-        """The number must stay: fix whatever it depends on."""
+        """The number must not change: fix whatever it depends on."""
         evidence.fix(self.atoms, why)
         for tensor, axis in self.reads:
             evidence.whole(tensor, axis, why)

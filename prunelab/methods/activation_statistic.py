@@ -24,18 +24,18 @@ from prunelab import scores
 from prunelab.groups import Groups, trace
 from prunelab.groups.following import graph_of
 from prunelab.masks import Keep
-from prunelab.meta import dtype_of
+from prunelab.meta import dtype_of, in_mode
 from prunelab.methods.base import (
     Method,
+    Pruned,
     Ratios,
     check_count,
-    check_dataset,
     check_option,
     check_ratios,
     choose,
     example_of,
-    opened,
 )
+from prunelab.methods.stages import Options
 
 # What stands between a layer and its ReLU without mixing maps; of a residual sum, the sum's ReLU.
 TRANSPARENT = ("norm", "add", "pool", "dropout", "identity")
@@ -75,19 +75,16 @@ class ActivationStatistic(Method):
         if self.images is not None:
             check_count(self, "images")
 
-    def prune(self, net: nn.Module, data: object, *, seed: int = 0, progress: bool = True) -> Keep:
-        """See `Method.prune`; looks at `data.train`. Nothing is random: `seed` is not used."""
-        net = opened(self, net, seed, progress)
-        check_dataset(self, data)
+    def _run(self, net: nn.Module, data: object, options: Options) -> Pruned:
+        """Nothing is random here."""
         groups = trace(net, example_of(data))
         ratios = choose(groups, self.ratios)
         batches = data.train[: self.images].batches(self.batch)
-        if progress:
+        if options.progress:
             batches = tqdm(batches, desc=f"activations ({self.statistic})", leave=False)
         found = statistics(net, groups.select(ratios), batches, [self.statistic])[self.statistic]
-        return Keep(
-            {n: scores.best(found[n], scores.kept(groups[n].size, r)) for n, r in ratios.items()}
-        )
+        keep = {n: scores.best(found[n], scores.kept(groups[n].size, r)) for n, r in ratios.items()}
+        return Pruned(Keep(keep))
 
 
 def statistics(
@@ -111,19 +108,13 @@ def statistics(
     Raises:
         ValueError: there are no images, or a layer's output cannot be watched.
     """
-    modes = {module: module.training for module in net.modules()}
-    seen, watch = 0, None
-    try:
-        dtype = dtype_of(net.eval())
-        layers = {layer for g in groups.values() for layer in g.producers}
-        with torch.inference_mode():
-            for x, _ in batches:
-                watch = watch or _Watch(net, x, layers)
-                seen += len(x)
-                watch.run(x.to(dtype))
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
+    seen, watch, dtype = 0, None, dtype_of(net)
+    layers = {layer for g in groups.values() for layer in g.producers}
+    with in_mode(net, False), torch.inference_mode():
+        for x, _ in batches:
+            watch = watch or _Watch(net, x, layers)
+            seen += len(x)
+            watch.run(x.to(dtype))
     if not seen:
         raise ValueError("statistics: there are no images to look at")
     return {

@@ -1,9 +1,12 @@
-"""What all methods share: the verb, the checks of their fields, the choice of groups."""
+"""What all methods share: `run` and its result, checks of fields, the choice of groups."""
 
 from __future__ import annotations
 
 import abc
+import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -12,51 +15,95 @@ from prunelab.data import Split
 from prunelab.groups import Groups
 from prunelab.masks import Keep
 from prunelab.meta import unwrap
+from prunelab.methods.stages import Options
 
 Ratios = float | Mapping[str, float]
 RESIDUAL = ("coupled", "first", "shortcut")
 
 
-class Method(abc.ABC):
-    """A pruning method: hyper-parameters in fields, one verb, no state."""
+@dataclass(frozen=True)
+class Pruned:
+    """What a method did.
 
-    @abc.abstractmethod
+    Attributes:
+        keep: group, place or parameter name -> bool tensor, True = kept.
+        history: of its trainings, in order; empty for methods that only look.
+        events: layer -> (steps + 1, 2) weights and biases pruned and spliced when so many steps
+            were done; row 0 is the first cut. Empty for methods that do not splice.
+    """
+
+    keep: Keep
+    history: tuple[train.History, ...] = ()
+    events: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class Method(abc.ABC):
+    """A pruning method: hyper-parameters in fields, one verb, no state.
+
+    Attributes:
+        CHOOSES: what its keep names: "channels" of groups; "units", the channels that a training
+            of its own leaves; or single "weights".
+    """
+
+    CHOOSES: ClassVar[str] = "channels"
+
     def prune(self, net: nn.Module, data: object, *, seed: int = 0, progress: bool = True) -> Keep:
-        """Decide what stays.
+        """Decide what stays: the `keep` of `run`, with its arguments and errors."""
+        return self.run(net, data, seed=seed, progress=progress).keep
+
+    def run(
+        self,
+        net: nn.Module,
+        data: object,
+        *,
+        seed: int = 0,
+        progress: bool = True,
+        checkpoint: str | os.PathLike[str] | None = None,
+        watch: Callable[[int, Any], None] | None = None,
+    ) -> Pruned:
+        """Decide what stays, and report what happened.
 
         Args:
             net: a trained network. Methods that train change its weights; nothing else of it.
-            data: a `prunelab.data.Dataset`; methods that need no data also take an example batch.
+            data: a `prunelab.data.Dataset`; methods that need no images also take an example batch.
             seed: same seed, same keep.
             progress: show a bar where it takes time.
+            checkpoint: a file for unfinished work. If it exists, the run continues from it, and
+                ends with the bits of an uninterrupted one if `net` is as it was then. Methods with
+                several trainings keep one file for each, with this name and an ending.
+            watch: called as (steps done, state) by methods that train under a state of their own,
+                before the training and at least after each epoch.
 
         Returns:
-            Group name -> (size,) bool, True = kept. No group is emptied.
+            What stays (no group or layer is emptied), the trainings, and events.
 
         Raises:
             TypeError, ValueError: an argument is of another kind, does not fit the others, or names
-                what `net` does not have.
+                what `net` does not have; or `checkpoint` is of another run.
+            RuntimeError: the loss is not finite, or a layer loses all its units.
         """
+        name = type(self).__name__
+        checks.kind(name, "net", net, nn.Module, "a network")
+        checks.count(name, "seed", seed, 0)
+        checks.switch(name, "progress", progress)
+        path = None if checkpoint is None else checks.path(name, "checkpoint", checkpoint)
+        if watch is not None:
+            checks.function(name, "watch", watch, "steps", "state")
+        images = isinstance(getattr(data, "train", None), Split)  # a network's `train` is none
+        if self._looks_at_images() and not images:
+            raise TypeError(
+                f"{name}: `data` must be a Dataset, as it looks at training images;"
+                f" got {type(data).__name__}"
+            )
+        return self._run(unwrap(net), data, Options(self, seed, progress, path, watch))
 
+    @abc.abstractmethod
+    def _run(self, net: nn.Module, data: object, options: Options) -> Pruned:
+        """What `run` does with arguments that have been checked."""
 
-def opened(
-    method: object, net: object, seed: object, progress: object, checkpoint: object = None,
-    watch: object = None,
-) -> nn.Module:  # fmt: skip
-    """The network itself, out of its wrappers, once the arguments of `run` have been looked at.
-
-    Raises:
-        TypeError: `net` is no network, `checkpoint` no path, `watch` no function.
-        ValueError: `seed` is no integer >= 0, `progress` no switch.
-    """
-    name = type(method).__name__
-    checks.kind(name, "net", net, nn.Module, "a network")
-    checks.count(name, "seed", seed, 0)
-    checks.switch(name, "progress", progress)
-    if checkpoint is not None:
-        checks.path(name, "checkpoint", checkpoint)
-    checks.kind(name, "watch", watch, Callable | None, "a function or None")
-    return unwrap(net)
+    def _looks_at_images(self) -> bool:
+        """Whether `data` must be a Dataset."""
+        return True
 
 
 def example_of(data: object) -> Tensor:
@@ -65,18 +112,9 @@ def example_of(data: object) -> Tensor:
     Raises:
         TypeError: `data` is neither.
     """
-    example = data if isinstance(data, Tensor) else getattr(data, "example", None)
+    example: Any = data if isinstance(data, Tensor) else getattr(data, "example", None)
     checks.kind("prune", "data", example, Tensor, "a Dataset or an example batch")
     return example
-
-
-def check_dataset(method: object, data: object) -> None:
-    """TypeError unless `data` has training images."""
-    if not isinstance(getattr(data, "train", None), Split):  # every network has a method `train`
-        raise TypeError(
-            f"{type(method).__name__}: `data` must be a Dataset, as it looks at training images;"
-            f" got {type(data).__name__}"
-        )
 
 
 def check_option(method: object, field: str, allowed: tuple[str, ...]) -> None:
@@ -87,11 +125,6 @@ def check_option(method: object, field: str, allowed: tuple[str, ...]) -> None:
 def check_count(method: object, field: str) -> None:
     """ValueError unless the field of the method is an integer >= 1."""
     checks.count(type(method).__name__, field, getattr(method, field))
-
-
-def check_switch(method: object, field: str) -> None:
-    """ValueError unless the field of the method is True or False."""
-    checks.switch(type(method).__name__, field, getattr(method, field))
 
 
 def check_budget(method: object, field: str = "budget") -> None:
@@ -139,9 +172,9 @@ def check_names(method: object, field: str) -> None:
 def check_ratios(method: object, ratios: Ratios) -> None:
     """ValueError unless every ratio is in [0, 1), and there is one at least."""
     name = type(method).__name__
-    several = isinstance(ratios, Mapping)
-    checks.need(not several or len(ratios) > 0, name, "ratios", "a ratio for one group", ratios)
-    for ratio in ratios.values() if several else [ratios]:
+    every = list(ratios.values()) if isinstance(ratios, Mapping) else [ratios]
+    checks.need(bool(every), name, "ratios", "a ratio for one group", ratios)
+    for ratio in every:
         scores.check_ratio(name, ratio)
 
 

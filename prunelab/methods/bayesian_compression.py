@@ -29,10 +29,10 @@ import torch
 from torch import Tensor, nn
 
 from prunelab.methods.base import check_number, check_numbers, check_option
-from prunelab.methods.gating.gated_method import GatedMethod, check_places, value_at
+from prunelab.methods.gating.gated_method import GatedMethod, value_at
 from prunelab.methods.gating.gates import Gate, NormalGate
 from prunelab.methods.gating.noisy_weights import NoisyLayer, NoisyNetwork, log_uniform_kl
-from prunelab.methods.gating.places import Place
+from prunelab.methods.gating.places import GatePlace
 
 PRIORS = ("jeffreys", "horseshoe")
 THRESHOLD = -3.0
@@ -71,7 +71,7 @@ class JeffreysGate(NormalGate):
         threshold: on log alpha.
     """
 
-    def __init__(self, place: Place, rate: float, log_var: float, threshold: float):
+    def __init__(self, place: GatePlace, rate: float, log_var: float, threshold: float):
         super().__init__(place, rate, log_var)
         self.threshold = threshold
 
@@ -97,7 +97,9 @@ class HorseshoeGate(Gate):
         tau0: scale of the half-Cauchy prior on the layer's factor.
     """
 
-    def __init__(self, place: Place, rate: float, log_var: float, threshold: float, tau0: float):
+    def __init__(
+        self, place: GatePlace, rate: float, log_var: float, threshold: float, tau0: float
+    ):
         scale = 2 * math.log(tau0)
         start = {"units": torch.zeros(2, place.size), "layer": torch.tensor([[scale], [-scale]])}
         start |= {f"{name}_log_var": torch.full_like(m, log_var) for name, m in start.items()}
@@ -157,12 +159,13 @@ class BayesianCompression(GatedMethod):
         papers/vibnet.md section 9.
     Differs: gates stand behind the ReLU; the paper's on a convolution are in front, which is the
         same for a positive factor. A unit with a negative mean is removed. The public code reads
-        a threshold a layer off the histogram of its units, and caps the first layer's variances at
-        0.04. For the horseshoe there is no public code: start, threshold, and that units draw their
-        factor apart, also their share in s, are ours.
+        each layer's threshold off the histogram of its units, and caps the first layer's variances
+        at 0.04. For the horseshoe there is no public code: start and threshold are ours, and so is
+        the choice that each unit draws its factor, with its share in s, on its own.
     """
 
     KIND: ClassVar[str] = "bayesian_compression"
+    BY_PLACE: ClassVar[tuple[str, ...]] = ("threshold",)
 
     prior: str = "jeffreys"
     threshold: float | Mapping[str, float] = THRESHOLD
@@ -176,22 +179,14 @@ class BayesianCompression(GatedMethod):
         check_number(self, "log_var", "a number in [-30, 5]", lambda v: -30 <= v <= 5)
         check_numbers(self, "threshold", "a number")
 
-    def gate(self, place: Place) -> Gate:
-        """See `GatedMethod.gate`."""
-        at = value_at(self, "threshold", place, default=THRESHOLD)
+    def gate(self, place: GatePlace) -> Gate:
+        at = value_at(self, "threshold", place.name, default=THRESHOLD)
         if self.prior == "jeffreys":
             return JeffreysGate(place, self.rate, self.log_var, at)
         return HorseshoeGate(place, self.rate, self.log_var, at, self.tau0)
 
     def network(self, net: nn.Module, example: Tensor) -> NoisyNetwork:
-        """See `GatedMethod.network`."""
-        gated = NoisyNetwork(net, example, self.gate, self.inputs, self._noise)
-        check_places(self, "threshold", gated)
-        return gated
-
-    def strength(self, images: int) -> float:
-        """1/N: the KL is of the whole set, the loss of one image."""
-        return 1 / images
+        return NoisyNetwork(net, example, self.gate, self.inputs, self._noise)
 
     def _noise(self, layer: nn.Module) -> GaussianLayer:
         return GaussianLayer(layer, self.rate, self.log_var)

@@ -13,8 +13,7 @@ arXiv 1606.07326, 2016.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -27,17 +26,18 @@ from prunelab.groups.group import IN, OUT, SELECT, THROUGH, Slice
 from prunelab.masks import Keep
 from prunelab.methods.base import (
     Method,
+    Pruned,
     check_budget,
-    check_dataset,
     check_names,
     check_number,
     check_option,
     example_of,
-    opened,
 )
-from prunelab.methods.gating.gated_method import DEAD, GateRun
+from prunelab.methods.gating.gated_method import DEAD, check_alive
+from prunelab.methods.gating.gates import units_of
 from prunelab.methods.gating.places import written
 from prunelab.methods.masking.weights import check_finite
+from prunelab.methods.stages import Options
 from prunelab.scores import layers_of
 
 
@@ -64,6 +64,7 @@ class DropNeuron(Method):
     """
 
     KIND: ClassVar[str] = "drop_neuron"
+    CHOOSES: ClassVar[str] = "units"
 
     budget: train.Budget
     incoming: float
@@ -79,50 +80,23 @@ class DropNeuron(Method):
         check_names(self, "inputs")
         check_option(self, "dead", DEAD)
 
-    def prune(self, net: nn.Module, data: object, *, seed: int = 0, progress: bool = True) -> Keep:
-        """See `Method.prune`, and `run`: place name -> (size,) bool."""
-        return self.run(net, data, seed=seed, progress=progress).keep
-
-    def run(
-        self, net: nn.Module, data: object, *, seed: int = 0, progress: bool = True,
-        checkpoint: str | os.PathLike | None = None,
-        watch: Callable[[int, Neurons], None] | None = None,
-    ) -> GateRun:  # fmt: skip
-        """Train `net` under the penalties, and leave zeros around what was dropped.
-
-        Arguments as `GatedMethod.run`; `watch` gets the `Neurons`.
-
-        Raises:
-            ValueError: an entry of `inputs` is no layer, or weights are not finite.
-            RuntimeError: no neuron of a layer is left (dead="stop"), or the loss is not finite.
-        """
-        net = opened(self, net, seed, progress, checkpoint, watch)
-        check_dataset(self, data)
+    def _run(self, net: nn.Module, data: object, options: Options) -> Pruned:
+        """Place name -> (size,) bool; zeros are left around what was dropped."""
         check_finite(self, net, layers_of(net))
         neurons = Neurons(net, example_of(data), self)
+        stage = options.stage(self.budget, data)
         an_epoch, steps = self.budget.steps(len(data.train))
 
         def after_step(step: int) -> None:
             neurons.shrink(self.budget.rate(step, steps))
             if (step + 1) % an_epoch == 0 or step + 1 == steps:
-                self._check(neurons, step + 1)
-                if watch is not None:
-                    watch(step + 1, neurons)
+                check_alive(self, neurons.kept(), step + 1)
+                stage.tell(step + 1, neurons)
 
-        if watch is not None and not (checkpoint and os.path.exists(checkpoint)):
-            watch(0, neurons)
+        stage.tell(0, neurons)
         penalty = neurons.absolute if self.l1 else None
-        fit = {"seed": seed, "progress": progress, "checkpoint": checkpoint}
-        history = train.fit(net, data, self.budget, penalty=penalty, after_step=after_step, **fit)
-        return GateRun(neurons.drop(), history)
-
-    def _check(self, neurons: Neurons, step: int) -> None:
-        for name, kept in neurons.kept().items():
-            if self.dead == "stop" and not kept.any():
-                raise RuntimeError(
-                    f"DropNeuron: none of the {len(kept)} units of `{name}` is left after {step}"
-                    " steps; make the penalties weaker, or dead='keep one'"
-                )
+        history = stage.fit(net, penalty=penalty, after_step=after_step)
+        return Pruned(neurons.drop(), (history,))
 
 
 class Neurons:
@@ -149,9 +123,9 @@ class Neurons:
     @torch.no_grad()
     def shrink(self, rate: float) -> None:
         """The proximal steps at a learning rate."""
+        sides = {(OUT,): self.method.incoming, (IN, SELECT): self.method.outgoing}
         for group in self.groups.values():
-            for roles, strength in (((OUT,), self.method.incoming),
-                                    ((IN, SELECT), self.method.outgoing)):  # fmt: skip
+            for roles, strength in sides.items():
                 slices = [s for s in group.slices if s.role in roles]
                 if strength and slices:
                     norm = self._norms(group, roles)
@@ -190,16 +164,12 @@ class Neurons:
     def _norms(self, group: Group, roles: tuple[str, ...]) -> Tensor:
         """(size,) l2 norm of what each neuron has in slices of these roles."""
         found = [self._of(s, group.size) for s in group.slices if s.role in roles]
-        return sum(part.square().sum(1) for part in found).sqrt()
+        return sum(part.flatten(1).square().sum(1) for part in found).sqrt()
 
     def _of(self, s: Slice, size: int) -> Tensor:
-        """(size, what each neuron has there)."""
-        part = self._tensors[s.tensor].narrow(s.axis, s.offset, s.repeat * size)
-        return part.movedim(s.axis, 0).reshape(size, -1)
+        """(size, repeat, ...) view of what each neuron has there."""
+        return units_of(self._tensors[s.tensor], s, size)
 
     def _scale(self, s: Slice, factor: Tensor) -> None:
-        tensor = self._tensors[s.tensor]
-        shape = [1] * tensor.ndim
-        shape[s.axis] = -1
-        part = tensor.narrow(s.axis, s.offset, s.repeat * len(factor))
-        part.mul_(factor.repeat_interleave(s.repeat).view(shape))
+        part = self._of(s, len(factor))
+        part.mul_(factor.view(-1, *[1] * (part.ndim - 1)))

@@ -20,16 +20,17 @@ from prunelab.masks import Keep
 from prunelab.methods.base import (
     RESIDUAL,
     Method,
+    Pruned,
     Ratios,
     check_budget,
     check_count,
-    check_dataset,
     check_option,
     check_ratios,
     choose,
     example_of,
-    opened,
 )
+from prunelab.methods.stages import Options
+from prunelab.train.as_found import taken_back
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class FilterNorm(Method):
             are held at zero and stay removed.
         retrain: training between rounds; needed when `rounds` > 1.
 
-    Cost: one pass over the weights a round, no data unless it retrains.
+    Cost: one pass over the weights per round, no data unless it retrains.
 
     Source: PFEC, sections 3.1 to 3.4; ratios of the paper in `prunelab.study.papers.filter_norm`.
     Differs: ties fall to the lower index (the paper does not say). Rounds shrink all layers
@@ -81,21 +82,22 @@ class FilterNorm(Method):
                 "FilterNorm: `rounds` > 1 and `retrain` go together; give both or none"
             )
 
-    def prune(self, net: nn.Module, data: object, *, seed: int = 0, progress: bool = True) -> Keep:
-        """See `Method.prune`; `data` may be an example batch unless it retrains."""
-        net = opened(self, net, seed, progress)
+    def _looks_at_images(self) -> bool:
+        return self.rounds > 1
+
+    def _run(self, net: nn.Module, data: object, options: Options) -> Pruned:
         groups = trace(net, example_of(data))
         ratios = choose(groups, self.ratios, self.residual)
-        if self.rounds > 1:
-            check_dataset(self, data)
-        keep = Keep()
-        for done in range(1, self.rounds):
-            part = {name: ratio * done / self.rounds for name, ratio in ratios.items()}
-            keep = self._keep(net, groups, part, seed, keep)
+        keep, history = Keep(), []
+        budgets = {f"round {done}": self.retrain for done in range(1, self.rounds)}
+        for stage in options.stages(budgets, data, first=1):
+            part = {name: ratio * stage.number / self.rounds for name, ratio in ratios.items()}
+            keep = self._keep(net, groups, part, options.seed, keep)
             zero = surgery.masker(net, groups, keep)
-            zero()
-            train.fit(net, data, self.retrain, after_step=zero, seed=seed + done, progress=progress)
-        return self._keep(net, groups, ratios, seed, keep)
+            with taken_back(net.state_dict().values()):
+                zero()
+                history.append(stage.fit(net, after_step=zero))
+        return Pruned(self._keep(net, groups, ratios, options.seed, keep), tuple(history))
 
     def _keep(
         self, net: nn.Module, groups: Groups, ratios: dict[str, float], seed: int, before: Keep

@@ -21,19 +21,19 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from prunelab.methods.base import check_number, check_numbers, check_pair
-from prunelab.methods.gating.gated_method import GatedMethod, check_places, value_at
-from prunelab.methods.gating.gates import Gate, Gated
-from prunelab.methods.gating.places import Place
+from prunelab.methods.gating.gated_method import GatedMethod, value_at
+from prunelab.methods.gating.gates import Gate
+from prunelab.methods.gating.places import GatePlace
 
 EPSILON = 1e-6  # u stays that far from 0 and 1
 BOUND = math.log(100)  # of |log a|
 
 
 class HardConcreteGate(Gate):
-    """z ~ hard concrete, one log a a unit.
+    """z ~ hard concrete, one log a per unit.
 
     Args:
         place: where it stands.
@@ -48,9 +48,15 @@ class HardConcreteGate(Gate):
     """
 
     def __init__(
-        self, place: Place, rate: float = 1.0, *, lam: float = 1.0, temperature: float = 2 / 3,
-        limits: tuple[float, float] = (-0.1, 1.1), start: float = 0.5,
-    ):  # fmt: skip
+        self,
+        place: GatePlace,
+        rate: float = 1.0,
+        *,
+        lam: float = 1.0,
+        temperature: float = 2 / 3,
+        limits: tuple[float, float] = (-0.1, 1.1),
+        start: float = 0.5,
+    ):
         log_a = math.log(start / (1 - start)) + 0.01 * torch.randn(place.size)
         super().__init__(place, rate, log_a=log_a)
         self.lam, self.temperature, (self.low, self.high) = lam, temperature, limits
@@ -70,7 +76,6 @@ class HardConcreteGate(Gate):
 
     @torch.no_grad()
     def bound(self) -> None:
-        """See `Gate.bound`."""
         self.log_a.clamp_(-BOUND / self.rate, BOUND / self.rate)
 
     def alive(self) -> Tensor:
@@ -108,6 +113,7 @@ class HardConcrete(GatedMethod):
     """
 
     KIND: ClassVar[str] = "hard_concrete"
+    BY_PLACE: ClassVar[tuple[str, ...]] = ("lam", "start")
 
     lam: float | Mapping[str, float]
     temperature: float = 2 / 3
@@ -122,19 +128,7 @@ class HardConcrete(GatedMethod):
         allowed = "two numbers, one < 0 and one > 1"
         check_pair(self, "limits", allowed, lambda low, high: low < 0 and high > 1)
 
-    def gate(self, place: Place) -> HardConcreteGate:
-        """See `GatedMethod.gate`. ValueError if `lam` or `start` does not name the place."""
-        own = {field: value_at(self, field, place) for field in ("lam", "start")}
+    def gate(self, place: GatePlace) -> HardConcreteGate:
+        own = {field: value_at(self, field, place.name) for field in self.BY_PLACE}
         shape = {"temperature": self.temperature, "limits": self.limits}
         return HardConcreteGate(place, self.rate, **own, **shape)
-
-    def strength(self, images: int) -> float:
-        """See `GatedMethod.strength`."""
-        return 1 / images
-
-    def network(self, net: nn.Module, example: Tensor) -> Gated:
-        """See `GatedMethod.network`. ValueError if `lam` or `start` names what has no gate."""
-        gated = super().network(net, example)
-        check_places(self, "lam", gated)
-        check_places(self, "start", gated)
-        return gated

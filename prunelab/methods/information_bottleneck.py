@@ -20,11 +20,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from prunelab.methods.base import check_number, check_numbers
-from prunelab.methods.gating.gated_method import GatedMethod, check_places, value_at
-from prunelab.methods.gating.gates import EPSILON, Gated, NormalGate, Place
+from prunelab.methods.gating.gated_method import GatedMethod, value_at
+from prunelab.methods.gating.gates import EPSILON, NormalGate
+from prunelab.methods.gating.places import GatePlace
 
 
 class BottleneckGate(NormalGate):
@@ -37,9 +38,7 @@ class BottleneckGate(NormalGate):
         kl: strength of this place beside the others.
     """
 
-    def __init__(
-        self, place: Place, rate: float = 1.0, log_var: float = -9.0, kl: float = 1.0
-    ):  # fmt: skip
+    def __init__(self, place: GatePlace, rate: float = 1.0, log_var: float = -9.0, kl: float = 1.0):
         super().__init__(place, rate, log_var)
         self.kl = kl
 
@@ -71,6 +70,7 @@ class InformationBottleneck(GatedMethod):
     """
 
     KIND: ClassVar[str] = "information_bottleneck"
+    BY_PLACE: ClassVar[tuple[str, ...]] = ("kl",)
 
     kl: float | Mapping[str, float]
     log_var: float = -9.0
@@ -80,16 +80,9 @@ class InformationBottleneck(GatedMethod):
         check_numbers(self, "kl", "a number >= 0", lambda v: v >= 0)
         check_number(self, "log_var", "a number in [-30, 5]", lambda v: -30 <= v <= 5)
 
-    def gate(self, place: Place) -> BottleneckGate:
-        """See `GatedMethod.gate`. ValueError if `kl` does not name the place."""
-        return BottleneckGate(place, self.rate, self.log_var, value_at(self, "kl", place))
+    def gate(self, place: GatePlace) -> BottleneckGate:
+        kl = value_at(self, "kl", place.name)
+        return BottleneckGate(place, self.rate, self.log_var, kl)
 
     def strength(self, images: int) -> float:
-        """See `GatedMethod.strength`."""
         return 1.0
-
-    def network(self, net: nn.Module, example: Tensor) -> Gated:
-        """See `GatedMethod.network`. ValueError if `kl` names what has no gate."""
-        gated = super().network(net, example)
-        check_places(self, "kl", gated)
-        return gated

@@ -9,28 +9,25 @@ NIPS 2015.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from prunelab import train
-from prunelab.masks import Keep
 from prunelab.methods.base import (
     Method,
+    Pruned,
     Ratios,
     check_budget,
     check_count,
-    check_dataset,
     check_numbers,
     check_ratios,
-    opened,
 )
-from prunelab.methods.masking.weights import Masked, Run, check_finite, keep_of, masked, per_layer
+from prunelab.methods.masking.weights import Masked, check_finite, keep_of, masked, per_layer
+from prunelab.methods.stages import Options
 from prunelab.scores import magnitudes
 
 
@@ -56,6 +53,7 @@ class Magnitude(Method):
     """
 
     KIND: ClassVar[str] = "magnitude"
+    CHOOSES: ClassVar[str] = "weights"
 
     ratios: Ratios | None = None
     q: float | Mapping[str, float] | None = None
@@ -75,53 +73,36 @@ class Magnitude(Method):
         if self.rounds > 1 and self.retrain is None:
             raise ValueError("Magnitude: `rounds` > 1 needs `retrain`")
 
-    def prune(self, net: nn.Module, data: object, *, seed: int = 0, progress: bool = True) -> Keep:
-        """See `Method.prune`, and `run`: parameter name -> bool tensor of its shape."""
-        return self.run(net, data, seed=seed, progress=progress).keep
+    def _looks_at_images(self) -> bool:
+        return self.retrain is not None
 
-    def run(
-        self, net: nn.Module, data: object, *, seed: int = 0, progress: bool = True,
-        checkpoint: str | os.PathLike | None = None,
-    ) -> Run:  # fmt: skip
-        """Prune and retrain `net`, and leave zeros where a weight was pruned.
-
-        Args:
-            net: a trained network.
-            data: a Dataset; not looked at without `retrain`.
-            seed: of the training.
-            progress: show a bar.
-            checkpoint: name of the files, one a round, for `train.fit`.
-
-        Returns:
-            The masks by parameter name (`fc1.weight`, `fc1.bias`), and the trainings.
-
-        Raises:
-            ValueError: a name is no layer, weights are not finite, or `q` would empty a layer.
-        """
-        net = opened(self, net, seed, progress, checkpoint)
+    def _run(self, net: nn.Module, data: object, options: Options) -> Pruned:
+        """Parameter name (`fc1.weight`, `fc1.bias`) -> its mask; zeros are left in the weights."""
         wanted = per_layer(self, "q" if self.ratios is None else "ratios", net)
         check_finite(self, net, wanted)
-        if self.retrain is not None:
-            check_dataset(self, data)
         if self.q is not None:  # q becomes a threshold
             weights = {name: net.get_submodule(name).weight.detach() for name in wanted}
             wanted = {name: q * weights[name].std(correction=0) for name, q in wanted.items()}
         layers: dict[str, Masked] = {}
-        histories = []
+        history = []
         with masked(layers.values()):
             for name in wanted:
                 layers[name] = Masked(net.get_submodule(name), straight=False)
-            for done in range(1, self.rounds + 1):
-                for name, layer in layers.items():
-                    self._cut(name, layer, wanted[name], done / self.rounds)
-                if self.retrain is not None:
-                    path = None if checkpoint is None else Path(f"{checkpoint}.{done}")
-                    fit = {"seed": seed + done, "progress": progress, "checkpoint": path}
-                    histories.append(train.fit(net, data, self.retrain, **fit))
+            if self.retrain is None:
+                self._cut(layers, wanted, 1.0)
+            else:
+                budgets = {f"round {done}": self.retrain for done in range(1, self.rounds + 1)}
+                for stage in options.stages(budgets, data, first=1):
+                    self._cut(layers, wanted, stage.number / self.rounds)
+                    history.append(stage.fit(net))
             keep = keep_of(layers)
-        return Run(keep, histories)
+        return Pruned(keep, tuple(history))
 
-    def _cut(self, name: str, layer: Masked, wanted: float, part: float) -> None:
+    def _cut(self, layers: Mapping[str, Masked], wanted: Mapping[str, float], part: float) -> None:
+        for name, layer in layers.items():
+            self._cut_layer(name, layer, wanted[name], part)
+
+    def _cut_layer(self, name: str, layer: Masked, wanted: float, part: float) -> None:
         """Mask what is smallest among what is left."""
         size = magnitudes(layer.layer)  # what is masked counts as zero, so it stays masked
         if self.ratios is None:

@@ -11,29 +11,25 @@ Source: Guo, Yao, Chen. Dynamic Network Surgery for Efficient DNNs. NIPS 2016.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 from torch import nn
 
 from prunelab import checks, train
-from prunelab.masks import Keep
 from prunelab.methods.base import (
     Method,
+    Pruned,
     check_budget,
-    check_dataset,
     check_number,
     check_numbers,
     check_option,
     check_pair,
-    check_switch,
-    opened,
 )
-from prunelab.methods.masking.splicing import Surgery, check_start
-from prunelab.methods.masking.weights import Run, keep_of, masked, per_layer
+from prunelab.methods.masking.splicing import Splicing, check_start
+from prunelab.methods.masking.weights import keep_of, masked, per_layer
+from prunelab.methods.stages import Options, Stage
 from prunelab.scores import layers_of
 
 PHASES = ("together", "convolutions first")
@@ -64,6 +60,7 @@ class NetworkSurgery(Method):
     """
 
     KIND: ClassVar[str] = "network_surgery"
+    CHOOSES: ClassVar[str] = "weights"
 
     c: float | Mapping[str, float]
     budget: train.Budget
@@ -76,7 +73,7 @@ class NetworkSurgery(Method):
 
     def __post_init__(self) -> None:
         check_option(self, "phases", PHASES)
-        check_switch(self, "splice")
+        checks.switch("NetworkSurgery", "splice", self.splice)
         check_budget(self)
         check_numbers(self, "c", "a number")
         check_numbers(self, "stop", "steps, an integer >= 0", lambda v: checks.is_count(v, 0))
@@ -84,74 +81,45 @@ class NetworkSurgery(Method):
             check_number(self, field, "a number >= 0", lambda v: v >= 0)
         check_pair(self, "margins", "two numbers, 0 < a <= b", lambda a, b: 0 < a <= b)
 
-    def prune(self, net: nn.Module, data: object, *, seed: int = 0, progress: bool = True) -> Keep:
-        """See `Method.prune`, and `run`: parameter name -> bool tensor of its shape."""
-        return self.run(net, data, seed=seed, progress=progress).keep
-
-    def run(
-        self, net: nn.Module, data: object, *, seed: int = 0, progress: bool = True,
-        checkpoint: str | os.PathLike | None = None,
-        watch: Callable[[int, Surgery], None] | None = None,
-    ) -> Run:  # fmt: skip
-        """Train `net` under masks, and leave zeros where a weight was pruned.
-
-        Args:
-            net: a trained network.
-            data: a Dataset.
-            seed: of batches and draws.
-            progress: show a bar.
-            checkpoint: file for `train.fit`; it holds masks and thresholds, so that a resumed run
-                ends with the bits of an unbroken one. "convolutions first" keeps two.
-            watch: called with (steps done, the state) before the first step and after each.
-
-        Returns:
-            The masks by parameter name (`fc1.weight`, `fc1.bias`), and what happened.
-
-        Raises:
-            ValueError: a name in `c` or `stop` is no layer, `stop` lies past the end, weights are
-                not finite, or `c` would empty a layer.
-        """
-        net = opened(self, net, seed, progress, checkpoint, watch)
-        check_dataset(self, data)
+    def _run(self, net: nn.Module, data: object, options: Options) -> Pruned:
+        """Parameter name (`fc1.weight`, `fc1.bias`) -> its mask; zeros are left in the weights."""
         parts, images = self._parts(net), len(data.train)
-        for part in parts:
+        for part in parts.values():
             check_start(net, self, part, images)
-        done: list[Surgery] = []
-        with masked(done):
-            for number, part in enumerate(parts):
-                done.append(Surgery(net, self, part, seed + number, images))
-                fit = {"seed": seed + number, "progress": progress}
-                fit["checkpoint"] = self._file(checkpoint, number)
-                self._fit(net, data, done[-1], fit, watch)
-            layers = {name: layer for surgery in done for name, layer in surgery.layers.items()}
-            events = {name: counts for surgery in done for name, counts in surgery.events().items()}
-        return Run(keep_of(layers), [surgery.history for surgery in done], events)
+        states: list[Splicing] = []
+        history = []
+        with masked(states):
+            for stage in options.stages(dict.fromkeys(parts, self.budget), data):
+                states.append(Splicing(net, self, parts[stage.name], stage.seed, images))
+                history.append(self._train(net, states[-1], stage))
+            layers = {name: layer for state in states for name, layer in state.layers.items()}
+            events = {name: counts for state in states for name, counts in state.events().items()}
+        return Pruned(keep_of(layers), tuple(history), events)
 
-    def _parts(self, net: nn.Module) -> list[dict[str, float]]:
-        """Layer -> c, phase by phase."""
+    def _parts(self, net: nn.Module) -> dict[str, dict[str, float]]:
+        """Phase -> layer -> c."""
         c = per_layer(self, "c", net)
         if self.phases == "together":
-            return [c]
+            return {"all layers": c}
         linear = {k for k, layer in layers_of(net).items() if isinstance(layer, nn.Linear)}
-        parts = [{k: v for k, v in c.items() if (k in linear) == last} for last in (False, True)]
-        return [part for part in parts if part]
+        parts = {
+            "convolutions": {k: v for k, v in c.items() if k not in linear},
+            "linear layers": {k: v for k, v in c.items() if k in linear},
+        }
+        return {phase: part for phase, part in parts.items() if part}
 
-    def _file(self, checkpoint: str | os.PathLike | None, phase: int) -> Path | None:
-        one = checkpoint is None or self.phases == "together"
-        path = checkpoint if one else f"{os.fspath(checkpoint)}.{phase}"
-        return None if path is None else Path(path)
-
-    def _fit(self, net, data, surgery: Surgery, fit: dict, watch) -> None:
-        if watch is not None and not (fit["checkpoint"] and fit["checkpoint"].exists()):
-            watch(0, surgery)
+    def _train(self, net: nn.Module, state: Splicing, stage: Stage) -> train.History:
+        stage.tell(0, state)
+        begun = False
 
         def after_step(step: int) -> None:
-            if surgery.history is None:  # the first step of this call
-                surgery.check()
-                surgery.history = train.History()
-            surgery.look(step + 1)
-            if watch is not None:
-                watch(step + 1, surgery)
+            nonlocal begun
+            if not begun:  # `fit` may have loaded the masks, or moved them in memory
+                state.refresh()
+                begun = True
+            state.look(step + 1)
+            stage.tell(step + 1, state)
 
-        surgery.history = train.fit(net, data, self.budget, after_step=after_step, **fit)
-        surgery.check()
+        history = stage.fit(net, after_step=after_step)
+        state.refresh()
+        return history

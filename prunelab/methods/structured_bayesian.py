@@ -29,12 +29,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from prunelab.methods.base import check_number, check_numbers
-from prunelab.methods.gating.gated_method import GatedMethod, check_places, value_at
-from prunelab.methods.gating.gates import Gate, Gated
-from prunelab.methods.gating.places import Place
+from prunelab.methods.gating.gated_method import GatedMethod, value_at
+from prunelab.methods.gating.gates import Gate
+from prunelab.methods.gating.places import GatePlace
 
 LOW, HIGH = -20.0, 0.0  # a, b
 MU, LOG_SIGMA = (-20.0, 5.0), (-12.0, 5.0)  # where the parameters stay
@@ -135,7 +135,7 @@ def _mean(x: Tensor, g: Tensor) -> Tensor:
 
 
 class LogNormalGate(Gate):
-    """theta, one mu and one log sigma a unit.
+    """theta, one mu and one log sigma per unit.
 
     Args:
         place: where it stands.
@@ -150,9 +150,14 @@ class LogNormalGate(Gate):
     """
 
     def __init__(
-        self, place: Place, rate: float = 1.0, *, log_sigma: float = -5.0, snr: float = 1.0,
+        self,
+        place: GatePlace,
+        rate: float = 1.0,
+        *,
+        log_sigma: float = -5.0,
+        snr: float = 1.0,
         scale: float = 1.0,
-    ):  # fmt: skip
+    ):
         start = torch.full((place.size,), float(log_sigma))
         super().__init__(place, rate, mu=torch.zeros(place.size), log_sigma=start)
         self.snr, self.scale = snr, scale
@@ -177,7 +182,6 @@ class LogNormalGate(Gate):
 
     @torch.no_grad()
     def bound(self) -> None:
-        """See `Gate.bound`."""
         self.mu.clamp_(*(v / self.rate for v in MU))
         self.log_sigma.clamp_(*(v / self.rate for v in LOG_SIGMA))
 
@@ -206,6 +210,7 @@ class StructuredBayesian(GatedMethod):
     """
 
     KIND: ClassVar[str] = "structured_bayesian"
+    BY_PLACE: ClassVar[tuple[str, ...]] = ("scale",)
 
     snr: float = 1.0
     scale: float | Mapping[str, float] = 1.0
@@ -217,17 +222,6 @@ class StructuredBayesian(GatedMethod):
         check_number(self, "snr", "a number >= 0", lambda v: v >= 0)
         check_number(self, "log_sigma", "a number in [-12, 5]", lambda v: -12 <= v <= 5)
 
-    def gate(self, place: Place) -> LogNormalGate:
-        """See `GatedMethod.gate`."""
-        scale = value_at(self, "scale", place, default=1.0)
+    def gate(self, place: GatePlace) -> LogNormalGate:
+        scale = value_at(self, "scale", place.name, default=1.0)
         return LogNormalGate(place, self.rate, log_sigma=self.log_sigma, snr=self.snr, scale=scale)
-
-    def strength(self, images: int) -> float:
-        """See `GatedMethod.strength`."""
-        return 1 / images
-
-    def network(self, net: nn.Module, example: Tensor) -> Gated:
-        """See `GatedMethod.network`. ValueError if `scale` names what has no gate."""
-        gated = super().network(net, example)
-        check_places(self, "scale", gated)
-        return gated

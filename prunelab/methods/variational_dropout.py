@@ -25,11 +25,12 @@ from torch.func import functional_call
 from prunelab.groups import Group
 from prunelab.groups.group import IN, OUT, SELECT
 from prunelab.masks import Keep
-from prunelab.methods.gating.gated_method import GatedMethod, check_number
-from prunelab.methods.gating.gates import Gate
+from prunelab.meta import in_mode
+from prunelab.methods.base import check_number
+from prunelab.methods.gating.gated_method import GatedMethod
+from prunelab.methods.gating.gates import Gate, units_of
 from prunelab.methods.gating.noisy_weights import NoisyLayer, NoisyNetwork, log_uniform_kl
-from prunelab.methods.gating.places import Place
-from prunelab.train.evaluation import restore
+from prunelab.methods.gating.places import GatePlace
 
 CLIP = 8.0  # of log alpha: beyond, the KL has no slope
 EPSILON = 1e-16  # beside theta^2: far below the sigma^2 of a weight that is pruned
@@ -81,7 +82,7 @@ class SparseLayer(NoisyLayer):
 class Unit(Gate):
     """No gate: it marks a place whose units the layers around it decide about."""
 
-    def __init__(self, place: Place):
+    def __init__(self, place: GatePlace):
         super().__init__(place, 1.0)
         self.register_buffer("open", torch.ones(place.size), persistent=False)
 
@@ -110,15 +111,20 @@ class SparseNetwork(NoisyNetwork):
     """A network whose layers are all `SparseLayer`s; arguments and errors as `NoisyNetwork`."""
 
     def __init__(
-        self, net: nn.Module, example: Tensor, make: Callable[[Place], Gate],
-        inputs: tuple[str, ...], noise: Callable[[nn.Module], SparseLayer],
-    ):  # fmt: skip
+        self,
+        net: nn.Module,
+        example: Tensor,
+        make: Callable[[GatePlace], Gate],
+        inputs: tuple[str, ...],
+        noise: Callable[[nn.Module], SparseLayer],
+    ):
         super().__init__(net, example, make, inputs, noise)
         calls = Counter(node.target for node in self.graph.graph.nodes)
         self._take = {
-            name for name, layer in self.noisy.items()
+            name
+            for name, layer in self.noisy.items()
             if calls[name] == 1 and layer.takes_constants()
-        }  # fmt: skip
+        }
         self._image = example[:1]
 
     def kept(self) -> dict[str, Tensor]:
@@ -163,12 +169,9 @@ class SparseNetwork(NoisyNetwork):
 
     def _inputs(self) -> dict[str, Tensor]:
         """Layer name -> what it reads of one image, in evaluation."""
-        flags = {module: module.training for module in self.modules()}
-        runner = _Reading(self.graph.eval())
-        try:
+        runner = _Reading(self.graph)
+        with in_mode(self, False):
             runner.run(self._image)
-        finally:
-            restore(flags)
         return runner.seen
 
 
@@ -188,9 +191,7 @@ def _parts(tensors: Mapping[str, Tensor], group: Group, roles: tuple[str, ...]) 
     """Of each weight in `tensors` the part of the group: (size, repeat, ...) views."""
     for s in group.slices:
         if s.role in roles and s.tensor in tensors:
-            lines = tensors[s.tensor].movedim(s.axis, 0)
-            part = lines.narrow(0, s.offset, s.repeat * group.size)
-            yield part.unflatten(0, (group.size, s.repeat))
+            yield units_of(tensors[s.tensor], s, group.size)
 
 
 def _any(weights: Mapping[str, Tensor], group: Group, roles: tuple[str, ...]) -> Tensor:
@@ -234,17 +235,11 @@ class VariationalDropout(GatedMethod):
         check_number(self, "threshold", "a number in [-8, 8)", lambda v: -CLIP <= v < CLIP)
         check_number(self, "log_var", "a number in [-30, 5]", lambda v: -30 <= v <= 5)
 
-    def gate(self, place: Place) -> Unit:
-        """See `GatedMethod.gate`."""
+    def gate(self, place: GatePlace) -> Unit:
         return Unit(place)
 
     def network(self, net: nn.Module, example: Tensor) -> SparseNetwork:
-        """See `GatedMethod.network`."""
         return SparseNetwork(net, example, self.gate, self.inputs, self._noise)
-
-    def strength(self, images: int) -> float:
-        """1/N: the KL is of the whole set, the loss of one image."""
-        return 1 / images
 
     def _noise(self, layer: nn.Module) -> SparseLayer:
         return SparseLayer(layer, self.rate, self.log_var, self.threshold)

@@ -26,7 +26,7 @@ class PadShortcut(nn.Module):
         return f"low={self.low}, high={self.high}"
 
 
-class Block(nn.Module):
+class BasicBlock(nn.Module):
     """Basic block: two 3x3 convolutions with batch norm, ReLU after the addition."""
 
     def __init__(self, inputs: int, width: int, stride: int):
@@ -121,8 +121,8 @@ def _conv3x3(inputs: int, width: int, stride: int = 1) -> nn.Conv2d:
 
 
 def _stage(blocks: int, inputs: int, width: int) -> nn.Sequential:
-    first = Block(inputs, width, stride=1 if inputs == width else 2)
-    return nn.Sequential(first, *(Block(width, width, stride=1) for _ in range(blocks - 1)))
+    first = BasicBlock(inputs, width, stride=1 if inputs == width else 2)
+    return nn.Sequential(first, *(BasicBlock(width, width, stride=1) for _ in range(blocks - 1)))
 
 
 def _pre_stage(blocks: int, inputs: int, width: int) -> nn.Sequential:

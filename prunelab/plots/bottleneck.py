@@ -1,4 +1,4 @@
-"""Units that noise removes: how they part, how many are left, and at what error."""
+"""Units removed by noise: their noise ratios, how many are left, and the error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ from matplotlib.ticker import MaxNLocator
 
 from prunelab import checks
 from prunelab.plots import given
-from prunelab.plots.frame import GREY, MARKERS, STYLE, colours_of, done, legend, not_measured
+from prunelab.plots.frame import (
+    GREY,
+    MARKERS,
+    colours_of,
+    grid,
+    heading,
+    legend,
+    not_measured,
+    styled,
+)
 from prunelab.plots.marks import STAR, one_seed, palette, runs, stars
 from prunelab.plots.names import INK, Name, label
 from prunelab.plots.weights import log_axis, plain
@@ -27,11 +36,12 @@ MARKS = MARKERS.translate(dict.fromkeys(map(ord, "*Dh")))  # print's, the mean's
 SIZES = {"weights_pct": "weights left", "activations_pct": "activations left"}
 
 
+@styled({"axes.grid.axis": "x"})
 def log_ratios(points: pd.DataFrame, edges: Sequence[float], title: str = "") -> Figure:
-    """How the noise of the units spreads while a network trains, and splits in two.
+    """How the units' noise ratios spread during training, and split into two clusters.
 
-    One panel a place, one histogram a moment, from the top down and from light to dark. Each is as
-    high as its largest bin: all hold the same units.
+    One panel per place, one histogram per moment, from top to bottom and from light to dark. Each
+    is scaled to its largest bin, since all hold the same units.
 
     Args:
         points: of one run: columns place, counts (units between the edges, a list), and epoch or
@@ -49,41 +59,32 @@ def log_ratios(points: pd.DataFrame, edges: Sequence[float], title: str = "") ->
     unit = "epoch" if "epoch" in points else "step"
     _check_bins(points, edges, unit)
     places, moments = list(dict.fromkeys(points.place)), sorted(points[unit].unique())
-    columns = min(len(places), COLUMNS)
-    rows = -(-len(places) // columns)
-    with mpl.style.context([STYLE, {"axes.grid.axis": "x"}]):
-        fig, axes = plt.subplots(
-            rows, columns, figsize=(8.4, 0.7 + rows * (0.9 + 0.3 * len(moments))), sharex=True,
-            sharey=True, squeeze=False,
-        )  # fmt: skip
-        for ax, place in zip(axes.flat, places):
-            part = points[points.place == place].set_index(unit).counts
-            for row, moment in enumerate(moments):
-                if moment in part:
-                    _ridge(ax, np.asarray(part[moment], float), edges, row, len(moments))
-            _sides(ax, place)
-        ax.set(xlim=edges[[0, -1]], ylim=(len(moments) - 0.7, -OVERLAP - 0.55))
-        ax.set_yticks(range(len(moments)), [plain(moment) for moment in moments])
-        for ax in axes[:, 0]:
-            ax.set_ylabel(f"{unit} of training")
-        for ax in axes.flat[len(places) :]:
-            ax.set_visible(False)
-        for ax in axes.flat[max(0, len(places) - columns) : len(places)]:
-            ax.tick_params(labelbottom=True)
-        ends = any(counts[0] or counts[-1] for counts in points.counts)
-        beyond = "; the outermost bins also hold all beyond them" if ends else ""
-        fig.supxlabel(f"log (σ² / μ²) of the units{beyond}", size=11)
-        fig.suptitle(title, x=0.01, ha="left", weight="bold", size=12)
-        return done(fig)
+    fig, axes = grid(len(places), COLUMNS, (8.4, 0.7), (0, 0.9 + 0.3 * len(moments)))
+    for ax, place in zip(axes.flat, places):
+        part = points[points.place == place].set_index(unit).counts
+        for row, moment in enumerate(moments):
+            if moment in part:
+                _ridge(ax, np.asarray(part[moment], float), edges, row, len(moments))
+        _sides(ax, place)
+    ax.set(xlim=edges[[0, -1]], ylim=(len(moments) - 0.7, -OVERLAP - 0.55))
+    ax.set_yticks(range(len(moments)), [plain(moment) for moment in moments])
+    for ax in axes[:, 0]:
+        ax.set_ylabel(f"{unit} of training")
+    ends = any(counts[0] or counts[-1] for counts in points.counts)
+    beyond = "; the outermost bins also hold all beyond them" if ends else ""
+    fig.supxlabel(f"log (σ² / μ²) of the units{beyond}", size=11)
+    heading(fig, title)
+    return fig
 
 
+@styled()
 def widths(
     points: pd.DataFrame,
     title: str = "",
     printed: pd.DataFrame | None = None,
     curve: pd.DataFrame | None = None,
 ) -> Figure:
-    """Units left of each place while a network trains, in percent of all units of the place.
+    """Units left in each place during training, in percent of all units of the place.
 
     Args:
         points: columns place, epoch, units, size (all units of the place), and maybe seed: then a
@@ -97,29 +98,28 @@ def widths(
     curve = given.printed("widths", "curve", curve, "epoch# left#")
     if not given.to_draw("widths", points, "place epoch# units# size#", title):
         return not_measured(title)
-    with mpl.style.context(STYLE):
-        fig, ax = plt.subplots(figsize=(8.4, 4.4))
-        for (place, colour), marker in zip(colours_of(points.place).items(), MARKERS * 9):
-            _course(ax, points[points.place == place], place, color=colour, marker=marker)
-        if not curve.empty:
-            keys = [key for key in ("seed", "epoch") if key in points]
-            _course(ax, points.groupby(keys)[["units", "size"]].sum().reset_index(), "all",
-                    color=INK)  # fmt: skip
-            ax.plot(curve.epoch, 100 * curve.left, "--", color=INK, label="all, printed curve")
-        if not printed.empty:
-            _last_widths(ax, points, printed)
-        shares = np.concatenate([np.asarray(line.get_ydata(), float) for line in ax.lines])
-        if np.nanmin(shares) < LOG_BELOW:
-            log_axis(ax, "y", shares, "%")
-            ax.set(ylabel="units left")
-        else:
-            ax.set(ylim=(0, 105), ylabel="units left (%)")
-        ax.set(xlabel="epochs of training", xlim=(0, None), title=title)
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        legend(ax, "units of")
-        return done(fig)
+    fig, ax = plt.subplots(figsize=(8.4, 4.4))
+    for (place, colour), marker in zip(colours_of(points.place).items(), MARKERS * 9):
+        _course(ax, points[points.place == place], place, color=colour, marker=marker)
+    if not curve.empty:
+        keys = [key for key in ("seed", "epoch") if key in points]
+        _course(ax, points.groupby(keys)[["units", "size"]].sum().reset_index(), "all", color=INK)
+        ax.plot(curve.epoch, 100 * curve.left, "--", color=INK, label="all, printed curve")
+    if not printed.empty:
+        _last_widths(ax, points, printed)
+    shares = np.concatenate([np.asarray(line.get_ydata(), float) for line in ax.lines])
+    if np.nanmin(shares) < LOG_BELOW:
+        log_axis(ax, "y", shares, "%")
+        ax.set(ylabel="units left")
+    else:
+        ax.set(ylim=(0, 105), ylabel="units left (%)")
+    ax.set(xlabel="epochs of training", xlim=(0, None), title=title)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    legend(ax, "units of")
+    return fig
 
 
+@styled()
 def size_frontier(
     points: pd.DataFrame,
     printed: pd.DataFrame | None = None,
@@ -127,7 +127,7 @@ def size_frontier(
     title: str = "",
     order: Sequence[str] = (),
 ) -> Figure:
-    """Test error against what is left of the network: a dot a run.
+    """Test error against what is left of the network: one dot per run.
 
     A method with several settings is a line through their means; any other is one named mark.
 
@@ -151,30 +151,30 @@ def size_frontier(
     full = given.to_draw("size_frontier", points, f"{columns} setting seed", title)
     if not full and printed.empty:
         return not_measured(title)
-    with mpl.style.context(STYLE):
-        fig, ax = plt.subplots(figsize=(8.4, 4.8))
-        methods = [] if points.empty else list(dict.fromkeys(points.method))
-        styles = dict.fromkeys([*order, *methods])
-        styles = dict(zip(styles, zip(MARKS * 9, palette(len(styles)))))
-        names = []
-        if methods:
-            one_seed(ax)
-        for method in methods:
-            part, (marker, colour) = points[points.method == method], styles[method]
-            alone = len(set(part.setting)) == 1
-            mean = runs(ax, part, x, "_" if alone else method, marker, colour)
-            if alone:
-                names.append(Name(method, mean[x].iloc[0], 100 * mean.error.iloc[0],
-                                  _dark(colour), "bold"))  # fmt: skip
-        if names:
-            ax.plot([], [], "D", color=GREY, ms=7, mec="white", label="mean of the seeds")
-        names += stars(ax, printed, x)
-        log_axis(ax, "x", pd.concat([points, printed])[x], "%")
-        ax.set(xlabel=f"{SIZES[x]} (% of the whole network)", ylabel="test error (%)", title=title)
-        ax.margins(y=0.12)
-        legend(ax, "")
-        label(fig, ax, names)
-        return done(fig)
+    fig, ax = plt.subplots(figsize=(8.4, 4.8))
+    methods = [] if points.empty else list(dict.fromkeys(points.method))
+    styles = dict.fromkeys([*order, *methods])
+    styles = dict(zip(styles, zip(MARKS * 9, palette(len(styles)))))
+    names = []
+    if methods:
+        one_seed(ax)
+    for method in methods:
+        part, (marker, colour) = points[points.method == method], styles[method]
+        alone = len(set(part.setting)) == 1
+        mean = runs(ax, part, x, "_" if alone else method, marker, colour)
+        if alone:
+            names.append(
+                Name(method, mean[x].iloc[0], 100 * mean.error.iloc[0], _dark(colour), "bold")
+            )
+    if names:
+        ax.plot([], [], "D", color=GREY, ms=7, mec="white", label="mean of the seeds")
+    names += stars(ax, printed, x)
+    log_axis(ax, "x", pd.concat([points, printed])[x], "%")
+    ax.set(xlabel=f"{SIZES[x]} (% of the whole network)", ylabel="test error (%)", title=title)
+    ax.margins(y=0.12)
+    legend(ax, "")
+    label(fig, ax, names)
+    return fig
 
 
 def _check_bins(points: pd.DataFrame, edges: np.ndarray, unit: str) -> None:
@@ -195,7 +195,7 @@ def _check_bins(points: pd.DataFrame, edges: np.ndarray, unit: str) -> None:
 
 
 def _ridge(ax: Axes, counts: np.ndarray, edges: np.ndarray, row: int, rows: int) -> None:
-    """One histogram on its line, in two colours that are darker the later it is."""
+    """One histogram on its line, in two colours; later ones are darker."""
     top = row - OVERLAP * counts / max(counts.max(), 1)
     shade = 0.3 + 0.6 * row / max(rows - 1, 1)
     for cmap, side in (("Blues", edges[:-1] < 0), ("Oranges", edges[:-1] >= 0)):
@@ -207,23 +207,21 @@ def _ridge(ax: Axes, counts: np.ndarray, edges: np.ndarray, row: int, rows: int)
 
 
 def _dark(colour: str) -> str:
-    """A colour that letters can have."""
+    """A darker shade, readable as text."""
     return to_hex(0.75 * np.array(to_rgb(colour)))
 
 
 def _sides(ax: Axes, place: str) -> None:
     """The threshold, and what it means, in words above the first histogram."""
     ax.axvline(0, color=INK, lw=1.2, ls="--", zorder=30)
-    for text, align, gap, colour in (
-        ("kept ", "right", -3, KEPT), ("removed", "left", 3, REMOVED),
-    ):  # fmt: skip
+    for text, align, gap, colour in (("kept ", "right", -3, KEPT), ("removed", "left", 3, REMOVED)):
         ax.annotate(text, (0, 1), (gap, -2), xycoords=("data", "axes fraction"), va="top",
                     textcoords="offset points", ha=align, size=9, color=colour)  # fmt: skip
     ax.set_title(place, size=11)
 
 
 def _course(ax: Axes, part: pd.DataFrame, name: str, **look: object) -> None:
-    """Share of the units left over epochs: the mean of the seeds, and thinly each of several."""
+    """Share of units left over epochs: the mean of the seeds, and a thin line for each seed."""
     size, seeds = part["size"].iloc[0], [part]
     if "seed" in part and len(set(part.seed)) > 1:
         seeds = [one for _, one in part.groupby("seed")]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
@@ -17,14 +16,15 @@ from prunelab.plots.frame import (
     GREY,
     MARKERS,
     ORANGE,
-    STYLE,
     colours_of,
-    done,
+    grid,
     legend,
     not_measured,
+    styled,
 )
 
 
+@styled()
 def norm_curves(points: pd.DataFrame, title: str = "") -> Figure:
     """Sorted filter norms of each layer, relative to its largest.
 
@@ -36,32 +36,20 @@ def norm_curves(points: pd.DataFrame, title: str = "") -> Figure:
     """
     if not given.to_draw("norm_curves", points, "group rank# norm#", title):
         return not_measured(title)
-    with mpl.style.context(STYLE):
-        fig, ax = plt.subplots(figsize=(7.6, 4.2))
-        for i, (name, color) in enumerate(colours_of(points.group).items()):
-            curve = points[points.group == name]
-            every = max(1, len(curve) // 8)
-            ax.plot(
-                100 * curve["rank"],
-                curve.norm,
-                color=color,
-                label=name,
-                marker=MARKERS[i % len(MARKERS)],
-                markevery=every,
-            )
-        ax.set(
-            xlabel="rank of the filter / number of filters (%)",
-            xlim=(0, 100),
-            ylim=(0, 1.02),
-            ylabel="norm / largest norm of the layer",
-            title=title,
-        )
-        legend(ax, "layer")
-        return done(fig)
+    fig, ax = plt.subplots(figsize=(7.6, 4.2))
+    for i, (name, color) in enumerate(colours_of(points.group).items()):
+        curve = points[points.group == name]
+        marks = {"marker": MARKERS[i % len(MARKERS)], "markevery": max(1, len(curve) // 8)}
+        ax.plot(100 * curve["rank"], curve.norm, color=color, label=name, **marks)
+    ax.set(xlabel="rank of the filter / number of filters (%)", xlim=(0, 100), title=title)
+    ax.set(ylabel="norm / largest norm of the layer", ylim=(0, 1.02))
+    legend(ax, "layer")
+    return fig
 
 
+@styled()
 def sensitivity(points: pd.DataFrame, title: str = "", whole: float | None = None) -> Figure:
-    """Accuracy of the network with one layer pruned, against the ratio; one curve a layer.
+    """Accuracy of the network with one layer pruned, against the ratio; one curve per layer.
 
     Args:
         points: columns group, ratio, accuracy (fractions); low and high (interval of the change)
@@ -74,14 +62,14 @@ def sensitivity(points: pd.DataFrame, title: str = "", whole: float | None = Non
     given.numbers("sensitivity", whole=whole)
     if not given.to_draw("sensitivity", points, "group ratio# accuracy#", title):
         return not_measured(title)
-    with mpl.style.context(STYLE):
-        fig, ax = plt.subplots(figsize=(7.6, 4.2))
-        _curves(ax, points, whole, band=True)
-        ax.set(title=title)
-        legend(ax, "layer")
-        return done(fig)
+    fig, ax = plt.subplots(figsize=(7.6, 4.2))
+    _curves(ax, points, whole, band=True)
+    ax.set(title=title)
+    legend(ax, "layer")
+    return fig
 
 
+@styled()
 def panels(
     points: pd.DataFrame,
     by: str,
@@ -108,39 +96,27 @@ def panels(
     if not given.to_draw("panels", points, f"group ratio# accuracy# whole# {by}", title):
         return not_measured(title or f"panels by {by}")
     values = list(dict.fromkeys(points[by]))
-    columns = min(columns, len(values))
-    rows = -(-len(values) // columns)
-    with mpl.style.context(STYLE):
-        fig, axes = plt.subplots(
-            rows,
-            columns,
-            figsize=(1.2 + 3.1 * columns, 0.7 + 2.9 * rows),
-            sharex=True,
-            sharey=True,
-            squeeze=False,
-        )
-        shared = colours_of(points.group)
-        for ax, value in zip(axes.flat, values):
-            part = points[points[by] == value]
-            own = shared if by == "criterion" else None
-            _curves(ax, part, float(part.whole.iloc[0]), colours=own)
-            ax.set_title((titles or {}).get(value, str(value)))
-            if own is None:
-                ax.legend(loc="lower left")
-        for ax in axes.flat[len(values) :]:
-            ax.set_visible(False)
-        for place, ax in enumerate(axes.flat):
-            last = place + columns >= len(values)  # nothing is drawn below it
-            ax.tick_params(labelbottom=last)
-            ax.set_xlabel(ax.get_xlabel() if last else "")
-            ax.set_ylabel(ax.get_ylabel() if ax.get_subplotspec().is_first_col() else "")
-        if by == "criterion":
-            handles, labels = axes[0, 0].get_legend_handles_labels()
-            fig.legend(handles, labels, loc="outside right center", title="layer")
-        fig.suptitle(title)
-        return done(fig)
+    fig, axes = grid(len(values), columns, (1.2, 0.7), (3.1, 2.9))
+    shared = colours_of(points.group)
+    for ax, value in zip(axes.flat, values):
+        part = points[points[by] == value]
+        own = shared if by == "criterion" else None
+        _curves(ax, part, float(part.whole.iloc[0]), colours=own)
+        ax.set_title((titles or {}).get(value, str(value)))
+        if own is None:
+            ax.legend(loc="lower left")
+    for place, ax in enumerate(axes.flat):
+        last = place + axes.shape[1] >= len(values)
+        ax.set_xlabel(ax.get_xlabel() if last else "")
+        ax.set_ylabel(ax.get_ylabel() if ax.get_subplotspec().is_first_col() else "")
+    if by == "criterion":
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        fig.legend(handles, labels, loc="outside right center", title="layer")
+    fig.suptitle(title)
+    return fig
 
 
+@styled()
 def one_layer(points: pd.DataFrame, group: str, ratio: float) -> Figure:
     """All layers of a scan in grey, one in colour, one point marked.
 
@@ -153,20 +129,20 @@ def one_layer(points: pd.DataFrame, group: str, ratio: float) -> Figure:
     known = sorted(set(points.ratio[points.group == group]))
     there = checks.is_number(ratio) and ratio in known
     checks.need(there, "one_layer", "ratio", f"one of {', '.join(map(str, known))}", ratio)
-    with mpl.style.context(STYLE):
-        fig, ax = plt.subplots(figsize=(6.6, 3.4))
-        whole = float(points.whole.iloc[0])
-        _curves(ax, points, whole, colours=dict.fromkeys(dict.fromkeys(points.group), "#dddddd"))
-        mine = points[points.group == group]
-        _curves(ax, mine, whole, band=True, colours={group: BLUE})
-        at = mine[mine.ratio == ratio].iloc[0]
-        ax.plot(100 * ratio, 100 * at.accuracy, "o", ms=11, mfc="none", mec=ORANGE, mew=2.5)
-        ax.set(title=group)
-        return done(fig)
+    fig, ax = plt.subplots(figsize=(6.6, 3.4))
+    whole = float(points.whole.iloc[0])
+    _curves(ax, points, whole, colours=dict.fromkeys(dict.fromkeys(points.group), "#dddddd"))
+    mine = points[points.group == group]
+    _curves(ax, mine, whole, band=True, colours={group: BLUE})
+    at = mine[mine.ratio == ratio].iloc[0]
+    ax.plot(100 * ratio, 100 * at.accuracy, "o", ms=11, mfc="none", mec=ORANGE, mew=2.5)
+    ax.set(title=group)
+    return fig
 
 
+@styled()
 def accuracies(table: pd.DataFrame, title: str = "") -> Figure:
-    """Test error of each network, one dot a seed and a bar for the mean; one panel a data set.
+    """Test error of each network: one dot per seed, a bar for the mean, one panel per data set.
 
     Args:
         table: columns data, label, error (fraction), in the order to draw, top first.
@@ -176,16 +152,15 @@ def accuracies(table: pd.DataFrame, title: str = "") -> Figure:
         return not_measured(title)
     parts = [(name, table[table.data == name]) for name in dict.fromkeys(table.data)]
     rows = [part.label.nunique() for _, part in parts]
-    with mpl.style.context(STYLE):
-        fig, axes = plt.subplots(
-            len(parts), 1, figsize=(7.6, 0.9 * len(parts) + 0.42 * sum(rows)), squeeze=False,
-            height_ratios=rows,
-        )  # fmt: skip
-        for ax, (name, part) in zip(axes.flat, parts):
-            _dots(ax, part)
-            ax.set(xlabel="test error (%)", ylabel="", title=f"{title}: {name}")
-        axes[0, 0].legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))
-        return done(fig)
+    fig, axes = plt.subplots(
+        len(parts), 1, figsize=(7.6, 0.9 * len(parts) + 0.42 * sum(rows)), squeeze=False,
+        height_ratios=rows,
+    )  # fmt: skip
+    for ax, (name, part) in zip(axes.flat, parts):
+        _dots(ax, part)
+        ax.set(xlabel="test error (%)", ylabel="", title=f"{title}: {name}")
+    legend(axes[0, 0])
+    return fig
 
 
 def _dots(ax: Axes, part: pd.DataFrame) -> None:
@@ -216,22 +191,11 @@ def _curves(
             continue
         x, y = [100 * r for r in curve.ratio], [100 * a for a in curve.accuracy]
         start = [] if whole is None else [100 * whole]
-        ax.plot(
-            [0] * len(start) + x,
-            start + y,
-            color=colours[name],
-            label=name,
-            marker=MARKERS[i % len(MARKERS)],
-        )
+        look = {"color": colours[name], "marker": MARKERS[i % len(MARKERS)]}
+        ax.plot([0] * len(start) + x, start + y, label=name, **look)
         if band and whole is not None and "low" in curve:
-            ax.fill_between(
-                x,
-                100 * (whole + curve.low),
-                100 * (whole + curve.high),
-                color=colours[name],
-                alpha=0.12,
-                lw=0,
-            )
+            ends = 100 * (whole + curve.low), 100 * (whole + curve.high)
+            ax.fill_between(x, *ends, color=colours[name], alpha=0.12, lw=0)
     if whole is not None:
         ax.axhline(100 * whole, color=GREY, lw=1, ls="--")
     ax.set(xlabel="filters removed from that layer (%)", ylabel="accuracy (%)", xlim=(0, 100))

@@ -1,12 +1,14 @@
-"""What all figures share: the look, the only writer of files, the colours, the empty frame."""
+"""What all figures share: the style, the colours, the empty frame, the only writer of files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -43,14 +45,36 @@ def save(fig: Figure, name: str) -> Figure:
     return fig
 
 
+def styled(settings: Mapping[str, object] | None = None) -> Callable:
+    """A decorator: draw in the project's style, and close the figure.
+
+    A notebook shows the figure that a cell returns; no figure is left open.
+
+    Args:
+        settings: of matplotlib, beside the style.
+    """
+
+    def decorated(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+        @functools.wraps(draw)
+        def drawn(*arguments: object, **options: object) -> Figure:
+            with mpl.style.context([STYLE, dict(settings or {})]):
+                fig = draw(*arguments, **options)
+            plt.close(fig)
+            return fig
+
+        return drawn
+
+    return decorated
+
+
+@styled()
 def not_measured(title: str) -> Figure:
     """An empty frame that says that its rows are missing."""
     checks.kind("not_measured", "title", title, str, "text")
-    with mpl.style.context(STYLE):
-        fig, ax = plt.subplots(figsize=(7.6, 1.4))
-        ax.text(0.5, 0.5, f"{title}: not measured yet", ha="center", va="center", color=GREY)
-        ax.axis("off")
-        return done(fig)
+    fig, ax = plt.subplots(figsize=(7.6, 1.4))
+    ax.text(0.5, 0.5, f"{title}: not measured yet", ha="center", va="center", color=GREY)
+    ax.axis("off")
+    return fig
 
 
 def colours_of(groups: Iterable[str]) -> dict[str, tuple]:
@@ -59,12 +83,35 @@ def colours_of(groups: Iterable[str]) -> dict[str, tuple]:
     return dict(zip(names, sns.color_palette("viridis", len(names) + 1)))
 
 
-def legend(ax: Axes, title: str) -> None:
-    """A titled legend right of the axes."""
-    ax.legend(title=title, loc="upper left", bbox_to_anchor=(1.01, 1.0))
+def legend(ax: Axes, title: str = "", **options: object) -> None:
+    """A legend right of the axes."""
+    ax.legend(title=title, loc="upper left", bbox_to_anchor=(1.01, 1.0), **options)
 
 
-def done(fig: Figure) -> Figure:
-    """The finished figure, closed: a notebook shows what a cell returns, nothing is left open."""
-    plt.close(fig)
-    return fig
+def heading(fig: Figure, title: str) -> None:
+    """A title above all axes, at the left."""
+    fig.suptitle(title, x=0.01, ha="left", weight="bold", size=12)
+
+
+def grid(
+    number: int, across: int, extra: tuple[float, float], each: tuple[float, float]
+) -> tuple[Figure, np.ndarray]:
+    """Panels with shared axes, labelled where nothing is drawn below.
+
+    Args:
+        number: of panels.
+        across: panels in a row, at most.
+        extra: width and height of the figure in inches, beside those of the panels.
+        each: width and height that each panel adds.
+
+    Returns:
+        The figure, and its axes as (rows, columns); those beyond `number` are hidden.
+    """
+    columns = min(number, across)
+    rows = -(-number // columns)
+    size = extra[0] + each[0] * columns, extra[1] + each[1] * rows
+    fig, axes = plt.subplots(rows, columns, figsize=size, sharex=True, sharey=True, squeeze=False)
+    for place, ax in enumerate(axes.flat):
+        ax.set_visible(place < number)
+        ax.tick_params(labelbottom=place + columns >= number)
+    return fig, axes

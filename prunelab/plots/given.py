@@ -1,4 +1,4 @@
-"""What figures are given is looked at first: one line instead of an error deep in matplotlib."""
+"""Arguments of figures are checked first: one line instead of an error deep in matplotlib."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prunelab import checks
 
 def to_draw(
     caller: str, table: object, columns: str, title: object = "", name: str = "points"
-) -> bool:  # fmt: skip
+) -> bool:
     """Whether a table has rows.
 
     Args:
@@ -44,7 +44,7 @@ def to_draw(
 
 
 def _found(table: pd.DataFrame, column: str) -> str:
-    """Of several columns the first that there is, or the last."""
+    """The first of several columns that exists, or the last one."""
     several = column.split("|")
     return next((one for one in several if one.rstrip("#") in table), several[-1])
 
@@ -69,9 +69,7 @@ def numbers(caller: str, **values: object) -> None:
         checks.need(fits, caller, name, "a number or None", value)
 
 
-def image(
-    caller: str, name: str, value: object, kind: type, deep: bool = False
-) -> np.ndarray:  # fmt: skip
+def image(caller: str, name: str, value: object, kind: type, deep: bool = False) -> np.ndarray:
     """(H, W); of more axes, where `deep` allows them, the last ones are one. Else a TypeError."""
     try:
         found = np.asarray(value, kind)

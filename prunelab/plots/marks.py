@@ -1,4 +1,4 @@
-"""Error against size: a dot a run, a line through the means of settings, a star a paper's value."""
+"""Error against size: a dot per run, a line through the means, a star per paper's value."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STAR = {"marker": "*", "mfc": "none", "mec": INK, "mew": 1.4, "ls": ""}
 
 
 def palette(number: int) -> list[str]:
-    """Colours of methods, one after the other; the first eight differ."""
+    """Colours of methods, in turn; the first eight differ."""
     cycle = [*mpl.rcParams["axes.prop_cycle"].by_key()["color"], WINE]
     return [cycle[i % len(cycle)] for i in range(number)]
 
@@ -37,10 +37,8 @@ def one_seed(ax: Axes) -> None:
     ax.plot([], [], "o", color=GREY, alpha=0.55, ms=5, mew=0, label="one seed")
 
 
-def runs(
-    ax: Axes, part: pd.DataFrame, x: str, name: str, marker: str, colour: str
-) -> pd.DataFrame:  # fmt: skip
-    """A dot a run and a line, called `name` in the legend, through the means, which it returns."""
+def runs(ax: Axes, part: pd.DataFrame, x: str, name: str, marker: str, colour: str) -> pd.DataFrame:
+    """A dot per run, and a line, `name` in the legend, through the means, which are returned."""
     ax.plot(part[x], 100 * part.error, marker, color=colour, alpha=0.55, ms=5, mew=0)
     mean = means(part, x)
     ax.plot(mean[x], 100 * mean.error, color=colour, marker=marker, ms=7, mec="white", mew=0.8,

@@ -1,4 +1,4 @@
-"""Names beside marks, each where it covers least."""
+"""Labels beside marks, each placed where it covers least."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Name(NamedTuple):
 
 
 def label(fig: Figure, ax: Axes, names: Sequence[Name]) -> None:
-    """Write the names, with a thin line to the mark where it is not right beside.
+    """Write the names, with a thin line to the mark unless it is right beside it.
 
     Args:
         fig: the figure, complete but for the names.
@@ -75,7 +75,7 @@ def _leader(ax: Axes, name: Name, end: np.ndarray) -> None:
 
 
 class _Ground:
-    """Where names are put, and what harm they do at each of PLACES; lengths in dots.
+    """Where names are put, and the cost of each of PLACES; lengths in dots.
 
     Attributes:
         low, high: (names, places, 2) corners of the words.
@@ -111,7 +111,7 @@ class _Ground:
         return 1000 * outside + 200 * covered + crossed + way
 
     def move(self, i: int) -> None:
-        """Put name `i` where it does least harm, the first of equal places."""
+        """Move name `i` to the place of least cost; the first of equal ones."""
         others = np.flatnonzero((self.chosen >= 0) & (np.arange(len(self.chosen)) != i))
         low, high = (corner[others, self.chosen[others]] for corner in (self.low, self.high))
         over = (self.low[i][:, None] < high) & (self.high[i][:, None] > low)

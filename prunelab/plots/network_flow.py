@@ -1,4 +1,4 @@
-"""The order of a network's boxes before they have a place: columns, lanes, blocks, line breaks."""
+"""The order of a network's boxes before they are placed: columns, lanes, blocks, line breaks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Edge = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Block:
+class ModuleSpan:
     """Layers of one module between two columns of the main path."""
 
     first: int
@@ -23,7 +23,7 @@ class Block:
     layers: tuple[str, ...]
 
 
-class Flow:
+class Columns:
     """Rows of `prunelab.groups.diagram` in columns and lanes.
 
     Attributes:
@@ -111,12 +111,12 @@ class Flow:
         size = tuple(self.rows[self.main[column]]["out"][1:])
         return size if len(size) == 2 and max(size) > 1 else ()
 
-    def _blocks(self) -> list[Block]:
+    def _blocks(self) -> list[ModuleSpan]:
         """Parts that everything enters and leaves once, if they are layers of one module.
 
         Layers in a row with no branch between them form a block if their module is small.
         """
-        found: list[Block] = []
+        found: list[ModuleSpan] = []
         growing = ""  # the small module whose layers are being collected
         for first, last, layers in self._parts():
             if growing and all(name.startswith(f"{growing}.") for name in layers):
@@ -124,7 +124,7 @@ class Flow:
                 found.pop()
             else:
                 growing = self._small_module(layers[0]) if len(layers) == 1 else ""
-            found.append(Block(first, last, common_module(layers), layers))
+            found.append(ModuleSpan(first, last, common_module(layers), layers))
         return [block for block in found if len(block.layers) > 1 and block.module]
 
     def _parts(self) -> Iterator[tuple[int, int, tuple[str, ...]]]:

@@ -1,16 +1,16 @@
-"""Where each box and line of a network's picture goes, in pixels: shared by figure and widget."""
+"""Where each box and line of a network's picture goes, in pixels."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from prunelab.plots.network_flow import LAYERS, MEETINGS, Flow
+from prunelab.plots.network_flow import LAYERS, MEETINGS, Columns
 from prunelab.plots.network_labels import LETTER, endings, fitted, tails
-from prunelab.plots.network_shapes import Box, Layout, Note, Point, Size, straightened
+from prunelab.plots.network_shapes import Box, Layout, Note, Point, Scale, straightened
 
 WIDTH, MARGIN = 900.0, 26.0
 ARC, LINE = 8.0, 13.0  # from arc to arc; height of a line of letters
-SIZES = (Size(56, 36, 20, 14, 11), Size(40, 30, 17, 10, 10), Size(25, 26, 13, 8, 8.5))
+SIZES = (Scale(56, 36, 20, 14, 11), Scale(40, 30, 17, 10, 10), Scale(25, 26, 13, 8, 8.5))
 
 
 def layout(rows: Sequence[Mapping], width: float = WIDTH) -> Layout:
@@ -28,7 +28,7 @@ def layout(rows: Sequence[Mapping], width: float = WIDTH) -> Layout:
     """
     if not rows:
         raise ValueError("layout: `rows` is empty")
-    flow = Flow(rows)
+    flow = Columns(rows)
     for size, lines in zip(SIZES, (1, 2, None)):
         wide = _widths(flow, size)
         breaks = flow.breaks([w + size.gap for w in wide], width - 2 * MARGIN + size.gap)
@@ -37,7 +37,7 @@ def layout(rows: Sequence[Mapping], width: float = WIDTH) -> Layout:
     return _Lines(flow, size, wide, breaks).layout()
 
 
-def _widths(flow: Flow, size: Size) -> list[float]:
+def _widths(flow: Columns, size: Scale) -> list[float]:
     """Width of each column: that of its widest box."""
     wide = [size.small] * len(flow.main)
     for name, column in flow.column.items():
@@ -49,7 +49,7 @@ def _widths(flow: Flow, size: Size) -> list[float]:
 class _Lines:
     """The lines of a picture; line i shows columns starts[i] to starts[i + 1] - 1."""
 
-    def __init__(self, flow: Flow, size: Size, wide: list[float], breaks: list[int]) -> None:
+    def __init__(self, flow: Columns, size: Scale, wide: list[float], breaks: list[int]) -> None:
         self.flow, self.size, self.wide, self.breaks = flow, size, wide, breaks
         self.starts = [0, *(b + 1 for b in breaks)]
         self.line = [sum(c >= s for s in self.starts) - 1 for c in range(len(wide))]

@@ -1,8 +1,7 @@
-"""How a row of a network's picture looks: its colour, how much stays. For figure and widget."""
+"""How a row of a network's picture looks: its colour, and how much of it stays."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from matplotlib.colors import to_hex, to_rgb
@@ -10,6 +9,7 @@ from matplotlib.colors import to_hex, to_rgb
 from prunelab import checks
 from prunelab.plots.frame import colours_of
 from prunelab.plots.network_flow import LAYERS, MEETINGS
+from prunelab.ratios import kept as kept_of
 
 STREAMS = ("#56B4E9", "#CC79A7", "#F0E442", "#E69F00", "#000000")
 ROW = {"name", "kind", "out", "writes", "channels"}  # what a row must have
@@ -54,9 +54,8 @@ def channels(row: Mapping) -> int:
 def kept(row: Mapping, ratios: Mapping[str, float]) -> tuple[int, int]:
     """(channels that stay, all output channels) of a row."""
     full = channels(row)
-    stay = {g: n * (1 - ratios.get(g, 0)) for g, n in row["channels"].items()}
-    lost = (row["channels"][g] - max(1, math.floor(n + 1e-9)) for g, n in stay.items())
-    return full - sum(lost), full
+    stay = {g: kept_of(n, ratios.get(g, 0)) for g, n in row["channels"].items()}
+    return full - sum(n - stay[g] for g, n in row["channels"].items()), full
 
 
 def pale(colour: str) -> str:
@@ -65,7 +64,7 @@ def pale(colour: str) -> str:
 
 
 def ink(colour: str) -> str:
-    """Black or white, whichever is easier to read on `colour`."""
+    """Black or white, whichever is more readable on `colour`."""
     red, green, blue = to_rgb(colour)
     return "#ffffff" if 0.299 * red + 0.587 * green + 0.114 * blue < 0.55 else "#000000"
 

@@ -1,7 +1,9 @@
-"""A network as a picture: a box a layer, coloured by the group of channels it writes."""
+"""A network as a picture: one box per layer, coloured by the group of channels it writes."""
 
 from __future__ import annotations
 
+import io
+import re
 from collections.abc import Collection, Mapping, Sequence
 
 import matplotlib as mpl
@@ -15,9 +17,9 @@ from matplotlib.path import Path
 from matplotlib.patheffects import withStroke
 
 from prunelab.plots import given
-from prunelab.plots.frame import ORANGE, STYLE, done, not_measured
+from prunelab.plots.frame import ORANGE, STYLE, not_measured, styled
 from prunelab.plots.network_flow import LAYERS, MEETINGS
-from prunelab.plots.network_layout import layout
+from prunelab.plots.network_layout import WIDTH, layout
 from prunelab.plots.network_look import (
     AREA,
     FIXED,
@@ -41,6 +43,7 @@ CODES = {"M": [Path.MOVETO], "L": [Path.LINETO], "Q": [Path.CURVE3, Path.CURVE3]
 DPI, TITLE, LEGEND, NARROWEST = 90, 28, 26, 700
 
 
+@styled({"axes.grid": False})
 def network_map(
     rows: Sequence[Mapping],
     ratios: Mapping[str, float] | None = None,
@@ -66,33 +69,53 @@ def network_map(
     check_rows("network_map", rows)
     if not rows:
         return not_measured(title)
-    palette, plan, ratios = colours(rows), layout(rows), {} if ratios is None else ratios
+    palette, ratios = colours(rows), {} if ratios is None else ratios
     check_groups("network_map", "selected", selected, palette)
     check_ratios("network_map", ratios, palette)
-    with mpl.style.context([STYLE, {"axes.grid": False}]):
-        fig, ax = _canvas(plan, bool(title))
-        ax.set_title(title, x=4 / max(plan.width, NARROWEST))
-        _background(ax, plan)
-        for row in rows:
-            colour = shade(row, palette)
-            if row["kind"] in MEETINGS:
-                _meeting(ax, plan.boxes[row["name"]], colour, plan.font)
-            else:
-                _layer(ax, plan.boxes[row["name"]], colour, kept(row, ratios), plan.font)
-            _mark(ax, plan.boxes[row["name"]], row, set(selected))
-        _legend(ax, _legend_items(rows, palette, bool(selected), bool(ratios)))
-        return done(fig)
+    plan = layout(rows)
+    fig, ax = _canvas(plan, title)
+    _boxes(ax, rows, plan, ratios)
+    for row in rows:
+        _mark(ax, plan.boxes[row["name"]], row, set(selected))
+    _legend(ax, _legend_items(rows, palette, bool(selected), bool(ratios)))
+    return fig
 
 
-def _canvas(plan: Layout, titled: bool) -> tuple[Figure, Axes]:
-    """A figure with one unit of the axes per pixel."""
-    wide, head = max(plan.width, NARROWEST), TITLE if titled else 0
+def network_svg(rows: Sequence[Mapping], width: float = WIDTH) -> str:
+    """The same picture as SVG text for a page that marks and fills the boxes itself.
+
+    Args:
+        rows: what `prunelab.groups.diagram` gives, at least one.
+        width: of the picture in pixels; a longer network continues on further lines.
+
+    Returns:
+        An `<svg>` element, drawn whole and unselected. The elements that change have ids:
+        "frame:<row>" (to click on), "level:<row>" (the filled part) and "number:<row>".
+    """
+    with mpl.style.context([STYLE, {"axes.grid": False, "svg.fonttype": "none"}]):
+        plan = layout(rows, width)
+        fig, ax = _canvas(plan, "")
+        _boxes(ax, rows, plan, {}, parts=("frame:", "level:", "number:"))
+        _legend(ax, _legend_items(rows, colours(rows), marked=True, pruned=True))
+        text = io.StringIO()
+        plt.close(fig)
+        fig.savefig(text, format="svg", metadata={"Date": None})
+    wide, high = fig.get_size_inches() * DPI
+    svg, size = text.getvalue(), f'width="{wide:g}" height="{high:g}"'  # pixels, not points
+    return re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', size, svg[svg.index("<svg") :], count=1)
+
+
+def _canvas(plan: Layout, title: str) -> tuple[Figure, Axes]:
+    """A figure with one unit of the axes per pixel, and what lies behind the boxes."""
+    wide, head = max(plan.width, NARROWEST), TITLE if title else 0
     high = plan.height + head + LEGEND
     fig = plt.figure(figsize=(wide / DPI, high / DPI), layout="constrained")
     fig.set_layout_engine("none")  # a placeholder; without it, saving would lay the axes out anew
     ax = fig.add_axes((0, LEGEND / high, 1, plan.height / high))
     ax.set(xlim=(0, wide), ylim=(plan.height, 0))
     ax.axis("off")
+    ax.set_title(title, x=4 / wide)
+    _background(ax, plan)
     return fig, ax
 
 
@@ -119,25 +142,45 @@ def _background(ax: Axes, plan: Layout) -> None:
         ax.add_patch(PathPatch(Path(points, codes), fill=False, ec=LINES, lw=1, zorder=1))
 
 
-def _meeting(ax: Axes, box: Box, colour: str, font: float) -> None:
-    ax.add_patch(_outline(box, fc=colour, ec=INK, lw=0.8, zorder=2, gid=box.name))
+def _boxes(
+    ax: Axes,
+    rows: Sequence[Mapping],
+    plan: Layout,
+    ratios: Mapping[str, float],
+    parts: Sequence[str] = ("", None, None),
+) -> None:
+    """Every row's box. `parts` precede the row's name in the ids of frame, level and number."""
+    palette = colours(rows)
+    for row in rows:
+        box, colour = plan.boxes[row["name"]], shade(row, palette)
+        ids = [None if part is None else part + box.name for part in parts]
+        if row["kind"] in MEETINGS:
+            _meeting(ax, box, colour, plan.font, ids[0])
+        else:
+            _layer(ax, box, colour, kept(row, ratios), plan.font, ids)
+
+
+def _meeting(ax: Axes, box: Box, colour: str, font: float, name: str) -> None:
+    ax.add_patch(_outline(box, fc=colour, ec=INK, lw=0.8, zorder=2, gid=name))
     look = {"fontsize": _points(font), "color": ink(colour), "va": "center_baseline"}
     ax.text(*box.middle, SIGNS[box.kind], ha="center", **look)
 
 
-def _layer(ax: Axes, box: Box, colour: str, stay: tuple[int, int], font: float) -> None:
+def _layer(
+    ax: Axes, box: Box, colour: str, stay: tuple[int, int], font: float, ids: Sequence[str | None]
+) -> None:
+    frame, level, name = ids
     share = stay[0] / max(1, stay[1])
     ax.add_patch(_outline(box, fc=pale(colour), lw=0, zorder=2))
-    top = box.y + box.high * (1 - share)
-    ax.add_patch(Rectangle((box.x, top), box.wide, box.high * share, fc=colour, lw=0, zorder=2))
-    ax.add_patch(_outline(box, fc="none", ec=INK, lw=0.8, zorder=3, gid=box.name))
+    place = (box.x, box.y + box.high * (1 - share)), box.wide, box.high * share
+    ax.add_patch(Rectangle(*place, fc=colour, lw=0, zorder=2, gid=level))
+    ax.add_patch(_outline(box, fc="none", ec=INK, lw=0.8, zorder=3, gid=frame))
     back = colour if share > 0.5 else pale(colour)
     halo = [withStroke(linewidth=2.2, foreground=back)]  # the edge of the filling may cross it
     look = {"fontsize": _points(font), "ha": "center", "zorder": 4}
-    x, y = box.middle
-    number = {"color": ink(back), "va": "center_baseline", "path_effects": halo}
-    ax.text(x, y, str(stay[0]), **number, **look)
-    ax.text(x, box.y + box.high + 2, box.label, color=INK, va="top", **look)
+    number = ax.text(*box.middle, str(stay[0]), color=ink(back), va="center_baseline", **look)
+    number.set(gid=name, path_effects=halo if name is None else None)  # else the page draws it
+    ax.text(box.middle[0], box.y + box.high + 2, box.label, color=INK, va="top", **look)
 
 
 def _outline(box: Box, **look: object) -> Patch:

@@ -10,7 +10,7 @@ Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Size:
+class Scale:
     """How large things are drawn, in pixels."""
 
     wide: float

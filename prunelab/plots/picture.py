@@ -1,10 +1,9 @@
-"""Pictures of structure: what goes when one channel goes."""
+"""Pictures of structure: what is removed along with one channel."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,13 +11,14 @@ from matplotlib.patches import Rectangle
 
 from prunelab import checks
 from prunelab.plots import given
-from prunelab.plots.frame import ORANGE, STYLE, done
+from prunelab.plots.frame import ORANGE, styled
 
 NEEDED = {"tensor", "axis", "shape", "role", "offset", "repeat"}
 
 
+@styled({"axes.grid": False})
 def group_picture(slices: Sequence[Mapping], channel: int, size: int, title: str = "") -> Figure:
-    """What goes when one channel goes: each tensor of a group, with that channel marked.
+    """What is removed along with one channel: each tensor of a group, with that channel marked.
 
     Args:
         slices: dicts with tensor, axis, shape, role, offset, repeat, in order of execution.
@@ -40,22 +40,16 @@ def group_picture(slices: Sequence[Mapping], channel: int, size: int, title: str
     checks.count("group_picture", "size", size)
     there = checks.is_count(channel, 0) and channel < size
     checks.need(there, "group_picture", "channel", f"an integer in 0 to {size - 1}", channel)
-    with mpl.style.context([STYLE, {"axes.grid": False}]):
-        fig, ax = plt.subplots(figsize=(10, 3.4))
-        x = 0.0
-        for s in slices:
-            x += _tensor(ax, x, s, channel) + 1.7
-        handles = [Rectangle((0, 0), 1, 1, color=c) for c in (ORANGE, "#dbe7f1")]
-        ax.legend(
-            handles,
-            [f"entries of channel {channel} (of {size}): removed together", "kept"],
-            loc="upper left",
-            ncols=2,
-            bbox_to_anchor=(0, 1.0),
-        )
-        ax.set(xlim=(-1, x), ylim=(-3.6, 5.2), aspect="equal", title=title)
-        ax.axis("off")
-        return done(fig)
+    fig, ax = plt.subplots(figsize=(10, 3.4))
+    x = 0.0
+    for s in slices:
+        x += _tensor(ax, x, s, channel) + 1.7
+    handles = [Rectangle((0, 0), 1, 1, color=c) for c in (ORANGE, "#dbe7f1")]
+    labels = [f"entries of channel {channel} (of {size}): removed together", "kept"]
+    ax.legend(handles, labels, loc="upper left", ncols=2, bbox_to_anchor=(0, 1.0))
+    ax.set(xlim=(-1, x), ylim=(-3.6, 5.2), aspect="equal", title=title)
+    ax.axis("off")
+    return fig
 
 
 def _tensor(ax: Axes, x: float, s: Mapping, channel: int) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,13 +12,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from prunelab.plots import given
-from prunelab.plots.frame import BLUE, GREY, STYLE, done, not_measured
+from prunelab.plots.frame import BLUE, GREY, heading, legend, not_measured, styled
 from prunelab.plots.marks import STAR
 
 FAINT = "#b5b5b5"  # ink of the mean image
 PALE = "#e3e8ee"
 
 
+@styled({"axes.grid": False})
 def pixels(
     mask: np.ndarray | None, title: str = "", mean_image: np.ndarray | None = None
 ) -> Figure:
@@ -36,17 +36,17 @@ def pixels(
     given.text("pixels", title)
     if mask is None:
         return not_measured(title)
-    with mpl.style.context([STYLE, {"axes.grid": False}]):
-        fig, ax = plt.subplots(figsize=(5.8, 4.4))
-        _picture(ax, mask, mean_image, "pixels")
-        ax.set_title(f"{title}\n{ax.get_title('left')}" if title else ax.get_title("left"))
-        handles = [Patch(color=BLUE, alpha=0.75, label="kept")]
-        if mean_image is not None:
-            handles.append(Patch(color=FAINT, label="mean image"))
-        ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0))
-        return done(fig)
+    fig, ax = plt.subplots(figsize=(5.8, 4.4))
+    _picture(ax, mask, mean_image, "pixels")
+    ax.set_title(f"{title}\n{ax.get_title('left')}" if title else ax.get_title("left"))
+    handles = [Patch(color=BLUE, alpha=0.75, label="kept")]
+    if mean_image is not None:
+        handles.append(Patch(color=FAINT, label="mean image"))
+    legend(ax, handles=handles)
+    return fig
 
 
+@styled({"axes.grid.axis": "x"})
 def units_left(
     widths: Mapping[str, int],
     whole: Mapping[str, int],
@@ -56,7 +56,7 @@ def units_left(
     mean_image: np.ndarray | None = None,
     printed: Mapping[str, int] | None = None,
 ) -> Figure:
-    """What is left of one network: a bar a place out of the whole, beside the pixels if any.
+    """What is left of one network: a bar per place, beside the pixels if there are any.
 
     Args:
         widths: place -> units left.
@@ -78,16 +78,15 @@ def units_left(
             raise ValueError(f"units_left: `widths` must name all of `whole`; not `{place}`")
     if not whole:
         return not_measured(title)
-    with mpl.style.context([STYLE, {"axes.grid.axis": "x"}]):
-        size, ratio = (8.4, max(3.7, 1.3 + 0.5 * len(whole))), [1, 1.3]
-        if mask is None:
-            fig, ax = plt.subplots(figsize=size)
-        else:
-            fig, (picture, ax) = plt.subplots(1, 2, figsize=size, width_ratios=ratio)
-            _picture(picture, mask, mean_image, "units_left")
-        _bars(ax, widths, whole, printed or {})
-        fig.suptitle(title, x=0.01, ha="left", weight="bold", size=12)
-        return done(fig)
+    size, ratio = (8.4, max(3.7, 1.3 + 0.5 * len(whole))), [1, 1.3]
+    if mask is None:
+        fig, ax = plt.subplots(figsize=size)
+    else:
+        fig, (picture, ax) = plt.subplots(1, 2, figsize=size, width_ratios=ratio)
+        _picture(picture, mask, mean_image, "units_left")
+    _bars(ax, widths, whole, printed or {})
+    heading(fig, title)
+    return fig
 
 
 def _picture(ax: Axes, mask: np.ndarray, mean_image: np.ndarray | None, caller: str) -> None:
@@ -111,7 +110,7 @@ def _picture(ax: Axes, mask: np.ndarray, mean_image: np.ndarray | None, caller: 
 
 
 def _bars(ax: Axes, widths: Mapping, whole: Mapping, printed: Mapping) -> None:
-    """A bar a place, from the input down."""
+    """One bar per place, starting at the input."""
     share = [100 * widths[place] / whole[place] for place in whole]
     ax.barh(range(len(whole)), share, 0.62, color=BLUE, label="left", zorder=2)
     ax.barh(range(len(whole)), 100, 0.62, color=PALE, label="removed")

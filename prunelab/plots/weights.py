@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -15,19 +14,15 @@ from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, MaxNLoc
 
 from prunelab import checks
 from prunelab.plots import given
-from prunelab.plots.frame import BLUE, GREY, ORANGE, STYLE, done, legend, not_measured
+from prunelab.plots.frame import BLUE, GREY, ORANGE, legend, not_measured, styled
 
 RED, PALE = "#b00020", "#c9c9c9"
 BINS, COLUMNS = 60, 4
 
 
+@styled({"axes.grid": False, "axes.titleweight": "normal"})
 def mask_image(
-    kept: np.ndarray,
-    step: int,
-    title: str = "",
-    *,
-    pixels: bool = True,
-    most: int | None = None,
+    kept: np.ndarray, step: int, title: str = "", *, pixels: bool = True, most: int | None = None
 ) -> Figure:
     """One layer's mask: kept connections of each input pixel, and the mask itself.
 
@@ -48,25 +43,23 @@ def mask_image(
     pixels = pixels and side > 1 and side**2 == kept.shape[1]
     left, start = int(kept.sum()), 4.65 if pixels else 0.8
     headline = f"step {step:,}: {left:,} of {kept.size:,} weights kept ({_share(left, kept.size)})"
-    with mpl.style.context([STYLE, {"axes.grid": False, "axes.titleweight": "normal"}]):
-        high = min(max(3, len(kept) / 100), 6)  # a row is a dot at least, if they are not too many
-        fig = plt.figure(figsize=(start + 8, high + 1.2))
-        fig.set_layout_engine("none")  # said so here, it stays when the figure is saved
-        if pixels:
-            picture, bar = (_inches(fig, x, high - 2.4, w, 3) for x, w in ((0.25, 3), (3.4, 0.14)))
-            _pixels(picture, bar, kept.sum(0).reshape(side, side), most)
-        ax = _inches(fig, start, 0.6, 7.84, high)
-        ax.imshow(kept, cmap="Greys", vmin=0, vmax=1, aspect="auto", interpolation="antialiased")
-        ax.set(xlabel="input", ylabel="unit", title="the mask: dark = kept")
-        ax.spines[:].set(visible=True, color=GREY)
-        _headline(fig, f"{title}, {headline}" if title else headline)
-        return done(fig)
+    high = min(max(3, len(kept) / 100), 6)  # a row is a dot at least, if they are not too many
+    fig = plt.figure(figsize=(start + 8, high + 1.2))
+    fig.set_layout_engine("none")  # said so here, it stays when the figure is saved
+    if pixels:
+        picture, bar = (_inches(fig, x, high - 2.4, w, 3) for x, w in ((0.25, 3), (3.4, 0.14)))
+        _pixels(picture, bar, kept.sum(0).reshape(side, side), most)
+    ax = _inches(fig, start, 0.6, 7.84, high)
+    ax.imshow(kept, cmap="Greys", vmin=0, vmax=1, aspect="auto", interpolation="antialiased")
+    ax.set(xlabel="input", ylabel="unit", title="the mask: dark = kept")
+    ax.spines[:].set(visible=True, color=GREY)
+    _headline(fig, f"{title}, {headline}" if title else headline)
+    return fig
 
 
+@styled({"axes.titlesize": 10.5})
 def magnitudes(
-    sizes: Mapping[str, np.ndarray],
-    thresholds: Mapping[str, tuple[float, float]],
-    title: str = "",
+    sizes: Mapping[str, np.ndarray], thresholds: Mapping[str, tuple[float, float]], title: str = ""
 ) -> Figure:
     """Histogram of the absolute weights of each layer, with its two thresholds.
 
@@ -91,23 +84,23 @@ def magnitudes(
     rows = -(-len(sizes) // columns)
     wide, high = max(7.0, 0.4 + 2.9 * columns), 0.9 + 2.7 * rows
     part = (wide - 0.25) / columns
-    with mpl.style.context([STYLE, {"axes.titlesize": 10.5}]):
-        fig = plt.figure(figsize=(wide, high))
-        fig.set_layout_engine("none")
-        for i, (name, size) in enumerate(sizes.items()):
-            row, column = divmod(i, columns)
-            x, y = 0.95 + part * column, 1.0 + 2.7 * (rows - 1 - row)
-            ax = _inches(fig, x, y, part - 0.8, 1.95)
-            _histogram(ax, name, np.sort(size, axis=None, kind="stable"), *thresholds[name])
-            ax.set_ylabel("" if column else "weights")
-        handles, labels = ax.get_legend_handles_labels()
-        fig.legend(handles, labels, loc="lower center", ncols=4)
-        _headline(fig, title)
-        return done(fig)
+    fig = plt.figure(figsize=(wide, high))
+    fig.set_layout_engine("none")
+    for i, (name, size) in enumerate(sizes.items()):
+        row, column = divmod(i, columns)
+        x, y = 0.95 + part * column, 1.0 + 2.7 * (rows - 1 - row)
+        ax = _inches(fig, x, y, part - 0.8, 1.95)
+        _histogram(ax, name, np.sort(size, axis=None, kind="stable"), *thresholds[name])
+        ax.set_ylabel("" if column else "weights")
+    handles, labels = ax.get_legend_handles_labels()
+    fig.legend(handles, labels, loc="lower center", ncols=4)
+    _headline(fig, title)
+    return fig
 
 
+@styled()
 def crossover(points: pd.DataFrame, title: str = "") -> Figure:
-    """Time of sparse products over the dense one, by the share of weights left.
+    """Time of sparse products relative to the dense one, by the share of weights left.
 
     Args:
         points: columns rows, columns, batch, density (fraction), torch_csr_ratio, scipy_csr_ratio.
@@ -117,25 +110,24 @@ def crossover(points: pd.DataFrame, title: str = "") -> Figure:
     if not given.to_draw("crossover", points, columns, title):
         return not_measured(title)
     shape = f"matrix of {points['rows'].iloc[0]:,} × {points['columns'].iloc[0]:,}, one thread"
-    with mpl.style.context(STYLE):
-        fig, ax = plt.subplots(figsize=(8.4, 4.2))
-        for batch, style in zip(sorted(points.batch.unique(), reverse=True), ("-", "--")):
-            part = points[points.batch == batch].sort_values("density")
-            for kind, colour, marker in (("torch", BLUE, "o"), ("scipy", ORANGE, "s")):
-                ax.plot(100 * part.density, part[f"{kind}_csr_ratio"], style, color=colour,
-                        marker=marker, label=f"{kind} CSR, batch {batch}")  # fmt: skip
-        ax.axhline(1, color=GREY, lw=1.2, ls=":", label="as quick as dense")
-        log_axis(ax, "x", 100 * points.density, "%")
-        ratios = pd.concat([points.torch_csr_ratio, points.scipy_csr_ratio])
-        log_axis(ax, "y", ratios, "×")
-        ax.set(xlabel="weights left", ylabel="time, sparse / dense")
-        ax.set_title(title or shape)
-        legend(ax, "product")
-        return done(fig)
+    fig, ax = plt.subplots(figsize=(8.4, 4.2))
+    for batch, style in zip(sorted(points.batch.unique(), reverse=True), ("-", "--")):
+        part = points[points.batch == batch].sort_values("density")
+        for kind, colour, marker in (("torch", BLUE, "o"), ("scipy", ORANGE, "s")):
+            ax.plot(100 * part.density, part[f"{kind}_csr_ratio"], style, color=colour,
+                    marker=marker, label=f"{kind} CSR, batch {batch}")  # fmt: skip
+    ax.axhline(1, color=GREY, lw=1.2, ls=":", label="as quick as dense")
+    log_axis(ax, "x", 100 * points.density, "%")
+    ratios = pd.concat([points.torch_csr_ratio, points.scipy_csr_ratio])
+    log_axis(ax, "y", ratios, "×")
+    ax.set(xlabel="weights left", ylabel="time, sparse / dense")
+    ax.set_title(title or shape)
+    legend(ax, "product")
+    return fig
 
 
 def log_axis(ax: Axes, which: str, values: np.ndarray, suffix: str = "") -> None:
-    """A log axis around the positive values, with plain numbers: 10, 20, 50; more if few would do.
+    """A log axis around the positive values, labelled 10, 20, 50; with more labels if few fit.
 
     Args:
         ax: the axes.
@@ -167,7 +159,7 @@ def plain(value: float, _: object = None) -> str:
 
 
 def _inches(fig: Figure, x: float, y: float, wide: float, high: float) -> Axes:
-    """Axes at a place in inches: a layout that is searched for takes half a second a picture."""
+    """Axes placed in inches: an automatic layout takes half a second per picture."""
     width, height = fig.get_size_inches()
     return fig.add_axes((x / width, y / height, wide / width, high / height))
 
@@ -211,6 +203,6 @@ def _pixels(ax: Axes, bar: Axes, count: np.ndarray, most: int | None) -> None:
 
 
 def _share(part: int, whole: int) -> str:
-    """Such as 1.7%; two digits below one percent."""
+    """Such as 1.7%; two decimals below one percent."""
     share = 100 * part / whole
     return f"{share:.{1 if share >= 1 or not part else 2}f}%"

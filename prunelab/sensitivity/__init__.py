@@ -1,25 +1,24 @@
 """Sensitivity: prune one group alone, at growing ratios, and see what the accuracy does.
 
-flow -> Program -> scan -> curves -> solve -> ratios
+trace -> Program -> scan -> curves -> solve -> ratios
 """
 
 from prunelab.sensitivity.budget.prediction import Prediction, predict
 from prunelab.sensitivity.budget.price import Price, price
 from prunelab.sensitivity.budget.solver import solve
 from prunelab.sensitivity.criteria import Criterion, ranking
-from prunelab.sensitivity.exchange import from_csv, to_csv
+from prunelab.sensitivity.exchange import from_distiller, to_distiller
 from prunelab.sensitivity.points import outcome, paired_interval, settled
 from prunelab.sensitivity.scanning.folding import folded
-from prunelab.sensitivity.scanning.scan import COLUMNS, answers, scan
+from prunelab.sensitivity.scanning.scan import COLUMNS, scan
 
 __all__ = [
     "COLUMNS",
     "Criterion",
     "Prediction",
     "Price",
-    "answers",
     "folded",
-    "from_csv",
+    "from_distiller",
     "outcome",
     "paired_interval",
     "predict",
@@ -28,5 +27,5 @@ __all__ = [
     "scan",
     "settled",
     "solve",
-    "to_csv",
+    "to_distiller",
 ]

@@ -1,4 +1,4 @@
-"""Criteria: scores of the channels of a group, by name, by mapping or by function."""
+"""Criteria: how the channels of a group are scored, by name, by mapping or by function."""
 
 from __future__ import annotations
 
@@ -7,52 +7,41 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from prunelab import meta, scores
-from prunelab.checks import shown
+from prunelab import checks, meta, scores
 from prunelab.groups import Group, Groups
-from prunelab.sensitivity.scanning.arguments import check_kind, short
 
 Criterion = str | Mapping[str, Tensor] | Callable[[Group], Tensor]
 
 
 def ranking(net: nn.Module, groups: Groups, criterion: Criterion) -> dict[str, Tensor]:
-    """Group name -> (size,) scores, as `scan` uses them. Arguments and errors as `scan`."""
-    check_kind("ranking", "net", net, nn.Module, "a torch.nn.Module")
-    check_kind("ranking", "groups", groups, Groups, "Groups, as trace gives")
+    """Group name -> (size,) scores, as `scan` uses them. Arguments and errors as for `scan`."""
+    checks.kind("ranking", "net", net, nn.Module, "a torch.nn.Module")
+    checks.kind("ranking", "groups", groups, Groups, "Groups, as trace gives")
     net = meta.unwrap(net)
+    scores.check_groups("ranking", net, groups)
     return {name: _scores(net, group, criterion) for name, group in groups.items()}
 
 
 def _scores(net: nn.Module, group: Group, criterion: Criterion) -> Tensor:
     if isinstance(criterion, str):
-        score = _named(net, group, criterion)
+        given: object = _named(net, group, criterion)
     elif isinstance(criterion, Mapping):
         if group.name not in criterion:
             raise ValueError(f"scan: `criterion` has no scores for group `{group.name}`")
-        score = criterion[group.name]
+        given = criterion[group.name]
     elif callable(criterion):
-        score = _called(criterion, group)
+        checks.function("scan", "criterion", criterion, "group")
+        given = checks.call("scan", "criterion", criterion, group)
     else:
         raise TypeError(
-            "scan: `criterion` must be a name, scores by group or a function,"
-            f" got {type(criterion).__name__}"
+            "scan: `criterion` must be a name, scores by group or a function; got"
+            f" {checks.shown(criterion)}"
         )
-    score = _tensor(score, group)
-    if score.shape != (group.size,) or not score.isfinite().all():
-        raise ValueError(
-            f"scan: `criterion` must give {group.size} finite scores for `{group.name}`,"
-            f" got shape {tuple(score.shape)} with {int((~score.isfinite()).sum())} not finite"
-        )
+    score = _tensor(given, group)
+    finite = score.shape == (group.size,) and bool(score.isfinite().all())
+    allowed = f"a source of {group.size} finite scores for `{group.name}`"
+    checks.need(finite, "scan", "criterion", allowed, score)
     return score
-
-
-def _called(criterion: Callable[[Group], Tensor], group: Group) -> object:
-    try:
-        return criterion(group)
-    except TypeError as error:
-        if error.__traceback__.tb_next is not None:  # raised inside: the function's own error
-            raise
-        raise TypeError(f"scan: `criterion` must be a function of a group: {error}") from error
 
 
 def _tensor(score: object, group: Group) -> Tensor:
@@ -63,8 +52,8 @@ def _tensor(score: object, group: Group) -> Tensor:
         real = False
     if not real:
         raise TypeError(
-            f"scan: `criterion` must give {group.size} numbers for `{group.name}`, got"
-            f" {short(score)}"
+            f"scan: `criterion` must give {group.size} numbers for `{group.name}`; got"
+            f" {checks.shown(score)}"
         )
     return tensor
 
@@ -79,5 +68,6 @@ def _named(net: nn.Module, group: Group, criterion: str) -> Tensor:
         return torch.rand(group.size, generator=torch.Generator().manual_seed(seed))
     options = ", ".join([*scores.NORMS, "largest", "random"])
     raise ValueError(
-        f"scan: `criterion` must be one of {options}, scores or a function; got {shown(criterion)}"
+        f"scan: `criterion` must be one of {options}, scores or a function; got"
+        f" {checks.shown(criterion)}"
     )

@@ -1,4 +1,4 @@
-"""One point of a scan: what the pruned network does against the whole one, on the same images."""
+"""One point of a scan: the pruned network compared with the whole one on the same images."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from prunelab.sensitivity.scanning.arguments import check_kind, short
+from prunelab import checks
 from prunelab.train import Evaluation
 
 Z95 = 1.959963984540054  # the 97.5% quantile of the normal distribution
@@ -16,8 +16,8 @@ Z95 = 1.959963984540054  # the 97.5% quantile of the normal distribution
 
 def outcome(before: Evaluation, after: Evaluation) -> dict[str, float]:
     """The columns correct, accuracy, low, high and loss of one point of a scan."""
-    check_kind("outcome", "before", before, Evaluation, "an Evaluation")
-    check_kind("outcome", "after", after, Evaluation, "an Evaluation")
+    checks.kind("outcome", "before", before, Evaluation, "an Evaluation")
+    checks.kind("outcome", "after", after, Evaluation, "an Evaluation")
     low, high = paired_interval(before.correct, after.correct)
     return {
         "correct": int(after.correct.sum()),
@@ -31,36 +31,32 @@ def outcome(before: Evaluation, after: Evaluation) -> dict[str, float]:
 def paired_interval(before: Tensor, after: Tensor) -> tuple[float, float]:
     """95% interval of the change of accuracy, from (N,) correct-flags on the same images.
 
-    Each image changes by -1, 0 or +1; the interval is the mean plus and minus 1.96 standard errors.
-    Half an image is added on either side, so that no change at all still has a width.
+    Each image changes by -1, 0 or +1; the interval is the mean plus or minus 1.96 standard errors.
+    Half an image is added on each side, so that the interval has a width even without any change.
 
     Raises:
         TypeError: an argument is no tensor.
-        ValueError: they are not (N,) flags of as many images.
+        ValueError: they are not (N,) flags of equal length.
     """
-    check_kind("paired_interval", "before", before, Tensor, "a tensor")
-    check_kind("paired_interval", "after", after, Tensor, "a tensor")
+    checks.kind("paired_interval", "before", before, Tensor, "a tensor")
+    checks.kind("paired_interval", "after", after, Tensor, "a tensor")
     if before.ndim != 1 or before.shape != after.shape or not len(before):
         raise ValueError(
-            "paired_interval: `before` and `after` must be (N,) flags of the same images, got"
+            "paired_interval: `before` and `after` must be (N,) flags of the same images; got"
             f" shapes {tuple(before.shape)} and {tuple(after.shape)}"
         )
     return _interval(after.double() - before.double())
 
 
-def _check_settled(correct: object, margin: object) -> None:
-    check_kind("settled", "correct", correct, Mapping, "a mapping of groups to flags")
+def _check_settled(correct: Mapping[str, Tensor], margin: float) -> None:
+    checks.kind("settled", "correct", correct, Mapping, "a mapping of groups to flags")
     for flags in correct.values():
-        check_kind("settled", "correct", flags, Tensor, "a mapping of groups to tensors")
+        checks.kind("settled", "correct", flags, Tensor, "a mapping of groups to tensors")
     shapes = {tuple(flags.shape) for flags in correct.values()}
-    if len(shapes) != 1 or len(next(iter(shapes))) != 2 or not min(next(iter(shapes))):
-        raise ValueError(
-            "settled: `correct` must hold (ratios, N) flags of the same images, got shapes"
-            f" {sorted(shapes)}"
-        )
-    number = isinstance(margin, int | float) and not isinstance(margin, bool)
-    if not number or not 0 <= margin < math.inf:
-        raise ValueError(f"settled: `margin` must be a number from 0 on, got {short(margin)}")
+    fits = len(shapes) == 1 and all(len(s) == 2 and min(s) for s in shapes)
+    allowed = "(ratios, N) flags of the same images, by group"
+    checks.need(fits, "settled", "correct", allowed, sorted(shapes))
+    checks.number("settled", "margin", margin, "a number >= 0", lambda m: m >= 0)
 
 
 def _interval(change: Tensor) -> tuple[float, float]:
@@ -71,23 +67,22 @@ def _interval(change: Tensor) -> tuple[float, float]:
 
 
 def settled(correct: Mapping[str, Tensor], margin: float = 0.005) -> dict[str, Any]:
-    """How sure the ranking of groups is, from least to most sensitive.
+    """How certain the ranking of groups from least to most sensitive is.
 
-    Groups are ranked by their mean accuracy over the ratios. Two neighbours are settled if the 95%
-    interval of their difference, paired on the same images, leaves out zero (they differ) or lies
-    within the margin (they are as good as equal).
+    Groups are ranked by their mean accuracy over the ratios. The order of two neighbours is settled
+    if the 95% interval of their difference, paired on the same images, excludes zero (they differ)
+    or lies within the margin (they are practically equal).
 
     Args:
         correct: group -> (ratios, N) correct-flags on the same images.
-        margin: difference of accuracy that counts as none.
+        margin: a difference in accuracy that counts as none.
 
     Returns:
         order (group names), sure (share of neighbours that are settled), settled (all are), images.
 
     Raises:
         TypeError: `correct` is no mapping to tensors.
-        ValueError: it is empty, its flags do not agree in shape, or a margin that is no number
-            from 0 on.
+        ValueError: it is empty, its flags do not agree in shape, or `margin` is no number >= 0.
     """
     _check_settled(correct, margin)
     share = {name: flags.double().mean(0) for name, flags in correct.items()}

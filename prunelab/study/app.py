@@ -53,7 +53,7 @@ def serve(port: int, browser: bool = True) -> int:
 
 
 def _check_free(port: int) -> None:
-    """Voila would take another port, and say so among much else."""
+    """Voila would take another port, and say so only in its log."""
     with socket.socket() as found:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

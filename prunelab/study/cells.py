@@ -1,6 +1,6 @@
-"""Cells: what a table is made of. `str(cell)` is its text, and a cell knows its ledger rows.
+"""Cells of a table. `str(cell)` is its text, and a cell knows the ledger rows it comes from.
 
-A plain text or number is a cell too: a name, a setting, a number exactly as it is printed.
+A plain string or number is a cell too: a name, a setting, a number exactly as printed.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ KINDS = ("agrees", "differs", "missing", "other")
 
 @dataclass(frozen=True)
 class Cell:
-    """What all cells have.
+    """Base of all cells.
 
     Attributes:
-        rows: keys of the ledger rows that it comes from.
+        rows: keys of the ledger rows it comes from.
     """
 
     rows: tuple[str, ...] = field(default=(), kw_only=True)
@@ -27,7 +27,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Text(Cell):
-    """Words about what was measured."""
+    """Text derived from measurements."""
 
     text: str
 
@@ -36,8 +36,8 @@ class Text(Cell):
 
 
 @dataclass(frozen=True)
-class Shape(Text):
-    """Numbers joined by signs, as widths (97-71-33) or the sides of a map (32x32)."""
+class Numbers(Text):
+    """Several numbers in one text, such as widths (97-71-33) or the size of a map (32x32)."""
 
 
 @dataclass(frozen=True)
@@ -52,18 +52,18 @@ class Number(Cell):
 
     @classmethod
     def of(cls, values: Sequence[float], form: str, rows: Sequence[str]) -> Number:
-        """The first of several runs."""
+        """The value of the first run."""
         return cls(values[0], form, rows=tuple(rows[:1]))
 
 
 @dataclass(frozen=True)
 class Printed(Cell):
-    """A number that the paper prints; a dash where it gives none.
+    """A number the paper prints, or a dash where it prints none.
 
     Attributes:
-        value: None or nan = not printed.
-        places: digits after the point; None = as many as it was read with.
-        unit: what follows it.
+        value: the number; None or nan if it is not printed.
+        places: digits after the decimal point; None = as many as it was read with.
+        unit: text after the number.
     """
 
     value: float | None
@@ -83,31 +83,31 @@ class Printed(Cell):
 
     @property
     def is_blank(self) -> bool:
-        """Whether the paper gives none."""
+        """Whether the paper prints no number."""
         return self.value is None or math.isnan(self.value)
 
 
 @dataclass(frozen=True)
 class _Several(Cell):
-    """Several runs: at least one value."""
+    """The values of one or more runs."""
 
     values: tuple[float, ...]
     form: str = "{:.2f}"
 
     @classmethod
     def of(cls, values: Sequence[float], form: str, rows: Sequence[str]) -> _Several:
-        """All runs."""
+        """The values of all runs."""
         return cls(tuple(values), form, rows=tuple(rows))
 
     @property
     def mean(self) -> float:
-        """A plain sum over the count; `statistics.fmean` may round a tie the other way."""
+        """Sum over count; `statistics.fmean` may round a tie the other way."""
         return sum(self.values) / len(self.values)
 
 
 @dataclass(frozen=True)
 class Range(_Several):
-    """Mean, and lowest to highest: 6.75 (6.60 to 6.91); equal ones stand alone."""
+    """Mean with minimum and maximum: 6.75 (6.60 to 6.91). Equal values show the mean alone."""
 
     def __str__(self) -> str:
         middle, low, high = self._texts()
@@ -115,7 +115,7 @@ class Range(_Several):
 
     @property
     def is_one(self) -> bool:
-        """Whether all runs give the same text."""
+        """Whether all runs show the same text."""
         _, low, high = self._texts()
         return low == high
 
@@ -125,7 +125,7 @@ class Range(_Several):
 
 @dataclass(frozen=True)
 class Spread(_Several):
-    """Mean and sample standard deviation: 6.75 ± 0.12; one run stands alone."""
+    """Mean and sample standard deviation: 6.75 ± 0.12. A single run shows its value alone."""
 
     def __str__(self) -> str:
         middle = self.form.format(self.mean)
@@ -138,10 +138,10 @@ class Spread(_Several):
 
 @dataclass(frozen=True)
 class Missing(Cell):
-    """What nobody has measured yet.
+    """A value that has not been measured yet.
 
     Attributes:
-        command: measures it; empty = nothing here does.
+        command: the command that measures it; empty if none does.
     """
 
     command: str = ""
@@ -152,12 +152,12 @@ class Missing(Cell):
 
 @dataclass(frozen=True)
 class Verdict(Cell):
-    """How measured and printed meet.
+    """How a measurement compares with the printed value.
 
     Attributes:
         kind: agrees, differs, missing or other.
-        text: what it says.
-        command: measures what is missing.
+        text: the verdict in words.
+        command: the command that measures what is missing.
 
     Raises:
         ValueError: an unknown kind.

@@ -1,4 +1,4 @@
-"""The circumstances of a measurement: on what, with what, when."""
+"""The circumstances of a measurement: hardware, versions, commit and date."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from prunelab import paths
 
 
 def circumstances(device: str) -> dict:
-    """Device, threads, versions, commit and date, as they are now."""
+    """Current device, threads, versions, commit and date."""
     name = torch.cuda.get_device_name() if device.startswith("cuda") else platform.machine()
     return {
         "device": device,
@@ -30,7 +30,7 @@ def circumstances(device: str) -> dict:
 
 
 def _commit(source: Path = paths.PACKAGE.parent) -> str:
-    """The code's commit, with a plus when its working tree differs; "unknown" outside git."""
+    """Commit of the code, with a plus if the working tree differs; "unknown" outside git."""
     if not (source / ".git").exists():  # an installed package may lie in someone else's repository
         return "unknown"
     try:

@@ -1,10 +1,10 @@
-"""Counts from widths alone, as the papers on learned noise count: what is left of a known network.
+"""Counts of a known network from its widths alone, as the papers on learned noise count.
 
-* weights: of convolutions and linear layers, without biases;
-* activations ("rN", the memory footprint): an image's inputs where they are pruned, each map before
-  and after pooling, what a linear layer reads where single inputs are pruned, and hidden units; not
-  the outputs;
-* MACs ("FLOP"): of convolutions and linear layers, one multiply-accumulate counts as one.
+* weights: those of convolutions and linear layers, without biases;
+* activations ("rN", the memory footprint): the inputs of an image where they can be pruned, each
+  map before and after pooling, the inputs of a linear layer where they can be pruned, and hidden
+  units, but not the outputs;
+* MACs ("FLOP"): those of convolutions and linear layers; a multiply-accumulate counts once.
 
 Source: papers/vibnet.md section 5, recomputed from every printed row.
 """
@@ -14,11 +14,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
+
+from prunelab.study.cells import Numbers
+from prunelab.study.results import Line, Run
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Weights, activations and multiply-accumulates of one image."""
+    """Weights, and activations and multiply-accumulates per image."""
 
     weights: int
     activations: int
@@ -26,15 +30,15 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Layer:
+class CountedLayer:
     """A convolution or a linear layer.
 
     Attributes:
-        reads: the place whose units it reads, or how many inputs it always has.
-        writes: the place whose units it writes, or how many outputs it always has.
-        area: taps of its kernel.
-        side: of its map.
-        pooled: side after pooling; 0 = there is none.
+        reads: the place whose units it reads, or its fixed number of inputs.
+        writes: the place whose units it writes, or its fixed number of outputs.
+        area: number of kernel positions.
+        side: height and width of its map.
+        pooled: height and width after pooling; 0 = no pooling.
     """
 
     reads: str | int
@@ -45,19 +49,19 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A network whose units can be removed.
+class CountedNetwork:
+    """A network whose units can be pruned.
 
     Attributes:
-        whole: place -> units, in the order in which the papers print widths.
-        layers: from the images to the classes.
+        whole: place -> number of units, in the order in which the papers print widths.
+        layers: its layers, from input to output.
     """
 
     whole: Mapping[str, int]
-    layers: tuple[Layer, ...]
+    layers: tuple[CountedLayer, ...]
 
     def counts(self, widths: Mapping[str, int] | None = None) -> Counts:
-        """With these widths; None = of the whole network."""
+        """Counts with these widths; None = of the whole network."""
         widths = self.whole if widths is None else widths
         weights = activations = macs = 0
         for layer in self.layers:
@@ -76,17 +80,17 @@ class Plan:
 
 
 _LENETS = {
-    "lenet-300-100": Plan(
+    "lenet-300-100": CountedNetwork(
         {"fc1.inputs": 784, "fc1": 300, "fc2": 100},
-        (Layer("fc1.inputs", "fc1"), Layer("fc1", "fc2"), Layer("fc2", 10)),
+        (CountedLayer("fc1.inputs", "fc1"), CountedLayer("fc1", "fc2"), CountedLayer("fc2", 10)),
     ),
-    "lenet-5-relu": Plan(
+    "lenet-5-relu": CountedNetwork(
         {"conv1": 20, "conv2": 50, "fc1.inputs": 800, "fc1": 500},
         (
-            Layer(1, "conv1", 25, 24, 12),
-            Layer("conv1", "conv2", 25, 8, 4),
-            Layer("fc1.inputs", "fc1"),
-            Layer("fc1", 10),
+            CountedLayer(1, "conv1", 25, 24, 12),
+            CountedLayer("conv1", "conv2", 25, 8, 4),
+            CountedLayer("fc1.inputs", "fc1"),
+            CountedLayer("fc1", 10),
         ),
     ),
 }
@@ -99,41 +103,70 @@ _VGGS = {
 
 
 @cache
-def plan(model: str, classes: int = 10) -> Plan:
-    """The plan of a network.
-
-    Raises:
-        KeyError: an unknown one.
-    """
+def network(model: str, classes: int = 10) -> CountedNetwork:
+    """A known network. Errors: KeyError, it is unknown."""
     if model == "resnet-20":
         return _resnet_20(classes)
     return _LENETS[model] if model in _LENETS else _vgg(*_VGGS[model], classes)
 
 
-def _vgg(stages: tuple[int, ...], hidden: int, classes: int) -> Plan:
-    """On 32 x 32 images: convolutions 3 x 3, a 2 x 2 pooling after each stage, linear layers."""
+def _vgg(stages: tuple[int, ...], hidden: int, classes: int) -> CountedNetwork:
+    """For 32 x 32 images: 3 x 3 convolutions, 2 x 2 pooling after each stage, linear layers."""
     whole: dict[str, int] = {}
     layers, before = [], 3
     for stage, (many, units) in enumerate(zip(stages, (64, 128, 256, 512, 512))):
         side = 32 >> stage
         for number in range(many):
             name = f"features.conv{len(layers) + 1}"
-            layers.append(Layer(before, name, 9, side, side // 2 if number == many - 1 else 0))
+            layers.append(
+                CountedLayer(before, name, 9, side, side // 2 if number == many - 1 else 0)
+            )
             whole[name], before = units, name
     for number in range(hidden):
         name = f"classifier.fc{number + 1}"
-        layers.append(Layer(before, name))
+        layers.append(CountedLayer(before, name))
         whole[name], before = 512, name
-    return Plan(whole, (*layers, Layer(before, classes)))
+    return CountedNetwork(whole, (*layers, CountedLayer(before, classes)))
 
 
-def _resnet_20(classes: int) -> Plan:
-    """On 32 x 32 images; its shortcuts have no weights. Only inner maps of blocks can be cut."""
+def _resnet_20(classes: int) -> CountedNetwork:
+    """For 32 x 32 images. Shortcuts have no weights; only the inner maps of blocks are pruned."""
     whole: dict[str, int] = {}
-    layers, before = [Layer(3, 16, 9, 32)], 16
+    layers, before = [CountedLayer(3, 16, 9, 32)], 16
     for stage, units in enumerate((16, 32, 64)):
         for block in range(3):
             name, side = f"layer{stage + 1}.{block}.conv1", 32 >> stage
-            layers += [Layer(before, name, 9, side), Layer(name, units, 9, side)]
+            layers += [CountedLayer(before, name, 9, side), CountedLayer(name, units, 9, side)]
             whole[name], before = units, units
-    return Plan(whole, (*layers, Layer(before, classes)))
+    return CountedNetwork(whole, (*layers, CountedLayer(before, classes)))
+
+
+def of(run: Run) -> CountedNetwork:
+    """The unpruned network of a run."""
+    return network(run.case.model, 100 if run.case.data == "cifar100" else 10)
+
+
+def left(run: Run) -> Counts:
+    """Counts of what is left after a run."""
+    return of(run).counts(run.values["widths"])
+
+
+def weights(run: Run) -> float:
+    """Weights left, in percent."""
+    return 100 * left(run).weights / of(run).counts().weights
+
+
+def activations(run: Run) -> float:
+    """Activations left, in percent."""
+    return 100 * left(run).activations / of(run).counts().activations
+
+
+def mmac(run: Run) -> float:
+    """MACs left, in millions."""
+    return left(run).macs / 1e6
+
+
+def widths(line: Line) -> Numbers | Any:
+    """A cell with the widths of all runs."""
+    texts = [of(run).widths(run.values["widths"]) for run in line.runs]
+    return Numbers(", ".join(texts), rows=line.keys) if texts else line.missing

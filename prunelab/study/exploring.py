@@ -1,7 +1,8 @@
-"""Recordings for the explorer: a scan, and combinations of ratios that were really measured."""
+"""Recordings for the explorer: a scan, and measured combinations of pruning ratios."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -19,6 +20,7 @@ from prunelab.sensitivity import outcome
 from prunelab.study import ledger
 from prunelab.study.networks import GRIDS, NETWORKS
 from prunelab.study.recipes import Recipe, check_preset
+from prunelab.study.study import Case
 from prunelab.study.work import Work
 from prunelab.widgets.exploring.presets import pfec
 from prunelab.widgets.exploring.recorded import curves, shipped
@@ -35,9 +37,9 @@ class Explore:
     """Everything that the explorer shows without a network: see `widgets.recorded.Recorded`.
 
     Attributes:
-        network: what it is called in the title.
-        ratios: grid of the scan; also the uniform combinations.
-        images: how many validation images are looked at; None = all.
+        network: its name in the title.
+        ratios: grid of the scan, and ratios of the uniform combinations.
+        images: number of validation images; None = all.
         budgets: fractions of the MACs for which the solver's answer is measured.
     """
 
@@ -98,14 +100,14 @@ def _shrunk(net: nn.Module, groups: Groups, order: Mapping, ratios: Mapping) -> 
 
 
 def _measured(net: nn.Module, small: nn.Module, split: Split) -> dict:
-    """What the really shrunk network does, and costs."""
+    """Accuracy and cost of the shrunk network."""
     price = cost.measure(small, split.batch(slice(0, 1))[0])
     seen = outcome(train.evaluate(net, split), train.evaluate(small, split))
     return seen | {"params": price.params, "macs": price.macs}
 
 
 def _seconds(nets: list[nn.Module], example: torch.Tensor) -> list[float]:
-    """Of one image: each network's best median of some rounds over all of them."""
+    """Latency of each network on one image: the best median of several rounds."""
     rounds = [
         [cost.latency(net, example, calls=CALLS).median for net in nets] for _ in range(ROUNDS)
     ]
@@ -119,65 +121,65 @@ def _shown(model: str) -> str:
 
 
 def at_half(recording: Mapping) -> pd.DataFrame:
-    """The groups of a recording from most to least sensitive, at the ratio nearest to one half."""
+    """Groups of a recording, from most to least sensitive at the ratio nearest to one half."""
     scan, whole = curves(recording), recording["whole"]
     nearest = min(scan.ratio, key=lambda ratio: abs(ratio - 0.5))
     half = scan[scan.ratio == nearest].sort_values("accuracy")
-    writers: dict[str, int] = {}
-    for row in recording["rows"]:
-        if row["kind"] in ("conv", "linear") and row["writes"]:
-            writers[row["writes"]] = writers.get(row["writes"], 0) + 1
-    several = [writers.get(group, 1) for group in half["group"]]
-    return pd.DataFrame({
-        "group": half["group"].values,
-        "kind": [f"stream, {n} layers write it" if n > 1 else "one layer" for n in several],
-        "removed %": 100 * nearest,
-        "accuracy lost, points": (100 * (whole["accuracy"] - half.accuracy.values)).round(2),
-        "MACs saved %": (100 * (1 - half.macs.values / whole["macs"])).round(1),
-    })  # fmt: skip
+    layers = (row for row in recording["rows"] if row["kind"] in ("conv", "linear"))
+    writers = Counter(row["writes"] for row in layers)
+    several = [writers[group] for group in half["group"]]
+    return pd.DataFrame(
+        {
+            "group": half["group"].values,
+            "kind": [f"stream, {n} layers write it" if n > 1 else "one layer" for n in several],
+            "removed %": 100 * nearest,
+            "accuracy lost, points": (100 * (whole["accuracy"] - half.accuracy.values)).round(2),
+            "MACs saved %": (100 * (1 - half.macs.values / whole["macs"])).round(1),
+        }
+    )
 
 
 def combinations(recording: Mapping) -> pd.DataFrame:
     """Combinations of ratios: accuracy predicted by the curves beside what was measured."""
     scan, whole = curves(recording), recording["whole"]
-    return pd.DataFrame([
-        {
-            "network": recording["title"],
-            "ratios": row["label"],
-            "MACs left %": round(100 * row["macs"] / whole["macs"], 1),
-            "predicted %": round(100 * sensitivity.predict(scan, row["ratios"]).accuracy, 1),
-            "measured %": round(100 * row["accuracy"], 1),
-            "change, points (95%)": f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}",
-            "ms an image": round(1000 * row["seconds"], 2),
-        }
-        for row in recording["combinations"]
-    ])  # fmt: skip
+    return pd.DataFrame(
+        [
+            {
+                "network": recording["title"],
+                "ratios": row["label"],
+                "MACs left %": round(100 * row["macs"] / whole["macs"], 1),
+                "predicted %": round(100 * sensitivity.predict(scan, row["ratios"]).accuracy, 1),
+                "measured %": round(100 * row["accuracy"], 1),
+                "change, points (95%)": f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}",
+                "ms an image": round(1000 * row["seconds"], 2),
+            }
+            for row in recording["combinations"]
+        ]
+    )
 
 
 def recipes(preset: str, seeds: Iterable[int]) -> list[Recipe]:
-    """A recording of a plain and of a residual network: the first two of the preset.
+    """Recipes of two recordings: the first, plain and the second, residual network of a preset.
 
     Raises:
         ValueError: an unknown preset.
     """
     networks, seed = NETWORKS[check_preset(preset)][:2], next(iter(seeds))
-    return [
-        Recipe(
-            STEM,
-            preset,
+    cases = [
+        Case(
+            "recordings",
             f"{network.model} on {network.data}",
+            network,
             Explore(_shown(network.model), GRIDS[preset], network.images),
-            network.model,
-            network.data,
-            network.budget,
-            seed,
+            preset=preset,
         )
         for network in networks
     ]
+    return [case.recipe(STEM, seed) for case in cases]
 
 
 def recordings(preset: str, seeds: Iterable[int], refresh: bool | str = False) -> list[dict]:
-    """The recordings of a preset; says so where others stand for them, or they are measured now.
+    """The recordings of a preset; prints a note if they must be measured or replaced by others.
 
     Args:
         preset: of `recipes`.

@@ -25,7 +25,6 @@ from prunelab.study.circumstances import circumstances
 from prunelab.study.moment import is_since, moment
 from prunelab.study.recipes import Recipe, check_stem, plain
 from prunelab.study.rows import read
-from prunelab.study.runner.worker import write_atomically
 from prunelab.study.work import Work
 
 PROJECT = paths.results()
@@ -96,7 +95,7 @@ def run(
     """
     valid = isinstance(refresh, bool) or (isinstance(refresh, str) and refresh == "missing")
     checks.need(valid, "ledger.run", "refresh", "False, 'missing' or True", refresh)
-    recipes = _several(recipes)
+    recipes = checks.listed("ledger.run", "recipes", recipes, Recipe, "a Recipe or several")
     known = {row["key"]: row for stem in {r.stem for r in recipes} for row in rows(stem)}
     out = []
     for recipe in pulse.each("recipe", recipes):
@@ -110,14 +109,6 @@ def run(
         if row is not None:
             out.append(row)
     return out
-
-
-def _several(recipes: Recipe | Iterable[Recipe]) -> list[Recipe]:
-    checks.kind("ledger.run", "recipes", recipes, (Recipe, Iterable), "a Recipe or several")
-    several = [recipes] if isinstance(recipes, Recipe) else list(recipes)
-    for recipe in several:
-        checks.kind("ledger.run", "recipes", recipe, Recipe, "a Recipe or several")
-    return several
 
 
 def _is_of_this_refresh(row: dict) -> bool:
@@ -202,7 +193,7 @@ def trained(
         _made(place)
         extra = _train(net, recipe, data, progress, partial)
         surgery.save(net, Keep(), done)
-        write_atomically(history, json.dumps(extra), "ledger.run")
+        paths.write_text(history, json.dumps(extra), "ledger.run")
         partial.unlink(missing_ok=True)
     return net, extra
 

@@ -1,14 +1,14 @@
-"""What tables compare: values of a run, and the rules of their verdicts."""
+"""Measures of a run, and the rules that judge them against the paper."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from prunelab.study import printed
 from prunelab.study.cells import NOT_MEASURED, Verdict
 from prunelab.study.results import Line, Run
-from prunelab.study.tables import Pair
+from prunelab.study.tables import Measure, Pair
 
 
 def error(run: Run) -> float:
@@ -17,7 +17,7 @@ def error(run: Run) -> float:
 
 
 def best_error(run: Run) -> float | None:
-    """The lowest test error of an epoch, in percent: it flatters."""
+    """The lowest test error of any epoch, in percent; it is optimistic."""
     return _error(run, "best_accuracy")
 
 
@@ -36,14 +36,44 @@ def _error(run: Run, key: str) -> float | None:
 
 
 def change(run: Run) -> float | None:
-    """Of the test error by pruning, in points: above 0 it is worse."""
+    """Change of the test error from the base run, in points; above 0 is worse."""
     if run.base is None or run.base.key == run.key:
         return None
     return 100 * (run.base.values["accuracy"] - run.values["accuracy"])
 
 
-def removed(key: str) -> Callable[[Run], float | None]:
-    """Percent of the base's MACs, weights, ..., that are gone."""
+def error_before(run: Run) -> float:
+    """Test error of the network before pruning, in percent."""
+    return 100 * (1 - run.values["before"]["accuracy"])
+
+
+def change_by_pruning(run: Run) -> float:
+    """Change of the test error by pruning, in points; above 0 is worse."""
+    return error(run) - error_before(run)
+
+
+def kept(run: Run) -> int:
+    """Parameters kept, of a layer or of the whole network."""
+    return run.values["kept"]
+
+
+def kept_percent(run: Run) -> float:
+    """The share of a layer's parameters that is kept, in percent."""
+    return 100 * run.values["kept"] / run.values["size"]
+
+
+def largest_percent(run: Run) -> float:
+    """The share of a layer's surviving weights that were among its largest before, in percent."""
+    return 100 * run.values["top_share"]
+
+
+def compression(run: Run) -> float:
+    """Number of all parameters divided by the number of those kept."""
+    return run.values["compression"]
+
+
+def removed(key: str) -> Measure:
+    """A measure: how many of the base's MACs, weights, ... are removed, in percent."""
 
     def measure(run: Run) -> float | None:
         return None if run.base is None else 100 * (1 - run.values[key] / run.base.values[key])
@@ -51,32 +81,48 @@ def removed(key: str) -> Callable[[Run], float | None]:
     return measure
 
 
+class Rule:
+    """A rule that judges a line; in a table it is the column `verdict`."""
+
+    name = "verdict"
+
+    def cells(self, line: Line) -> Iterator[tuple[str, Verdict]]:
+        """Heading and cell."""
+        yield self.name, self(line)
+
+    def __call__(self, line: Line) -> Verdict:
+        """The verdict; for a line without runs, how to measure it."""
+        if line.runs:
+            return Verdict(*self.judged(line), rows=line.keys)
+        if line.case is None:
+            return Verdict("other", line.note)
+        return Verdict("missing", f"{NOT_MEASURED}: {line.command}", line.missing.command)
+
+    def judged(self, line: Line) -> tuple[str, str]:
+        """Kind and text of the verdict of a line with runs."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class Equal:
-    """The verdict of counts: all printed digits are met, or which are not.
+class Equal(Rule):
+    """Counts agree if they equal the printed ones in all printed digits.
 
     Attributes:
-        pairs: what is compared.
-        misprints: printed model -> why it cannot be met.
+        pairs: the counts to compare.
+        misprints: printed model -> why it cannot agree.
     """
 
     pairs: tuple[Pair, ...]
-    misprints: dict[str, str]
+    misprints: Mapping[str, str] = field(default_factory=dict)
 
-    def __call__(self, line: Line) -> Verdict:
-        """The verdict of a line."""
-        if not line.runs:
-            return missing(line)
+    def judged(self, line: Line) -> tuple[str, str]:
         met = {pair.name.strip(" %,"): self._met(pair, line) for pair in self.pairs}
-        rows = tuple(run.key for run in line.runs)
         wrong = [name for name, how in met.items() if how == "differs"]
         cut = [name for name, how in met.items() if how == "equal (truncated)"]
         if wrong:
             why = self.misprints.get(getattr(line.printed, "model", ""))
-            text = f"differs: {', '.join(wrong)}{f' ({why})' if why else ''}"
-            return Verdict("differs", text, rows=rows)
-        text = f"equal ({', '.join(cut)} truncated in print)" if cut else "equal"
-        return Verdict("agrees", text, rows=rows)
+            return "differs", f"differs: {', '.join(wrong)}{f' ({why})' if why else ''}"
+        return "agrees", f"equal ({', '.join(cut)} truncated in print)" if cut else "equal"
 
     def _met(self, pair: Pair, line: Line) -> str:
         shown, measured = pair.printed(line), pair.measure(line.runs[0])
@@ -86,46 +132,38 @@ class Equal:
 
 
 @dataclass(frozen=True)
-class Near:
-    """The verdict of a mean: how far it is from print.
+class Near(Rule):
+    """A mean agrees if it is close to the printed value.
 
     Attributes:
-        pair: what is compared.
-        points: how far it may be.
+        pair: the value to compare.
+        points: the largest difference that still agrees.
     """
 
     pair: Pair
     points: float
 
-    def __call__(self, line: Line) -> Verdict:
-        """The verdict of a line."""
-        if not line.runs:
-            return missing(line)
+    def judged(self, line: Line) -> tuple[str, str]:
         values = [self.pair.measure(run) for run in line.runs]
         gap = sum(values) / len(values) - self.pair.printed(line)
-        rows = tuple(run.key for run in line.runs)
         if abs(gap) <= self.points:
-            return Verdict("agrees", f"within {self.points} points ({gap:+.2f})", rows=rows)
-        where = "above" if gap > 0 else "below"
-        return Verdict("differs", f"{abs(gap):.2f} points {where}", rows=rows)
+            return "agrees", f"within {self.points} points ({gap:+.2f})"
+        return "differs", f"{abs(gap):.2f} points {'above' if gap > 0 else 'below'}"
 
 
 @dataclass(frozen=True)
-class NoWorse:
-    """The verdict of single runs: how many are nowhere worse than print, to the printed digits.
+class NoWorse(Rule):
+    """Runs agree if none of them is worse than printed in any value, to the printed digits.
 
     Attributes:
-        pairs: what is compared.
-        seen: line -> seeds that had a say when settings were chosen; the others are counted apart.
+        pairs: the values to compare.
+        seen: line -> seeds that were used to choose the settings; others are counted separately.
     """
 
     pairs: tuple[Pair, ...]
     seen: Callable[[Line], Collection[int]] | None = None
 
-    def __call__(self, line: Line) -> Verdict:
-        """The verdict of a line."""
-        if not line.runs:
-            return missing(line)
+    def judged(self, line: Line) -> tuple[str, str]:
         seen = self.seen(line) if self.seen else {run.seed for run in line.runs}
         groups = {
             "seeds": [run for run in line.runs if run.seed in seen],
@@ -134,11 +172,10 @@ class NoWorse:
         met = {name: self.met(line, runs) for name, runs in groups.items()}
         texts = [f"{met[k]} of {len(runs)} {k}" for k, runs in groups.items() if runs]
         kind = "agrees" if sum(met.values()) == len(line.runs) else "differs"
-        rows = tuple(run.key for run in line.runs)
-        return Verdict(kind, f"within print in {' and '.join(texts)}", rows=rows)
+        return kind, f"within print in {' and '.join(texts)}"
 
     def met(self, line: Line, runs: Collection[Run]) -> int:
-        """How many of these runs."""
+        """How many of these runs agree."""
         return sum(all(self._is_met(pair, line, run) for pair in self.pairs) for run in runs)
 
     def _is_met(self, pair: Pair, line: Line, run: Run) -> bool:
@@ -148,11 +185,3 @@ class NoWorse:
         if pair.at_least:
             return value >= shown
         return round(value, max(2, printed.places(shown))) <= shown
-
-
-def missing(line: Line) -> Verdict:
-    """The verdict where there is no run."""
-    if line.case is None:
-        return Verdict("other", line.note)
-    text = f"{NOT_MEASURED}: {line.command}"
-    return Verdict("missing", text, line.missing.command)

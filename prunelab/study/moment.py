@@ -1,4 +1,4 @@
-"""Moments that were written down: read back only if they are sound."""
+"""Timestamps in files: written in one form, and read only if they are valid."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)  # before it, a clock was not set
 
 
 def now() -> str:
-    """This moment, to the second: ISO 8601, UTC."""
+    """The current time to the second, in ISO 8601, UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def moment(text: object) -> datetime | None:
-    """What an ISO 8601 text with a zone says; None if it is none, or cannot be true."""
+    """The time in an ISO 8601 text with a time zone; None if it is invalid or implausible."""
     try:
         found = datetime.fromisoformat(text)
     except (TypeError, ValueError):
@@ -23,6 +23,6 @@ def moment(text: object) -> datetime | None:
 
 
 def is_since(text: object, start: str) -> bool:
-    """Whether a text is a sound moment, and later than `start`, another one."""
+    """Whether both texts are valid times, and the first is later than `start`."""
     found, begun = moment(text), moment(start)
     return found is not None and begun is not None and found > begun

@@ -1,4 +1,4 @@
-"""Networks, their images and their plain training: what the papers' studies share.
+"""Networks, their data and their training before pruning, shared by all studies.
 
 Source of the long trainings: He et al. 2016; PFEC, section 4.
 """
@@ -13,13 +13,13 @@ from prunelab.train import Budget
 
 @dataclass(frozen=True)
 class Network:
-    """A network before anything is pruned.
+    """A network before pruning.
 
     Attributes:
         model: a name of `prunelab.models.build`.
-        data: a name of `prunelab.data.load`; None = its cost is counted, nothing else.
-        budget: its training; None = the method trains it from its first weights.
-        images: validation images that scans look at; None = all.
+        data: a name of `prunelab.data.load`; None = only its cost is counted.
+        budget: its training; None = the method trains it from its initial weights.
+        images: number of validation images used by scans; None = all.
     """
 
     model: str
@@ -57,7 +57,7 @@ IMAGENET_PAPER = replace(
 
 
 def _digits(epochs: float, images: int | None) -> tuple[Network, ...]:
-    """Two small networks at a fraction of the full length."""
+    """Two small networks, trained for a fraction of the full length."""
     return (
         Network("lenet-5", "digits", DIGITS.scaled(epochs), images),
         Network("resnet-20", "digits", DIGITS.scaled(0.6 * epochs), images),

@@ -1,4 +1,4 @@
-"""JSON files of a run folder, which a kill or a full disk may have cut."""
+"""JSON files of a run folder, which a kill or a full disk may have truncated."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 
 class DamagedError(ValueError):
-    """A file does not hold what was written there; says which, and why."""
+    """A file is damaged; says which, and why."""
 
 
 def read(path: Path) -> Any:
-    """What a JSON file holds.
+    """The content of a JSON file.
 
     Raises:
         DamagedError: it is no whole JSON file.

@@ -1,12 +1,15 @@
-"""The papers' printed numbers: data with a confidence mark, and how a measured value meets them.
+"""What the papers print, what `study.toml` says about each, and how measurements compare.
 
-A printed number is shown only if its mark says that it was read or computed; one that is merely
-remembered never appears.
+A printed number is shown only if it is marked as read in a source or computed. Numbers that are
+merely recalled are never shown.
 """
 
 from __future__ import annotations
 
 import math
+import tomllib
+from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -17,8 +20,36 @@ PAPERS = paths.shipped() / "data" / "papers"
 SHOWN = ("source", "computed", "seed")
 
 
+@dataclass(frozen=True)
+class Said:
+    """The `study.toml` of a paper.
+
+    Attributes:
+        notebook: number of its notebook.
+        title: title of its section in the report.
+        citation: reference to the paper.
+        deviations: what differs from the paper, and why.
+        captions: view -> caption of that figure.
+        readme: README.md shows the tables whose titles begin with one of these.
+        searches: model -> how its setting was chosen; see `search.Search.stated`.
+    """
+
+    notebook: str
+    title: str
+    citation: str
+    deviations: list[str] = field(default_factory=list)
+    captions: dict[str, str] = field(default_factory=dict)
+    readme: list[str] = field(default_factory=list)
+    searches: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def stated(stem: str) -> Said:
+    """The `study.toml` of a paper. Errors: TypeError, an entry is unknown or missing."""
+    return Said(**tomllib.loads((PAPERS / stem / "study.toml").read_text("utf-8")))
+
+
 def printed(stem: str, table: str) -> pd.DataFrame:
-    """The printed rows of a table that may be shown. FileNotFoundError: there is no such table."""
+    """The rows of a printed table that may be shown. Errors: FileNotFoundError, no such table."""
     path = PAPERS / stem / f"{table}.csv"
     if not path.is_file():
         raise FileNotFoundError(f"printed: no table `{table}` of `{stem}` ({path.name} is missing)")
@@ -27,21 +58,21 @@ def printed(stem: str, table: str) -> pd.DataFrame:
 
 
 def places(value: float) -> int:
-    """Digits behind the point."""
+    """Digits after the decimal point."""
     return len(f"{value:g}".partition(".")[2])
 
 
 def agrees(measured: float, shown: float, places: int | None = None) -> str:
-    """How a measured value meets a printed one, to the printed digits.
+    """Compare a measured value with a printed one, to the printed digits.
 
     Args:
-        measured: the exact value.
-        shown: the printed one.
-        places: digits after the point; None = as many significant digits as `shown` has (for a
-            printed 0, none after the point).
+        measured: the measured value.
+        shown: the printed value.
+        places: digits after the decimal point; None = as many significant digits as `shown` has
+            (for a printed 0, no decimals).
 
     Returns:
-        "equal", "equal (truncated)" where the paper cut digits off instead of rounding, "differs".
+        "equal", "equal (truncated)" where the paper truncated instead of rounding, or "differs".
     """
     if places is None:
         places = digits(shown) - 1 - math.floor(math.log10(abs(shown))) if shown else 0

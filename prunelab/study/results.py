@@ -1,4 +1,4 @@
-"""Results: the cases of a study, each with the runs of it that are among some ledger rows."""
+"""Results: the cases of a study, each with its runs among some ledger rows."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ QUICK = "quick"  # measures what every preset measures
 
 @dataclass(frozen=True)
 class Run:
-    """One seed of a case, or a part of it, as one layer.
+    """One seed of a case, or a part of that run, such as one layer.
 
     Attributes:
-        case: what was run.
-        key: of its ledger row.
-        seed: of the run.
-        device: where it ran.
-        values: what was measured.
-        base: the run that it is compared with.
+        case: the case that was run.
+        key: key of its ledger row.
+        seed: its seed.
+        values: the measured values.
+        device: the device it ran on.
+        base: the run it is compared with.
     """
 
     case: Case
@@ -36,7 +36,7 @@ class Run:
     base: Run | None = None
 
     def at(self, values: Mapping[str, Any]) -> Run:
-        """The same run, with other values to look at."""
+        """The same run with other values."""
         return replace(self, values=values)
 
 
@@ -45,10 +45,10 @@ class Line:
     """A line of a table.
 
     Attributes:
-        case: what is run for it; None = nothing is.
-        runs: of the case.
+        case: the case behind it; None if nothing is run for it.
+        runs: the runs of that case.
         printed: the row of the paper's table.
-        missing: what stands where there is no run.
+        missing: the cell shown where there is no run.
         note: the verdict where nothing is run.
     """
 
@@ -59,19 +59,24 @@ class Line:
     note: str = ""
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """Ledger keys of its runs."""
+        return tuple(run.key for run in self.runs if run.key)
+
+    @property
     def command(self) -> str:
-        """What measures it, with what it needs."""
+        """The command that measures it, and the data this needs."""
         place = ", with ImageNet in the folder imagenet of a data root"
         return f"{self.missing.command}{place if self.case.data == IMAGENET else ''}"
 
     def over(self, base: Line) -> Line:
-        """The same runs, each beside the base's run with its seed."""
+        """The same runs, each with the base's run of the same seed as its base."""
         whole = {run.seed: run for run in base.runs}
         runs = tuple(replace(run, base=whole.get(run.seed)) for run in self.runs)
         return replace(self, runs=runs)
 
     def at(self, look: Callable[[Run], Mapping[str, Any]]) -> Line:
-        """The same runs, each with the values that `look` finds in it."""
+        """The same runs, each with the values that `look` returns for it."""
         return replace(self, runs=tuple(run.at(look(run)) for run in self.runs))
 
 
@@ -79,8 +84,8 @@ class Results:
     """The lines of all cases.
 
     Args:
-        study: whose cases.
-        rows: of the ledger; what belongs to no case counts nowhere.
+        study: the study whose cases are looked up.
+        rows: ledger rows; those that belong to no case are ignored.
     """
 
     def __init__(self, study: Study, rows: Iterable[dict]):
@@ -90,28 +95,28 @@ class Results:
         self._lines: dict[str, list[Line]] = {}
 
     def lines(self, preset: str | None = None, **wanted: Any) -> list[Line]:
-        """Every case that fits, in the order in which a study gives them.
+        """The lines of all matching cases, in the order of the study.
 
         Args:
-            preset: under which its rows are kept; None = any, the largest first.
-            wanted: attribute of a case -> value, or a set of values.
+            preset: the preset their rows belong to; None = any, the largest first.
+            wanted: attribute of a case -> its value, or a set of allowed values.
         """
         presets = [preset] if preset else PRESETS[::-1]
         lines = [line for name in presets for line in self._all(name)]
         return [line for line in lines if _fits(line.case, wanted)]
 
     def line(self, preset: str | None = None, **wanted: Any) -> Line:
-        """The first case that fits and was run, else one that would be; empty if none fits."""
+        """The first matching case with runs, else one without; an empty line if none matches."""
         found = self.lines(preset, **wanted)
         found.sort(key=lambda line: (not line.runs, line.case.preset != QUICK))
         return found[0] if found else Line()
 
     def runs(self, preset: str | None = None, **wanted: Any) -> list[Run]:
-        """All runs of the cases that fit."""
+        """All runs of the matching cases."""
         return [run for line in self.lines(preset, **wanted) for run in line.runs]
 
     def missing(self, preset: str | None) -> Missing:
-        """What stands where nothing is measured."""
+        """The cell shown where nothing is measured."""
         return Missing(self.study.command(preset or QUICK))
 
     def _all(self, preset: str) -> list[Line]:
@@ -124,7 +129,7 @@ class Results:
         return self._lines[preset]
 
     def _runs(self, case: Case, seeds: Iterable[int]) -> tuple[Run, ...]:
-        """In the order of the rows."""
+        """The runs of a case, in the order of the rows."""
         keys = {case.recipe(self.study.stem, seed).key for seed in seeds} & self._rows.keys()
         rows = sorted((self._rows[key] for key in keys), key=lambda row: self._order[row["key"]])
         return tuple(
@@ -141,11 +146,11 @@ def _fits(case: Case, wanted: Mapping[str, Any]) -> bool:
 
 
 def device(run: Run) -> str:
-    """Where it ran and how exactly: cpu, float32."""
+    """Device and precision of a run: "cpu, float32"."""
     budget = run.case.network.budget
     return f"{run.device}, {budget.precision if budget else 'counted'}"
 
 
 def devices(line: Line) -> str:
-    """Of all runs."""
+    """Devices and precisions of all runs."""
     return "; ".join(sorted({device(run) for run in line.runs})) or DASH

@@ -1,4 +1,4 @@
-"""Files of rows, one JSON object a line: read with suspicion, appended whole or not at all."""
+"""Files of rows, one JSON object per line: checked when read, appended whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ from prunelab import paths, pulse
 from prunelab.study.recipes import PRESETS
 
 BOM = b"\xef\xbb\xbf"  # some editors begin a file with it
-FIELDS = {
-    "key": str, "values": dict, "preset": str, "label": str, "seed": int, "recipe": dict,
-    "device": str, "date": str,
-}  # fmt: skip
+FIELDS = {"key": str, "values": dict, "seed": int, "recipe": dict}
+FIELDS |= dict.fromkeys(("preset", "label", "device", "date"), str)
 
 
 def read(path: Path) -> list[dict]:
@@ -26,7 +24,7 @@ def read(path: Path) -> list[dict]:
     """
     if not path.is_file():
         return []
-    # What follows the last newline was cut off by a kill.
+    # A kill may have cut off what follows the last newline.
     *lines, _ = path.read_bytes().removeprefix(BOM).split(b"\n")
     return [_row(line, number, path) for number, line in enumerate(lines, 1) if line.strip()]
 

@@ -34,9 +34,8 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from prunelab import cost, pulse, surgery, train
+from prunelab import checks, cost, pulse, surgery, train
 from prunelab.data import Dataset
-from prunelab.masks import Keep
 from prunelab.methods.base import Method, check_count
 from prunelab.study.work import Work
 from prunelab.surgery.sparse import FORMS
@@ -51,7 +50,7 @@ class Savings:
     """Prune single weights, then measure files and products.
 
     Attributes:
-        method: one that leaves zeros in the network, as `NetworkSurgery` and `Magnitude` do.
+        method: one that prunes single weights, as `NetworkSurgery` and `Magnitude` do.
         calls: timed products of each kind, at least 1.
     """
 
@@ -62,15 +61,19 @@ class Savings:
 
     def __post_init__(self) -> None:
         check_count(self, "calls")
+        chooses = self.method.CHOOSES
+        checks.need(
+            chooses == "weights",
+            "Savings",
+            "method",
+            f"one that prunes single weights, not {chooses}",
+            self.method,
+        )
 
     def run(self, net: nn.Module, data: Dataset, work: Work) -> dict:
-        """Values: test accuracy, kept and size (with biases), bytes by form, products, crossover.
-
-        Raises:
-            ValueError: the method chose channels, not single weights.
-        """
-        keep = self.method.prune(net, data, seed=work.seed, progress=work.progress)
-        self._check(keep, net)
+        """Values: accuracy, kept and size (with biases), bytes by form, products, crossover."""
+        how = {"seed": work.seed, "progress": work.progress, "checkpoint": work.checkpoint()}
+        self.method.run(net, data, **how)
         counts = cost.nonzeros(net).values()
         return {
             "accuracy": train.evaluate(net, data.test).accuracy,
@@ -80,13 +83,6 @@ class Savings:
             "products": (rows := products(net, self.calls, work.progress)),
             "crossover": _of_largest(rows, self.calls),
         }
-
-    def _check(self, keep: Keep, net: nn.Module) -> None:
-        for name in keep.keys() - dict(net.named_parameters()).keys():
-            raise ValueError(
-                "Savings: `method` must leave zeros in single weights;"
-                f" {type(self.method).__name__} chose channels of `{name}`"
-            )
 
 
 def _of_largest(rows: list[dict], calls: int) -> list[dict]:
@@ -135,9 +131,8 @@ def products(net: nn.Module, calls: int = 50, progress: bool = False) -> list[di
 
 
 def crossover(
-    rows: int, columns: int, densities: Sequence[float], *, batch: int = 64, calls: int = 50,
-    seed: int = 0,
-) -> list[dict]:  # fmt: skip
+    rows: int, columns: int, densities: Sequence[float], *, batch: int = 64, calls: int = 50
+) -> list[dict]:
     """How sparse a matrix has to be before leaving out its zeros is quicker on this machine.
 
     Args:
@@ -146,7 +141,6 @@ def crossover(
         densities: fractions of entries that are not zero, in (0, 1].
         batch: columns of activations.
         calls: timed products of each kind.
-        seed: of values and places.
 
     Returns:
         Per density: density, kept, the seconds of `times`, and for each sparse product its time
@@ -158,7 +152,7 @@ def crossover(
     for density in densities:
         if not 0 < density <= 1:
             raise ValueError(f"crossover: `densities` must be in (0, 1], got {density!r}")
-    draw = torch.Generator().manual_seed(seed)
+    draw = torch.Generator().manual_seed(0)
     values = torch.randn(rows, columns, generator=draw)
     order = torch.randperm(values.numel(), generator=draw)
     found = []

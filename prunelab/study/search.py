@@ -1,8 +1,8 @@
-"""A search: candidates beside the setting that is shown, and the rule that chooses among them.
+"""A search: the setting shown, the candidates it was compared with, and the rule that chooses.
 
-The lowest of many noisy means is too low by chance. So a candidate replaces the setting shown only
-if every seed of it meets a constraint, as a size, and if its mean validation error is lower by more
-than one standard error of the difference. The test error has no say.
+The lowest of many noisy means is too low by chance. A candidate therefore replaces the setting
+shown only if all its seeds meet a constraint, such as a size, and if its mean validation error is
+lower by more than one standard error of the difference. The test error is not used.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from dataclasses import dataclass, field, fields, replace
 from statistics import fmean, variance
 from typing import Any
 
-from prunelab.study.cells import Spread
+from prunelab.study import printed
 from prunelab.study.measures import error, val_error
 from prunelab.study.results import Line
-from prunelab.study.tables import Column, Lines, Table, ours
+from prunelab.study.tables import Column, Lines, Table, spread
 
 NAMES = {"lr": "rate", "weight_decay": "decay"}  # of fields, in labels
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Changes of the setting that the search found; without any, that setting itself.
+    """Changes to the setting that the search found; without any, that setting itself.
 
     Attributes:
-        scale: `scaled` times this, of all layers or by layer (1 where it names none).
-        changes: field -> value, of the method or of its budget. `flat` is the share of the training
-            before the rate falls, along a line.
-        scaled: a field of the method that holds a value for each layer.
+        scale: factor of the field `scaled`, for all layers or by layer (1 for those not named).
+        changes: field of the method or of its budget -> value. `flat` is the share of the training
+            before the learning rate starts to fall linearly.
+        scaled: a field of the method that has a value for each layer.
     """
 
     scale: float | Mapping[str, float] = 1.0
@@ -38,7 +38,7 @@ class Candidate:
 
     @property
     def label(self) -> str:
-        """What tables call it."""
+        """Its name in tables."""
         if self == Candidate(scaled=self.scaled):
             return "as searched"
         scales = self.scale if isinstance(self.scale, Mapping) else {self.scaled: self.scale}
@@ -57,12 +57,12 @@ class Candidate:
 
 
 def candidate(scale: float | Mapping[str, float] = 1.0, **changes: Any) -> Candidate:
-    """A candidate, its changes by name."""
+    """A candidate, with its changes as keyword arguments."""
     return Candidate(scale, changes)
 
 
 def times(values: Mapping[str, float], scale: float | Mapping[str, float]) -> dict[str, float]:
-    """Every value times the scale, which is of all layers or by layer (1 where it names none)."""
+    """Each value times the scale, for all layers or by layer (1 for those not named)."""
     scales = scale if isinstance(scale, Mapping) else dict.fromkeys(values, scale)
     return {layer: round(scales.get(layer, 1.0) * value, 3) for layer, value in values.items()}
 
@@ -73,15 +73,25 @@ class Search:
 
     Attributes:
         found: the setting that the search found.
-        candidates: changes of it, named before they ran.
-        taken: the one that is shown.
-        seen: seeds that had a say; all others are fresh.
+        candidates: changes to it, named before they ran.
+        seen: seeds used to choose; all others are fresh.
+        taken: the candidate that is shown.
     """
 
     found: Any
     candidates: tuple[Candidate, ...]
     seen: tuple[int, ...]
     taken: Candidate = field(default_factory=Candidate)
+
+    @classmethod
+    def stated(cls, found: Any, stem: str, model: str) -> Search:
+        """The search that a paper's `study.toml` states for a network.
+
+        A candidate there is its `scale`, one for all layers or by layer, and its changes by name.
+        """
+        entry = printed.stated(stem).searches[model]
+        candidates = tuple(candidate(**one) for one in entry["candidates"])
+        return cls(found, candidates, tuple(entry["seen"]), candidate(**entry.get("taken", {})))
 
     @property
     def plain(self) -> Candidate:
@@ -95,24 +105,24 @@ class Search:
 
     @property
     def title(self) -> str:
-        """What a table calls the setting that is shown."""
+        """Name of the setting that is shown."""
         return "the one shown" + (f": {self.taken.label}" if self.taken != self.plain else "")
 
     @property
     def others(self) -> dict[str, Any]:
-        """Label -> method: what the shown setting was held against."""
+        """Label -> method of everything the setting shown was compared with."""
         every = (self.plain, *self.candidates)
         return {one.label: one.of(self.found) for one in every if one != self.taken}
 
     def judged(
         self, shown: Line, others: Iterable[Line], fits: Callable[[Line], bool]
     ) -> list[Line]:
-        """The lines that were run, without the fresh seeds; the one taken has the note "yes".
+        """The lines with runs, without fresh seeds; the one that the rule takes has the note "yes".
 
         Args:
-            shown: the setting that is shown.
-            others: the candidates.
-            fits: whether all seeds of a line meet the constraint.
+            shown: the line of the setting that is shown.
+            others: the lines of the candidates.
+            fits: line -> whether all its seeds meet the constraint.
         """
         shown, *others = (self._seen(line) for line in (shown, *others))
         others = [line for line in others if line.runs]
@@ -125,15 +135,15 @@ class Search:
 
 
 def chosen(shown: Line, others: Iterable[Line], fits: Callable[[Line], bool]) -> Line | None:
-    """The line that the rule takes.
+    """The line that the rule takes: `shown`, or a candidate that is better.
 
     Args:
-        shown: runs of the setting that is shown.
-        others: runs of the candidates.
-        fits: whether all seeds of a line meet the constraint.
+        shown: the line of the setting that is shown.
+        others: the lines of the candidates.
+        fits: line -> whether all its seeds meet the constraint.
 
     Returns:
-        A line, or None: the shown setting is not measured, or does not fit.
+        A line, or None if `shown` is not measured or does not fit.
     """
     if not shown.runs or not fits(shown):
         return None
@@ -146,7 +156,7 @@ def _error(line: Line) -> float:
 
 
 def _is_lower(line: Line, shown: Line) -> bool:
-    """By more than one standard error of the difference; one run alone has none."""
+    """Lower by more than one standard error of the difference; a single run has none."""
     both = [[val_error(run) for run in one.runs] for one in (line, shown)]
     if min(map(len, both)) < 2:
         return False
@@ -164,17 +174,17 @@ def table(
     fits: Callable[[Line], bool],
     met: Callable[[Line], str],
 ) -> Table:
-    """Each setting that was compared, and which one the rule takes, of preset `paper`.
+    """A table of the settings that were compared, and which one the rule takes (preset `paper`).
 
     Args:
-        title: of the table.
-        lines: as `Search.judged` gives them.
-        network: names the network of a line.
+        title: title of the table.
+        lines: its lines, from `Search.judged`.
+        network: the column that names the network.
         searches: model -> its search.
         fields: heading -> field of the method's budget.
-        size: what the constraint is about.
+        size: the column that the constraint is about.
         fits: the constraint.
-        met: line -> how often print is met; it has no say.
+        met: line -> how many of its runs agree with the paper; not used to choose.
     """
 
     def setting(line: Line) -> str:
@@ -187,11 +197,11 @@ def table(
         network,
         Column("setting", setting),
         *(Column(heading, of_budget(name)) for heading, name in fields.items()),
-        Column("validation error %", ours(Spread, val_error)),
+        spread("validation error %", val_error),
         size,
         Column("small enough", lambda line: "yes" if fits(line) else "no"),
         Column("taken by the rule", lambda line: line.note),
-        Column("test error %", ours(Spread, error)),
+        spread("test error %", error),
         Column("within print", met),
     )
     return Table(title, lines, columns, preset="paper")

@@ -1,14 +1,13 @@
-"""A paper as a declaration: the cases that are run, and the tables that compare them with print.
+"""A paper as a declaration: the cases to run, and the tables that compare them with the paper.
 
-What the paper says (title, citation, deviations, captions) stands in `study.toml` beside its CSVs.
-A study walks its cases and looks up the ledger row of each; a row of no case counts nowhere.
+Title, citation, deviations and captions are in `study.toml`, beside the CSVs of printed numbers.
+A study goes through its cases and looks up their ledger rows; rows of no case are ignored.
 """
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -25,17 +24,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Case:
-    """Something that is run: a task on a network.
+    """Something to run: a task on a network.
 
     Attributes:
-        part: what it is for; a notebook runs its recipes part by part.
-        name: what tables and figures call it: a method, or a network under a rule.
-        network: the network before anything is pruned.
-        task: what is measured, from `prunelab.study.tasks`.
-        setting: its variant, where there are several of one name.
-        printed: the printed row that it stands for, in the columns that a table matches by.
-        seeds: how many seeds are measured at most; None = all that are asked for.
-        preset: under which its rows are kept; None = the one that is asked for.
+        part: the part of the study it belongs to; a notebook runs its recipes part by part.
+        name: its name in tables and figures: a method, or a network and a rule.
+        network: the network before pruning.
+        task: what to measure, from `prunelab.study.tasks`.
+        setting: tells apart several cases of one name.
+        printed: the printed row it reproduces, as the values of the columns that a table matches.
+        seeds: the largest number of seeds to measure; None = all that are requested.
+        preset: the preset its rows belong to; None = the requested one.
     """
 
     part: str
@@ -54,16 +53,16 @@ class Case:
 
     @property
     def model(self) -> str:
-        """The network's name."""
+        """Name of the network."""
         return self.network.model
 
     @property
     def data(self) -> str | None:
-        """The images' name."""
+        """Name of the data set."""
         return self.network.data
 
     def recipe(self, stem: str, seed: int) -> Recipe:
-        """How one seed of it is measured."""
+        """The recipe of one seed."""
         network = self.network
         return Recipe(
             stem,
@@ -78,34 +77,13 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a paper and its reproduction say: `study.toml`.
-
-    Attributes:
-        notebook: the number of its notebook.
-        title: of its section in the report.
-        citation: of the paper.
-        deviations: what differs from the paper, and why.
-        captions: view -> what a figure shows.
-        readme: how the titles of the tables begin that README.md shows.
-    """
-
-    notebook: str
-    title: str
-    citation: str
-    deviations: list[str] = field(default_factory=list)
-    captions: dict[str, str] = field(default_factory=dict)
-    readme: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
 class Study:
     """One paper.
 
     Attributes:
         stem: its name in the code.
-        cases: preset -> what is run there.
-        compared: the tables.
+        cases: preset -> the cases to run.
+        compared: its tables.
     """
 
     stem: str
@@ -113,18 +91,17 @@ class Study:
     compared: tuple[Table, ...] = ()
 
     @cached_property
-    def said(self) -> Said:
-        """Its `study.toml`. TypeError: an unknown or a missing entry."""
-        path = printed.PAPERS / self.stem / "study.toml"
-        return Said(**tomllib.loads(path.read_text("utf-8")))
+    def said(self) -> printed.Said:
+        """Its `study.toml`. Errors: TypeError, an entry is unknown or missing."""
+        return printed.stated(self.stem)
 
     def asked(self, preset: str) -> list[Case]:
-        """The cases of a preset. ValueError: an unknown preset."""
+        """The cases of a preset. Errors: ValueError, the preset is unknown."""
         found = self.cases(check_preset(preset))
         return [replace(case, preset=case.preset or preset) for case in found]
 
     def recipes(self, preset: str, seeds: Iterable[int]) -> dict[str, list[Recipe]]:
-        """All recipes of a preset, by part; a part that only other presets have is empty.
+        """All recipes of a preset, by part; parts that only other presets have are empty.
 
         Raises:
             ValueError: an unknown preset.
@@ -137,11 +114,11 @@ class Study:
         return found
 
     def results(self, rows: Iterable[dict]) -> Results:
-        """The lines of all cases, each with the runs that are among these rows."""
+        """All cases, each with its runs among these rows."""
         return Results(self, rows)
 
     def tables(self, rows: Iterable[dict]) -> dict[str, pd.DataFrame]:
-        """Title -> table of `prunelab.study.cells`, from ledger rows of any preset."""
+        """Title -> table of `prunelab.study.cells`, made from ledger rows of any preset."""
         results = self.results(rows)
         return {
             title: frame
@@ -150,9 +127,9 @@ class Study:
         }
 
     def command(self, preset: str) -> str:
-        """What measures a preset."""
+        """The command that measures a preset."""
         return f"prunelab run {self.said.notebook} --preset {preset}"
 
     def printed(self, table: str) -> pd.DataFrame:
-        """A table of the paper."""
+        """A printed table of the paper."""
         return printed.printed(self.stem, table)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from prunelab.study.cells import DASH, Cell, Missing, Number, Printed, Range
+from prunelab.study.cells import DASH, Cell, Missing, Number, Printed, Range, Spread
 from prunelab.study.results import Line, Results, Run
 
 Measure = Callable[[Run], float | None]
@@ -16,13 +16,13 @@ Lines = Callable[[Results, str | None], Iterable[Line]]
 
 
 def ours(kind: type, measure: Measure, form: str = "{:.2f}", of: str | None = None):
-    """A function that gives a line's cell of measured values.
+    """A function from a line to its cell of measured values.
 
     Args:
         kind: `Range`, `Spread` or `Number`.
-        measure: run -> value; None where it has none.
-        form: of the value.
-        of: only of runs with this name.
+        measure: run -> value, or None if the run has none.
+        form: format of the value.
+        of: use only the runs of cases with this name.
     """
 
     def cell(line: Line) -> Cell | str:
@@ -40,11 +40,11 @@ def ours(kind: type, measure: Measure, form: str = "{:.2f}", of: str | None = No
 
 @dataclass(frozen=True)
 class Column:
-    """A column.
+    """A column of a table.
 
     Attributes:
         name: its heading.
-        cell: line -> what stands there.
+        cell: line -> cell.
     """
 
     name: str
@@ -57,19 +57,19 @@ class Column:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two columns: what is printed beside what was measured.
+    """Two columns: the printed value beside the measured one.
 
     Attributes:
-        name: how both headings begin.
-        field: of the printed row.
+        name: start of both headings.
+        field: field of the printed row.
         measure: run -> value.
-        form: of a measured value.
-        kind: of the measured cell.
-        places: digits after the point that are printed; None = as many as it was read with.
-        unit: what follows the printed value.
-        raw: the printed number as it was read.
-        heads: how the headings end.
-        at_least: a measured value should be no smaller than printed; else, no larger.
+        form: format of the measured value.
+        kind: type of the measured cell.
+        places: digits after the decimal point that are printed; None = as many as were read.
+        unit: text after the printed value.
+        raw: show the printed number as it was read.
+        heads: ends of the two headings.
+        at_least: whether larger is better; by default smaller is.
     """
 
     name: str
@@ -91,7 +91,7 @@ class Pair:
         yield f"{self.name} {self.heads[1]}", ours(self.kind, self.measure, self.form)(line)
 
     def printed(self, line: Line) -> float:
-        """What the paper gives; nan = nothing."""
+        """The printed value; nan if there is none."""
         return getattr(line.printed, self.field)
 
 
@@ -100,87 +100,83 @@ class Table:
     """A table of a study.
 
     Attributes:
-        title: its heading; with `presets`, "{}" takes the preset's words.
-        lines: what stands in it, as `beside`, `each_case` and `each_run` give it.
-        columns: from left to right.
-        preset: whose runs; None = any.
-        presets: preset -> its words, for a table of each that was run.
+        title: its heading; with `presets`, "{}" is replaced by the words for the preset.
+        lines: its lines, as returned by `beside`, `each_case` or `each_run`.
+        columns: from left to right; a string names a column of the printed table.
+        preset: the preset whose runs are shown; None = any.
+        presets: preset -> words for it; gives one table for each preset that was run.
     """
 
     title: str
     lines: Lines
-    columns: tuple[Column | Pair, ...]
+    columns: tuple[Column | Pair | str, ...]
     preset: str | None = None
     presets: Mapping[str, str] = field(default_factory=dict)
 
     def frames(self, results: Results) -> dict[str, pd.DataFrame]:
-        """Title -> frame."""
-        if not self.presets:
-            return {self.title: self._frame(results, self.preset)}
-        tables = {
-            self.title.format(words): list(self.lines(results, preset))
-            for preset, words in self.presets.items()
-        }
-        run = {title: lines for title, lines in tables.items() if any(line.runs for line in lines)}
-        return {title: self._filled(lines) for title, lines in run.items()}
+        """Title -> frame. An empty table has one line that says that nothing is measured."""
+        columns = [printed(one) if isinstance(one, str) else one for one in self.columns]
 
-    def _frame(self, results: Results, preset: str | None) -> pd.DataFrame:
-        lines = list(self.lines(results, preset))
-        return self._filled(lines) if lines else self._empty(results.missing(preset))
+        def filled(lines: list[Line]) -> pd.DataFrame:
+            cells = [[cell for column in columns for cell in column.cells(line)] for line in lines]
+            return pd.DataFrame([dict(found) for found in cells])
 
-    def _filled(self, lines: list[Line]) -> pd.DataFrame:
-        return pd.DataFrame([dict(self._cells(line)) for line in lines])
-
-    def _cells(self, line: Line) -> Iterator[tuple[str, Any]]:
-        for column in self.columns:
-            yield from column.cells(line)
-
-    def _empty(self, missing: Missing) -> pd.DataFrame:
-        """One line that says so."""
-        return pd.DataFrame([{column.name: missing for column in self.columns}])
+        if self.presets:
+            tables = {
+                self.title.format(words): list(self.lines(results, preset))
+                for preset, words in self.presets.items()
+            }
+            return {
+                t: filled(lines) for t, lines in tables.items() if any(one.runs for one in lines)
+            }
+        lines = list(self.lines(results, self.preset))
+        missing = dict.fromkeys((one.name for one in columns), results.missing(self.preset))
+        return {self.title: filled(lines) if lines else pd.DataFrame([missing])}
 
 
 def beside(
     table: str,
     *match: str,
-    where: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
+    only: Callable[[Any], bool] = lambda row: True,
+    over: str | None = None,
     at: str | None = None,
     missing: Cell | str | None = None,
-    note: Callable[[Any], str] | None = None,
+    note: Callable[[Any], str] = lambda row: "not run here",
     **wanted: Any,
 ) -> Lines:
-    """A line for each printed row, with the case that stands for it.
+    """One line per printed row, with the case that reproduces it.
 
     Args:
-        table: of the paper.
-        match: its columns that `Case.printed` holds.
-        where: which of its rows; None = all.
-        at: its column with the layer of a run that it is about; None = the run as a whole. If
-            several cases fit, the runs of all of them stand in the line.
-        missing: what stands in the cells of a row for which nothing is run.
-        note: printed row -> the verdict of such a row; None = "not run here".
+        table: name of the printed table.
+        match: its columns whose values are in `Case.printed`.
+        only: printed row -> whether it gets a line.
+        over: its column that names the printed row of the case to compare with.
+        at: its column that names a layer of the network; None = the network as a whole. With it,
+            the line has the runs of all matching cases.
+        missing: cell of a row for which nothing is run.
+        note: printed row -> the verdict of such a row.
         wanted: attribute of a case -> value.
     """
 
     def lines(results: Results, preset: str | None) -> Iterator[Line]:
-        rows = results.study.printed(table)
-        for row in (where(rows) if where else rows).itertuples():
+        for row in filter(only, results.study.printed(table).itertuples()):
             key = tuple(getattr(row, name) for name in match)
             line = results.line(preset, printed=key, **wanted) if match else Line()
             if line.case is None:
-                why = note(row) if note else "not run here"
-                line = Line(missing=missing or Missing(), note=why)
+                line = Line(missing=missing or Missing(), note=note(row))
             elif at:
                 found = results.lines(preset, printed=key, **wanted)
                 runs = tuple(run for one in found for run in one.runs)
                 line = replace(line, runs=runs).at(layer(getattr(row, at)))
+            if over:
+                line = line.over(results.line(preset, printed=(getattr(row, over),), **wanted))
             yield replace(line, printed=row)
 
     return lines
 
 
 def layer(name: str) -> Callable[[Run], Mapping[str, Any]]:
-    """A function that finds a layer in the values of a run; "total" = the sum over all."""
+    """A function from a run to the values of a layer; "total" = the sum over all layers."""
 
     def look(run: Run) -> Mapping[str, Any]:
         layers = {entry["layer"]: entry for entry in run.values["layers"]}
@@ -193,17 +189,16 @@ def layer(name: str) -> Callable[[Run], Mapping[str, Any]]:
 
 
 def each_case(only_run: bool = False, **wanted: Any) -> Lines:
-    """A line for each case of the preset; those that are not measured say so, or are left out."""
+    """One line per case of the preset; `only_run` leaves out those without runs."""
 
     def lines(results: Results, preset: str | None) -> list[Line]:
-        found = results.lines(preset, **wanted)
-        return [line for line in found if line.runs or not only_run]
+        return [one for one in results.lines(preset, **wanted) if one.runs or not only_run]
 
     return lines
 
 
 def each_run(**wanted: Any) -> Lines:
-    """A line for each run."""
+    """One line per run."""
 
     def lines(results: Results, preset: str | None) -> Iterator[Line]:
         for line in results.lines(preset, **wanted):
@@ -212,21 +207,44 @@ def each_run(**wanted: Any) -> Lines:
     return lines
 
 
-def printed(name: str, title: str | None = None) -> Column:
-    """A column of the printed row as it is, under its own name or `title`."""
+def printed(
+    name: str, title: str | None = None, kind: Callable[[Any], Any] = lambda value: value
+) -> Column:
+    """A column of the printed row, under its own name or `title`.
+
+    Args:
+        name: name of the printed column.
+        title: its heading.
+        kind: printed value -> cell; by default the value itself. Missing values become a dash.
+    """
 
     def cell(line: Line) -> Any:
         value = getattr(line.printed, name)
-        return value if value == value else DASH
+        return kind(value) if value == value else DASH
 
     return Column(title or name, cell)
 
 
-PRESET = Column("preset", lambda line: line.case.preset)
+def of_case(name: str, title: str | None = None) -> Column:
+    """A column with an attribute of the case, under its own name or `title`."""
+    return Column(title or name, lambda line: getattr(line.case, name))
+
+
+PRESET = of_case("preset")
 SEEDS = Column("seeds", lambda line: len(line.runs))
 SEED = Column("seed", lambda line: line.runs[0].seed)
 
 
 def number(name: str, measure: Measure, form: str = "{:.2f}") -> Column:
-    """A column with one run's value."""
+    """A column with the value of one run."""
     return Column(name, ours(Number, measure, form))
+
+
+def span(name: str, measure: Measure, form: str = "{:.2f}", of: str | None = None) -> Column:
+    """A column with mean, minimum and maximum of all runs."""
+    return Column(name, ours(Range, measure, form, of))
+
+
+def spread(name: str, measure: Measure, form: str = "{:.2f}") -> Column:
+    """A column with mean and standard deviation of all runs."""
+    return Column(name, ours(Spread, measure, form))

@@ -1,4 +1,4 @@
-"""What figures take: plain DataFrames from the runs of a study."""
+"""Input of the figures: DataFrames made from the runs of a study."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ from prunelab.study.results import Run
 from prunelab.study.tables import Measure
 
 
+def error(run: Run) -> float:
+    """Test error, as a fraction."""
+    return 1 - run.values["accuracy"]
+
+
 def points(runs: Iterable[Run], measures: Mapping[str, Measure]) -> pd.DataFrame:
-    """A point for each run: method, setting, seed, and each measure under its name."""
+    """One row per run: method, setting, seed, and each measure under its name."""
     columns = ["method", "setting", "seed", *measures]
     lines = [
         [run.case.name, run.case.label, run.seed, *(measure(run) for measure in measures.values())]
@@ -21,7 +26,7 @@ def points(runs: Iterable[Run], measures: Mapping[str, Measure]) -> pd.DataFrame
 
 
 def scans(rows: Iterable[dict]) -> pd.DataFrame:
-    """The points of scans in one frame, with the label, criterion and seed of each."""
+    """The points of several scans in one frame, with label, criterion and seed."""
     frames = [
         pd.DataFrame(row["values"]["points"]).assign(
             label=row["label"],

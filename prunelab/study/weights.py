@@ -1,4 +1,4 @@
-"""Tasks on single weights: prune them, and keep what the masks did for the figures."""
+"""What rows record of single weights: sizes, which weights stay, and what the masks did."""
 
 from __future__ import annotations
 
@@ -11,51 +11,45 @@ from torch import Tensor, nn
 
 from prunelab import train
 from prunelab.data import Dataset, Split
-from prunelab.masks import packed
-from prunelab.methods import Magnitude, NetworkSurgery
+from prunelab.masks import Keep, packed
+from prunelab.methods import NetworkSurgery
+from prunelab.methods.base import Method, Pruned
 from prunelab.methods.magnitude import largest
-from prunelab.methods.masking.splicing import Surgery
-from prunelab.methods.masking.weights import PARAMETERS, Run
+from prunelab.methods.masking.splicing import Splicing
+from prunelab.methods.masking.weights import PARAMETERS
 from prunelab.study.work import Work
 
 BINS = 50  # of a run, in which its events are counted
 
 
-@dataclass(frozen=True)
-class CutWeights:
-    """Prune single weights of a trained network: error, sizes, and which weights stay.
+class Weights:
+    """The recorder of methods that prune single weights: sizes, and which weights stay."""
 
-    Attributes:
-        method: `NetworkSurgery` or `Magnitude`.
-    """
+    watch = None
 
-    KIND: ClassVar[str] = "prune"
+    def __init__(self, method: Method, net: nn.Module, data: Dataset, work: Work):
+        self.method, self.data, self.start = method, data, _vectors(net)
+        self.before = {
+            "accuracy": _accuracy(net, data.test),
+            "val_accuracy": _accuracy(net, data.val),
+        }
 
-    method: NetworkSurgery | Magnitude
-
-    def run(self, net: nn.Module, data: Dataset, work: Work) -> dict:
+    def values(self, net: nn.Module, done: Pruned) -> dict:
         """Values: accuracies before, last and best with the final masks; sizes; layers; events.
 
         An accuracy on validation images is None where no such images are held out.
         """
-        before = {"accuracy": _accuracy(net, data.test), "val_accuracy": _accuracy(net, data.val)}
-        start = _vectors(net)
-        done = self.method.run(
-            net, data, seed=work.seed, progress=work.progress, checkpoint=work.checkpoint()
-        )
-        rows = done.histories[-1].rows if done.histories else []
-        rows = [
-            {k: None if v != v else v for k, v in row.items()} for row in rows
-        ]  # nan: no images
-        last = _accuracy(net, data.test)
+        rows = done.history[-1].rows if done.history else []
+        rows = [{k: None if v != v else v for k, v in row.items()} for row in rows]  # no images
+        last = _accuracy(net, self.data.test)
         fixed = [row["test_accuracy"] for row in rows if row["step"] >= self._frozen()]
-        layers = _layers(start, _vectors(net), done)
+        layers = _layers(self.start, _vectors(net), done.keep)
         kept, total = (sum(layer[key] for layer in layers) for key in ("kept", "size"))
         return {
-            "before": before,
+            "before": self.before,
             "accuracy": last,
             "best_accuracy": max([last, *fixed]),
-            "val_accuracy": _accuracy(net, data.val),
+            "val_accuracy": _accuracy(net, self.data.val),
             "kept": kept,
             "total": total,
             "compression": total / kept,
@@ -90,16 +84,14 @@ class Snapshots:
         """Values: `snapshots`, each with step and kept, the mask as `masks.packed` writes it."""
         seen = {point["step"]: point for point in work.points("step", "kept")}
 
-        def watch(step: int, surgery: Surgery) -> None:
+        def watch(step: int, state: Splicing) -> None:
             if step in self.steps:
-                mask = surgery.layers[self.layer].masks["weight"].kept
+                mask = state.layers[self.layer].masks["weight"].kept
                 seen[step] = {"step": step, "kept": packed(mask.cpu())}
                 work.keep(list(seen.values()))
 
-        self.method.run(
-            net, data, seed=work.seed, progress=work.progress, checkpoint=work.checkpoint(),
-            watch=watch,
-        )  # fmt: skip
+        how = {"seed": work.seed, "progress": work.progress, "checkpoint": work.checkpoint()}
+        self.method.run(net, data, **how, watch=watch)
         return {"snapshots": [seen[step] for step in self.steps if step in seen]}
 
 
@@ -112,26 +104,25 @@ def _vectors(net: nn.Module) -> dict[str, Tensor]:
     return {name: p.detach().flatten().clone() for name, p in net.named_parameters()}
 
 
-def _layers(start: Mapping[str, Tensor], end: Mapping[str, Tensor], done: Run) -> list[dict]:
+def _layers(start: Mapping[str, Tensor], end: Mapping[str, Tensor], keep: Keep) -> list[dict]:
     """Each pruned layer, weights and biases together: how many stay, and which.
 
     `top_share` is the share of the survivors that were among the n largest of the trained network,
     n being the number of survivors; `correlation` is that of their values before and after.
     """
     rows = []
-    for layer in dict.fromkeys(name.rpartition(".")[0] for name in done.keep):
-        names = [f"{layer}.{key}" for key in PARAMETERS if f"{layer}.{key}" in done.keep]
+    for layer in dict.fromkeys(name.rpartition(".")[0] for name in keep):
+        names = [f"{layer}.{key}" for key in PARAMETERS if f"{layer}.{key}" in keep]
         before, after = (torch.cat([vectors[n] for n in names]).cpu() for vectors in (start, end))
-        kept = torch.cat([done.keep[n].flatten() for n in names])
+        kept = torch.cat([keep[n].flatten() for n in names])
         n = int(kept.sum())
         top = largest(before.abs(), n)
         pair = torch.stack([before[kept], after[kept]])
         same = float(torch.corrcoef(pair)[0, 1]) if n > 1 else float("nan")
-        rows.append({
-            "layer": layer, "size": len(kept), "kept": n,
-            "top_share": round(int((top & kept).sum()) / n, 4),
-            "correlation": round(same, 4) if same == same else None,
-        })  # fmt: skip
+        row = {"layer": layer, "size": len(kept), "kept": n}
+        row["top_share"] = round(int((top & kept).sum()) / n, 4)
+        row["correlation"] = round(same, 4) if same == same else None
+        rows.append(row)
     return rows
 
 

@@ -8,8 +8,8 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+from prunelab import paths
 from prunelab.study import notes
-from prunelab.study.runner.worker import write_atomically
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Work:
     progress: bool = False
     folder: Path | None = None
 
-    def checkpoint(self) -> Path | None:
-        """Where `train.fit` may keep a training."""
-        return None if self.folder is None else self.folder / "training.fit"
+    def checkpoint(self, name: str = "training") -> Path | None:
+        """Where a training may be kept; a measurement with several names them."""
+        return None if self.folder is None else self.folder / f"{name}.fit"
 
     def points(self, *fields: str) -> list[dict]:
         """The points that were measured before a kill; none, with a warning, if they are damaged.
@@ -52,7 +52,7 @@ class Work:
     def keep(self, points: list[dict]) -> None:
         """Remember these points; the file is replaced at once. Errors: OSError, one line."""
         if self.folder is not None:
-            write_atomically(self._points, json.dumps(points), "ledger.run")
+            paths.write_text(self._points, json.dumps(points), "ledger.run")
 
     def done(self) -> None:
         """Forget what is half done: the measurement is in the ledger."""

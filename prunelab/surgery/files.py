@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from prunelab import sealed
+from prunelab import checks, sealed
 from prunelab.masks import Keep
 from prunelab.surgery.rebuilding import rebuild, resize, tensors_of, widths
 from prunelab.surgery.selection import INDEX, fits, select
@@ -36,20 +36,13 @@ def save(small: nn.Module, keep: Mapping[str, Tensor], path: str | Path) -> None
         ValueError: `keep` is that of another network, as far as layers and widths tell.
         OSError: the file cannot be written.
     """
-    path, keep = sealed.place("save", path), Keep(keep)
-    tensors = tensors_of(check_network("save", small))
+    checks.kind("save", "small", small, nn.Module, "a network")
+    path, keep, tensors = sealed.place("save", path), Keep(keep), tensors_of(small)
     if wrong := misfit(keep, tensors, small):
         raise ValueError(f"save: `keep` must be what `small` was shrunk by: {wrong}")
     head = {sealed.FORMAT: FORMAT, "keep": keep.to_json()}
     head |= {WIDTHS: json.dumps(found)} if (found := widths(small)) else {}
     sealed.write("save", path, head, tensors)
-
-
-def check_network(caller: str, net: object) -> nn.Module:
-    """Itself. Errors: TypeError, it is no network."""
-    if not isinstance(net, nn.Module):
-        raise TypeError(f"{caller}: the network must be a Module; got {type(net).__name__}")
-    return net
 
 
 def load(net: nn.Module, path: str | Path) -> nn.Module:
@@ -69,8 +62,9 @@ def load(net: nn.Module, path: str | Path) -> nn.Module:
             architecture, as far as names, types and axes tell, and the widths that the keep
             leaves; of an unpruned network also by every width.
     """
-    own = tensors_of(check_network("load", net))
-    head, tensors, keep = _opened(path)
+    checks.kind("load", "net", net, nn.Module, "a network")
+    own = tensors_of(net)
+    head, tensors, keep = _opened(path, "load")
     picks = {k: tensors.pop(k) for k in [*tensors] if k.endswith(f".{INDEX}") and k not in own}
     wrong = sorted(set(own) ^ set(tensors)) or [
         k for k in own if not _fits(tensors[k], own[k], exactly=not keep)
@@ -80,8 +74,8 @@ def load(net: nn.Module, path: str | Path) -> nn.Module:
         raise ValueError(
             f"load: `{path}` does not hold a pruned {type(net).__name__}: `{wrong[0]}` differs"
         )
-    if wrong := misfit(keep, tensors, full=own):
-        raise ValueError(f"load: `{path}` does not hold a pruned {type(net).__name__}: {wrong}")
+    if told := misfit(keep, tensors, full=own):
+        raise ValueError(f"load: `{path}` does not hold a pruned {type(net).__name__}: {told}")
     small = rebuild(net, lambda name, t: tensors[name].to(t.device, copy=True))
     resize(small, _widths(net, head, path))
     select(small, {name.removesuffix(f".{INDEX}"): index for name, index in picks.items()})
@@ -114,14 +108,14 @@ def _fits(small: Tensor, full: Tensor, exactly: bool) -> bool:
 
 def read(path: str | Path) -> tuple[dict[str, Tensor], Keep]:
     """The tensors and the keep of a file written by `save`. Errors as `load`."""
-    _, tensors, keep = _opened(path)
+    _, tensors, keep = _opened(path, "read")
     return tensors, keep
 
 
-def _opened(path: str | Path) -> tuple[dict[str, str], dict[str, Tensor], Keep]:
-    path = sealed.place("load", path)
+def _opened(path: str | Path, caller: str) -> tuple[dict[str, str], dict[str, Tensor], Keep]:
+    path = sealed.place(caller, path)
     if not path.is_file():
-        raise FileNotFoundError(f"load: no file `{path}`")
+        raise FileNotFoundError(f"{caller}: no file `{path}`")
     try:
         head, tensors = sealed.read(path)
         if head.get(sealed.FORMAT) != OLD:
@@ -135,5 +129,5 @@ def _opened(path: str | Path) -> tuple[dict[str, str], dict[str, Tensor], Keep]:
     except (ValueError, LookupError, TypeError) as error:
         line = str(error).split("\n")[0]
         raise ValueError(
-            f"load: `{path}` is not a safetensors file written by prunelab ({line})"
+            f"{caller}: `{path}` is not a safetensors file written by prunelab ({line})"
         ) from error

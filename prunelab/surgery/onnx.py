@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from prunelab import extras, paths, sealed
-from prunelab.surgery.files import check_network
+from prunelab import checks, extras, meta, paths, sealed
 from prunelab.surgery.rebuilding import tensors_of
 from prunelab.train.fitting import taking
 
@@ -21,7 +19,7 @@ ONNX_LIMIT = 2_000_000_000  # bytes; protobuf's limit is 2^31, and the graph nee
 
 
 def export_onnx(
-    net: nn.Module, example: Tensor | tuple | Mapping[str, Tensor], path: str | Path
+    net: nn.Module, example: Tensor | tuple[Tensor, ...] | Mapping[str, Tensor], path: str | Path
 ) -> None:
     """Write `net` to an ONNX file, in evaluation mode, with a free batch size.
 
@@ -42,9 +40,9 @@ def export_onnx(
     """
     extras.need("surgery.export_onnx", "onnx", "onnx", "onnxscript")
     path = sealed.place("export_onnx", path)
-    check_network("export_onnx", net)
+    checks.kind("export_onnx", "net", net, nn.Module, "a network")
     args, named = _inputs(example)
-    with paths.whole(path, "export_onnx") as partial, _evaluating(net):
+    with paths.whole(path, "export_onnx") as partial, meta.in_mode(net, False):
         program = _exported(net, args, named)
         if sum(t.numel() * t.element_size() for t in tensors_of(net).values()) > ONNX_LIMIT:
             _save_in_two(program, path, partial)
@@ -64,7 +62,7 @@ def _save_in_two(program: torch.onnx.ONNXProgram, path: Path, partial: Path) -> 
         shutil.rmtree(folder)
 
 
-def _inputs(example: object) -> tuple[tuple, dict]:
+def _inputs(example: object) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
     """Positional and named arguments."""
     named = dict(example) if isinstance(example, Mapping) else {}
     args = example if isinstance(example, tuple) else () if named else (example,)
@@ -78,7 +76,9 @@ def _inputs(example: object) -> tuple[tuple, dict]:
     return args, named
 
 
-def _exported(net: nn.Module, args: tuple, named: dict) -> torch.onnx.ONNXProgram:
+def _exported(
+    net: nn.Module, args: tuple[Tensor, ...], named: dict[str, Tensor]
+) -> torch.onnx.ONNXProgram:
     with torch.no_grad(), taking("export_onnx", net, [*args, *named.values()][0]):
         net(*args, **named)
     batch = {0: torch.export.Dim("batch")}
@@ -87,7 +87,7 @@ def _exported(net: nn.Module, args: tuple, named: dict) -> torch.onnx.ONNXProgra
         with warnings.catch_warnings():
             # Several inputs have one batch size, so torch names the axis once, and says so.
             warnings.filterwarnings("ignore", "# The axis name: batch")
-            return torch.onnx.export(
+            program = torch.onnx.export(
                 net, args, kwargs=named or None, dynamo=True, verbose=False, dynamic_shapes=shapes
             )
     except Exception as error:  # torch has many, and their texts run over pages
@@ -95,14 +95,5 @@ def _exported(net: nn.Module, args: tuple, named: dict) -> torch.onnx.ONNXProgra
             f"export_onnx: torch cannot export `net` ({type(net).__name__}); why says the cause of"
             f" this error, {type(error).__name__}"
         ) from error
-
-
-@contextmanager
-def _evaluating(net: nn.Module) -> Iterator[None]:
-    training = {module: module.training for module in net.modules()}
-    net.eval()
-    try:
-        yield
-    finally:
-        for module, mode in training.items():
-            module.training = mode
+    assert program is not None  # it is None for other exporters than this one
+    return program

@@ -23,7 +23,7 @@ def rebuild(net: nn.Module, change: Callable[[str, Tensor], Tensor]) -> nn.Modul
     stay shared and nothing large is copied twice. Of a wrapped network it is the inner one.
     """
     net, memo = meta.network(net, "rebuild"), {}
-    checks.need(callable(change), "rebuild", "change", "a function", change)
+    checks.function("rebuild", "change", change, "name", "tensor")
     for name, tensor in tensors_of(net).items():
         new = _changed(change, name, tensor.detach())
         new = new.clone() if new.data_ptr() == tensor.data_ptr() else new
@@ -38,11 +38,7 @@ def rebuild(net: nn.Module, change: Callable[[str, Tensor], Tensor]) -> nn.Modul
 
 
 def _changed(change: Callable[[str, Tensor], Tensor], name: str, tensor: Tensor) -> Tensor:
-    try:
-        new = change(name, tensor)
-    except TypeError as error:
-        line = str(error).split("\n")[0]
-        raise TypeError(f"rebuild: `change` must take a name and a tensor ({line})") from error
+    new = checks.call("rebuild", "change", change, name, tensor)
     checks.kind("rebuild", "change", new, Tensor, "a function that gives a tensor")
     return new
 

@@ -23,10 +23,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from prunelab import sealed
-from prunelab.checks import shown
+from prunelab import checks, sealed
 from prunelab.sealed import kind_of
-from prunelab.surgery.files import check_network
 from prunelab.surgery.rebuilding import rebuild, tensors_of
 
 FORMAT = "prunelab-sparse-1"
@@ -62,12 +60,11 @@ def save_sparse(net: nn.Module, path: str | Path, form: str = "bitmask") -> int:
         ValueError: an unknown form.
         OSError: the file cannot be written.
     """
-    if form not in FORMS:
-        raise ValueError(
-            f"save_sparse: `form` must be one of {', '.join(FORMS)}; got {shown(form)}"
-        )
-    path, kinds, stored = sealed.place("save_sparse", path), {}, {}
-    forms = _forms(check_network("save_sparse", net), form)
+    checks.kind("save_sparse", "net", net, nn.Module, "a network")
+    checks.word("save_sparse", "form", form, FORMS)
+    path, kinds = sealed.place("save_sparse", path), {}
+    stored: dict[str, Tensor] = {}
+    forms = _forms(net, form)
     for name, tensor in tensors_of(net).items():
         tensor = tensor.detach().cpu().contiguous()
         kinds[name] = kind_of(tensor)
@@ -94,7 +91,7 @@ def load_sparse(net: nn.Module, path: str | Path) -> nn.Module:
         ValueError: not a file of `save_sparse` (a pickle), a damaged one, or of a network with
             other names, types or shapes.
     """
-    check_network("load_sparse", net)
+    checks.kind("load_sparse", "net", net, nn.Module, "a network")
     form, kinds, stored = _read(sealed.place("load_sparse", path))
     _check_same(net, kinds, path)
     forms = _forms(net, form)

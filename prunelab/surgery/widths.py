@@ -1,4 +1,4 @@
-"""Whether a keep can be that of a network, as far as its shapes and its history tell."""
+"""Whether a keep can belong to a network, judged by its shapes and by what `shrink` recorded."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from prunelab.train.budget import Budget
 
 MARGIN = 4  # pixels around an image before the random crop
 # Values made at once. Several small batches share one gather and one normalisation, which is
-# cheaper than one of each a batch; 2^20 floats (4 MB) still sit in a cache.
+# cheaper than one of each per batch; 2^20 floats (4 MB) still fit in a cache.
 CHUNK = 2**20
 
 

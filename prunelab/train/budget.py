@@ -3,14 +3,25 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from itertools import pairwise
+from typing import ClassVar
 
-from prunelab.checks import shown
+from prunelab import checks
 
-OPTIMIZERS = ("sgd", "adam")
-SCHEDULES = ("constant", "step", "cosine", "onecycle", "inverse", "linear")
-AUGMENTS = ("none", "flip", "crop-flip", "resized-crop-flip")
-PRECISIONS = ("float32", "bfloat16")
+WORDS = {
+    "optimizer": ("sgd", "adam"),
+    "schedule": ("constant", "step", "cosine", "onecycle", "inverse", "linear"),
+    "augment": ("none", "flip", "crop-flip", "resized-crop-flip"),
+    "precision": ("float32", "bfloat16"),
+}
+NUMBERS: dict[str, tuple[str, Callable[[float], bool]]] = {
+    "epochs": ("> 0", lambda v: v > 0),
+    "lr": ("> 0", lambda v: v > 0),
+    "momentum": ("in [0, 1)", lambda v: 0 <= v < 1),
+    "weight_decay": (">= 0", lambda v: v >= 0),
+    "gamma": ("in (0, 1]", lambda v: 0 < v <= 1),
+    "warmup": ("in [0, 1)", lambda v: 0 <= v < 1),
+}
 
 
 @dataclass(frozen=True)
@@ -20,7 +31,7 @@ class Budget:
     Args:
         epochs: passes over the training split, > 0. A fraction is allowed; at least one step runs.
         lr: largest learning rate, > 0.
-        batch: images a step, >= 2.
+        batch: images per step, >= 2.
         optimizer: "sgd" or "adam".
         momentum: of SGD; the first beta of Adam (the second is 0.999).
         weight_decay: the l2 penalty, on all parameters.
@@ -60,33 +71,28 @@ class Budget:
     channels_last: bool = False
 
     def __post_init__(self) -> None:
-        listed = isinstance(self.milestones, list | tuple)
-        numbers = listed and all(isinstance(m, int | float) for m in self.milestones)
-        self._need(numbers, "milestones", "ascending fractions of the run in (0, 1)")
+        listed = isinstance(self.milestones, list | tuple) and all(map(_is_real, self.milestones))
+        rising = listed and _rising(0, *self.milestones, 1)
+        self._need(rising, "milestones", "ascending fractions of the run in (0, 1)")
         object.__setattr__(self, "milestones", tuple(self.milestones))  # JSON gives a list
         if isinstance(self.epochs, float) and self.epochs.is_integer():
             object.__setattr__(self, "epochs", int(self.epochs))  # 2.0 and 2 are the same recipe
-        self._among("optimizer", OPTIMIZERS)
-        self._among("schedule", SCHEDULES)
-        self._among("augment", AUGMENTS)
-        self._among("precision", PRECISIONS)
-        for flag in ("nesterov", "channels_last"):
-            self._need(isinstance(getattr(self, flag), bool), flag, "True or False")
-        self._number("epochs", "> 0", lambda v: v > 0)
-        self._number("lr", "> 0", lambda v: v > 0)
-        self._number("batch", "an integer >= 2", lambda v: isinstance(v, int) and v >= 2)
-        self._number("momentum", "in [0, 1)", lambda v: 0 <= v < 1)
-        self._number("weight_decay", ">= 0", lambda v: v >= 0)
-        self._number("gamma", "in (0, 1]", lambda v: 0 < v <= 1)
-        self._number("warmup", "in [0, 1)", lambda v: 0 <= v < 1)
-        rising = all(a < b for a, b in zip((0, *self.milestones), (*self.milestones, 1)))
-        self._need(rising, "milestones", "ascending fractions of the run in (0, 1)")
+        for field, words in WORDS.items():
+            checks.word("Budget", field, getattr(self, field), words)
+        for field in ("nesterov", "channels_last"):
+            checks.switch("Budget", field, getattr(self, field))
+        checks.count("Budget", "batch", self.batch, 2)
+        for field, (allowed, test) in NUMBERS.items():
+            checks.number("Budget", field, getattr(self, field), allowed, test)
         plain = self.optimizer == "sgd" and self.momentum > 0
         self._need(plain or not self.nesterov, "nesterov", "False unless SGD has momentum")
         flat = self.schedule == "linear" and not self.milestones
         self._need(not flat, "milestones", "a fraction of the run for schedule 'linear'")
         cycle = self.schedule == "onecycle" and self.warmup > 0
         self._need(not cycle, "warmup", "0 with schedule 'onecycle', which has its own")
+
+    def _need(self, met: bool, field: str, allowed: str) -> None:
+        checks.need(met, "Budget", field, allowed, getattr(self, field))
 
     def scaled(self, fraction: float) -> "Budget":
         """The same budget with `fraction` (> 0) times the epochs."""
@@ -121,25 +127,16 @@ class Budget:
             flat = self.milestones[0] * steps
             return min(1.0, (steps - step) / (steps - flat))
         if self.schedule == "inverse":
-            return (1 + step / 10_000) ** -0.75
+            return float((1 + step / 10_000) ** -0.75)
         return 1.0
 
-    def _among(self, field: str, allowed: tuple[str, ...]) -> None:
-        value = getattr(self, field)
-        self._need(
-            isinstance(value, str) and value in allowed, field, f"one of {', '.join(allowed)}"
-        )
 
-    def _number(self, field: str, allowed: str, test: Callable[[Any], bool]) -> None:
-        value = getattr(self, field)
-        real = isinstance(value, int | float) and not isinstance(value, bool)
-        self._need(real and math.isfinite(value) and test(value), field, allowed)
+def _is_real(value: object) -> bool:
+    return isinstance(value, int | float)
 
-    def _need(self, met: bool, field: str, allowed: str) -> None:
-        if not met:
-            raise ValueError(
-                f"Budget: `{field}` must be {allowed}; got {shown(getattr(self, field))}"
-            )
+
+def _rising(*values: float) -> bool:
+    return all(a < b for a, b in pairwise(values))
 
 
 def _cosine(start: float, end: float, t: float) -> float:

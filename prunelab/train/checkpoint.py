@@ -1,10 +1,12 @@
 """A training run on disk: one sealed file, written whole or not at all, and no pickle.
 
-Tensors are named `net.<name>` and `optimizer.<parameter number>.<name>`; JSON in the head holds
-the recipe and the history. Random states are not needed: `fit` seeds each epoch anew.
+Tensors are named `<part>.<name>` (the parts are `net`, and `modules.0` and so on where others are
+trained too) and `optimizer.<parameter number>.<name>`; JSON in the head holds the recipe and the
+history. Random states are not needed: `fit` seeds each epoch anew.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -13,17 +15,16 @@ from torch import Tensor, nn
 from prunelab import sealed
 
 FORMAT = "prunelab-fit-2"
-# Before, recipe, history and a checksum of the tensors' bytes alone stood in one text; still read.
-OLD = "fit"
+Parts = Mapping[str, nn.Module]
 
 
-def write(path: Path, net: nn.Module, optimizer, recipe: dict, rows: list[dict]) -> None:
+def write(path: Path, parts: Parts, optimizer, recipe: dict, rows: list[dict]) -> None:
     """Store a run at the end of an epoch; a crash leaves the old file or the new one.
 
     Raises:
         OSError: the file cannot be written.
     """
-    tensors = {f"net.{name}": value for name, value in net.state_dict().items()}
+    tensors = _state(parts)
     for number, state in optimizer.state_dict()["state"].items():
         values = {k: v for k, v in state.items() if isinstance(v, Tensor)}
         tensors |= {f"optimizer.{number}.{name}": value for name, value in values.items()}
@@ -31,8 +32,8 @@ def write(path: Path, net: nn.Module, optimizer, recipe: dict, rows: list[dict])
     sealed.write("fit", path, {sealed.FORMAT: FORMAT, **said}, tensors)
 
 
-def read(path: Path, net: nn.Module, optimizer, recipe: dict) -> list[dict]:
-    """Put a stored run back into `net` and `optimizer`, bit for bit.
+def read(path: Path, parts: Parts, optimizer, recipe: dict) -> list[dict]:
+    """Put a stored run back into its parts and `optimizer`, bit for bit.
 
     Returns:
         The history's rows.
@@ -45,11 +46,21 @@ def read(path: Path, net: nn.Module, optimizer, recipe: dict) -> list[dict]:
         ours, theirs = recipe.get(field), stored.get(field)
         if ours != theirs:
             raise _bad(path, f"is of another run: its {field} is {theirs!r}, asked for {ours!r}")
-    state = {k[4:]: v for k, v in tensors.items() if k.startswith("net.")}
-    _same_kinds(path, net.state_dict(), state)
-    _restore(path, optimizer, {k: v for k, v in tensors.items() if k.startswith("optimizer.")})
-    net.load_state_dict(state)
+    moments = {k: v for k, v in tensors.items() if k.startswith("optimizer.")}
+    _same_kinds(path, _state(parts), {k: v for k, v in tensors.items() if k not in moments})
+    _restore(path, optimizer, moments)
+    for part, module in parts.items():
+        names = module.state_dict()
+        module.load_state_dict({name: tensors[f"{part}.{name}"] for name in names})
     return rows
+
+
+def _state(parts: Parts) -> dict[str, Tensor]:
+    return {
+        f"{part}.{name}": value
+        for part, module in parts.items()
+        for name, value in module.state_dict().items()
+    }
 
 
 def _load(path: Path) -> tuple[dict[str, Tensor], dict, list[dict]]:
@@ -60,21 +71,11 @@ def _load(path: Path) -> tuple[dict[str, Tensor], dict, list[dict]]:
         head, tensors = sealed.read(path)
     except ValueError as error:
         raise _bad(path, f"is {_kind(path)} ({error})") from None
-    try:
-        if OLD in head:
-            said = json.loads(head[OLD])
-            whole = said["crc32"] == sealed.crc32(tensors)
-        elif head.get(sealed.FORMAT) == FORMAT:
-            whole = sealed.is_whole(head, tensors)
-            said = {key: json.loads(head[key]) for key in ("recipe", "rows")}
-        else:
-            raise _bad(path, "is a safetensors file that `fit` did not write")
-        found = tensors, dict(said["recipe"]), list(said["rows"])
-    except (LookupError, TypeError, json.JSONDecodeError):
-        whole = False
-    if not whole:
+    if head.get(sealed.FORMAT) != FORMAT:
+        raise _bad(path, "is a safetensors file that `fit` did not write")
+    if not sealed.is_whole(head, tensors):
         raise _bad(path, "is damaged: its checksum is wrong")
-    return found
+    return tensors, json.loads(head["recipe"]), json.loads(head["rows"])
 
 
 def _kind(path: Path) -> str:
@@ -88,6 +89,7 @@ def _same_kinds(path: Path, ours: dict[str, Tensor], theirs: dict[str, Tensor]) 
     for name in sorted(ours.keys() | theirs.keys()):
         there, here = (sealed.kind_of(s[name]) if name in s else "absent" for s in (theirs, ours))
         if there != here:
+            name = name.removeprefix("net.")
             raise _bad(path, f"is of another network: its {name} is {there}, ours {here}")
 
 

@@ -1,4 +1,4 @@
-"""Evaluate: accuracy, loss and the right answers of a network on a split."""
+"""Evaluate: accuracy and loss of a network on a split, and which images it gets right."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -8,11 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from prunelab import meta
-from prunelab.checks import shown
+from prunelab import checks, meta
 from prunelab.data import Split
-from prunelab.data.split import whole_number
-from prunelab.train.fitting import check_device, check_logits, check_network, taking
+from prunelab.train.fitting import check_device, check_logits, taking
 from prunelab.train.memory import keep_freed
 
 MOST_VALUES = 2**24  # in one batch, 67 MB; the maps of a network on photographs are 20 times that
@@ -41,7 +39,7 @@ def evaluate(
     Args:
         net: (n, C, H, W) of its own floating type -> (n, classes) logits, or what holds them.
         split: at least one image, on the network's device.
-        batch: images a forward pass; changes memory and time, and results only by rounding. By
+        batch: images per forward pass; changes memory and time, and results only by rounding. By
             default 1000, and fewer (111) for photographs.
         logits: the entry of the network's output that holds the logits, see `logits_of`.
 
@@ -53,28 +51,20 @@ def evaluate(
     _check(net, split, batch)
     keep_freed()
     batch = batch or min(1000, max(1, MOST_VALUES // max(1, math.prod(split.images.shape[1:]))))
-    flags = {module: module.training for module in net.modules()}
-    net.eval()
-    try:
-        with torch.inference_mode():
-            parts = list(_judge(net, split, batch, logits))
-    finally:
-        restore(flags)
+    with meta.in_mode(net, False), torch.inference_mode():
+        parts = list(_judge(net, split, batch, logits))
     correct, finite, losses = zip(*parts)
     _check_finite(torch.cat(finite))
-    correct = torch.cat(correct)
+    right = torch.cat(correct)
     loss = torch.stack(losses).sum().item() / len(split)
-    return Evaluation(correct.sum().item() / len(split), loss, correct)
+    return Evaluation(right.sum().item() / len(split), loss, right)
 
 
 def _check(net: nn.Module, split: Split, batch: int | None) -> None:
-    check_network("evaluate", net)
-    if not isinstance(split, Split):
-        raise TypeError(
-            f"evaluate: `split` must be a Split, such as `data.test`; got {type(split).__name__}"
-        )
-    if batch is not None and not (whole_number(batch) and batch >= 1):
-        raise ValueError(f"evaluate: `batch` must be an integer >= 1 or None; got {shown(batch)}")
+    checks.kind("evaluate", "net", net, nn.Module, "a Module")
+    checks.kind("evaluate", "split", split, Split, "a Split, such as `data.test`")
+    counted = batch is None or checks.is_count(batch)
+    checks.need(counted, "evaluate", "batch", "an integer >= 1 or None", batch)
     if not len(split):
         raise ValueError("evaluate: `split` must hold at least one image; got 0")
     check_device("evaluate", net, split)
@@ -88,12 +78,6 @@ def _check_finite(finite: Tensor) -> None:
             f"evaluate: the logits of `net` must be finite; they are not for {len(wrong)} of"
             f" {len(finite)} images, the first of which is number {wrong[0].item()}"
         )
-
-
-def restore(flags: dict[nn.Module, bool]) -> None:
-    """Give each module its own training flag back; `Module.train` would also set the children."""
-    for module, flag in flags.items():
-        module.training = flag
 
 
 def logits_of(caller: str, out: object, entry: str | int | None = None) -> Tensor:
@@ -113,7 +97,7 @@ def logits_of(caller: str, out: object, entry: str | int | None = None) -> Tenso
     if entry is not None and (isinstance(entry, bool) or not isinstance(entry, str | int)):
         raise TypeError(
             f"{caller}: `logits` must be a key, a position, an attribute or None;"
-            f" got {shown(entry)}"
+            f" got {checks.shown(entry)}"
         )
     if isinstance(out, Tensor):
         return out
@@ -128,7 +112,7 @@ def logits_of(caller: str, out: object, entry: str | int | None = None) -> Tenso
     except (LookupError, AttributeError, TypeError):
         raise ValueError(
             f"{caller}: `logits` must name an entry of what `net` returns, {_described(out)};"
-            f" got {shown(entry)}"
+            f" got {checks.shown(entry)}"
         ) from None
     if not isinstance(found, Tensor):
         raise TypeError(f"{caller}: logits={entry!r} must be a tensor; got {_described(found)}")

@@ -1,9 +1,9 @@
-"""Whether a network takes what it is given; if it does not, one line says where and what."""
+"""What a network cannot take is refused in one line, which says where and what."""
 
 from __future__ import annotations
 
 import linecache
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -16,18 +16,12 @@ from prunelab.data import Split
 FAULTS = (RuntimeError, ValueError, LookupError, TypeError, AttributeError, AssertionError)
 
 
-def check_network(caller: str, net: object) -> None:
-    """Refuse what is no network. Errors: TypeError."""
-    if not isinstance(net, nn.Module):
-        raise TypeError(f"{caller}: `net` must be a Module; got {type(net).__name__}")
-
-
-def check_device(caller: str, net: nn.Module, split: Split) -> None:
+def check_device(caller: str, net: nn.Module, split: Split, argument: str = "net") -> None:
     """Refuse a network whose parameters are not where the images are."""
     for name, parameter in net.named_parameters():
         if parameter.device != split.device:
             raise ValueError(
-                f"{caller}: `net` must be on the data's device {split.device}; "
+                f"{caller}: `{argument}` must be on the data's device {split.device}; "
                 f"got `{name}` on {parameter.device}"
             )
 
@@ -106,31 +100,18 @@ def _kind(x: Tensor) -> str:
     return str(x.dtype).removeprefix("torch.")
 
 
-@contextmanager
-def taken_back(net: nn.Module) -> Iterator[None]:
-    """After a refusal, batch norms forget the batch that led nowhere."""
-    before = [(buffer, buffer.clone()) for buffer in net.buffers()]
-    try:
-        yield
-    except (TypeError, ValueError):
-        for buffer, value in before:
-            buffer.copy_(value)
-        raise
+def scalar(name: str, value: object) -> Tensor | float:
+    """What the function `name` has returned; TypeError or ValueError if it is no scalar."""
+    if not isinstance(value, Tensor | int | float):
+        raise TypeError(f"fit: `{name}` must return a scalar; got {type(value).__name__}")
+    if isinstance(value, Tensor) and value.dim():
+        raise ValueError(f"fit: `{name}` must return a scalar; got shape {tuple(value.shape)}")
+    return value
 
 
-def called(name: str, function: Callable, *args: object) -> object:
-    """What a function of the caller's gives. TypeError: it takes other arguments."""
-    try:
-        return function(*args)
-    except TypeError as error:
-        line = str(error).split("\n")[0]
-        raise TypeError(
-            f"fit: `{name}` cannot be called with {len(args)} values: {line}"
-        ) from error
-
-
-def scalar(penalty: object) -> Tensor | float:
-    """The penalty itself. TypeError: it is no scalar."""
-    if not isinstance(penalty, Tensor | int | float):
-        raise TypeError(f"fit: `penalty` must return a scalar; got {type(penalty).__name__}")
-    return penalty
+def trainable(name: str, value: object) -> Tensor:
+    """A scalar with a gradient that the function `name` has returned. Errors as `scalar`."""
+    found = scalar(name, value)
+    if not isinstance(found, Tensor) or not found.requires_grad:
+        raise ValueError(f"fit: `{name}` must return a tensor that depends on what is trained")
+    return found

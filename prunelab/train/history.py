@@ -1,13 +1,11 @@
-"""History: what `fit` saw, a row an epoch."""
+"""History: what `fit` saw, one row per epoch."""
 
 from dataclasses import dataclass, field
-
-import pandas as pd
 
 
 @dataclass
 class History:
-    """One row an epoch: epoch, step, lr, loss, val_accuracy, test_accuracy.
+    """One row per epoch: epoch, step, lr, loss, val_accuracy, test_accuracy.
 
     `epoch` and `step` count what is done, `lr` is that of the last step, `loss` the mean training
     loss with penalty over the epoch, and accuracies are fractions (nan for an empty split).
@@ -24,7 +22,3 @@ class History:
     def best(self) -> dict:
         """The first row with the highest test accuracy, which some papers report."""
         return max(self.rows, key=lambda row: row["test_accuracy"])
-
-    def frame(self) -> pd.DataFrame:
-        """The rows as a table."""
-        return pd.DataFrame(self.rows)

@@ -22,14 +22,7 @@ class Losses:
         return self._sum / self._count
 
     def add(self, step: int, rate: float, loss: Tensor) -> None:
-        """Take the scalar loss of `step`, made with learning rate `rate`.
-
-        Raises:
-            RuntimeError: as `look`.
-            ValueError: `loss` is not a scalar.
-        """
-        if loss.dim():
-            raise ValueError(f"fit: `penalty` must return a scalar; got shape {tuple(loss.shape)}")
+        """Take the scalar loss of `step`, made with learning rate `rate`. Errors: as `look`."""
         self._waiting.append((step, rate, loss.detach()))
         if len(self._waiting) >= self._every:
             self.look()

@@ -6,7 +6,9 @@ in a handler is shown in the widget's text.
 
 from prunelab import extras
 
-extras.need("prunelab.widgets", "study", "ipywidgets", "anywidget", "matplotlib", "seaborn")
+extras.need(
+    "prunelab.widgets", "study", "ipywidgets", "anywidget", "jinja2", "matplotlib", "seaborn"
+)
 
 from prunelab.widgets.exploring.opening import explorer
 from prunelab.widgets.exploring.recorded_scan import recorded_scan

@@ -1,4 +1,4 @@
-"""Copy as code: the lines that rebuild the network on show."""
+"""The lines of code that rebuild the network on show."""
 
 from __future__ import annotations
 

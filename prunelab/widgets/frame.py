@@ -1,18 +1,18 @@
-"""What all widgets share: a figure as bytes, and errors that are seen."""
+"""What all widgets share: figures as bytes, text and picture that follow controls, errors shown."""
 
 from __future__ import annotations
 
 import base64
 import gc
-import html
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import ipywidgets as w
 from matplotlib.figure import Figure
 
 from prunelab import checks
+from prunelab.widgets import words
 
 NATURAL = {"max_width": "100%", "align_self": "flex-start"}  # a box stretches what it holds
 
@@ -25,12 +25,27 @@ class Pictured(w.VBox):
         return (super()._repr_mimebundle_(**options) or {}) | {"image/png": picture}
 
 
+def linked(
+    controls: Sequence[w.Widget], draw: Callable[[], tuple[str, bytes]], trait: str = "value"
+) -> tuple[w.HTML, w.Image]:
+    """A text and a picture: what `draw()` gives now, and again whenever a control changes."""
+    text, picture = w.HTML(), w.Image(format="png", layout=NATURAL)
+
+    def redraw(_: object = None) -> None:
+        text.value, picture.value = draw()
+
+    for control in controls:
+        control.observe(shown(redraw, text), trait)
+    redraw()
+    return text, picture
+
+
 @contextmanager
 def short_lived() -> Iterator[None]:
-    """What is made inside is garbage at the end, as a figure drawn to bytes is: collect it young.
+    """Collect what was made inside, such as a figure drawn to bytes, as soon as it is garbage.
 
-    Left to itself it grows old, and after some forty pictures Python looks through all objects of
-    the process, which takes a third of a second in the middle of somebody's move.
+    Left alone, it reaches the oldest generation. After some forty pictures Python then searches
+    all objects of the process, which takes a third of a second in the middle of a user's move.
     """
     enabled = gc.isenabled()
     gc.disable()
@@ -51,7 +66,7 @@ def png(fig: Figure) -> bytes:
 
 
 def shown(handler: Callable, text: w.HTML) -> Callable:
-    """The handler, with any error in the widget's text instead of nowhere."""
+    """The handler, with any error shown in the widget's text instead of lost."""
     checks.kind("shown", "handler", handler, Callable, "a function")
     checks.kind("shown", "text", text, w.HTML, "an HTML widget")
 
@@ -59,6 +74,6 @@ def shown(handler: Callable, text: w.HTML) -> Callable:
         try:
             handler(change)
         except Exception as error:
-            text.value = f"<b style='color:#D55E00'>error</b>: {html.escape(str(error))}"
+            text.value = words.say("error", str(error))
 
     return run

@@ -1,14 +1,14 @@
-"""The ratios now and before, for undo."""
+"""Undo: the current ratios and the earlier ones."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Hashable
 
-DRAG = 1.0  # seconds: moves of one control that follow each other sooner are one step
+DRAG = 1.0  # seconds: moves of one control in quicker succession are one step
 
 
-class History:
+class UndoStack:
     """What was set, newest last.
 
     Attributes:
@@ -38,7 +38,7 @@ class History:
         self.now, self._last = ratios, (drag, moment)
 
     def undo(self) -> None:
-        """One step back; nothing at the first."""
+        """Go one step back, if there is one."""
         if self._past:
             self.now = self._past.pop()
         self._last = (None, 0.0)

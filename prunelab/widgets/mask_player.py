@@ -10,7 +10,8 @@ import numpy as np
 from prunelab import checks, plots
 from prunelab.masks import unpacked
 from prunelab.plots.given import image
-from prunelab.widgets.frame import NATURAL, Pictured, png, shown
+from prunelab.widgets import words
+from prunelab.widgets.frame import Pictured, linked, png
 
 
 def mask_player(
@@ -45,17 +46,15 @@ def mask_player(
     play = w.Play(value=slider.index, min=0, max=len(steps) - 1, step=1, interval=600)
     # The browser moves the slider while it plays; without a kernel nothing moves.
     link = w.jslink((play, "value"), (slider, "index"))
-    text, picture = w.HTML(), w.Image(format="png", layout=NATURAL)
 
-    def draw(*_: object) -> None:
+    def draw() -> tuple[str, bytes]:
         at = slider.index
         if at not in frames:
             fig = plots.mask_image(masks[at], steps[at], title, pixels=pixels, most=most)
             frames[at] = png(fig)
-        text.value, picture.value = _sentence(steps, masks, at), frames[at]
+        return _sentence(steps, masks, at), frames[at]
 
-    slider.observe(shown(draw, text), "index")
-    draw()
+    text, picture = linked([slider], draw, "index")
     box = Pictured([w.HBox([play, slider]), text, picture])
     box.slider, box.play, box.text, box.picture = slider, play, text, picture
     box.link = link
@@ -93,18 +92,13 @@ def _check(steps: list[int], masks: list[np.ndarray]) -> None:
 
 
 def _most(masks: list[np.ndarray]) -> int:
-    """Kept connections of the fullest input, one scale for all pictures; whole masks aside."""
+    """Kept connections of the fullest input, the scale of all pictures; full masks do not count."""
     return max((int(mask.sum(0).max()) for mask in masks if not mask.all()), default=len(masks[0]))
 
 
 def _sentence(steps: list[int], masks: list[np.ndarray], at: int) -> str:
-    mask, left = masks[at], int(masks[at].sum())
-    now = (
-        f"step {steps[at]:,}: <b>{left:,}</b> of {mask.size:,} weights kept"
-        f" ({100 * left / mask.size:.2f}%)"
-    )
-    if not at:
-        return f"{now}."
-    before = masks[at - 1]
-    back, gone = int((mask & ~before).sum()), int((before & ~mask).sum())
-    return f"{now}. Since step {steps[at - 1]:,}, {back:,} came back and {gone:,} went."
+    mask, since = masks[at], None
+    if at:
+        before = masks[at - 1]
+        since = (steps[at - 1], (mask & ~before).sum(), (before & ~mask).sum())
+    return words.say("snapshot", steps[at], int(mask.sum()), mask.size, since)

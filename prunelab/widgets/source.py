@@ -1,4 +1,4 @@
-"""What answers the explorer: one interface for measuring now and for looking up."""
+"""Where the explorer's answers come from: one interface for measuring and for looking up."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Source(abc.ABC):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of a batch of one input."""
+        """Shape of a batch of one input."""
         return (1, *next(row["out"] for row in self.rows if row["kind"] == "input"))
 
     def kept(self, ratios: Ratios) -> dict[str, int]:
@@ -108,7 +108,7 @@ class Source(abc.ABC):
         return self.price(self.kept(ratios))
 
     def budgets(self, ratios: Ratios) -> list[Budget]:
-        """Of the fine-tunings that the network at these ratios had."""
+        """Budgets of the fine-tunings that the network at these ratios has had."""
         return []
 
     @abc.abstractmethod
@@ -117,4 +117,4 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def answers(self, ratios: Ratios, stop: Callable[[], bool]) -> Iterator[Answer]:
-        """Answers that grow better; the last one is final unless `stop()` became true."""
+        """Increasingly precise answers; the last one is final unless `stop()` became true."""

@@ -1,4 +1,4 @@
-"""One network under growing strengths: a slider over recorded runs, and what each leaves."""
+"""One network at increasing strengths: a slider over recorded runs, and what each leaves."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import ipywidgets as w
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
 from prunelab import checks, plots
 from prunelab.masks import unpacked
 from prunelab.plots.given import text
-from prunelab.widgets.frame import NATURAL, Pictured, png, shown
+from prunelab.widgets import words
+from prunelab.widgets.frame import Pictured, linked, png
 
 KEYS = (
     "kl", "seed", "widths", "whole", "weights_pct", "activations_pct", "macs", "error",
@@ -69,20 +69,15 @@ def strength_player(
     )  # fmt: skip
     seeds = sorted({seed for _, seed in found})
     seed = w.Dropdown(options=seeds, value=start[1], description="seed", layout={"width": "160px"})
-    text, picture = w.HTML(), w.Image(format="png", layout=NATURAL)
 
-    def draw(*_: object) -> None:
+    def draw() -> tuple[str, bytes]:
         key = (slider.value, seed.value)
-        if key in found:
-            fig = _figure(found[key], title, printed, mean_image)
-            text.value, picture.value = _table(found[key], printed), png(fig)
-        else:
-            text.value = _not_run(found, *key)
-            picture.value = png(plots.not_measured(_name(*key)))
+        if key not in found:
+            return _not_run(found, *key), png(plots.not_measured(_name(*key)))
+        fig = _figure(found[key], title, printed, mean_image)
+        return _table(found[key], printed), png(fig)
 
-    for control in (slider, seed):
-        control.observe(shown(draw, text), "value")
-    draw()
+    text, picture = linked([slider, seed], draw)
     controls = [slider, seed] if len(seeds) > 1 else [slider]
     box = Pictured([w.HBox(controls), text, picture])
     box.slider, box.seed, box.text, box.picture = slider, seed, text, picture
@@ -186,7 +181,7 @@ def _figure(run: Mapping, title: str, printed: Mapping, mean_image: np.ndarray |
 
 
 def _table(run: Mapping, printed: Mapping) -> str:
-    """What the run leaves, above what the authors print."""
+    """What the run leaves, above the authors' printed values."""
     rows = {_name(run["kl"], run["seed"]): run}
     if any(key in printed for key in COLUMNS):
         rows["printed"] = printed
@@ -194,8 +189,7 @@ def _table(run: Mapping, printed: Mapping) -> str:
         [name, *(form(row[key]) if key in row else "" for key, (_, form) in COLUMNS.items())]
         for name, row in rows.items()
     ]
-    table = pd.DataFrame(cells, columns=["run", *(head for head, _ in COLUMNS.values())])
-    return table.to_html(index=False, border=0, justify="left", col_space=130)
+    return words.say("table", ["run", *(head for head, _ in COLUMNS.values())], cells)
 
 
 def _not_run(found: Mapping, kl: float, seed: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import textwrap
 from collections.abc import Mapping
 
@@ -12,14 +11,15 @@ import torch
 from torch import nn
 
 from prunelab import checks, plots, scores
-from prunelab.widgets.frame import NATURAL, Pictured, png, shown
+from prunelab.widgets import words
+from prunelab.widgets.frame import Pictured, linked, png
 
 LOWEST, HIGHEST, STEP = -1.0, 8.0, 0.1  # of a slider
-GREY, RED = "#767676", "#b00020"
+RED = "#b00020"
 
 
-class Layer:
-    """The absolute weights and biases of one layer, sorted once, so that a cut is a search.
+class SortedWeights:
+    """Absolute weights and biases of one layer, sorted once, so that a cut is a binary search.
 
     Args:
         name: of the layer, for errors.
@@ -57,7 +57,7 @@ def threshold_setter(
     *,
     margins: tuple[float, float] = (0.9, 1.1),
 ) -> Pictured:
-    """One slider a layer for c; thresholds and kept weights answer before any training.
+    """One slider per layer for c: see thresholds and kept weights before any training.
 
     Args:
         net: a network, which is only read, once.
@@ -81,25 +81,23 @@ def threshold_setter(
     found = scores.layers_of(net)
     start = dict(c) if isinstance(c, Mapping) else dict.fromkeys(found, c)
     _check(found, start)
-    layers = {n: Layer(n, module, margins) for n, module in found.items() if n in start}
+    layers = {n: SortedWeights(n, module, margins) for n, module in found.items() if n in start}
     sliders = {name: _slider(name, start[name]) for name in layers}
-    text, picture = w.HTML(), w.Image(format="png", layout=NATURAL)
     code = w.Textarea(rows=3, layout={"width": "auto"})
-    box = Pictured([w.HBox([w.VBox(list(sliders.values())), text]), picture, code])
-    box.sliders, box.text, box.code, box.picture = sliders, text, code, picture
+    box = Pictured()
 
-    def draw(*_: object) -> None:
+    def draw() -> tuple[str, bytes]:
         rates = {name: round(slider.value, 4) for name, slider in sliders.items()}
         box.kept = {name: layer.kept(rates[name]) for name, layer in layers.items()}
         at = {name: layer.thresholds(rates[name]) for name, layer in layers.items()}
         sizes = {name: layer.size for name, layer in layers.items()}
         code.value = _code(rates)
-        picture.value = png(plots.magnitudes(sizes, at, _headline(layers, box.kept)))
-        text.value = _table(layers, rates, box.kept)
+        picture = png(plots.magnitudes(sizes, at, _headline(layers, box.kept)))
+        return _table(layers, rates, box.kept), picture
 
-    for slider in sliders.values():
-        slider.observe(shown(draw, text), "value")
-    draw()
+    text, picture = linked(list(sliders.values()), draw)
+    box.children = [w.HBox([w.VBox(list(sliders.values())), text]), picture, code]
+    box.sliders, box.text, box.code, box.picture = sliders, text, code, picture
     return box
 
 
@@ -130,47 +128,36 @@ def _slider(name: str, value: float) -> w.FloatSlider:
     )  # fmt: skip
 
 
-def _total(layers: Mapping[str, Layer], kept: Mapping[str, int]) -> tuple[int, int, str]:
+def _total(layers: Mapping[str, SortedWeights], kept: Mapping[str, int]) -> tuple[int, int, str]:
     """Weights left, weights before, and the compression in words."""
     left, whole = sum(kept.values()), sum(len(layer.size) for layer in layers.values())
     return left, whole, f"{whole / left:.1f}×" if left else "nothing left"
 
 
-def _headline(layers: Mapping[str, Layer], kept: Mapping[str, int]) -> str:
+def _headline(layers: Mapping[str, SortedWeights], kept: Mapping[str, int]) -> str:
     left, whole, compression = _total(layers, kept)
     return f"The first cut keeps {left:,} of {whole:,} weights and biases: {compression}"
 
 
-def _table(layers: Mapping[str, Layer], rates: Mapping, kept: Mapping[str, int]) -> str:
-    head = ("layer", "c", "a", "b", "kept", "% kept", "compression")
-    rows = [_row(head, GREY)]
+def _table(layers: Mapping[str, SortedWeights], rates: Mapping, kept: Mapping[str, int]) -> str:
+    rows = []
     for name, layer in layers.items():
-        low, high = layer.thresholds(rates[name])
+        thresholds = [f"{value:.4f}" for value in layer.thresholds(rates[name])]
         share = f"{100 * kept[name] / len(layer.size):.2f}%"
-        cells = (html.escape(name), f"{rates[name]:g}", f"{low:.4f}", f"{high:.4f}",
-                 f"{kept[name]:,}", share)  # fmt: skip
-        rows.append(_row((*cells, _remark(layer, kept[name])), "inherit" if kept[name] else RED))
+        cells = [name, f"{rates[name]:g}", *thresholds, f"{kept[name]:,}", share]
+        rows.append([*cells, _remark(layer, kept[name])])
     left, whole, compression = _total(layers, kept)
-    total = ("all", "", "", "", f"{left:,}", f"{100 * left / whole:.2f}%", compression)
-    rows.append(_row(tuple(f"<b>{cell}</b>" for cell in total), "inherit"))
-    return f"<table style='border-collapse:collapse;line-height:1.5'>{''.join(rows)}</table>"
+    rows.append(["all", "", "", "", f"{left:,}", f"{100 * left / whole:.2f}%", compression])
+    head = ["layer", "c", "a", "b", "kept", "% kept", "compression"]
+    colours = ["" if kept[name] else RED for name in layers]
+    return words.say("table", head, rows, [*colours, ""], words_last=True)
 
 
-def _remark(layer: Layer, kept: int) -> str:
+def _remark(layer: SortedWeights, kept: int) -> str:
     if kept:
         return ""
-    return "<b>emptied</b>: " + (
-        "it holds only zeros" if layer.most is None else f"c can be at most {layer.most:.1f}"
-    )
-
-
-def _row(cells: tuple[str, ...], colour: str) -> str:
-    last = len(cells) - 1
-    return "<tr>" + "".join(
-        f"<td style='padding:0 12px 0 0;white-space:nowrap;color:{colour};"
-        f"text-align:{'left' if i in (0, last) else 'right'}'>{cell}</td>"
-        for i, cell in enumerate(cells)
-    ) + "</tr>"  # fmt: skip
+    why = "it holds only zeros" if layer.most is None else f"c can be at most {layer.most:.1f}"
+    return f"emptied: {why}"
 
 
 def _code(rates: Mapping[str, float]) -> str:

@@ -3,7 +3,6 @@
 import hashlib
 
 import pytest
-from helpers.mirror import Mirror
 
 from prunelab.data import download
 
@@ -12,15 +11,6 @@ CONTENT = bytes(range(256)) * 1000
 
 def md5(content):
     return hashlib.md5(content).hexdigest()
-
-
-@pytest.fixture
-def mirrors(monkeypatch):
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    both = Mirror(), Mirror()
-    yield both
-    for mirror in both:
-        mirror.close()
 
 
 @pytest.fixture

@@ -162,7 +162,10 @@ def test_real_photographs_are_the_same_from_disk_and_in_memory(monkeypatch):
         assert torch.equal(a, b)
 
 
-@pytest.mark.parametrize("label", ["resnet-34", "ResNet-34-pruned-B", "ResNet-34-pruned-C"])
+PLAIN_NET = pytest.param("resnet-34", marks=pytest.mark.slow)  # the others train it first
+
+
+@pytest.mark.parametrize("label", [PLAIN_NET, "ResNet-34-pruned-B", "ResNet-34-pruned-C"])
 def test_the_recipes_of_imagenet_run_on_a_folder_of_real_photographs(label, tmp_path, monkeypatch):
     source = need("imagenette2-224-subset") / "imagenette2-224-subset"
     for part, few in (("train", 2), ("val", 1)):

@@ -6,20 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.mirror import Mirror
 from helpers.stand_ins import md5, place_packed, place_unpacked, stand_in_cifar100, stand_in_idx
 
 from prunelab import paths
 from prunelab.data import available, load, public, sources
-
-
-@pytest.fixture
-def mirrors(monkeypatch):
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    both = Mirror(), Mirror()
-    yield both
-    for mirror in both:
-        mirror.close()
 
 
 @pytest.fixture(autouse=True)

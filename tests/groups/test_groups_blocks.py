@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from prunelab import surgery
 from prunelab.groups import Groups, flow, trace
-from prunelab.sensitivity.scanning.passes import Job, points
+from prunelab.sensitivity.scanning.passes import Sweep, points
 from prunelab.sensitivity.scanning.passes import forward as forward_whole
 from prunelab.sensitivity.scanning.program import Program
 
@@ -126,12 +126,12 @@ def test_the_scan_narrows_such_a_norm_without_a_warning():
     net = Net(forward, a=conv(3, 4), b=conv(4, 6), norm=nn.InstanceNorm2d(10), fc=head(10))
     net, x = ready(net), batch(3, 8, 8)
     seen = flow(net, x)
-    program = Program(net, seen, dtype=torch.float64)
+    program = Program(net, seen)
     keep = torch.tensor([True, False, True, True])
-    job = Job("a", program.plan("a"), {0.25: keep})
+    sweep = Sweep("a", program.replay("a"), {0.25: keep})
     with torch.inference_mode():
-        _, values = forward_whole(program, x, [job])
-        ((_, logits),) = points(program, job, values)
+        _, values = forward_whole(program, x, [sweep])
+        ((_, logits),) = points(program, sweep, values)
         assert torch.allclose(logits, surgery.shrink(net, seen.groups, {"a": keep})(x))
 
 

@@ -131,9 +131,14 @@ def test_the_hidden_layer_of_a_feed_forward_part_is_offered_and_its_stream_fixed
         return m.fc(m.last(x).mean(1))
 
     net = Net(
-        forward, embed=nn.Linear(3, C), norm=nn.LayerNorm(C), one=nn.Linear(C, 16),
-        two=nn.Linear(16, C), last=nn.LayerNorm(C), fc=head(C),
-    )  # fmt: skip
+        forward,
+        embed=nn.Linear(3, C),
+        norm=nn.LayerNorm(C),
+        one=nn.Linear(C, 16),
+        two=nn.Linear(16, C),
+        last=nn.LayerNorm(C),
+        fc=head(C),
+    )
     groups = proven(net)
     assert list(groups) == ["one"] and "LayerNorm" in groups.fixed["embed"]
 
@@ -148,7 +153,9 @@ def test_torchs_own_encoder_layer_says_what_is_fixed():
     layer = nn.TransformerEncoderLayer(C, 2, 16, batch_first=True)
     net = Net(
         lambda m, x: m.fc(m.mix(m.embed(x.flatten(2).transpose(1, 2))).mean(1)),
-        embed=nn.Linear(3, C), mix=layer, fc=head(C),
-    )  # fmt: skip
+        embed=nn.Linear(3, C),
+        mix=layer,
+        fc=head(C),
+    )
     reason = trace(ready(net), batch(3, 4, 4)).fixed["embed"]
     assert "`TransformerEncoderLayer` at `mix`" in reason

@@ -8,7 +8,7 @@ from helpers.torch_list import CHANNELS, around, example, held
 from torch import Tensor
 from torch.overrides import get_overridable_functions
 
-from prunelab.groups.rules import plain
+from prunelab.groups.operators import plain
 from prunelab.groups.table import rule_of_function
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of torch; new ones are counted by `held`

@@ -8,7 +8,7 @@ from helpers.torch_list import CHANNELS, around, example, held
 from torch import nn
 from torch.nn import functional as F
 
-from prunelab.groups.rules import keep
+from prunelab.groups.rules import entrywise
 from prunelab.groups.table import MODULES
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of torch; new ones are counted by `held`
@@ -84,8 +84,7 @@ CLASSES = [n for n in nn.modules.__all__ if n not in LEFT_OUT and not n.startswi
 
 def required(kind):
     parameters = inspect.signature(kind.__init__).parameters.values()
-    return {p.name: VALUES[p.name] for p in parameters
-            if p.default is p.empty and p.name in VALUES}  # fmt: skip
+    return {p.name: VALUES[p.name] for p in parameters if p.default is p.empty and p.name in VALUES}
 
 
 def variants(name):
@@ -107,7 +106,7 @@ def layouts(name):
         return {"1": ("signal", "vector"), "2": ("image", "tokens"), "3": ("volume", "image")}[
             found[1]
         ]
-    if MODULES.get(getattr(nn, name)) is keep or name.endswith("Loss"):
+    if MODULES.get(getattr(nn, name)) is entrywise or name.endswith("Loss"):
         return ("image",)
     return "image", "vector", "tokens"
 

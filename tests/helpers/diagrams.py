@@ -39,3 +39,16 @@ def traced(name):
 @cache
 def rows_of(name):
     return diagram(*traced(name))
+
+
+def kinds(rows):
+    return [row["kind"] for row in rows]
+
+
+def of(rows, name):
+    return next(row for row in rows if row["name"] == name)
+
+
+def drawn(net, *shape):
+    x = torch.zeros(1, *(shape or (3, 8, 8)))
+    return diagram(net, x, trace(net, x))

@@ -30,6 +30,8 @@ def words(fig):
             found += [label for label in axis.get_ticklabels() if label.get_text() in ticks(axis)]
         if ax.get_legend():
             found += [ax.get_legend().get_title(), *ax.get_legend().get_texts()]
+    for legend in fig.legends:
+        found += legend.get_texts()
     return [text for text in dict.fromkeys(found) if text.get_visible() and text.get_text()]
 
 

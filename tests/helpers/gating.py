@@ -96,15 +96,6 @@ def factors(network, draws=True):
     return {name: g.factor().detach().double()[None] for name, g in gates}
 
 
-def traces(net):
-    """All that a method could forget on a network: classes, hooks, attributes, names, flags."""
-    hooks = [len(v) for m in net.modules() for k, v in vars(m).items() if k.endswith("_hooks")]
-    modules = [(n, type(m), m.training, sorted(vars(m))) for n, m in net.named_modules()]
-    flags = [(n, id(p), p.requires_grad, p.is_leaf, p.grad) for n, p in net.named_parameters()]
-    state = [(k, v.shape, v.dtype, v.stride()) for k, v in net.state_dict().items()]
-    return hooks, modules, flags, state, [n for n, _ in net.named_buffers()]
-
-
 def check_shrunk(net, keep, data):
     """A pruned LeNet-300-100 computes what its shrunk and its masked form do, in float64."""
     net, x = deepcopy(net).double(), data.test.batch(slice(0, 100))[0].double()

@@ -1,4 +1,6 @@
-"""The oracle of every scan: prune one group, evaluate, start over."""
+"""The oracle of every scan: prune one group, evaluate, start over. And a scan's answers."""
+
+from types import SimpleNamespace
 
 import torch
 from helpers.pruning import fill
@@ -8,6 +10,9 @@ from prunelab import meta, scores, surgery
 from prunelab.data.tensors import as_split
 from prunelab.groups import trace
 from prunelab.sensitivity import ranking, scan
+from prunelab.sensitivity.scanning import measuring
+from prunelab.sensitivity.scanning.scan import prepared
+from prunelab.sensitivity.scanning.store import Store
 from prunelab.train.evaluation import logits_of
 
 
@@ -38,3 +43,12 @@ def floats(shape, n=23, classes=3):
     """Own images as floats."""
     g = torch.Generator().manual_seed(2)
     return as_split((torch.randn(n, *shape, generator=g), split(n, classes=classes).labels))
+
+
+def answers(net, images, *, ratios, groups=None, logits=None):
+    """Of each (group, ratio) of a scan, and under "whole": (correct, close) flags in order."""
+    program, _, sweeps = prepared(net, images, ratios, groups, "l1", logits)
+    bench = measuring.Bench(program, sweeps, images, Store(None))
+    silent = SimpleNamespace(update=lambda *_: None)
+    seen = measuring.measure(bench, torch.arange(len(images)), silent)
+    return {point: (judged.correct, judged.close) for point, judged in seen.items()}

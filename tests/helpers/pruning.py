@@ -45,6 +45,16 @@ def random_keep(groups, share=0.6, seed=3):
     return keep
 
 
+def state(net):
+    """Copies of all that a network saves."""
+    return {k: v.clone() for k, v in net.state_dict().items()}
+
+
+def equal(a, b):
+    """Whether two states are the same to the bit."""
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
 def difference(a, b):
     """Largest difference, relative to the largest value."""
     return float((a - b).abs().max() / b.abs().max())

@@ -9,7 +9,7 @@ import tarfile
 import numpy as np
 from torchvision import datasets
 
-from prunelab.data import public, sources
+from prunelab.data import public
 from prunelab.data.public import Archive
 
 RNG = np.random.default_rng(0)
@@ -41,7 +41,6 @@ def stand_in_idx(monkeypatch, name):
     plain = idx_files()
     packed = {f"{file}.gz": gzip.compress(content, mtime=0) for file, content in plain.items()}
     monkeypatch.setattr(reader, "resources", [(gz, md5(c)) for gz, c in packed.items()])
-    monkeypatch.setattr(sources, "IDX_BYTES", {f: len(c) for f, c in plain.items()})
     folder = f"{reader.__name__}/raw"
     files = {
         f"{folder}/{gz}": (c, {f"{folder}/{gz[:-3]}": plain[gz[:-3]]}) for gz, c in packed.items()
@@ -51,9 +50,9 @@ def stand_in_idx(monkeypatch, name):
 
 
 def listed(monkeypatch, name, files, own):
-    """Stand-ins in the place of the published list; with MD5s of the unpacked files, or none."""
+    """Stand-ins in the place of the published list, by the MD5 of each file or by its size."""
     archives = tuple(
-        Archive(path, md5(packed), {f: md5(c) if own else None for f, c in unpacked.items()})
+        Archive(path, md5(packed), {f: md5(c) if own else len(c) for f, c in unpacked.items()})
         for path, (packed, unpacked) in files.items()
     )
     monkeypatch.setitem(public.ARCHIVES, name, archives)

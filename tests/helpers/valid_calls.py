@@ -48,11 +48,6 @@ def sparse_file():
     return "sparse.safetensors"
 
 
-def csv_file():
-    sensitivity.to_csv(CURVES, "curves.csv")
-    return "curves.csv"
-
-
 def fit(**options):
     return {"net": network(), "data": DATA, "seed": 0, "progress": False} | options
 
@@ -104,15 +99,12 @@ CASES = {
     "train.Budget": lambda: vars(BUDGET),
     "train.evaluate": lambda: {"net": network(), "split": SMALL, "batch": 2},
     "train.fit": lambda: fit(
-        budget=BUDGET, penalty=None, after_step=None, checkpoint=None
+        budget=BUDGET, penalty=None, after_step=None, checkpoint=None, loss=None, features=(),
+        modules=(), settings=None
     ),
     "sensitivity.scan": lambda: {
         "net": network(), "split": SMALL, "ratios": [0.5], "groups": None, "criterion": "l1",
-        "images": None, "recalibrate": None, "bfloat16": False, "cache": False, "progress": False,
-    },
-    "sensitivity.answers": lambda: {
-        "net": network(), "split": SMALL, "ratios": [0.5], "groups": None, "criterion": "l1",
-        "bfloat16": False,
+        "images": None, "recalibrate": None, "cache": False, "progress": False,
     },
     "sensitivity.ranking": lambda: traced() | {"criterion": "l1"},
     "sensitivity.folded": lambda: {"net": network(), "norms": {}},
@@ -128,8 +120,8 @@ CASES = {
     "sensitivity.outcome": lambda: dict.fromkeys(
         ("before", "after"), prunelab.train.evaluate(network(), SMALL)
     ),
-    "sensitivity.to_csv": lambda: {"curves": CURVES, "path": "c.csv", "style": "prunelab"},
-    "sensitivity.from_csv": lambda: {"path": csv_file()},
+    "sensitivity.to_distiller": lambda: {"curves": CURVES},
+    "sensitivity.from_distiller": lambda: {"table": sensitivity.to_distiller(CURVES)},
     "scores.filter_norm": lambda: {"weight": torch.ones(3, 2), "p": 1, "axis": 0},
     "scores.group_norm": lambda: {
         "group": traced()["groups"]["0"], "tensors": network().state_dict(), "p": 1,
@@ -242,7 +234,5 @@ CASES = {
     "plots.not_measured": lambda: {"title": "x"},
     "plots.save": lambda: {"fig": prunelab.plots.not_measured("x"), "name": "x"},
     **{f"methods.{name}.prune": fit for name in METHODS},
-    **{f"methods.{name}.run": lambda: fit(checkpoint=None) for name in ["Magnitude"]},
-    **{f"methods.{name}.run": lambda: fit(checkpoint=None, watch=None) for name in METHODS
-       if hasattr(getattr(prunelab.methods, name), "run") and name != "Magnitude"},
+    **{f"methods.{name}.run": lambda: fit(checkpoint=None, watch=None) for name in METHODS},
 }  # fmt: skip

@@ -18,7 +18,7 @@ from prunelab.methods.bayesian_compression import (
     standard_kl,
 )
 from prunelab.methods.gating.noisy_weights import log_uniform_kl
-from prunelab.methods.gating.places import Place
+from prunelab.methods.gating.places import GatePlace
 from prunelab.models import build
 from prunelab.train import Budget
 
@@ -32,7 +32,7 @@ def method(prior="jeffreys", budget=SHORT, **options):
 
 
 def place(size=3):
-    return Place("fc1", size, -1, 1, 7)
+    return GatePlace("fc1", size, -1, 1, 7)
 
 
 def horseshoe(units=(), layer=(), size=3, threshold=-3.0, tau0=0.1, rate=1.0):
@@ -192,7 +192,7 @@ def test_thresholds_are_one_number_or_by_place_and_3_below_zero_elsewhere(prior)
     net, x = build("lenet-300-100"), torch.zeros(2, 1, 28, 28)
 
     def thresholds(**options):
-        gated = method(prior, inputs=("fc1",), **options).network(net, x)
+        gated = method(prior, inputs=("fc1",), **options).gated(net, x)
         return [gate.threshold for gate in gated.gates.values()]
 
     assert thresholds() == [-3.0] * 3

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from prunelab.masks import Keep
-from prunelab.methods.gating.places import Place
+from prunelab.methods.gating.places import GatePlace
 from prunelab.models import build
 from prunelab.train import evaluate
 
@@ -166,7 +166,7 @@ def test_residual_networks_have_gates_inside_their_blocks_only(name):
 
 @pytest.mark.parametrize(("shape", "axis"), [((6, 4, 4), 1), ((6,), 1), ((5, 6), -1), ((6,), -1)])
 def test_noise_is_drawn_per_image_and_unit_and_shared_over_positions(shape, axis):
-    gate = Known(Place("a", 6, axis, 1, 1)).train()
+    gate = Known(GatePlace("a", 6, axis, 1, 1)).train()
     ratios = []
     for _ in range(2):
         ratio = gate(torch.ones(7, *shape)).movedim(axis, 1).reshape(7, 6, -1).detach()

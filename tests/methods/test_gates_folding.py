@@ -98,7 +98,7 @@ def test_the_folded_network_is_the_gated_mean_network_on_the_papers_networks(nam
 STEPS = "conv conv relu relu pool prelu cat residual norm depthwise".split()
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     steps=st.lists(st.tuples(st.sampled_from(STEPS), st.integers(2, 6)), min_size=1, max_size=6),
     flat=st.booleans(),

@@ -1,24 +1,19 @@
 """Hard concrete gates against sampling and quadrature, and L0 regularisation on real digits."""
 
-import json
 import math
 from copy import deepcopy
 from dataclasses import replace
 
 import pytest
 import torch
-from helpers.gating import check_shrunk
 from helpers.toy import same
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
-from prunelab.data import load
-from prunelab.methods.gating.places import Place
+from prunelab.methods.gating.places import GatePlace
 from prunelab.methods.hard_concrete import HardConcrete, HardConcreteGate
-from prunelab.models import build
-from prunelab.study.recipes import digest, plain
-from prunelab.train import Budget, evaluate, fit
+from prunelab.train import Budget, evaluate
 
 ADAM = Budget(epochs=10, lr=1e-3, batch=32, optimizer="adam", weight_decay=0, schedule="linear",
               milestones=(0.5,))  # fmt: skip
@@ -29,7 +24,7 @@ DRAWS = 100_000
 
 
 def gate_of(log_a, rate=1.0, weights=7, **options):
-    gate = HardConcreteGate(Place("a", len(log_a), -1, 1, weights), rate, **options)
+    gate = HardConcreteGate(GatePlace("a", len(log_a), -1, 1, weights), rate, **options)
     with torch.no_grad():
         gate.log_a.copy_(torch.tensor(log_a) / rate)
     return gate
@@ -133,26 +128,13 @@ def test_log_a_is_brought_back_within_log_100_and_has_slopes_there(rate):
 @pytest.mark.parametrize("start", [0.2, 0.5, 0.8])
 def test_log_a_starts_around_the_probability_given(start):
     torch.manual_seed(6)
-    gate = HardConcreteGate(Place("a", 2000, -1, 1, 1), 20.0, start=start)
+    gate = HardConcreteGate(GatePlace("a", 2000, -1, 1, 1), 20.0, start=start)
     spread, mean = torch.std_mean(gate.value("log_a"))
     assert mean.item() == pytest.approx(math.log(start / (1 - start)), abs=0.002)
     assert spread.item() == pytest.approx(0.01, rel=0.1)
 
 
 # The method
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return load("digits")
-
-
-@pytest.fixture(scope="module")
-def trained(digits):
-    torch.manual_seed(0)
-    net = build("lenet-300-100")
-    fit(net, digits, replace(ADAM, epochs=4), progress=False)
-    return net
 
 
 def run(trained, digits, how, **options):
@@ -171,22 +153,11 @@ def test_pixels_and_units_are_removed_and_digits_still_read(pruned, digits):
     assert list(widths) == NAMES
     assert widths["fc1.inputs"] < 600 and widths["fc1"] < 280 and widths["fc2"] < 95
     assert evaluate(net, digits.test).accuracy > 0.94
-    assert done.history.last["test_accuracy"] == evaluate(net, digits.test).accuracy
-
-
-def test_what_is_left_on_the_network_is_what_shrinking_makes_of_it(pruned, digits):
-    net, done = pruned
-    check_shrunk(net, done.keep, digits)
-
-
-def test_the_same_seed_gives_the_same_keep_and_another_one_another(pruned, trained, digits):
-    again, other = (run(trained, digits, method(), seed=seed) for seed in (0, 1))
-    assert again[1].keep == pruned[1].keep and same(again[0], pruned[0])
-    assert other[1].keep != pruned[1].keep
+    assert done.history[0].last["test_accuracy"] == evaluate(net, digits.test).accuracy
 
 
 def test_free_weights_are_all_kept(trained, digits):
-    net, done = run(trained, digits, method(0.0, epochs=4))
+    net, done = run(trained, digits, method(0.0, epochs=1))
     assert all(kept.all() for kept in done.keep.values())
     assert not same(net, trained)
 
@@ -250,15 +221,3 @@ def test_a_bad_field_is_refused_when_the_method_is_made(field, values):
     for value in values:
         with pytest.raises(ValueError, match=rf"^HardConcrete: `{field}` must be .* got "):
             method(**{field: value})
-
-
-def test_a_method_is_data_that_survives_json_and_has_a_key():
-    first = method({"fc1": 0.1}, start={"fc1": 0.8})
-    stored = json.loads(json.dumps(plain(first)))
-    budget = {k: v for k, v in stored["budget"].items() if k != "kind"}
-    assert stored.pop("kind") == "hard_concrete"
-    again = HardConcrete(**(stored | {"budget": Budget(**budget)}))
-    assert again == first and digest(again) == digest(first)
-    others = {"lam": 0.1, "temperature": 0.5, "limits": (-0.2, 1.1), "start": 0.8}
-    keys = {digest(first), *(digest(replace(first, **{k: v})) for k, v in others.items())}
-    assert len(keys) == 1 + len(others)

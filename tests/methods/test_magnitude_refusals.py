@@ -1,10 +1,8 @@
 """What magnitude pruning refuses, and that the network is as it was then."""
 
-from copy import deepcopy
-
 import pytest
 import torch
-from helpers.surgeries import DATA, EPOCH, net_of
+from helpers.surgeries import net_of
 from test_network_surgery_refusals import INF, NAN, refused
 
 from prunelab.methods import Magnitude
@@ -50,11 +48,6 @@ def test_weights_that_are_not_finite_are_refused_by_name(value):
     refused(Magnitude(0.5), ValueError, "^Magnitude: `5.bias` holds values that are not", net)
 
 
-def test_training_images_are_needed_to_retrain():
-    message = "^Magnitude: `data` must be a Dataset"
-    refused(Magnitude(0.5, retrain=EPOCH), TypeError, message, data=DATA.example)
-
-
 EMPTY = "^Magnitude: `q` would remove all {} weights and biases of `{}`: its threshold is [0-9.]+, "
 
 
@@ -73,11 +66,3 @@ def test_the_largest_weight_in_the_message_is_the_limit():
     refused(Magnitude(q={"5": limit * 1.001}), ValueError, EMPTY.format(27, 5), net)
     keep = Magnitude(q={"5": limit * 0.999}).prune(net, None)
     assert int(keep["5.weight"].sum() + keep["5.bias"].sum()) == 1
-
-
-def test_what_fit_refuses_leaves_the_network_as_it_was(tmp_path):
-    method, net = Magnitude(0.5, retrain=EPOCH), net_of()
-    refused(method, ValueError, "`seed` must be an integer >= 0; got -5", seed=-5)
-    method.run(deepcopy(net), DATA, progress=False, checkpoint=tmp_path / "m")
-    options = {"seed": 1, "checkpoint": tmp_path / "m"}
-    refused(method, ValueError, "is of another run: its seed is 1", net, **options)

@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from prunelab.data import load
 from prunelab.methods import NetworkSurgery
-from prunelab.methods.masking.splicing import Surgery, first_cut
+from prunelab.methods.masking.splicing import Splicing, first_cut
 from prunelab.models import build
 from prunelab.train import Budget, fit
 
@@ -59,7 +59,7 @@ def test_the_first_cut_is_made_before_the_first_step_on_biases_too():
 NUMBERS = st.lists(st.floats(-1.5, 1.5, width=32), min_size=8, max_size=8)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(
     NUMBERS, NUMBERS, st.lists(st.booleans(), min_size=8, max_size=8), st.floats(-1.5, 0.5),
     st.tuples(st.floats(0.5, 1.0), st.floats(0, 0.5)), st.booleans(),
@@ -76,7 +76,7 @@ def test_equation_3(start, now, kept, c, margins, splice):
     put(start)
     margins = (margins[0], sum(margins))
     assume(first_cut(net, c, margins[0])["0"] > 0)
-    state = Surgery(net, surgery(c, margins=margins, splice=splice), {"0": c}, 0, 45)
+    state = Splicing(net, surgery(c, margins=margins, splice=splice), {"0": c}, 0, 45)
     masks = state.layers["0"].masks
     a, b = float(masks["weight"].low), float(masks["weight"].high)
     put(now)
@@ -146,7 +146,7 @@ def test_masked_weights_get_the_whole_gradient_decay_and_momentum_as_in_a_naive_
 
 def of_4000_steps(seed=0, **options):
     method = surgery(0.0, Budget(epochs=1, batch=2), **options)
-    return Surgery(net_of(), method, dict.fromkeys(LAYERS, 0.0), seed, 8000).due
+    return Splicing(net_of(), method, dict.fromkeys(LAYERS, 0.0), seed, 8000).due
 
 
 def test_draws_are_made_per_layer_with_the_falling_probability():

@@ -101,39 +101,12 @@ def test_weights_that_are_not_finite_are_refused_by_name(name, value, phases):
     refused(surgery(**phases), ValueError, message, net)
 
 
-@pytest.mark.parametrize("data", [DATA.example, DATA.train, None])
-def test_data_without_training_images_is_refused(data):
-    message = "^NetworkSurgery: `data` must be a Dataset, .* training images; got "
-    refused(surgery(), TypeError, message, data=data)
-
-
 def test_what_fit_refuses_leaves_the_network_as_it_was(tmp_path):
     refused(surgery(), ValueError, "`seed` must be an integer >= 0; got -1", seed=-1)
     no_dataset = SimpleNamespace(train=DATA.train)
     refused(surgery(), TypeError, "`data` must be a Dataset", data=no_dataset)
     classes = replace(DATA, train=dataset(classes=5).train)
     refused(surgery(), ValueError, "labels|classes|logits", data=classes)
-
-
-def test_a_checkpoint_of_another_run_is_refused_and_the_network_left_as_it_was(tmp_path):
-    path, net = tmp_path / "surgery", net_of()
-    surgery().run(deepcopy(net), DATA, progress=False, checkpoint=path)
-    refused(surgery(), ValueError, "is of another run: its seed is 0", net, seed=1, checkpoint=path)
-    for other in (surgery({"3": 0.3}), surgery(budget=replace(EPOCH, epochs=2), stop=12)):
-        refused(other, ValueError, "is of another ", net, checkpoint=path)
-
-
-@pytest.mark.parametrize("other", [{"c": 0.6}, {"stop": 9}, {"gamma": 0.5}, {"splice": False}])
-def test_a_checkpoint_of_other_hyper_parameters_does_not_pass_for_this_run(tmp_path, other):
-    path, net = tmp_path / "surgery", net_of()
-    surgery().run(deepcopy(net), DATA, progress=False, checkpoint=path)
-    expected = surgery(**other).run(deepcopy(net), DATA, progress=False).keep
-    try:
-        found = surgery(**other).run(deepcopy(net), DATA, progress=False, checkpoint=path).keep
-    except ValueError as error:
-        assert "is of another run" in str(error)
-    else:
-        assert (found == expected) is True
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,12 @@ import math
 
 import pytest
 import torch
+from helpers.every_method import traces
 from helpers.gating import check_shrunk
 from helpers.pruning import batch, ready
-from helpers.toy import dataset, same
+from helpers.toy import dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_network_surgery_runs import traces
 from torch import nn
 
 from prunelab import surgery
@@ -87,27 +87,27 @@ def digits():
     """A LeNet-300-100 pruned from random weights: (network, its traces before, run, course)."""
     torch.manual_seed(0)
     net, course = build("lenet-300-100"), []
-    budget = Budget(epochs=24, lr=2e-3, batch=64, optimizer="adam", weight_decay=0,
+    budget = Budget(epochs=12, lr=4e-3, batch=64, optimizer="adam", weight_decay=0,
                     schedule="linear", milestones=(0.5,))  # fmt: skip
 
     def watch(done, gated):
         weights = sum(int(layer.kept().sum()) for layer in gated.noisy.values())
         course.append((done, {n: int(k.sum()) for n, k in gated.kept().items()}, weights))
 
-    made, before = method(budget, ramp=0.5, inputs=("fc1",)), traces(net)
+    made, before = method(budget, ramp=0.5, inputs=("fc1",), rate=2.0), traces(net)
     return net, before, made.run(net, load("digits"), progress=False, watch=watch), course
 
 
 def test_on_digits_all_but_one_weight_of_200_and_most_units_go(digits):
     net, _, run, course = digits
     weights = sum(int((layer.weight != 0).sum()) for layer in net.children())
-    assert 400 < weights < 266_200 / 200  # measured: 790
+    assert 400 < weights < 266_200 / 200  # measured: 818
     sizes = {"fc1.inputs": 784, "fc1": 300, "fc2": 100}
     assert list(run.keep) == list(sizes)
     for name, share in (("fc1.inputs", 0.5), ("fc1", 0.25), ("fc2", 0.8)):
-        assert 5 < run.keep.widths()[name] < share * sizes[name]  # measured: 188, 37, 65
-    assert evaluate(net, load("digits").test).accuracy > 0.9  # measured: 0.936
-    assert [done for done, _, _ in course] == list(range(0, 481, 20))
+        assert 5 < run.keep.widths()[name] < share * sizes[name]  # measured: 205, 39, 52
+    assert evaluate(net, load("digits").test).accuracy > 0.9  # measured: 0.933
+    assert [done for done, _, _ in course] == list(range(0, 241, 20))
     assert course[0][1] == sizes and course[-1][1] == run.keep.widths()
     assert course[0][2] > 250_000 and course[-1][2] >= weights
 
@@ -117,7 +117,7 @@ def test_afterwards_the_network_is_plain_and_computes_what_its_shrunk_form_does(
     data = load("digits")
     assert traces(net) == before
     check_shrunk(net, run.keep, data)
-    last = run.history.last["test_accuracy"]  # of the mean network, before it was folded
+    last = run.history[0].last["test_accuracy"]  # of the mean network, before it was folded
     assert abs(evaluate(net, data.test).accuracy - last) < 1.5 / 360
 
 
@@ -127,32 +127,6 @@ def small():
         nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 6),
         nn.ReLU(), nn.Linear(6, 3),
     )  # fmt: skip
-
-
-def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not():
-    runs = []
-    for seed in (4, 4, 5):
-        net = small()
-        runs.append((method(log_var=-3.0).prune(net, DATA, seed=seed, progress=False), net))
-    (keep, net), (again, other), (_, third) = runs
-    assert keep == again and same(net, other) and not same(net, third)
-    assert not all(k.all() for k in keep.values()) or (net[4].weight == 0).any()
-
-
-def test_a_run_that_stops_goes_on_to_the_same_bits(tmp_path):
-    def stop(done, gated):
-        if done == 12:
-            raise KeyboardInterrupt
-
-    whole, broken, file = small(), small(), tmp_path / "run"
-    run = method(log_var=-3.0, ramp=0.8).run(whole, DATA, progress=False)
-    with pytest.raises(KeyboardInterrupt):
-        method(log_var=-3.0, ramp=0.8).run(
-            broken, DATA, progress=False, watch=stop, checkpoint=file
-        )
-    broken = small()
-    again = method(log_var=-3.0, ramp=0.8).run(broken, DATA, progress=False, checkpoint=file)
-    assert again.keep == run.keep and same(whole, broken)
 
 
 def test_a_place_without_units_stops_the_run_or_keeps_one_that_changes_nothing():

@@ -83,7 +83,7 @@ def naive(kept):
     return {n: [(n, i) not in constant | unread for i in range(size[n])] for n in order[:-1]}
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 @given(st.integers(0, 10**6), st.sampled_from([0.3, 0.6, 0.8, 0.9]))
 def test_units_go_as_in_a_naive_loop_and_the_function_stays_the_same(seed, share):
     net, x = ready(chain()), batch(2, 8, 8, n=3)

@@ -1,18 +1,27 @@
 """Where the boxes, lines and labels of a network's picture go."""
 
 from collections import defaultdict
+from functools import cache
 
 import pytest
 from helpers.diagrams import ALL, rows_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prunelab.plots.network_flow import Flow, condensed
-from prunelab.plots.network_labels import endings, fitted
+from prunelab.plots.network_flow import Columns, condensed
 from prunelab.plots.network_layout import layout
-from prunelab.plots.network_shapes import rounded
 
 WIDTHS = (900, 552)
+
+
+@cache
+def plan_of(name, width=900):
+    return layout(rows_of(name), width)
+
+
+@cache
+def columns_of(name):
+    return Columns(rows_of(name))
 
 
 def row(name, inputs=(), kind="conv", group=None, reads=(), out=(8, 4, 4)):
@@ -47,16 +56,10 @@ def inside(plan):
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", ALL)
-def test_every_row_has_a_box_and_no_two_overlap(name, width):
-    plan = layout(rows_of(name), width)
+def test_every_row_has_a_box_no_two_overlap_and_all_lie_inside_the_width(name, width):
+    plan = plan_of(name, width)
     assert list(plan.boxes) == [r["name"] for r in rows_of(name)]
     assert overlaps(plan) == []
-
-
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", ALL)
-def test_everything_lies_inside_the_picture_and_the_picture_in_the_width(name, width):
-    plan = layout(rows_of(name), width)
     assert inside(plan)
     assert plan.width <= width
 
@@ -64,7 +67,7 @@ def test_everything_lies_inside_the_picture_and_the_picture_in_the_width(name, w
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", ALL)
 def test_lines_join_their_boxes_at_right_angles_and_cross_no_box(name, width):
-    plan = layout(rows_of(name), width)
+    plan = plan_of(name, width)
     assert set(plan.edges) == set(condensed(rows_of(name)))
     for (source, target), path in plan.edges.items():
         for box, (x, y) in ((plan.boxes[source], path[0]), (plan.boxes[target], path[-1])):
@@ -82,13 +85,12 @@ def test_lines_join_their_boxes_at_right_angles_and_cross_no_box(name, width):
 
 @pytest.mark.parametrize("name", ALL)
 def test_places_are_the_same_every_time(name):
-    assert layout(rows_of(name)) == layout(rows_of(name))
+    assert layout(rows_of(name)) == plan_of(name)
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_the_main_path_is_straight_in_each_line_and_runs_to_the_right(name):
-    rows = rows_of(name)
-    plan, main = layout(rows), Flow(rows).main
+    plan, main = plan_of(name), columns_of(name).main
     centres = [plan.boxes[n].middle for n in main]
     lines = defaultdict(list)
     for x, y in centres:
@@ -103,21 +105,21 @@ def test_the_main_path_is_straight_in_each_line_and_runs_to_the_right(name):
     ("name", "lines"), [("lenet-5", 1), ("vgg-16", 1), ("resnet-20", 2), ("resnet-56", 3)]
 )
 def test_how_many_lines_a_network_takes(name, lines):
-    plan = layout(rows_of(name))
-    assert len({round(plan.boxes[n].middle[1], 6) for n in Flow(rows_of(name)).main}) == lines
+    plan = plan_of(name)
+    assert len({round(plan.boxes[n].middle[1], 6) for n in columns_of(name).main}) == lines
 
 
 def test_the_lines_of_resnet_56_begin_with_its_stages():
     rows = rows_of("resnet-56")
     plan = layout(rows)
     first = defaultdict(list)
-    for name in Flow(rows).main:
+    for name in Columns(rows).main:
         first[round(plan.boxes[name].middle[1], 6)].append(name)
     assert [names[0] for names in first.values()] == ["input", "layer2.0.conv1", "layer3.0.conv1"]
 
 
 def test_the_branches_of_an_inception_block_have_lanes_of_their_own():
-    flow = Flow(rows_of("googlenet"))
+    flow = columns_of("googlenet")
     first = [f"inception3a.branch{b}.conv" for b in ("1", "2.0", "3.0", "4.1")]
     assert sorted(flow.lane[name] for name in first) == [0, 1, 2, 3]
     assert len({flow.column[name] for name in first}) == 1
@@ -128,12 +130,12 @@ def test_a_shortcut_is_an_arc_above_the_boxes_it_passes():
     plan = layout(rows)
     arc = plan.edges["conv1", "add"]
     assert min(y for _, y in arc) < plan.boxes["layer1.0.conv1"].y
-    assert Flow(rows).track["conv1", "add"] == -1
+    assert Columns(rows).track["conv1", "add"] == -1
 
 
 def test_an_arc_within_another_is_lower():
     rows = [*chain("a", "b", "c"), row("x", ["c", "b"], "add"), row("y", ["x", "a"], "add")]
-    track = Flow(rows).track
+    track = Columns(rows).track
     assert (track["b", "x"], track["a", "y"]) == (-1, -2)
 
 
@@ -160,52 +162,52 @@ def test_things_joined_in_another_order_are_not_taken_for_the_same():
 
 
 def test_a_branch_that_leads_nowhere_else_lies_below_the_others():
-    lane = Flow(rows_of("googlenet")).lane
+    lane = columns_of("googlenet").lane
     assert lane["aux1.conv.conv"] == 4
     assert max(n for name, n in lane.items() if name.startswith("inception")) == 3
 
 
 def test_blocks_are_the_parts_that_everything_enters_and_leaves_once():
-    modules = [b.module for b in Flow(rows_of("resnet-20")).blocks]
+    modules = [b.module for b in columns_of("resnet-20").blocks]
     assert modules == [f"layer{i}.{j}" for i in (1, 2, 3) for j in (0, 1, 2)]
-    blocks = {b.module: b.layers for b in Flow(rows_of("googlenet")).blocks}
+    blocks = {b.module: b.layers for b in columns_of("googlenet").blocks}
     assert len(blocks["inception4b"]) == 6  # the auxiliary classifier beside it does not count
-    alone = {b.module: b.layers for b in Flow(rows_of("mobilenet_v2")).blocks}["features.2.conv"]
+    alone = {b.module: b.layers for b in columns_of("mobilenet_v2").blocks}["features.2.conv"]
     assert alone == tuple(f"features.2.conv.{i}" for i in ("0.0", "1.0", "2"))
 
 
 def test_lines_break_where_least_is_cut():
     # a - b - c - (+ a) - d: after b, two things would go on; after the addition, only one
     rows = [*chain("a", "b", "c"), row("add", ["c", "a"], "add"), row("d", ["add"])]
-    assert Flow(rows).breaks([10] * 5, room=40) == [3]
-    assert Flow(rows).breaks([10] * 5, room=50) == []
-    assert Flow(rows).breaks([10] * 5, room=5) == [0, 1, 2, 3]
+    assert Columns(rows).breaks([10] * 5, room=40) == [3]
+    assert Columns(rows).breaks([10] * 5, room=50) == []
+    assert Columns(rows).breaks([10] * 5, room=5) == [0, 1, 2, 3]
 
 
 def test_lines_break_where_the_maps_change_size():
     rows = chain("a", "b", "c", "d")
-    assert Flow(rows).breaks([10] * 4, room=30) == [2]
+    assert Columns(rows).breaks([10] * 4, room=30) == [2]
     for r in rows[2:]:
         r["out"] = [8, 2, 2]
-    assert Flow(rows).breaks([10] * 4, room=30) == [1]
+    assert Columns(rows).breaks([10] * 4, room=30) == [1]
 
 
 def test_blocks_stay_on_one_line():
     rows = rows_of("mobilenet_v2")
     plan = layout(rows)
-    for block in Flow(rows).blocks:
+    for block in Columns(rows).blocks:
         assert len({plan.boxes[name].y for name in block.layers}) == 1
 
 
 def test_a_line_without_branches_is_as_low_as_can_be():
     # the last box of the first line has a branch, which begins on the second line
     rows = rows_of("preresnet-56")
-    first, second, third = sorted({layout(rows).boxes[name].y for name in Flow(rows).main})[::2]
+    first, second, third = sorted({layout(rows).boxes[name].y for name in Columns(rows).main})[::2]
     assert second - first < third - second
 
 
 def test_the_size_of_the_maps_is_noted_where_it_changes():
-    notes = [n.text for n in layout(rows_of("vgg-16")).notes if n.kind == "size"]
+    notes = [n.text for n in plan_of("vgg-16").notes if n.kind == "size"]
     assert notes == ["32×32", "16×16", "8×8", "4×4", "2×2"]
 
 
@@ -213,7 +215,7 @@ def test_the_size_of_the_maps_is_noted_where_it_changes():
 @pytest.mark.parametrize("name", ALL)
 def test_notes_of_one_kind_do_not_overlap(name, width):
     for kind in ("size", "block"):
-        notes = [n for n in layout(rows_of(name), width).notes if n.kind == kind]
+        notes = [n for n in plan_of(name, width).notes if n.kind == kind]
         assert not any(overlap(a, b) for i, a in enumerate(notes) for b in notes[:i])
 
 
@@ -243,37 +245,9 @@ def test_no_rows_are_refused():
         layout([])
 
 
-def test_a_name_is_cut_no_further_than_needed():
-    names = ["features.conv1", "conv1"]
-    assert fitted(names, 200, 10) == "features.conv1"
-    assert fitted(names, 40, 10) == "conv1"
-    assert fitted(["branch2.0"], 30, 10) == "b2.0"
-    assert fitted(["classifier"], 36, 10) == "classi"
-    assert fitted(["transition1"], 36, 10) == "trans1"
-
-
-@settings(deadline=None)
-@given(st.lists(st.from_regex(r"[a-z]{1,9}[0-9]{0,3}", fullmatch=True), min_size=1, max_size=5))
-def test_a_label_fits_its_room(words):
-    assert len(fitted([".".join(words)], 42, 10)) <= 7
-
-
-def test_endings_tell_a_layer_from_the_others():
-    names = ["layer1.0.conv1", "layer1.0.conv2", "layer2.0.conv1"]
-    assert endings(names[1], names) == ["layer1.0.conv2", "0.conv2", "conv2"]
-    assert endings(names[0], names) == ["layer1.0.conv1"]
-    assert endings(names[0], names[:2], "layer1.0") == ["conv1"]
-    assert endings("branch1.conv", ["branch2.0.conv"]) == ["branch1"]
-
-
 @pytest.mark.parametrize("name", ["lenet-5", "vgg-16", "resnet-56", "densenet121"])
 def test_labels_of_the_layers_of_a_block_differ(name):
-    plan = layout(rows_of(name))
-    for block in Flow(rows_of(name)).blocks:
+    plan = plan_of(name)
+    for block in columns_of(name).blocks:
         labels = [plan.boxes[layer].label for layer in block.layers]
         assert len(set(labels)) == len(labels)
-
-
-def test_turns_are_rounded_and_ends_stay():
-    path = rounded([(0, 0), (20, 0), (20, 30)])
-    assert path == [("M", 0, 0), ("L", 15, 0), ("Q", 20, 0, 20, 5), ("L", 20, 30)]

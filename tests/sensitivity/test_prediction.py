@@ -85,7 +85,7 @@ def test_a_row_without_channels_is_no_point():
         ({"a": -0.1}, ValueError, r"must be in \[0, 1\), got -0.1"),
         ({"a": float("nan")}, ValueError, r"must be in \[0, 1\), got nan"),
         ({"a": True}, ValueError, r"must be in \[0, 1\), got True"),
-        ([0.5], TypeError, "predict: `ratios` must map groups to ratios, got list"),
+        ([0.5], TypeError, r"predict: `ratios` must be a mapping of groups to ratios; got \[0.5\]"),
     ],
 )
 def test_ratios_that_mean_nothing_are_refused_in_one_line(ratios, error, message):
@@ -103,5 +103,5 @@ def test_a_group_of_unknown_size_is_refused_only_where_its_size_matters():
 
 
 def test_curves_without_costs_are_refused():
-    with pytest.raises(ValueError, match="predict: `curves` lacks the columns params, macs"):
+    with pytest.raises(ValueError, match=r"predict: `curves` must have .*; no 'params' among"):
         predict(curves().drop(columns=["params", "macs"]), {})

@@ -46,11 +46,10 @@ def test_it_equals_the_cost_of_the_shrunk_network(name):
     found = price(net, x, groups)
     whole = cost.measure(net, x)
     assert found() == (whole.params, whole.macs)
-    for seed, share in ((3, 0.6), (4, 0.2)):
-        keep = random_keep(groups, share, seed)
-        small = cost.measure(surgery.shrink(net, groups, keep), x)
-        assert found({n: int(k.sum()) for n, k in keep.items()}) == (small.params, small.macs)
-        assert small.macs < whole.macs
+    keep = random_keep(groups, 0.4, 3)
+    small = cost.measure(surgery.shrink(net, groups, keep), x)
+    assert found({n: int(k.sum()) for n, k in keep.items()}) == (small.params, small.macs)
+    assert small.macs < whole.macs
 
 
 @pytest.mark.parametrize("name", ["lenet-5", "resnet-20"])

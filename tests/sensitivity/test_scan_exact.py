@@ -1,18 +1,22 @@
 """The fast scan gives every image the answer of the plain loop: prune, evaluate, restore."""
 
 import copy
+import math
 
 import pytest
 import torch
 import torchvision
+from helpers.plain_loop import answers
 from helpers.pruning import fill
 from helpers.toy import network, split
 from torch import nn
+from torch.profiler import ProfilerActivity, profile
 
 from prunelab import models, scores, surgery
 from prunelab.groups import flow, trace
-from prunelab.sensitivity import answers, ranking, scan
-from prunelab.sensitivity.scanning.passes import CLOSE, Job, forward, points
+from prunelab.sensitivity import ranking, scan
+from prunelab.sensitivity.scanning import measuring
+from prunelab.sensitivity.scanning.passes import CLOSE, Sweep, forward, points
 from prunelab.sensitivity.scanning.program import Program
 
 RATIOS = (0.1, 0.5, 0.9)
@@ -65,6 +69,14 @@ def test_every_answer_is_the_plain_loops(name, size, every):
     assert swapped <= 2  # of 24 images a point
 
 
+def sweeps_of(net, program, names):
+    groups = program.flow.groups
+    order = ranking(net, groups.select(names), "l1")
+    for name in names:
+        keeps = {r: scores.best(order[name], scores.kept(groups[name].size, r)) for r in RATIOS}
+        yield Sweep(name, program.replay(name), keeps)
+
+
 @pytest.mark.parametrize(
     "name",
     ["lenet-5", "lenet-300-100", "resnet-20", "preresnet-56", "shufflenet_v2_x1_0",
@@ -72,22 +84,17 @@ def test_every_answer_is_the_plain_loops(name, size, every):
 )  # fmt: skip
 def test_logits_are_the_shrunk_networks_in_float64(name):
     net = build(name).double()
-    shape = (2, 1, 28, 28) if name.startswith("lenet") else (2, 3, 64, 64)
+    shape = (2, 1, 28, 28) if name.startswith("lenet") else (2, 3, 32, 32)
     x = torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     seen = flow(net, x)
-    program = Program(net, seen, dtype=torch.float64)
-    names = list(seen.groups)[:: max(1, len(seen.groups) // 4)]
-    order = ranking(net, seen.groups.select(names), "l1")
-    jobs = []
-    for group in names:
-        size = seen.groups[group].size
-        keeps = {r: scores.best(order[group], scores.kept(size, r)) for r in reversed(RATIOS)}
-        jobs.append(Job(group, program.plan(group), keeps))
+    program = Program(net, seen)
+    names = list(seen.groups)[:: max(1, len(seen.groups) // 3)]
+    sweeps = list(sweeps_of(net, program, names))
     with torch.inference_mode():
-        _, values = forward(program, x, jobs)
-        for job in jobs:
-            for ratio, logits in points(program, job, values):
-                small = surgery.shrink(net, seen.groups, {job.group: job.keeps[ratio]})
+        _, values = forward(program, x, sweeps)
+        for sweep in sweeps:
+            for ratio, logits in points(program, sweep, values):
+                small = surgery.shrink(net, seen.groups, {sweep.group: sweep.keeps[ratio]})
                 torch.testing.assert_close(logits, small(x), rtol=1e-9, atol=1e-9)
 
 
@@ -120,7 +127,7 @@ def test_what_is_overwritten_is_read_overwritten():
 def test_only_what_changes_runs_again():
     net = build("vgg-16")
     program = Program(net, flow(net, torch.zeros(1, 3, 32, 32)))
-    ran = [n.target for n in program.plan("features.conv9").steps if n.op == "call_module"]
+    ran = [n.target for n in program.replay("features.conv9").steps if n.op == "call_module"]
     convs = [name for name in ran if "conv" in name]
     assert convs == [f"features.conv{i}" for i in range(10, 14)]
     assert not any("norm" in name or "bn" in name for name in ran)  # folded
@@ -143,36 +150,65 @@ def test_a_net_in_training_mode_is_measured_in_evaluation_and_left_as_it_was():
     assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
 
 
-def test_an_interruption_leaves_the_network_untouched(monkeypatch):
-    from prunelab.sensitivity.scanning import measuring
-
+def test_an_interruption_leaves_the_network_untouched_and_what_was_seen_is_kept(
+    judged, monkeypatch, tmp_path
+):
     net, images = fill(network()).train(), split(20)
     before = copy.deepcopy(net.state_dict())
-    seen = []
+    grid = {"ratios": [0.1, 0.5, 0.9], "cache": tmp_path, "progress": False}
 
     def stop(*arguments):
-        seen.append(1)
-        if len(seen) == 3:
+        if len(judged) == 2:
             raise KeyboardInterrupt
         return judge(*arguments)
 
     judge = measuring.judge
-    monkeypatch.setattr(measuring, "judge", stop)
-    with pytest.raises(KeyboardInterrupt):
-        scan(net, images, ratios=[0.1, 0.5, 0.9], progress=False)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(measuring, "judge", stop)
+        scan(net, images, **grid)
     assert net.training
     assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
-    seen.clear()
-    monkeypatch.setattr(measuring, "judge", lambda *a: (seen.append(1), judge(*a))[1])
-    scan(net, images, ratios=[0.1, 0.5, 0.9], progress=False)
-    assert len(seen) == 1 + 2  # one point of three was known; the whole network feeds the others
+    judged.clear()
+    scan(net, images, **grid)
+    assert len(judged) == 1 + 2  # one point of three was known; the whole network feeds the others
 
 
-def test_bfloat16_counts_its_changed_answers():
-    net, images = build("resnet-20"), split(64, channels=3, size=32, classes=10)
-    table = scan(net, images, ratios=[0.5], groups=["layer3.2.conv1"], bfloat16=True,
-                 progress=False)  # fmt: skip
-    exact = answers(net, images, ratios=[0.5], groups=["layer3.2.conv1"])["whole"][0]
-    rough = answers(net, images, ratios=[0.5], groups=["layer3.2.conv1"], bfloat16=True)["whole"][0]
-    assert table.attrs["changed"] == int((exact != rough).sum())
-    assert table.attrs["whole"]["correct"] == int(rough.sum())
+def peak(run):
+    """Most bytes alive at once among the tensors that `run` makes."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        run()
+    most = now = 0
+    for event in seen.profiler.kineto_results.events():
+        if event.name() == "[memory]":
+            now += event.nbytes()
+            most = max(most, now)
+    return most
+
+
+@pytest.mark.parametrize(("name", "groups"), [
+    ("vgg-16", ["features.conv1", "features.conv10"]),
+    ("resnet-56", ["layer1.0.conv1", "layer2.4.conv1"]),
+])  # fmt: skip
+def test_memory_stays_at_the_activations_of_one_batch(name, groups):
+    net, n = build(name), 32
+    x = torch.randn(n, 3, 32, 32, generator=torch.Generator().manual_seed(5))
+    program = Program(net, flow(net, x[:1]))
+    sweeps = list(sweeps_of(net, program, [g for g in program.flow.groups if "conv" in g]))
+    whole = 4 * n * sum(size(value) for value in program.flow.values.values())
+
+    def run():
+        _, values = forward(program, x, sweeps)
+        for sweep in sweeps:
+            if sweep.group in groups:
+                for _ in points(program, sweep, values):
+                    pass
+
+    with torch.inference_mode():
+        forward(program, x, sweeps)
+        assert 0 < peak(run) < whole
+
+
+def size(value):
+    """Numbers that a value of the network has for one image."""
+    shape = getattr(getattr(value, "meta", None), "shape", (0,))
+    return math.prod(shape[1:]) if len(shape) > 1 else 0

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import pytest
 import torch
 from helpers.networks import Net, conv, pooled
-from helpers.plain_loop import differences, floats
+from helpers.plain_loop import answers, differences, floats
 from helpers.pruning import fill
 from helpers.toy import split
 from torch import nn
 from torch.nn.utils import parametrizations, prune
 
 from prunelab.groups import flow
-from prunelab.sensitivity import answers, scan
+from prunelab.sensitivity import scan
 from prunelab.sensitivity.scanning import measuring
 from prunelab.sensitivity.scanning.folding import folded, norms_of
 from prunelab.sensitivity.scanning.program import Program
@@ -196,7 +196,7 @@ def test_only_what_the_entry_needs_is_run():
     [
         (None, TypeError, "scan: `net` must return the logits.*name the entry"),
         ("nope", ValueError, "scan: `logits` must name an entry.*got 'nope'"),
-        (2.5, TypeError, "scan: `logits` must be a key, a position or an attribute, got 2.5"),
+        (2.5, ValueError, "scan: `logits` must be a key, a position or an attribute; got 2.5"),
     ],
 )
 def test_an_entry_that_is_not_there(entry, error, message):

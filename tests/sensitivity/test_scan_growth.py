@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from prunelab import scores, surgery
-from prunelab.groups import trace
+from prunelab.groups import flow, trace
 from prunelab.sensitivity import ranking, scan, settled
-from prunelab.sensitivity.scanning import measuring
+from prunelab.sensitivity.scanning.program import Program
 from prunelab.sensitivity.scanning.store import digest
 
 
@@ -23,14 +23,6 @@ def net():
             nn.BatchNorm2d(6), nn.ReLU(), nn.Flatten(), nn.Linear(96, 3),
         )
     ).eval()  # fmt: skip
-
-
-@pytest.fixture
-def judged(monkeypatch):
-    """Counts the networks that were really looked at, batch by batch."""
-    seen, judge = [], measuring.judge
-    monkeypatch.setattr(measuring, "judge", lambda *a: (seen.append(1), judge(*a))[1])
-    return seen
 
 
 def test_a_finer_grid_measures_only_its_new_points(judged, tmp_path):
@@ -84,11 +76,14 @@ def test_no_cache_leaves_no_file(tmp_path, monkeypatch):
 
 
 def test_the_digest_sees_every_part():
+    def program(net):
+        return Program(net, flow(net, torch.zeros(1, 1, 8, 8)))
+
     a, b = net(), net()
-    assert digest(a, split(5)) == digest(b, split(5))
+    assert digest(program(a), split(5)) == digest(program(b), split(5))
     with torch.no_grad():
         b[1].running_mean[0] += 1
-    assert digest(a) != digest(b)
+    assert digest(program(a)) != digest(program(b))
     assert digest(split(5)) != digest(split(6))
     assert digest(torch.zeros(2, 3)) != digest(torch.zeros(3, 2))
 
@@ -163,11 +158,11 @@ def test_labels_that_are_no_classes_and_groups_of_another_network_are_refused():
 
 @pytest.mark.parametrize("images", [0, 1, True])
 def test_too_few_images_are_refused(images):
-    with pytest.raises(ValueError, match="scan: `images` must be at least 2"):
+    with pytest.raises(ValueError, match="scan: `images` must be an integer >= 2"):
         scan(network(), split(10), ratios=[0.5], images=images, progress=False)
 
 
 @pytest.mark.parametrize("images", ["train", split(1)])
 def test_calibration_needs_images(images):
-    with pytest.raises(TypeError, match="scan: `recalibrate` must be a Split of 2 images or more"):
+    with pytest.raises(ValueError, match="scan: `recalibrate` must be a Split of 2 images or more"):
         scan(network(), split(10), ratios=[0.5], recalibrate=images, progress=False)

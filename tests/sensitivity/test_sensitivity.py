@@ -153,18 +153,22 @@ def test_ratios_may_be_an_array():
         (
             {"ratios": [0.5, 0.1]},
             ValueError,
-            r"`ratios` must rise and not repeat, got \[0.5, 0.1\]",
+            r"`ratios` must be rising, without repeats; got \[0.5, 0.1\]",
         ),
-        ({"ratios": [0.1, 0.1]}, ValueError, "must rise and not repeat"),
-        ({"ratios": []}, ValueError, r"must rise and not repeat, got \[\]"),
+        ({"ratios": [0.1, 0.1]}, ValueError, "must be rising, without"),
+        ({"ratios": []}, ValueError, r"must be rising, without repeats; got \[\]"),
         ({"ratios": [0.5, 1.0]}, ValueError, r"must be in \[0, 1\), got 1.0"),
         ({"ratios": [-0.1]}, ValueError, "got -0.1"),
         ({"groups": ["9"]}, ValueError, "no group `9`; groups are 0, 3"),
         ({"criterion": "l3"}, ValueError, "must be one of l1, l2, largest, random, .*; got 'l3'"),
         ({"criterion": {"0": torch.ones(8)}}, ValueError, "has no scores for group `3`"),
         ({"criterion": lambda g: torch.ones(8)}, ValueError, r"4 finite scores for `3`.*\(8,\)"),
-        ({"criterion": lambda g: torch.full((g.size,), math.nan)}, ValueError, "8 not finite"),
-        ({"criterion": 3}, TypeError, "must be a name, scores by group or a function, got int"),
+        (
+            {"criterion": lambda g: torch.full((g.size,), math.nan)},
+            ValueError,
+            "8 finite scores for `0`",
+        ),
+        ({"criterion": 3}, TypeError, "must be a name, scores by group or a function; got 3"),
     ],
 )
 def test_bad_input_is_refused_in_one_line(options, error, message):
@@ -181,10 +185,10 @@ def test_an_empty_split_is_refused():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"ratios": 0.5}, "`ratios` must be several fractions, got 0.5"),
+        ({"ratios": 0.5}, "`ratios` must be several fractions; got 0.5"),
         ({"ratios": "0.5"}, "`ratios` must be several fractions"),
-        ({"groups": "conv1"}, r"`groups` must be several names, as \['conv1'\]"),
-        ({"split": "val"}, "`split` must be a Split, as data.val; got str"),
+        ({"groups": "conv1"}, r"`groups` must be Groups, several names \(as \['conv1'\]\)"),
+        ({"split": "val"}, "`split` must be a Split, as data.val; got 'val'"),
     ],
 )
 def test_an_argument_of_another_kind_is_named(change, message):

@@ -33,33 +33,24 @@ def reachable(every, place):
     return budget
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(frames(), COLUMN, st.floats(0, 1))
-def test_no_combination_is_better_and_none_as_good_is_cheaper(frame, column, place):
+def test_no_combination_is_better_or_as_good_and_cheaper_and_predict_says_so(frame, column, place):
     every = list(combinations(frame, column))
     budget = reachable(every, place)
     best, price_of_it = max((right, -c) for right, c, _ in every if c <= budget)
     found = solve(frame, **{column: budget})
     assert list(found) == list(dict.fromkeys(frame.group))
     assert value(found, every) == (best, -price_of_it)
-
-
-@settings(deadline=None, max_examples=50)
-@given(frames(), COLUMN, st.floats(0, 1))
-def test_predict_gives_the_answer_the_value_it_was_chosen_for(frame, column, place):
-    every = list(combinations(frame, column))
-    budget = reachable(every, place)
-    found = solve(frame, **{column: budget})
-    right, c = value(found, every)
     said = predict(frame, found)
-    assert said.accuracy == pytest.approx(right / IMAGES, abs=1e-12)
-    assert getattr(said, column) == c <= budget
+    assert said.accuracy == pytest.approx(best / IMAGES, abs=1e-12)
+    assert getattr(said, column) == -price_of_it
     for row in frame.itertuples():
         if found[row.group] == row.ratio:
             assert said.kept[row.group] == row.kept
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(frames(), COLUMN, st.lists(st.floats(0, 1), min_size=2, max_size=4))
 def test_a_larger_budget_never_predicts_worse(frame, column, places):
     every = list(combinations(frame, column))
@@ -70,7 +61,7 @@ def test_a_larger_budget_never_predicts_worse(frame, column, places):
     assert rights == sorted(rights)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(frames(), COLUMN)
 def test_a_budget_below_the_smallest_cost_is_refused_and_the_smallest_named(frame, column):
     smallest = min(c for _, c, _ in combinations(frame, column))

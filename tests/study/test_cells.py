@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from prunelab.study.cells import Missing, Number, Printed, Range, Shape, Spread, Text, Verdict
+from prunelab.study.cells import Missing, Number, Numbers, Printed, Range, Spread, Text, Verdict
 from prunelab.study.pages import page
 
 
@@ -59,8 +59,8 @@ def test_an_unknown_verdict_is_refused():
         (Spread((1.4, 1.6)), "number", "1.50 ± 0.14"),
         (Range((111.5, 114.5), "{:.1f}x"), "range", "113.0x (111.5x to 114.5x)"),
         (Range((2, 2)), "number", "2.00"),
-        (Shape("97-71-33"), "number", "97-71-33"),
-        (Shape("465-107-87, 473-109-90"), "numbers", "465-107-87, 473-109-90"),
+        (Numbers("97-71-33"), "number", "97-71-33"),
+        (Numbers("465-107-87, 473-109-90"), "numbers", "465-107-87, 473-109-90"),
         (Printed(3.59), "number", "3.59"),
         (Printed(None), "text", "–"),
         (Missing("prunelab run 01"), "none", "not measured"),
@@ -85,9 +85,8 @@ def test_a_verdict_is_a_word_with_a_sign(kind, sign):
     assert (shown.kind, shown.sign, shown.text) == (f"chip {kind}", sign, "not within")
 
 
-def test_a_column_with_a_number_is_set_as_numbers_and_a_named_index_becomes_columns():
-    index = pd.Index(["r", "s"], name="row")
-    made = page.table("t", pd.DataFrame({("a", "b"): [Spread((1, 2)), "x"]}, index=index))
+def test_a_column_with_a_number_is_set_as_numbers():
+    made = page.table("t", pd.DataFrame({"row": ["r", "s"], "a": [Spread((1, 2)), "x"]}))
     assert made.kinds == ["", "number"]
     assert [cell.text for cell in made.rows[0]] == ["r", "1.50 ± 0.71"]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from helpers.series import add_notebook
 from hypothesis import given
 from hypothesis import strategies as st
 from test_ledger import COUNT, measured, put, row_of, run_folder  # noqa: F401
-from test_series import add_notebook, project  # noqa: F401
 
 from prunelab.study.moment import is_since, moment
 from prunelab.study.pages import report
@@ -63,7 +63,7 @@ MARKS = ["", "\n", "garbage", "2026-01-01", "2026-01-01T00:00:00", "2999-01-01T0
 
 
 @pytest.mark.parametrize("mark", MARKS)
-def test_a_refresh_whose_mark_is_not_sound_begins_anew(mark, project):  # noqa: F811
+def test_a_refresh_whose_mark_is_not_sound_begins_anew(mark, project):
     add_notebook(project, "00-first", "1")
     out = plan(device="cpu", root=project).out
     refreshing(out).write_text(mark)
@@ -79,7 +79,7 @@ def test_a_refresh_whose_mark_is_not_sound_begins_anew(mark, project):  # noqa: 
         assert (series._Runner(checked, progress=False)._done_before(book) is not None) == done
 
 
-def test_a_sound_mark_is_kept_and_what_came_after_it_is_done(project):  # noqa: F811
+def test_a_sound_mark_is_kept_and_what_came_after_it_is_done(project):
     add_notebook(project, "00-first", "1")
     out = plan(device="cpu", root=project).out
     mark = (datetime.now(UTC) - timedelta(hours=2)).isoformat(timespec="seconds")
@@ -108,7 +108,7 @@ def test_a_row_with_an_unsound_date_is_measured_again(date, run_folder, monkeypa
     assert measured(COUNT, True)[0]["values"]["params"] == 431_080
 
 
-def test_left_overs_of_a_kill_go_with_the_next_run(project):  # noqa: F811
+def test_left_overs_of_a_kill_go_with_the_next_run(project, instant):
     add_notebook(project, "00-first", "1")
     out = plan(device="cpu", root=project).out
     dead = 2**22 + 1  # beyond the process ids that a system gives
@@ -126,7 +126,7 @@ def test_left_overs_of_a_kill_go_with_the_next_run(project):  # noqa: F811
 
 def test_a_notebook_that_a_full_disk_cut_is_one_line_and_no_half_file(tmp_path, monkeypatch):
     papermill = pytest.importorskip("papermill")
-    job = worker.Job(str(tmp_path / "in.ipynb"), str(tmp_path / "out.ipynb"), {})
+    job = worker.NotebookJob(str(tmp_path / "in.ipynb"), str(tmp_path / "out.ipynb"), {})
     (tmp_path / "in.ipynb").write_text('{"cells": []}')
 
     def full(source, target, **_):

@@ -11,7 +11,7 @@ from prunelab.groups import trace
 from prunelab.study import app, exploring
 from prunelab.study.recipes import PRESETS
 from prunelab.study.work import Work
-from prunelab.widgets.exploring import explorer
+from prunelab.widgets import explorer
 from prunelab.widgets.exploring.recorded import curves
 
 

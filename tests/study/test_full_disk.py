@@ -190,7 +190,7 @@ def test_a_network_of_several_inputs_is_exported_with_its_weights_beside_it(
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        ({"net": None}, TypeError, "the network must be a Module; got NoneType"),
+        ({"net": None}, TypeError, "`net` must be a network; got None"),
         ({"example": None}, TypeError, "`example` must be a batch .*; got NoneType"),
         ({"example": ()}, TypeError, "`example` must be a batch .*; got nothing"),
         ({"example": torch.tensor(1.0)}, TypeError, "`example` must be a batch .*; got Tensor"),

@@ -13,17 +13,17 @@ from prunelab.masks import unpacked
 from prunelab.methods import InformationBottleneck
 from prunelab.study import ledger
 from prunelab.study.cells import NOT_MEASURED
-from prunelab.study.counts import plan
-from prunelab.study.papers.information_bottleneck import STUDY
+from prunelab.study.counts import network
+from prunelab.study.papers.information_bottleneck import COMPARED, NOT_BUILT, STUDY
 from prunelab.study.papers.information_bottleneck.cases import SMALL
-from prunelab.study.papers.information_bottleneck.compared import COMPARED, NOT_BUILT
 from prunelab.study.recipes import PRESETS, SEEDS
-from prunelab.study.units import EDGES, CutUnits, histogram
+from prunelab.study.tasks import Prune
+from prunelab.study.units import EDGES, histogram
 from prunelab.study.work import Work
 
 DIGITS = data.load("digits")
 BUDGET = train.Budget(epochs=10, lr=1e-3, batch=64, optimizer="adam", weight_decay=0.0)
-LENET = plan("lenet-300-100")
+LENET = network("lenet-300-100")
 METHOD = InformationBottleneck(3e-3, budget=BUDGET, inputs=("fc1",), rate=20.0)
 
 
@@ -41,7 +41,7 @@ def row(tmp_path_factory):
     torch.manual_seed(0)
     net = models.build("lenet-300-100")
     folder = tmp_path_factory.mktemp("work")
-    values = CutUnits(METHOD).run(net, DIGITS, Work(seed=1, folder=folder))
+    values = Prune(METHOD).run(net, DIGITS, Work(seed=1, folder=folder))
     return net, values
 
 
@@ -110,11 +110,6 @@ def keys(preset):
     return [r.key for part in STUDY.recipes(preset, (0, 1)).values() for r in part]
 
 
-def test_no_two_measurements_share_a_key():
-    found = [key for preset in PRESETS if preset != "standard" for key in keys(preset)]
-    assert len(set(found)) == len(found) > 60
-
-
 def test_standard_is_paper_with_one_seed_of_the_other_methods():
     short = {r.key for r in STUDY.recipes("standard", (0, 1))["cifar"]}
     assert set(keys("standard")) - short < set(keys("paper"))
@@ -155,7 +150,7 @@ def recipe_of(name):
 
 
 def whole_of(name):
-    return plan(MODELS[name], 100 if name.startswith("T4") else 10).whole
+    return network(MODELS[name], 100 if name.startswith("T4") else 10).whole
 
 
 def vgg_row(name, accuracy, widths):
@@ -208,14 +203,14 @@ def test_only_preset_paper_has_them_and_every_seed_is_another_measurement():
 def test_every_unit_has_a_gate_and_nothing_else_has(model):
     method = recipe_of("T3 D6").task.method
     gates = method.network(models.build(model), torch.zeros(1, 3, 32, 32)).gates
-    assert {name: gate.place.size for name, gate in gates.items()} == plan(model).whole
-    assert list(gates) == list(plan(model).whole)
+    assert {name: gate.place.size for name, gate in gates.items()} == network(model).whole
+    assert list(gates) == list(network(model).whole)
 
 
 def test_on_resnet_20_only_the_inner_maps_of_blocks_have_gates():
     net = models.build("resnet-20")
     gates = SMALL.network(net, torch.zeros(1, 3, 32, 32)).gates
-    assert list(gates) == list(plan("resnet-20").whole)
+    assert list(gates) == list(network("resnet-20").whole)
 
 
 def test_without_rows_every_line_of_ours_says_how_to_measure_it():
@@ -292,7 +287,7 @@ def test_a_protocol_runs_from_its_plain_training_to_its_line(stand_in):
     assert [point["step"] for point in values["course"]] == [0, 1, 2]
     left = values["widths"]
     assert set(left) == set(whole) and all(0 < left[k] < whole[k] for k in whole)
-    found = plan("vgg-16", 100).counts(left)
+    found = network("vgg-16", 100).counts(left)
     assert (found.weights, found.macs) == (values["weights"], values["macs"])
     original = recipe_of("T4 G")
     line = vggs([row_of(original, values)])[1]["T4 G"]
@@ -321,23 +316,12 @@ def test_resnet_20s_table_shows_what_is_left_of_its_macs_and_weights():
     title = "In short: ResNet-20 on CIFAR-10 (preset standard)"
     assert texts(STUDY)[title].network.tolist() == [NOT_MEASURED]
     whole = cost.measure(models.build("resnet-20"), torch.zeros(1, 3, 32, 32))
-    values = {
-        "before": 0.8343,
-        "accuracy": 0.8,
-        "best_accuracy": 0.81,
-        "macs": whole.macs // 2,
-        "weights": whole.weights // 4,
-    }
+    values = {"before": 0.8343, "accuracy": 0.8, "best_accuracy": 0.81}
+    values |= {"macs": whole.macs // 2, "weights": whole.weights // 4}
     row = row_of(STUDY.recipes("standard", (0,))["cifar"][0], values)
-    assert texts(STUDY, [row])[title].to_dict("records") == [
-        {
-            "network": "ResNet-20",
-            "kl": "3e-05",
-            "MACs %": "50.00",
-            "weights %": "25.00",
-            "error %, before": "16.57",
-            "error %, last": "20.00",
-            "error %, best": "19.00",
-            "seed": "0",
-        }
-    ]
+    (line,) = texts(STUDY, [row])[title].to_dict("records")
+    assert list(line.items()) == [
+        ("network", "ResNet-20"), ("kl", "3e-05"), ("MACs %", "50.00"), ("weights %", "25.00"),
+        ("error %, before", "16.57"), ("error %, last", "20.00"), ("error %, best", "19.00"),
+        ("seed", "0"),
+    ]  # fmt: skip

@@ -253,7 +253,7 @@ def test_a_measurement_killed_in_the_middle_ends_with_the_same_values(
     assert died.returncode == -signal.SIGKILL, died.stderr
     assert ledger.rows("toy") == []
     left = [f.name for f in (run_folder / "partial").rglob("*.*")]
-    assert left == {"training": [], "retraining": ["training.fit"], "scan": ["points.json"]}[what]
+    assert left == {"training": [], "retraining": ["retraining.fit"], "scan": ["points.json"]}[what]
 
     calls, owner = [], checkpoint if place == "checkpoint.write" else Work
     write = getattr(owner, place.split(".")[1])

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from prunelab.methods import ActivationStatistic, FilterNorm
 from prunelab.study.networks import NETWORKS
-from prunelab.study.papers.filter_norm import SETTINGS, STUDY
+from prunelab.study.papers.filter_norm import RETRAIN, STUDY
 from prunelab.study.recipes import PRESETS, Recipe, digest, plain
 from prunelab.study.tasks import Baseline, Count, Norms, Prune, Scan, Scratch
 from prunelab.train import Budget
@@ -123,7 +123,7 @@ def test_smoke_is_quick_in_small():
     smoke, quick = NETWORKS["smoke"], NETWORKS["quick"]
     assert {network.data for network in (*smoke, *quick)} == {"digits"}
     pairs = [(short.budget, long.budget) for short, long in zip(smoke, quick, strict=True)]
-    pairs.append((SETTINGS["smoke"].retrain[""], SETTINGS["quick"].retrain[""]))
+    pairs.append((RETRAIN["smoke"][""], RETRAIN["quick"][""]))
     assert all(short.epochs < 0.1 * long.epochs for short, long in pairs)
 
 

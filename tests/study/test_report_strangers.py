@@ -1,5 +1,6 @@
 """The report of a run folder that a stranger made: texts are texts, faults are one line."""
 
+import base64
 import json
 from types import SimpleNamespace
 
@@ -28,6 +29,59 @@ def test_every_text_of_a_run_folder_is_only_a_text(project):  # noqa: F811
     text, page = build(project, {"filter_norm": paper})
     assert "<script" not in text.lower() and "<b onload" not in text
     assert page.texts.count(SHOWN) >= 8
+
+
+SPACE = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+ACTS = [
+    "<script>alert(1)</script>",
+    '<rect onload="alert(1)"/>',
+    '<a href="javascript:alert(1)"><rect/></a>',
+    '<image href="http://e/x.png"/>',
+    "<style>@import url(http://e/x)</style>",
+    '<foreignObject><p xmlns="http://www.w3.org/1999/xhtml">x</p></foreignObject>',
+    "<text>&lt;/svg&gt;&lt;script&gt;alert(1)&lt;/script&gt;</text>",
+]
+
+
+@pytest.mark.parametrize("inside", ACTS)
+def test_a_drawing_stands_in_the_page_as_an_image_where_nothing_acts_or_loads(inside, project):  # noqa: F811
+    drawing = f"<svg {SPACE}>{inside}</svg>"
+    place = project / "runs/quick/figures/01-filter-norm--curves.svg"
+    place.write_text(f'<?xml version="1.0"?><!DOCTYPE svg>{drawing}')
+    text, page = build(project)
+    (address,) = (a for a in page.addresses if not a.startswith("#"))
+    kind, _, content = address.partition(",")
+    assert kind == "data:image/svg+xml;base64"
+    assert base64.b64decode(content).decode() == drawing
+    assert "alert" not in text and "<svg" not in text and "http:" not in text
+
+
+NO_PICTURES = {
+    "an entity.svg": (f"<svg {SPACE}>&e;</svg>", "undefined entity"),
+    "a bomb.svg": (
+        f'<!DOCTYPE svg [<!ENTITY a "aa"><!ENTITY b "&a;&a;">]><svg {SPACE}>&b;</svg>',
+        "undefined entity",
+    ),
+    "an outside entity.svg": (
+        f'<!DOCTYPE svg [<!ENTITY e SYSTEM "file:///etc/hosts">]><svg {SPACE}>&e;</svg>',
+        "undefined entity",
+    ),
+    "one cut off.svg": (f"<svg {SPACE}><g></svg>", "it is no whole SVG"),
+    "nothing.svg": ("", "it is no whole SVG"),
+    "a page.svg": ("<html><svg/></html>", "it is no whole SVG"),
+    "another name.svg": ("<svgs/>", "it is no SVG drawing"),
+    "another file.png": ("root:x:0:0", "it is no PNG picture"),
+}
+
+
+@pytest.mark.parametrize("name", NO_PICTURES)
+def test_what_is_no_picture_is_a_line_in_the_page(name, project):  # noqa: F811
+    content, told = NO_PICTURES[name]
+    place = project / "runs/quick/figures" / f"01-filter-norm--<u>{name}"
+    place.write_text(content)
+    text, page = build(project)
+    assert f"{place.name} is not shown: it is " in "".join(page.texts) and told in text
+    assert "<u>" not in text and not [a for a in page.addresses if not a.startswith("#")]
 
 
 @pytest.mark.parametrize("out", [None, 5, b"x", "", ["a"]])

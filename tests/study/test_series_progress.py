@@ -8,26 +8,19 @@ from dataclasses import replace
 import pytest
 import torch
 from filelock import FileLock
+from helpers.series import SAY_PID, SLEEP, add_notebook, gone, run, wait_for
 from test_ledger import TRAINED
-from test_series import PARAMETERS, SAY_PID, SLEEP, add_notebook, gone, run, wait_for
 
-from prunelab import data, models, pulse, sensitivity, train
+from prunelab import data, models, paths, pulse, sensitivity, train
 from prunelab.study import ledger
 from prunelab.study.runner import series, watching
 from prunelab.study.tasks import Count
 
 
 @pytest.fixture
-def project(tmp_path):
-    for folder in ("notebooks", "prunelab"):
-        (tmp_path / folder).mkdir()
-    return tmp_path
-
-
-@pytest.fixture
 def signs(tmp_path, monkeypatch):
     """The file that the runner would watch."""
-    monkeypatch.setenv(pulse.FILE, str(tmp_path / "signs"))
+    monkeypatch.setenv(paths.PROGRESS, str(tmp_path / "signs"))
     monkeypatch.setattr(pulse, "_place", {})
     return tmp_path / "signs"
 
@@ -77,9 +70,9 @@ def test_beats_are_written_once_in_a_while_and_an_error_ends_the_part(said, monk
 
 
 def test_without_a_file_or_with_a_full_disk_nothing_happens(signs, monkeypatch):
-    monkeypatch.setenv(pulse.FILE, str(signs / "no" / "folder"))
+    monkeypatch.setenv(paths.PROGRESS, str(signs / "no" / "folder"))
     pulse.at("recipe", 1, 2)
-    monkeypatch.delenv(pulse.FILE)
+    monkeypatch.delenv(paths.PROGRESS)
     pulse.at("recipe", 2, 2)
     assert pulse._place == {"recipe": "2 of 2"} and not signs.exists()
 
@@ -173,7 +166,7 @@ def test_a_notebook_that_stands_still_is_stopped_and_kept_for_reading(project, m
 
 
 def test_the_bar_says_where_a_notebook_is(project, monkeypatch):
-    add_notebook(project, "00-first", "1", parameters=PARAMETERS)
+    add_notebook(project, "00-first", "1")
     runner = series._Runner(series.plan(device="cpu", root=project), progress=True)
     runner._show(runner.plan.notebooks[0], "cell 7, recipe 3 of 12, epoch 2 of 4")
     assert runner.bar.desc == "00-first cell 7, recipe 3 of 12, epoch 2 of 4"

@@ -62,7 +62,7 @@ def test_failed_write_leaves_the_old_checkpoint_and_nothing_else(tmp_path, monke
     monkeypatch.setattr("os.replace", full)
     net = network()
     with pytest.raises(OSError, match="No space left"):
-        checkpoint.write(path, net, torch.optim.SGD(net.parameters()), {}, [])
+        checkpoint.write(path, {"net": net}, torch.optim.SGD(net.parameters()), {}, [])
     assert path.read_bytes() == old
     assert list(tmp_path.iterdir()) == [path]
 

@@ -57,7 +57,7 @@ def test_history_has_a_row_an_epoch_with_fractions():
     history = quiet(linear(), dataset(45), replace(PLAIN, epochs=2.5))
     # 45 images make 6 batches, the last of 5; half an epoch is 3 of them.
     assert [(r["epoch"], r["step"]) for r in history.rows] == [(1, 6), (2, 12), (2.5, 15)]
-    assert list(history.frame().columns) == [
+    assert list(history.rows[0]) == [
         "epoch",
         "step",
         "lr",

@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -39,6 +40,7 @@ CURVES = """
 from prunelab import data, models, widgets
 widgets.explorer(models.build("lenet-5"), data.load("digits"))
 """
+PAGES = {"recorded": app.SOURCE, "live": LIVE, "untrained": CURVES}
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 
 
@@ -48,26 +50,28 @@ def free_port():
         return s.getsockname()[1]
 
 
-@pytest.fixture
-def serve(tmp_path):
-    """serve(source, *command) starts a server for a notebook of one cell; gives its address."""
-    started = []
-
-    def start(source, *command):
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory):
+    """serve(name, *command) starts a server in a folder of notebooks; gives its address."""
+    folder, started = tmp_path_factory.mktemp("pages"), []
+    for name, source in PAGES.items():
         page = app.page()
-        page.cells[0].source = source.strip()
         page.cells = [nbformat.v4.new_code_cell(source.strip())]
-        nbformat.write(page, tmp_path / "page.ipynb")
+        nbformat.write(page, folder / f"{name}.ipynb")
+
+    @cache
+    def start(name, *command):
         port = free_port()
-        log = open(tmp_path / "server.log", "wb")  # noqa: SIM115
-        arguments = [sys.executable, "-m", *(part.format(port=port) for part in command)]
-        server = subprocess.Popen(arguments, cwd=tmp_path, stdout=log, stderr=log)
+        log = open(folder / f"{name}.log", "wb")  # noqa: SIM115
+        arguments = [sys.executable, "-m", name, f"--port={port}", "--no-browser", *command]
+        server = subprocess.Popen(arguments, cwd=folder, stdout=log, stderr=log)
         started.append((server, log))
-        return await_answer(f"http://127.0.0.1:{port}", tmp_path / "server.log")
+        return await_answer(f"http://127.0.0.1:{port}", folder / f"{name}.log")
 
     yield start
-    for server, log in started:
+    for server, _ in started:
         server.terminate()
+    for server, log in started:
         try:
             server.wait(20)
         except subprocess.TimeoutExpired:
@@ -89,16 +93,22 @@ def await_answer(address, log):
     raise AssertionError(f"no server: {log.read_text()[-2000:]}")
 
 
-@pytest.fixture
-def page():
+@pytest.fixture(scope="module")
+def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1180, "height": 1250})
-        page.set_default_timeout(WAIT)
-        yield page
+        yield browser
         browser.close()
+
+
+@pytest.fixture
+def page(browser):
+    page = browser.new_page(viewport={"width": 1400, "height": 1250})
+    page.set_default_timeout(WAIT)
+    yield page
+    page.close()
 
 
 def screenshot(page, name):
@@ -136,11 +146,8 @@ def drag(page, steps):
     return accuracy(page)
 
 
-VOILA = ("voila", "page.ipynb", "--port={port}", "--no-browser")
-
-
 def test_voila_shows_recordings_and_the_slider_changes_the_answer(serve, page):
-    page.goto(serve(app.SOURCE, *VOILA))
+    page.goto(f"{serve('voila')}/voila/render/recorded.ipynb")
     whole = accuracy(page)
     assert re.search(r"\d\d\.\d\d?%", whole)
     pruned = drag(page, 8)
@@ -149,26 +156,32 @@ def test_voila_shows_recordings_and_the_slider_changes_the_answer(serve, page):
 
 
 def test_voila_a_real_network_shrinks_and_answers(serve, page):
-    page.goto(serve(LIVE, *VOILA))
+    page.goto(f"{serve('voila')}/voila/render/live.ipynb")
     whole = accuracy(page)
     pruned = drag(page, 14)
     assert pruned != whole
-    page.locator(".prunelab-map g[data-layer='fc1']").click()
-    page.wait_for_selector(".prunelab-map g.selected[data-layer='fc1']")
+    box = page.locator(".prunelab-map g[data-layer='fc1']")
+    assert "kept: 500 of 500" in box.get_attribute("aria-label")
+    for press in (box.click, lambda: box.press("Enter")):
+        page.locator(".prunelab-map svg").click(position={"x": 2, "y": 2})  # beside the boxes
+        page.wait_for_selector(".prunelab-map g[data-layer='fc1'][aria-pressed='false']")
+        press()
+        page.wait_for_selector(".prunelab-map g.selected[data-layer='fc1'][aria-pressed='true']")
     page.wait_for_function(
         "() => [...document.querySelectorAll('select[multiple] option:checked')]"
         "  .some(option => option.innerText.includes('fc1'))"
     )
     screenshot(page, "voila-live")
+    drag(page, 10)
+    page.wait_for_selector(".prunelab-map g[data-layer='fc1'][aria-label*='kept: 250 of 500']")
 
 
 def test_jupyterlab_runs_the_notebook_and_the_slider_changes_the_answer(serve, page):
     address = serve(
-        CURVES, "jupyterlab", "--port={port}", "--no-browser", "--allow-root",
-        "--expose-app-in-browser", "--IdentityProvider.token=", "--ServerApp.password=",
-        "--ServerApp.disable_check_xsrf=True",
+        "jupyterlab", "--allow-root", "--expose-app-in-browser", "--IdentityProvider.token=",
+        "--ServerApp.password=", "--ServerApp.disable_check_xsrf=True",
     )  # fmt: skip
-    page.goto(f"{address}/lab/tree/page.ipynb?reset")
+    page.goto(f"{address}/lab/tree/untrained.ipynb?reset")
     page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.context", timeout=WAIT)
     page.evaluate(
         """async () => {

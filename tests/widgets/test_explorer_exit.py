@@ -11,8 +11,8 @@ from prunelab import widgets
 from prunelab.data import Split
 from prunelab.models import build
 
-images = torch.zeros(3000, 3, 32, 32, dtype=torch.uint8)
-split = Split(images, torch.zeros(3000).long(), (0.5,) * 3, (0.5,) * 3)
+images = torch.zeros(1000, 3, 32, 32, dtype=torch.uint8)
+split = Split(images, torch.zeros(1000).long(), (0.5,) * 3, (0.5,) * 3)
 boxes = [widgets.explorer(build("resnet-20"), split, train=split) for _ in range(2)]
 boxes[0].scan.button.click()
 boxes[1].finetune.button.click()

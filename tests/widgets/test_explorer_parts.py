@@ -12,17 +12,17 @@ from prunelab import models
 from prunelab.groups import trace
 from prunelab.groups.diagram import diagram
 from prunelab.study.papers.filter_norm import SMALL, TABLE_1
-from prunelab.widgets.exploring import words
+from prunelab.widgets import words
 from prunelab.widgets.exploring.presets import pfec
 from prunelab.widgets.exploring.worker import Newest
-from prunelab.widgets.history import History
+from prunelab.widgets.history import UndoStack
 from prunelab.widgets.source import Answer
 
 
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), st.floats(0.1, 0.9)), max_size=8))
 @settings(deadline=None)
 def test_as_many_undos_as_changes_lead_back_through_all_of_them(changes):
-    past, made = History({}), [{}]
+    past, made = UndoStack({}), [{}]
     for ratios in changes:
         past.change(ratios)
         made += [ratios] if ratios != made[-1] else []
@@ -69,7 +69,7 @@ def test_later_stages_of_b_lose_10_percent_and_linear_networks_have_no_presets()
      (2_293_000, "2.29 M"), (3.6e9, "3.60 G")],
 )  # fmt: skip
 def test_counts_are_short_and_have_a_suffix(number, text):
-    assert words.count(number) == text
+    assert words.short(number) == text
 
 
 def test_times_and_changes_have_their_units_and_signs():
@@ -83,7 +83,7 @@ def test_a_prediction_below_0_is_not_shown_as_an_accuracy():
     answer = Answer(-0.3, None, None, 0.9, 10, 10, 100, 1000, None, "predicted")
     said = words.answer(answer, (100, 1000), {"params": 200, "macs": 2000})
     assert "&lt; 0%" in said and "-30" not in said
-    assert "single layers cannot predict so much" in said
+    assert "cannot predict so large a loss" in said
 
 
 def test_while_images_are_still_coming_it_says_how_many_were_seen():

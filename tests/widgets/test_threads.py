@@ -6,7 +6,7 @@ import torch
 
 from prunelab import models
 from prunelab.groups import trace
-from prunelab.widgets.exploring.cores import all_cores
+from prunelab.widgets.exploring.measuring import all_cores
 
 
 def test_tracing_leaves_the_networks_of_other_threads_alone():

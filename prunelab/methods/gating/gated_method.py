@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import abc
-import hashlib
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -16,31 +14,18 @@ from prunelab import train
 from prunelab.masks import Keep
 from prunelab.methods.base import (
     Method,
+    Pruned,
     check_budget,
-    check_dataset,
     check_names,
     check_number,
     check_option,
     example_of,
-    opened,
 )
-from prunelab.methods.gating.gates import Gate, Gated, Place
+from prunelab.methods.gating.gates import Gate, Gated, GatePlace
 from prunelab.methods.gating.narrowing import Narrowed
+from prunelab.methods.stages import Options
 
 DEAD = ("stop", "keep one")
-
-
-@dataclass
-class GateRun:
-    """What training under gates did.
-
-    Attributes:
-        keep: place name -> (size,) bool.
-        history: of the training, under gates (accuracies are those of the gated mean network).
-    """
-
-    keep: Keep
-    history: train.History
 
 
 @dataclass(frozen=True)
@@ -48,6 +33,7 @@ class GatedMethod(Method):
     """Training under gates; a subclass gives the gate.
 
     Attributes:
+        BY_PLACE: fields that may map place names to numbers.
         budget: the training.
         inputs: layers whose inputs get gates too, entry by entry.
         ramp: fraction of the run in which the penalty grows linearly from 0.
@@ -56,6 +42,9 @@ class GatedMethod(Method):
         cut: after each epoch, units whose margin (see `Gate.margin`) is below minus this number
             leave the computation: training becomes faster as the network shrinks. None = none.
     """
+
+    CHOOSES: ClassVar[str] = "units"
+    BY_PLACE: ClassVar[tuple[str, ...]] = ()
 
     budget: train.Budget = field(kw_only=True)
     inputs: tuple[str, ...] = field(default=(), kw_only=True)
@@ -74,41 +63,25 @@ class GatedMethod(Method):
             check_number(self, "cut", "a number >= 0 or None", lambda v: v >= 0)
 
     @abc.abstractmethod
-    def gate(self, place: Place) -> Gate:
+    def gate(self, place: GatePlace) -> Gate:
         """The gate of one place, as it is before training."""
 
-    @abc.abstractmethod
     def strength(self, images: int) -> float:
-        """What the sum of the gates' penalties is multiplied with, beside the mean loss."""
+        """What the sum of the gates' penalties is multiplied with, beside the mean loss.
 
-    def prune(self, net: nn.Module, data: object, *, seed: int = 0, progress: bool = True) -> Keep:
-        """See `Method.prune`, and `run`: place name -> (size,) bool."""
-        return self.run(net, data, seed=seed, progress=progress).keep
-
-    def run(
-        self, net: nn.Module, data: object, *, seed: int = 0, progress: bool = True,
-        checkpoint: str | os.PathLike | None = None,
-        watch: Callable[[int, Gated], None] | None = None,
-    ) -> GateRun:  # fmt: skip
-        """Train `net` under gates, and fold them into its weights.
-
-        Args:
-            net: a network; its weights are trained. Afterwards units that were removed are read
-                with weight 0, so that `net` computes what `surgery.shrink` makes of it.
-            data: a Dataset.
-            seed: of gates and training.
-            progress: show a bar.
-            checkpoint: file for `train.fit`; it holds the gates, and which method they are of.
-            watch: called with (steps done, the gated network) before training and after each epoch.
-
-        Raises:
-            ValueError: see `Gated`; or `checkpoint` is of a run of another method.
-            RuntimeError: no unit of a place is left (dead="stop"), or the loss is not finite.
+        By default 1/N: a KL or a count is of the whole training set, the loss of one image.
         """
-        net = opened(self, net, seed, progress, checkpoint, watch)
-        check_dataset(self, data)
-        gated = self.gated(net, data, seed)
+        return 1 / images
+
+    def _run(self, net: nn.Module, data: object, options: Options) -> Pruned:
+        """Place name -> (size,) bool.
+
+        The gates are folded into the weights of `net`: units that were removed are read with weight
+        0, so that `net` computes what `surgery.shrink` makes of it.
+        """
+        gated = self.gated(net, data, options.seed)
         running = gated if self.cut is None else Narrowed(gated, net, self.cut)
+        stage = options.stage(self.budget, data)
         an_epoch, steps = self.budget.steps(len(data.train))
         strength, ramp = self.strength(len(data.train)), self.ramp * steps
 
@@ -122,55 +95,50 @@ class GatedMethod(Method):
                 gate.bound()
             if (step + 1) % an_epoch == 0 or step + 1 == steps:
                 running.look()
-                self._check(gated, step + 1)
-                if watch is not None:
-                    watch(step + 1, gated)
+                check_alive(self, gated.kept(), step + 1)
+                stage.tell(step + 1, gated)
 
-        if watch is not None and not (checkpoint and Path(checkpoint).exists()):
-            watch(0, gated)
-        fit = {"seed": seed, "progress": progress, "checkpoint": checkpoint}
-        history = train.fit(
-            running, data, self.budget, penalty=penalty, after_step=after_step, **fit
-        )
+        stage.tell(0, gated)
+        history = stage.fit(running, penalty=penalty, after_step=after_step)
         keep: dict[str, Tensor] = {}
         for name, kept in gated.kept().items():
             written = gated.written(name, keep)
             keep[name] = _some(gated.gates[name], kept & written, written).cpu()
         gated.fold(net, keep)
-        return GateRun(Keep(keep), history)
+        return Pruned(Keep(keep), (history,))
 
     def gated(self, net: nn.Module, data: object, seed: int = 0) -> Gated:
-        """`net` under fresh gates. Errors as `Gated`."""
+        """`net` under fresh gates.
+
+        Raises:
+            ValueError: as `Gated`; or a field names what has no gate, or not all that have one.
+        """
         with torch.random.fork_rng([]):
             torch.manual_seed(seed)
             gated = self.network(net, example_of(data))
-        gated.register_buffer("rule", self._rule().to(gated.done.device))
-        gated.register_load_state_dict_post_hook(self._same_rule)
+        for field_name in self.BY_PLACE:
+            value = getattr(self, field_name)
+            for name in value if isinstance(value, Mapping) else ():
+                if name not in gated.gates:
+                    raise ValueError(
+                        f"{type(self).__name__}: `{field_name}` names {name!r}, which has no gate;"
+                        f" it must be one of {', '.join(gated.gates)}"
+                    )
         return gated
 
     def network(self, net: nn.Module, example: Tensor) -> Gated:
         """What `gated` gives, with the generator as it is: for methods that also change layers."""
         return Gated(net, example, self.gate, self.inputs)
 
-    def _rule(self) -> Tensor:
-        """A number of all fields, for checkpoints."""
-        fields = hashlib.blake2b(repr(self).encode(), digest_size=7).digest()
-        return torch.tensor(int.from_bytes(fields))
 
-    def _same_rule(self, gated: Gated, _: object) -> None:
-        if not torch.equal(gated.rule.cpu(), self._rule()):
-            raise ValueError(
-                f"{type(self).__name__}: `checkpoint` is of another run: fields of its method"
-                " differ; delete it or name another file"
+def check_alive(method: Method, kept: Mapping[str, Tensor], step: int) -> None:
+    """RuntimeError if no unit of a place is left and that is to stop the run."""
+    for name, units in kept.items():
+        if method.dead == "stop" and not units.any():
+            raise RuntimeError(
+                f"{type(method).__name__}: none of the {len(units)} units of `{name}` is left"
+                f" after {step} steps; make the penalty weaker, or dead='keep one'"
             )
-
-    def _check(self, gated: Gated, step: int) -> None:
-        for name, kept in gated.kept().items():
-            if self.dead == "stop" and not kept.any():
-                raise RuntimeError(
-                    f"{type(self).__name__}: none of the {len(kept)} units of `{name}` is left"
-                    f" after {step} steps; make the penalty weaker, or dead='keep one'"
-                )
 
 
 def _some(gate: Gate, kept: Tensor, written: Tensor) -> Tensor:
@@ -181,25 +149,14 @@ def _some(gate: Gate, kept: Tensor, written: Tensor) -> Tensor:
     return kept
 
 
-def value_at(method: GatedMethod, field: str, place: Place, default: float | None = None) -> float:
+def value_at(method: GatedMethod, field: str, place: str, default: float | None = None) -> float:
     """A field's value at a place; ValueError if it maps names, not this one, and has no default."""
     value = getattr(method, field)
     if not isinstance(value, Mapping):
         return value
-    if default is None and place.name not in value:
+    if default is None and place not in value:
         raise ValueError(
             f"{type(method).__name__}: `{field}` must name every gated place, or be one number;"
-            f" `{place.name}` is missing in {dict(value)!r}"
+            f" `{place}` is missing in {dict(value)!r}"
         )
-    return value.get(place.name, default)
-
-
-def check_places(method: GatedMethod, field: str, gated: Gated) -> None:
-    """ValueError if a field maps a name that has no gate."""
-    value = getattr(method, field)
-    for name in value if isinstance(value, Mapping) else ():
-        if name not in gated.gates:
-            raise ValueError(
-                f"{type(method).__name__}: `{field}` names {name!r}, which has no gate; it must be"
-                f" one of {', '.join(gated.gates)}"
-            )
+    return value.get(place, default)

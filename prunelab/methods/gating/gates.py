@@ -15,13 +15,19 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, fx, nn
 
-from prunelab.groups import flow
-from prunelab.methods.gating.places import Place, insert, same_graph, sites_of, written
+from prunelab.groups import Slice, flow
+from prunelab.methods.gating.places import GatePlace, insert, same_graph, sites_of, written
 from prunelab.methods.masking.weights import check_finite
 from prunelab.scores import layers_of
 from prunelab.surgery import tensors_of
 
 EPSILON = 1e-8  # beside mu^2 and sigma^2
+
+
+def units_of(tensor: Tensor, s: Slice, size: int) -> Tensor:
+    """(size, repeat, ...) view of what each of `size` units has in a slice of a tensor."""
+    part = tensor.movedim(s.axis, 0).narrow(0, s.offset, s.repeat * size)
+    return part.unflatten(0, (size, s.repeat))
 
 
 class Gate(nn.Module, abc.ABC):
@@ -34,7 +40,7 @@ class Gate(nn.Module, abc.ABC):
         start: name -> (size,) the parameters to begin with.
     """
 
-    def __init__(self, place: Place, rate: float, **start: Tensor):
+    def __init__(self, place: GatePlace, rate: float, **start: Tensor):
         super().__init__()
         self.place, self.rate = place, rate
         self.register_buffer("pick", torch.empty(0, dtype=torch.long), persistent=False)
@@ -88,7 +94,7 @@ class Gate(nn.Module, abc.ABC):
 
 
 class NormalGate(Gate):
-    """z ~ N(mu, sigma^2), one mu and one log sigma^2 a unit.
+    """z ~ N(mu, sigma^2), one mu and one log sigma^2 per unit.
 
     Args:
         place: where it stands.
@@ -99,7 +105,7 @@ class NormalGate(Gate):
         standard deviation.
     """
 
-    def __init__(self, place: Place, rate: float = 1.0, log_var: float = -9.0):
+    def __init__(self, place: GatePlace, rate: float = 1.0, log_var: float = -9.0):
         mu, spread = torch.randn(2, place.size) * 0.01
         super().__init__(place, rate, mu=1 + mu, log_var=log_var + spread)
 
@@ -141,9 +147,13 @@ class Gated(nn.Module):
     """
 
     def __init__(
-        self, net: nn.Module, example: Tensor, make: Callable[[Place], Gate],
-        inputs: tuple[str, ...] = (), swap: Mapping[str, nn.Module] | None = None,
-    ):  # fmt: skip
+        self,
+        net: nn.Module,
+        example: Tensor,
+        make: Callable[[GatePlace], Gate],
+        inputs: tuple[str, ...] = (),
+        swap: Mapping[str, nn.Module] | None = None,
+    ):
         super().__init__()
         if any(isinstance(module, Gate) for module in net.modules()):
             raise ValueError("gates: `net` has gates already; give the network without them")

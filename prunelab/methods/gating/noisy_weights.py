@@ -1,6 +1,6 @@
 r"""Noisy weights: layers whose weights are drawn anew in each training step.
 
-    w ~ N(theta, sigma^2),    one log sigma^2 a weight, learned beside theta
+    w ~ N(theta, sigma^2),    one log sigma^2 per weight, learned beside theta
     y = theta x + b + sqrt(sigma^2 x^2) . eps,    eps ~ N(0, 1)    in training            (1)
     y = theta x + b                                                in evaluation
 
@@ -24,7 +24,7 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from prunelab.methods.gating.gates import Gate, Gated
-from prunelab.methods.gating.places import Place
+from prunelab.methods.gating.places import GatePlace
 from prunelab.scores import layers_of
 
 K1, K2, K3 = 0.63576, 1.87320, 1.48695
@@ -109,9 +109,13 @@ class NoisyNetwork(Gated):
     """
 
     def __init__(
-        self, net: nn.Module, example: Tensor, make: Callable[[Place], Gate],
-        inputs: tuple[str, ...], noise: Callable[[nn.Module], NoisyLayer],
-    ):  # fmt: skip
+        self,
+        net: nn.Module,
+        example: Tensor,
+        make: Callable[[GatePlace], Gate],
+        inputs: tuple[str, ...],
+        noise: Callable[[nn.Module], NoisyLayer],
+    ):
         for name, layer in layers_of(net).items():
             if other := dict(layer.named_parameters()).keys() - {"weight", "bias"}:
                 raise ValueError(
@@ -124,7 +128,6 @@ class NoisyNetwork(Gated):
         self.noisy = {name: layer for name, layer in stand_ins.items() if name in called}
 
     def alike(self, net: nn.Module) -> dict[str, list[Tensor]]:
-        """See `Gated.alike`."""
         found = super().alike(net)
         for name, layer in self.noisy.items():
             for own, log_var in layer.log_vars.items():

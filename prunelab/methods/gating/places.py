@@ -3,46 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, fx, nn
-from torch.nn import functional
 from torch.utils import _pytree as pytree
 
+from prunelab import meta
 from prunelab.groups import INPUTS, Flow, Group, Groups
 from prunelab.groups.following import graph_of
 from prunelab.groups.group import IN
-from prunelab.groups.labels import Tracked
-
-RELUS = (nn.ReLU, functional.relu, torch.relu, "relu", torch.relu_, "relu_", functional.relu_)
-NORMS = (nn.modules.batchnorm._BatchNorm,)
-# f(z x) = z f(x) for a factor z > 0 on a channel: what may stand between a gate and its readers.
-PASSING = frozenset(
-    """
-    relu relu_ leaky_relu leaky_relu_ prelu ReLU LeakyReLU PReLU
-    max_pool1d max_pool2d avg_pool1d avg_pool2d adaptive_avg_pool1d adaptive_avg_pool2d
-    adaptive_max_pool2d MaxPool1d MaxPool2d AvgPool1d AvgPool2d AdaptiveAvgPool1d AdaptiveAvgPool2d
-    AdaptiveMaxPool2d interpolate Upsample mean sum amax
-    dropout dropout1d dropout2d Dropout Dropout1d Dropout2d Identity contiguous
-    flatten Flatten view reshape permute transpose squeeze unsqueeze cat getitem chunk split
-    """.split()
-)
+from prunelab.groups.operators import HOMOGENEOUS, RELUS
+from prunelab.groups.values import Tracked
 
 
 @dataclass(frozen=True)
-class Place:
+class GatePlace:
     """Where a gate stands.
 
     Attributes:
         name: of the group whose units it gates; `fc1.inputs`: what a layer reads.
         size: number of units.
         axis: of the activation, along which they stand.
-        side: side length of a unit's map there (of a square as large), 1 where it has none.
-        weights: what hangs on one unit: weights and bias of its filter, or, of an input or of a
-            unit of a linear layer, the weights that read it.
+        side: side length of one unit's feature map at the gate: the square root of its area, and
+            1 where a unit has no map.
+        weights: number of weights that go with one unit: those of its filter with the bias; for
+            an input or a unit of a linear layer, those that read it.
     """
 
     name: str
@@ -54,7 +41,7 @@ class Place:
 
 def sites_of(
     graph: fx.Graph, modules: Mapping[str, nn.Module], seen: Flow, inputs: tuple[str, ...]
-) -> list[tuple[Place, fx.Node]]:
+) -> list[tuple[GatePlace, fx.Node]]:
     """Each place with the node that its gate follows (or, for inputs, precedes).
 
     Raises:
@@ -74,13 +61,14 @@ def sites_of(
             (read,), axis = node.all_input_nodes, -1 if isinstance(modules[layer], nn.Linear) else 1
             side = _side(seen, read, axis)
             weights = modules[layer].weight[:, 0].numel()
-            found.append((Place(layer + INPUTS, groups.reads[layer], axis, side, weights), node))
+            place = GatePlace(layer + INPUTS, groups.reads[layer], axis, side, weights)
+            found.append((place, node))
         if layer in groups and groups[layer].producers == (layer,) and layer not in groups.writers:
             last = _behind(node, modules)
             axis, size = seen.place(last.name, layer).axis, groups[layer].size
             _check(seen, layer, last, axis, modules)
             weights = _weights(groups[layer], modules)
-            found.append((Place(layer, size, axis, _side(seen, last, axis), weights), last))
+            found.append((GatePlace(layer, size, axis, _side(seen, last, axis), weights), last))
     if not found:
         raise ValueError("gates: `net` has no layer whose units can be gated")
     names = [place.name for place, _ in found]
@@ -105,7 +93,7 @@ def _check(
 
 
 def _weights(group: Group, modules: Mapping[str, nn.Module]) -> int:
-    """What hangs on one unit of a group; see `Place`."""
+    """How many weights go with one unit of a group; see `Place`."""
     filters = modules[group.name]
     if not isinstance(filters, nn.Linear):
         return filters.weight[0].numel() + (filters.bias is not None)
@@ -116,7 +104,7 @@ def _weights(group: Group, modules: Mapping[str, nn.Module]) -> int:
 def _barrier(
     seen: Flow, node: fx.Node, modules: Mapping[str, nn.Module], readers: Container[str]
 ) -> fx.Node | None:
-    """The first operation between a gate and the layers that read which is not `PASSING`."""
+    """The first operation between a gate and the layers that read which is not homogeneous."""
     waiting, known = [node], {node}
     while waiting:
         for after in waiting.pop().users:
@@ -129,7 +117,7 @@ def _barrier(
                 continue
             if not any(isinstance(value, Tracked) for value in values):
                 continue  # a size
-            if _name(after, modules) not in PASSING:
+            if _name(after, modules) not in HOMOGENEOUS:
                 return after
             known.add(after)
             waiting.append(after)
@@ -156,19 +144,8 @@ def same_graph(net: nn.Module, example: Tensor) -> tuple[fx.Graph, dict[str, obj
 
 
 def _traced(net: nn.Module, example: Tensor, training: bool) -> tuple[fx.Graph, dict[str, object]]:
-    with _mode(net, training):
+    with meta.in_mode(net, training):
         return graph_of(net, example, "gates")
-
-
-@contextmanager
-def _mode(net: nn.Module, training: bool) -> Iterator[None]:
-    before = {module: module.training for module in net.modules()}
-    net.train(training)
-    try:
-        yield
-    finally:
-        for module, was in before.items():
-            module.training = was
 
 
 def _behind(node: fx.Node, modules: Mapping[str, nn.Module]) -> fx.Node:
@@ -178,7 +155,7 @@ def _behind(node: fx.Node, modules: Mapping[str, nn.Module]) -> fx.Node:
         kind = modules.get(after.target) if after.op == "call_module" else None
         if isinstance(kind, nn.ReLU) or (kind is None and after.target in RELUS):
             return after
-        if not isinstance(kind, NORMS):
+        if not isinstance(kind, nn.modules.batchnorm._BatchNorm):
             return node
         node = after
     return node
@@ -202,7 +179,7 @@ def written(groups: Groups, name: str, keep: Mapping[str, Tensor]) -> Tensor:
     return there
 
 
-def insert(graph: fx.Graph, name: str, place: Place, node: fx.Node) -> None:
+def insert(graph: fx.Graph, name: str, place: GatePlace, node: fx.Node) -> None:
     """Put a module in front of (inputs) or behind (units) a node."""
     if place.name.endswith(INPUTS):
         (read,) = node.all_input_nodes

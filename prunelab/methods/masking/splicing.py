@@ -10,7 +10,7 @@ and draws as in the authors' Caffe code.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,13 +18,12 @@ from torch import Tensor, nn
 
 from prunelab.methods.masking.weights import Masked, check_finite, ones, per_layer, shared_ones
 from prunelab.scores import layers_of, magnitudes, moments
-from prunelab.train import History
 
 if TYPE_CHECKING:
     from prunelab.methods.network_surgery import NetworkSurgery
 
 
-class Surgery:
+class Splicing:
     """The state of a run: masks, thresholds, and what happened. All of it is in `net`'s buffers.
 
     Args:
@@ -37,10 +36,7 @@ class Surgery:
     Attributes:
         layers: name -> `Masked`.
         due: (steps + 1, layers) bool, whether a mask is looked at when so many steps are done.
-        history: of the training; None until it is done.
     """
-
-    history: History | None = None
 
     def __init__(
         self, net: nn.Module, method: NetworkSurgery, c: Mapping[str, float], seed: int, images: int
@@ -50,17 +46,16 @@ class Surgery:
         self.splice, self.due = method.splice, _due(steps, stops, method, seed)
         self.layers: dict[str, Masked] = {}
         try:
-            self._begin(net, method, c, stops, steps)
+            self._begin(net, method, c, steps)
         except BaseException:  # also Ctrl-C
             self.close(zeros=False)
             raise
 
     def _begin(
-        self, net: nn.Module, method: NetworkSurgery, c: Mapping[str, float], stops: list[int],
-        steps: int,
-    ) -> None:  # fmt: skip
+        self, net: nn.Module, method: NetworkSurgery, c: Mapping[str, float], steps: int
+    ) -> None:
         """Masks on all layers, and the first cut."""
-        for name, stop in zip(c, stops):
+        for name in c:
             layer = net.get_submodule(name)
             at = threshold(layer, c[name])
             self.layers[name] = Masked(layer, straight=True)
@@ -69,14 +64,8 @@ class Surgery:
             state.register_buffer("low", low)
             state.register_buffer("high", low + (high - low))  # to the bit what `Row` lifts by
             state.register_buffer("events", torch.zeros(steps + 1, 2, dtype=torch.int32))
-            rule = [c[name], stop, method.gamma, method.power, *method.margins, method.splice]
-            state.register_buffer("rule", torch.tensor(rule, dtype=torch.float64))
-        self._rules = {name: layer.masks["weight"].rule.clone() for name, layer in self._items()}
         self.refresh()
         self.look(0)
-
-    def _items(self) -> Iterable[tuple[str, Masked]]:
-        return self.layers.items()
 
     @torch.no_grad()
     def look(self, done: int) -> None:
@@ -101,20 +90,10 @@ class Surgery:
             layer.known = kept
             layer.masks["weight"].events.numpy()[done] = pruned, spliced
 
-    def check(self) -> None:
-        """ValueError if a checkpoint has brought another rule."""
-        self.refresh()
-        for name, layer in self._items():
-            if not torch.equal(layer.masks["weight"].rule, self._rules[name]):
-                raise ValueError(
-                    f"NetworkSurgery: `checkpoint` is of another run: for `{name}` its c, stop,"
-                    " gamma, power, margins or splice differ; delete it or name another file"
-                )
-
     def refresh(self) -> None:
-        """Who changed a mask by hand, or loaded it, says so here."""
+        """Take up masks that were changed by hand, or came from a checkpoint."""
         self._rows: dict[str, Row] = {}
-        for name, layer in self._items():
+        for name, layer in self.layers.items():
             layer.known, state = None, layer.masks["weight"]
             low, high = float(state.low), float(state.high)
             limit, lift = (high, high - low) if self.splice else (low, None)
@@ -122,11 +101,11 @@ class Surgery:
 
     def events(self) -> dict[str, Tensor]:
         """Layer -> (steps + 1, 2) weights and biases pruned, spliced; row 0 is the first cut."""
-        return {name: layer.masks["weight"].events.cpu() for name, layer in self._items()}
+        return {name: layer.masks["weight"].events.cpu() for name, layer in self.layers.items()}
 
     def kept(self) -> dict[str, int]:
         """Layer -> weights and biases that stay."""
-        return {name: layer.kept() for name, layer in self._items()}
+        return {name: layer.kept() for name, layer in self.layers.items()}
 
     def close(self, zeros: bool = True) -> None:
         """Take the masks off; see `Masked.close`."""

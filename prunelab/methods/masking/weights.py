@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +15,6 @@ from torch.nn.utils import parametrize
 
 from prunelab.masks import Keep
 from prunelab.scores import layers_of
-from prunelab.train import History
 
 PARAMETERS = ("weight", "bias")
 
@@ -133,25 +131,12 @@ def shared_ones(a: Tensor, b: Tensor) -> Tensor:
     return torch.dot(a.flatten(), b.flatten()) if a.numel() < 2**24 else ones(a * b)
 
 
-@dataclass
-class Run:
-    """What pruning single weights did.
-
-    Attributes:
-        keep: parameter name -> its mask.
-        histories: of the trainings, in order.
-        events: layer -> (steps + 1, 2) weights and biases pruned and spliced when so many steps
-            were done; row 0 is the first cut. Empty for methods that do not splice.
-    """
-
-    keep: Keep
-    histories: list[History]
-    events: dict[str, Tensor] = field(default_factory=dict)
-
-
 def keep_of(layers: Mapping[str, Masked]) -> Keep:
     """Parameter name -> its mask."""
-    return Keep({
-        f"{name}.{key}": mask.kept.bool() for name, layer in layers.items()
-        for key, mask in layer.masks.items()
-    })  # fmt: skip
+    return Keep(
+        {
+            f"{name}.{key}": mask.kept.bool()
+            for name, layer in layers.items()
+            for key, mask in layer.masks.items()
+        }
+    )

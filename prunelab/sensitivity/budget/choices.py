@@ -1,4 +1,4 @@
-"""Choices: the points of a scan, checked, as what each group offers."""
+"""Choices: the checked points of a scan, as the options of each group."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from numbers import Real
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_complex_dtype, is_numeric_dtype
 
+from prunelab import checks
 from prunelab.sensitivity.budget.price import Price
-from prunelab.sensitivity.scanning.arguments import short
 
 MOST_COUNT = 2**53  # a float holds it exactly
 COUNTS = ("kept", "correct", "params", "macs")  # columns of whole numbers
@@ -21,13 +22,13 @@ Rows = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Choices:
-    """What the groups of a scan offer, and the whole network.
+    """The options of the groups of a scan, and the whole network.
 
     Attributes:
         whole: column -> value of the unpruned network.
         options: group -> column -> (choices,) values, ratio rising from 0 = whole. A whole group's
             `kept` is NaN where no row tells its size.
-        price: exact costs of any combination, where the scan left them.
+        price: exact costs of any combination, if the scan gave them.
     """
 
     whole: Mapping[str, float]
@@ -41,22 +42,17 @@ def read(function: str, curves: pd.DataFrame, columns: Sequence[str]) -> Choices
     Args:
         function: the caller's name, for messages.
         curves: as `scan` returns; `attrs` may hold "whole" and "price".
-        columns: those that the caller needs beside group and ratio; "kept" is among them.
+        columns: those that the caller needs besides group and ratio; "kept" is one of them.
 
     Raises:
         TypeError: `curves` is no DataFrame.
         ValueError: columns, values or the whole network are missing; a (group, ratio) repeats; a
             ratio is outside [0, 1); a count is no whole number; the price is another network's.
     """
-    if not isinstance(curves, pd.DataFrame):
-        kind = type(curves).__name__
-        raise TypeError(f"{function}: `curves` must be a DataFrame, as scan returns; got {kind}")
+    checks.columns(function, "curves", curves, ["group", "ratio", *columns])
     twice = curves.columns[curves.columns.duplicated()]
     if len(twice):
         raise ValueError(f"{function}: `curves` has the column {twice[0]!r} twice")
-    missing = [c for c in ("group", "ratio", *columns) if c not in curves]
-    if missing:
-        raise ValueError(f"{function}: `curves` lacks the columns {', '.join(missing)}")
     attrs = curves.attrs
     curves = curves[["group", "ratio", *columns]].reset_index(drop=True)
     curves.attrs = {}  # pandas copies them with every operation: slow
@@ -80,34 +76,23 @@ def read(function: str, curves: pd.DataFrame, columns: Sequence[str]) -> Choices
 
 
 def _check(function: str, curves: pd.DataFrame, columns: Sequence[str]) -> None:
+    def need(column: str, allowed: str, right: pd.Series) -> None:
+        if not right.all():
+            wrong = checks.shown(curves.loc[~right, column].tolist()[0])
+            raise ValueError(f"{function}: column `{column}` must hold {allowed}; got {wrong}")
+
     if curves.empty:
         raise ValueError(f"{function}: `curves` is empty")
-    for column in ("group", *columns):
-        if curves[column].isna().any():
-            row = int(curves[column].isna().to_numpy().argmax())
-            raise ValueError(f"{function}: column `{column}` has no value in row {row}")
-    strange = [name for name in curves.group if not isinstance(name, str)]
-    if strange:
-        raise ValueError(f"{function}: column `group` must hold names, got {short(strange[0])}")
+    need("group", "names", curves.group.map(lambda name: isinstance(name, str)))
     for column in columns:
         values = curves[column]
-        if (
-            pd.api.types.is_complex_dtype(values)
-            or not pd.api.types.is_numeric_dtype(values)
-            or not np.isfinite(values).all()
-        ):
-            raise ValueError(f"{function}: column `{column}` must hold finite numbers")
-        if column in COUNTS and (values % 1 != 0).any():
-            wrong = values[values % 1 != 0].iloc[0]
-            raise ValueError(f"{function}: column `{column}` must hold whole numbers, got {wrong}")
-        if column in COUNTS and not values.between(0, MOST_COUNT).all():
-            wrong = values[~values.between(0, MOST_COUNT)].iloc[0]
-            raise ValueError(
-                f"{function}: column `{column}` must hold counts, from 0 to 2^53; got {wrong}"
-            )
-    outside = curves.ratio[~curves.ratio.between(0, 1, inclusive="left")]
-    if len(outside):
-        raise ValueError(f"{function}: column `ratio` must be in [0, 1), got {outside.iloc[0]}")
+        real = is_numeric_dtype(values) and not is_complex_dtype(values)
+        finite = np.isfinite(values) if real else pd.Series(False, index=values.index)
+        need(column, "finite numbers", finite)
+        if column in COUNTS:
+            need(column, "whole numbers", values % 1 == 0)
+            need(column, "counts, from 0 to 2^53", values.between(0, MOST_COUNT))
+    need("ratio", "fractions in [0, 1)", curves.ratio.between(0, 1, inclusive="left"))
     twice = curves[curves.duplicated(["group", "ratio"])]
     if len(twice):
         group, ratio = twice.group.iloc[0], twice.ratio.iloc[0]
@@ -118,22 +103,13 @@ def _whole(
     function: str, known: Mapping | None, curves: pd.DataFrame, columns: Sequence[str]
 ) -> dict[str, float]:
     if known is not None:
-        if not isinstance(known, Mapping):
-            raise ValueError(
-                f"{function}: `curves.attrs['whole']` must be a mapping as scan writes it, got"
-                f" {short(known)}"
-            )
-        missing = [c for c in columns if c not in known]
-        if missing:
-            raise ValueError(f"{function}: `curves.attrs` lacks {', '.join(missing)} of the whole")
+        where = "curves.attrs['whole']"
+        checks.need(isinstance(known, Mapping), function, where, "as scan writes it", known)
         for column in columns:
-            least = 0 if column in COUNTS else -math.inf
-            number = isinstance(known[column], Real) and not isinstance(known[column], bool)
-            if not number or not least <= known[column] <= MOST_COUNT:
-                raise ValueError(
-                    f"{function}: `{column}` in `curves.attrs['whole']` must be a number as scan"
-                    f" writes it, got {short(known[column])}"
-                )
+            value, least = known.get(column), 0 if column in COUNTS else -math.inf
+            number = isinstance(value, Real) and not isinstance(value, bool)
+            right = number and least <= value <= MOST_COUNT
+            checks.need(right, function, where, f"with a number for `{column}`", known)
         return {column: known[column] for column in columns}
     rows = curves.loc[curves.ratio == 0, list(columns)].drop_duplicates()
     if rows.empty:
@@ -154,7 +130,8 @@ def _price(function: str, raw: object) -> Price:
         price()
     except Exception as error:  # whatever another kind of data raises
         raise ValueError(
-            f"{function}: `curves.attrs['price']` must be as scan writes it, got {short(raw)}"
+            f"{function}: `curves.attrs['price']` must be as scan writes it; got"
+            f" {checks.shown(raw)}"
         ) from error
     return price
 

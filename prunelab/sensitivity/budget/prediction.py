@@ -1,4 +1,4 @@
-"""Prediction: what the curves of single layers say about a guess for all of them."""
+"""Prediction: what the curves of single groups say about pruning several at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from prunelab import scores
+from prunelab import checks, scores
 from prunelab.sensitivity.budget.choices import Choices, Rows, read
 
 
@@ -31,23 +31,21 @@ def predict(curves: pd.DataFrame, ratios: Mapping[str, float]) -> Prediction:
         ratios: group -> fraction removed, in [0, 1); groups not named stay whole.
 
     Returns:
-        accuracy: the whole network's plus the sum of each group's own change. Between two points a
-            curve is a straight line from ratio 0 = whole on; beyond its last point it keeps that
-            point's value. The sum is not cut off: below 0 it says that single layers cannot
-            predict so large a change.
-        params, macs: exact with `attrs["price"]` (of `scan`); else the savings of the curves, read
-            in the same way and added up.
-        kept: channels of each group of `curves`; as its row says, between rows by
-            `prunelab.scores.kept` (without a price, by the straight line, rounded down).
+        accuracy: that of the whole network plus the sum of each group's own change. A curve starts
+            at ratio 0 = whole, is linear between its points and constant beyond the last one. The
+            sum is not clipped: below 0 it means that single groups cannot predict so large a
+            change.
+        params, macs: exact with `attrs["price"]` (of `scan`); else the savings of the curves,
+            interpolated in the same way and added up.
+        kept: channels of each group of `curves`: as its row says, and between rows by
+            `prunelab.scores.kept` (without a price, interpolated and rounded down).
 
     Raises:
         TypeError: `curves` is no DataFrame, `ratios` no mapping.
         ValueError: a group that `curves` does not have, a ratio outside [0, 1), a group of unknown
             size, or what `solve` refuses in `curves`.
     """
-    if not isinstance(ratios, Mapping):
-        kind = type(ratios).__name__
-        raise TypeError(f"predict: `ratios` must map groups to ratios, got {kind}")
+    checks.kind("predict", "ratios", ratios, Mapping, "a mapping of groups to ratios")
     choices = read("predict", curves, ["kept", "correct", "accuracy", "params", "macs"])
     unknown = [name for name in ratios if name not in choices.options]
     if unknown:
@@ -82,4 +80,4 @@ def _kept(choices: Choices, name: str, ratio: float) -> int:
         raise ValueError(
             f"predict: `curves` has no row of group `{name}` with ratio 0, so its size is unknown"
         )
-    return max(1, math.floor(count + 1e-9))
+    return scores.whole_channels(count)

@@ -1,4 +1,4 @@
-"""Solver: one ratio for each layer, so that the network meets a budget at the least loss."""
+"""Solver: a ratio for each group, so that the network meets a budget at the least loss."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from numbers import Integral, Real
 import numpy as np
 import pandas as pd
 
+from prunelab import checks
 from prunelab.sensitivity.budget.choices import Choices, read
 from prunelab.sensitivity.budget.integer_program import IntegerProgram
-from prunelab.sensitivity.scanning.arguments import short
 
 
 def solve(
@@ -20,26 +20,28 @@ def solve(
     """The ratios of best predicted accuracy within a budget of MACs or of parameters.
 
     Args:
-        curves: as `scan` returns. Read are group, ratio, kept, correct and the budget's column; the
-            whole network from `attrs["whole"]`, else from rows with ratio 0.
+        curves: as `scan` returns. The columns group, ratio, kept, correct and that of the budget
+            are read; the whole network from `attrs["whole"]`, else from rows with ratio 0.
         macs: budget of the whole network's MACs: an int (or a float above 1) is a number of MACs, a
             float in (0, 1] a fraction of the unpruned network's.
         params: the same for parameters. Exactly one of the two is given.
 
     Returns:
-        Group -> its ratio: one of its rows', or 0.0 = left whole. A row with no channel kept is
-        never taken. Of equally good answers it is the cheapest; the same curves give the same one.
+        Group -> its ratio: that of one of its rows, or 0.0 = left whole. A row that keeps no
+        channel is never chosen. Of equally good solutions it is the cheapest; the same curves give
+        the same solution.
 
-    The predicted number of right images is the whole network's plus the sum over groups of what
-    each changes alone. This first-order sum is maximised exactly, over all combinations. With
-    `attrs["price"]` (of `scan`) the cost of a combination is exact: two neighbours that both
-    shrink save less than the sum of their rows. Without it, the rows' savings are added up.
+    The predicted number of correct images is that of the whole network plus the sum over groups of
+    the change when each is pruned alone. This first-order sum is maximised exactly, over all
+    combinations. With `attrs["price"]` (of `scan`) the cost of a combination is exact: two
+    neighbours that both shrink save less than the sum of their rows. Without it, the savings of the
+    rows are added up.
 
     Raises:
         TypeError: `curves` is no DataFrame.
         ValueError: both budgets or none, or one that is no number above 0; a budget that no
-            combination meets (the smallest cost is named); `curves` with missing columns, empty, or
-            without the whole network; missing, repeated or impossible values.
+            combination meets (the message gives the smallest cost); `curves` is empty, lacks
+            columns or the whole network, or has missing, repeated or impossible values.
 
     Source: the layer-wise ratios of PFEC, section 3.2, are set by eye from these curves.
     """
@@ -71,9 +73,8 @@ def _budget(macs: float | None, params: float | None) -> tuple[str, float]:
         got = "both" if given else "none"
         raise ValueError(f"solve: give one of `macs` and `params`, got {got}")
     ((name, value),) = given.items()
-    number = isinstance(value, Real) and not isinstance(value, bool)
-    if not number or not 0 < value < math.inf:
-        raise ValueError(f"solve: `{name}` must be a finite number above 0, got {short(value)}")
+    number = isinstance(value, Real) and not isinstance(value, bool) and 0 < value < math.inf
+    checks.need(number, "solve", name, "a finite number above 0", value)
     absolute = isinstance(value, Integral) or value > 1
     return name, math.floor(value) if absolute else float(value)
 

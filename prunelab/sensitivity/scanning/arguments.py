@@ -1,105 +1,76 @@
-"""Arguments of a scan: what they may be, said in one line where they are not."""
+"""The arguments of a scan, checked; every error is one line."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
-from numbers import Integral
 
 from torch import Tensor, nn
 
+from prunelab import checks, meta, scores
 from prunelab import groups as tracing
-from prunelab import meta, scores
 from prunelab.data import Split
 from prunelab.groups import Flow, Groups
 from prunelab.train.evaluation import check_device
 
 
-def checked(net: object, split: object, ratios: object) -> tuple[nn.Module, list[float]]:
+def checked(
+    net: nn.Module, split: Split, ratios: object, logits: object = None
+) -> tuple[nn.Module, list[float]]:
     """The network without wrappers, and the ratios as a list.
 
     Raises:
-        TypeError, ValueError: as `scan` says.
+        TypeError, ValueError: as for `scan`.
     """
-    check_kind("scan", "net", net, nn.Module, "a torch.nn.Module")
-    if not isinstance(split, Split):
-        raise TypeError(f"scan: `split` must be a Split, as data.val; got {type(split).__name__}")
-    if not isinstance(ratios, Iterable) or isinstance(ratios, str | bytes | Mapping):
-        raise TypeError(f"scan: `ratios` must be several fractions, got {short(ratios)}")
-    if isinstance(ratios, Tensor):
-        ratios = ratios.tolist() if ratios.ndim else [ratios.item()]
-    ratios = [scores.check_ratio("scan", ratio) for ratio in ratios]
-    if not ratios or any(a >= b for a, b in zip(ratios, ratios[1:])):
-        raise ValueError(f"scan: `ratios` must rise and not repeat, got {short(ratios)}")
+    checks.kind("scan", "net", net, nn.Module, "a torch.nn.Module")
+    checks.kind("scan", "split", split, Split, "a Split, as data.val")
+    ratios = [
+        scores.check_ratio("scan", r) for r in _several("ratios", ratios, "several fractions")
+    ]
+    rising = all(a < b for a, b in zip(ratios, ratios[1:]))
+    checks.need(bool(ratios) and rising, "scan", "ratios", "rising, without repeats", ratios)
     if len(split) == 0:
         raise ValueError("scan: `split` has no images")
+    named = logits is None or isinstance(logits, str) or checks.is_count(logits, -(2**31))
+    checks.need(named, "scan", "logits", "a key, a position or an attribute", logits)
     net = meta.unwrap(net)
     check_device("scan", net, split)
     return net, ratios
 
 
 def check_options(images: object, recalibrate: object, cache: object, progress: object) -> None:
-    """Refuse options of another kind. Arguments and errors as `scan`."""
-    whole = isinstance(images, Integral) and not isinstance(images, bool)
-    if images is not None and (not whole or images < 2):
-        raise ValueError(f"scan: `images` must be at least 2, a whole number; got {short(images)}")
-    several = isinstance(recalibrate, Split) and len(recalibrate) > 1
-    if recalibrate is not None and not several:
-        raise TypeError(
-            f"scan: `recalibrate` must be a Split of 2 images or more, got {short(recalibrate)}"
-        )
-    if not (cache is None or cache is False or (isinstance(cache, str | os.PathLike) and cache)):
-        raise TypeError(f"scan: `cache` must be a folder, False or None; got {short(cache)}")
-    if not (isinstance(progress, bool) or callable(progress)):
-        raise TypeError(
-            f"scan: `progress` must be True, False or a function, got {short(progress)}"
+    """Check the options. Arguments and errors as for `scan`."""
+    few = images is not None and not checks.is_count(images, 2)
+    checks.need(not few, "scan", "images", "an integer >= 2", images)
+    if recalibrate is not None:
+        several = isinstance(recalibrate, Split) and len(recalibrate) > 1
+        checks.need(several, "scan", "recalibrate", "a Split of 2 images or more", recalibrate)
+    if cache is not None and cache is not False:
+        checks.path("scan", "cache", cache)
+    if callable(progress):
+        checks.function("scan", "progress", progress, "fraction")
+    else:
+        checks.need(
+            isinstance(progress, bool), "scan", "progress", "True, False or a function", progress
         )
 
 
 def names_of(groups: object) -> Groups | list[str] | None:
-    """The groups as they are, or their names as a list; refuses what is neither.
-
-    Errors as `scan`.
-    """
+    """The groups as they are, or their names as a list. Errors as for `scan`."""
     if groups is None or isinstance(groups, Groups):
         return groups
-    if isinstance(groups, str | bytes):
-        raise TypeError(f"scan: `groups` must be several names, as [{groups!r}]; got {groups!r}")
-    if not isinstance(groups, Iterable):
-        raise TypeError(
-            f"scan: `groups` must be Groups, several names or None, got {short(groups)}"
-        )
-    names = list(groups)
+    names = _several("groups", groups, "Groups, several names (as ['conv1']) or None")
     for name in names:
-        if not isinstance(name, str):
-            raise TypeError(f"scan: `groups` must hold names, got {short(name)}")
-        if names.count(name) > 1:
-            raise ValueError(f"scan: `groups` must name each group once, got `{name}` twice")
+        checks.kind("scan", "groups", name, str, "names of groups")
+        checks.need(names.count(name) == 1, "scan", "groups", "names without repeats", name)
     return names
 
 
-def check_kind(caller: str, name: str, value: object, kind: type, allowed: str) -> None:
-    """Refuse a value of another kind.
-
-    Raises:
-        TypeError: in one line.
-    """
-    if not isinstance(value, kind):
-        raise TypeError(f"{caller}: `{name}` must be {allowed}, got {type(value).__name__}")
-
-
-def check_switch(name: str, value: object) -> None:
-    """Refuse what is neither True nor False: the word "no" would count as true."""
-    if not isinstance(value, bool):
-        raise TypeError(f"scan: `{name}` must be True or False, got {short(value)}")
-
-
-def check_entry(logits: object) -> None:
-    """Refuse what names no entry of an output."""
-    if logits is not None and (isinstance(logits, bool) or not isinstance(logits, str | int)):
-        raise TypeError(
-            f"scan: `logits` must be a key, a position or an attribute, got {short(logits)}"
-        )
+def _several(name: str, value: object, allowed: str) -> list:
+    if isinstance(value, Tensor):
+        value = value.reshape(-1).tolist()
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        raise TypeError(f"scan: `{name}` must be {allowed}; got {checks.shown(value)}")
+    return list(value)
 
 
 def images_of(net: nn.Module, split: Split, count: int) -> Tensor:
@@ -109,7 +80,7 @@ def images_of(net: nn.Module, split: Split, count: int) -> Tensor:
 
 
 def traced(net: nn.Module, example: Tensor) -> Flow:
-    """What tracing sees of the network on an image of the split."""
+    """The traced network, with errors in terms of the split."""
     try:
         return tracing.flow(net, example)
     except ValueError as error:
@@ -118,7 +89,7 @@ def traced(net: nn.Module, example: Tensor) -> Flow:
 
 
 def chosen(flow: Flow, groups: Groups | list[str] | None) -> Groups:
-    """The groups to scan. Errors as `scan`."""
+    """The groups to scan. Errors as for `scan`."""
     if groups is None:
         return flow.groups
     if isinstance(groups, Groups):
@@ -128,11 +99,3 @@ def chosen(flow: Flow, groups: Groups | list[str] | None) -> Groups:
                     f"scan: group `{name}` of `groups` is not as in `net`: trace it again"
                 )
     return flow.groups.select(groups)
-
-
-def short(value: object) -> str:
-    """An argument as a message shows it: in one line that is not too long."""
-    if isinstance(getattr(value, "shape", None), tuple):
-        return f"{type(value).__name__} of shape {tuple(value.shape)}"
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 80 else f"{text[:77]}..."

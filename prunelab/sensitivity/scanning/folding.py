@@ -10,11 +10,10 @@ from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
 from torch.nn.utils.parametrize import is_parametrized
 
-from prunelab.sensitivity.scanning.arguments import check_kind
+from prunelab import checks
+from prunelab.groups.operators import CONVS, NORMS
 from prunelab.surgery import rebuild
 
-CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 IMAGES = (nn.Conv2d, nn.ConvTranspose2d)
 
 
@@ -131,18 +130,15 @@ def folded(
         The same function up to rounding, as a network of the same layers with `Identity` in the
         place of each folded norm.
     """
-    check_kind("folded", "net", net, nn.Module, "a torch.nn.Module")
-    check_kind("folded", "norms", norms, Mapping, "a mapping of layers to norms")
+    checks.kind("folded", "net", net, nn.Module, "a torch.nn.Module")
+    checks.kind("folded", "norms", norms, Mapping, "a mapping of layers to norms")
     out = copy_of(net)
     parts = dict(out.named_modules())
-    for name, norm_name in norms.items():
-        known = isinstance(name, str) and isinstance(norm_name, str)
-        layer, norm = (parts.get(n) if known else None for n in (name, norm_name))
-        if not isinstance(layer, (*CONVS, nn.Linear)) or not isinstance(norm, NORMS):
-            raise ValueError(
-                f"folded: `norms` must map convolutions or linear layers of `net` to batch norms,"
-                f" got {name!r}: {norm_name!r}"
-            )
+    for pair in norms.items():
+        layer, norm = (parts.get(name) if isinstance(name, str) else None for name in pair)
+        fits = isinstance(layer, (*CONVS, nn.Linear)) and isinstance(norm, NORMS)
+        allowed = "a mapping of convolutions or linear layers of `net` to batch norms"
+        checks.need(fits, "folded", "norms", allowed, dict([pair]))
     for name, norm_name in norms.items():
         layer, norm = out.get_submodule(name), out.get_submodule(norm_name)
         layer.weight, layer.bias = _folded(layer, norm)

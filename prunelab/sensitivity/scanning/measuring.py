@@ -1,4 +1,4 @@
-"""Measuring: the answers of every point of a scan, image by image, from the store or by running."""
+"""Measuring: the answers of every point of a scan, image by image, stored or computed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from prunelab import pulse
 from prunelab.data import Split
-from prunelab.sensitivity.scanning.passes import Job, Judged, forward, judge, points, without
+from prunelab.sensitivity.scanning.passes import Judged, Sweep, forward, judge, points, without
 from prunelab.sensitivity.scanning.program import Program
 from prunelab.sensitivity.scanning.store import Store, digest
 from prunelab.train.evaluation import check_logits
@@ -28,14 +28,14 @@ class Bench:
 
     Attributes:
         program: the network.
-        jobs: the groups with their masks.
+        sweeps: the groups with their masks.
         split: the images.
         store: what is already known.
         change: for `points`.
     """
 
     program: Program
-    jobs: list[Job]
+    sweeps: list[Sweep]
     split: Split
     store: Store
     change: Callable[[object, dict], dict] | None = None
@@ -43,7 +43,7 @@ class Bench:
     def total(self, index: Tensor) -> int:
         """Forward passes for the images `index`: batches times networks, the whole one included."""
         batches = -(-len(index) // batch_size(self.split))
-        return batches * (1 + sum(len(job.keeps) for job in self.jobs))
+        return batches * (1 + sum(len(sweep.keeps) for sweep in self.sweeps))
 
 
 def batch_size(split: Split) -> int:
@@ -70,32 +70,32 @@ def merged(parts: Iterable[Mapping[object, Judged]]) -> dict[object, Judged]:
     }
 
 
-def _name(job: Job, point: object) -> str:
-    """A mask's name in the store: the ratio is not what counts, the channels are."""
-    bits = hashlib.blake2b(job.keeps[point].numpy().tobytes(), digest_size=8).hexdigest()
-    return f"{job.group} {bits}"
+def _name(sweep: Sweep, point: object) -> str:
+    """A mask's name in the store: it depends on the channels, not on the ratio."""
+    bits = hashlib.blake2b(sweep.keeps[point].numpy().tobytes(), digest_size=8).hexdigest()
+    return f"{sweep.group} {bits}"
 
 
 def _batch(bench: Bench, rows: Tensor, bar: tqdm) -> dict[object, Judged]:
     batch = digest(rows)
     known = bench.store.read(batch)
-    names = {point: _name(job, point) for job in bench.jobs for point in job.keeps}
+    names = {point: _name(sweep, point) for sweep in bench.sweeps for point in sweep.keeps}
     done = {point for point, name in names.items() if name in known}
-    jobs = [left for job in bench.jobs if (left := without(job, done))]
-    bar.update(len(done) + (WHOLE in known and not jobs))
-    if jobs or WHOLE not in known:
+    sweeps = [left for sweep in bench.sweeps if (left := without(sweep, done))]
+    bar.update(len(done) + (WHOLE in known and not sweeps))
+    if sweeps or WHOLE not in known:
         try:
-            _run(bench, jobs, rows, names, known, bar)
+            _run(bench, sweeps, rows, names, known, bar)
         finally:  # what was seen before an interruption is kept
             bench.store.write(batch, known)
     return {WHOLE: known[WHOLE]} | {point: known[name] for point, name in names.items()}
 
 
 @torch.inference_mode()
-def _run(bench, jobs: list[Job], rows: Tensor, names: dict, known: dict, bar: tqdm) -> None:
-    """Run what is not known of one batch; write the answers into `known`."""
+def _run(bench, sweeps: list[Sweep], rows: Tensor, names: dict, known: dict, bar: tqdm) -> None:
+    """Compute what is not known of one batch, and add the answers to `known`."""
     x, y = bench.split.batch(rows.to(bench.split.device))
-    logits, values = forward(bench.program, x, jobs)
+    logits, values = forward(bench.program, x, sweeps)
     check_logits("scan", logits, len(y), bench.split.labels)
     if not logits.amax(1).isfinite().all():  # a class may be ruled out by minus infinity
         raise ValueError(
@@ -103,8 +103,8 @@ def _run(bench, jobs: list[Job], rows: Tensor, names: dict, known: dict, bar: tq
         )
     known[WHOLE] = _on_cpu(judge(logits, y))
     bar.update()
-    for job in jobs:
-        for point, out in points(bench.program, job, values, bench.change):
+    for sweep in sweeps:
+        for point, out in points(bench.program, sweep, values, bench.change):
             known[names[point]] = _on_cpu(judge(out, y))
             bar.update()
             pulse.beat()

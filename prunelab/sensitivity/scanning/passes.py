@@ -1,28 +1,27 @@
-"""Passes: one batch forward, then every group at every ratio, running only what changed."""
+"""Passes: one batch forward, then every group at every ratio, running only what changes."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, fx, nn
-from torch.nn.functional import cross_entropy, linear
+from torch.nn.functional import cross_entropy
 
-from prunelab.groups import Place
-from prunelab.sensitivity.scanning.cutting import cut_layers
-from prunelab.sensitivity.scanning.folding import is_plain
-from prunelab.sensitivity.scanning.planning import Plan
+from prunelab import surgery
+from prunelab.groups import ChannelAxis
+from prunelab.sensitivity.scanning.folding import channels_last
 from prunelab.sensitivity.scanning.program import Program
-from prunelab.sensitivity.scanning.stacking import stacked
+from prunelab.sensitivity.scanning.replays import Replay
 
 CLOSE = 1e-5  # two logits nearer than this share of their size may swap by rounding
-LEAST = 8  # channels a partial sum must add, or one convolution over all of them is cheaper
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What a network said of some images.
+    """What a network answered on some images.
 
     Attributes:
         correct: (n,) bool.
@@ -36,16 +35,16 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Job:
-    """One group, its plan, and the masks to try, from the fewest channels to the most."""
+class Sweep:
+    """One group, its replay, and the masks to try."""
 
     group: str
-    plan: Plan
-    keeps: Mapping[object, Tensor]  # point -> (size,) bool; each contains the one before
+    replay: Replay
+    keeps: Mapping[object, Tensor]  # point -> (size,) bool, True = kept
 
 
 def judge(logits: Tensor, labels: Tensor) -> Judged:
-    """Right answers, loss and close calls of (n, classes) logits."""
+    """Correct answers, loss and close calls of (n, classes) logits."""
     logits = logits if logits.dtype == torch.float64 else logits.float()
     best = logits.topk(min(2, logits.shape[1]), dim=1).values
     near = (best[:, 0] - best[:, -1]) < CLOSE * best.abs().amax(1)
@@ -54,10 +53,10 @@ def judge(logits: Tensor, labels: Tensor) -> Judged:
 
 
 def forward(
-    program: Program, x: Tensor, jobs: list[Job], layers: Mapping[str, object] | None = None
+    program: Program, x: Tensor, sweeps: list[Sweep], layers: Mapping[str, object] | None = None
 ) -> tuple[Tensor, dict[fx.Node, object]]:
-    """The whole network on one batch; its output, and the values that the jobs will read."""
-    keep = {n for job in jobs for n in job.plan.reads}
+    """Run the whole network on one batch: its output, and the values that the sweeps will read."""
+    keep = {n for sweep in sweeps for n in sweep.replay.reads}
     env = program.start(x)
     out = program.run(program.nodes, env, layers, keep)
     return out, {n: v for n, v in env.items() if n in keep} | {program.output: out}
@@ -65,126 +64,80 @@ def forward(
 
 def points(
     program: Program,
-    job: Job,
+    sweep: Sweep,
     values: Mapping[fx.Node, object],
     change: Callable[[object, dict], dict] | None = None,
 ) -> Iterator[tuple[object, Tensor]]:
-    """(point, logits) for each mask of a job.
-
-    A layer that reads nothing but the group is a sum over channels: from one mask to the next only
-    the channels that come back are added. Where the maps have become small, all masks go on as one
-    batch.
+    """(point, logits) for each mask of a sweep: only what depends on the group runs again.
 
     Args:
         program: the network.
-        job: what is tried.
+        sweep: one group and the masks to try.
         values: what `forward` kept.
         change: (point, layers) -> the layers to use, for batch norms that are re-estimated.
     """
-    plan, entries = job.plan, {}
-    if not plan.steps:  # an auxiliary classifier: what is evaluated does not depend on it
-        yield from ((point, values[program.output]) for point in job.keeps)
+    replay = sweep.replay
+    if not replay.steps:  # an auxiliary classifier: the logits do not depend on it
+        yield from ((point, values[program.output]) for point in sweep.keeps)
         return
-    before: Tensor | None = None
-    clean = {n: values[n] for n in plan.clean}
-    waiting, rest = [], []
-    for point, keep in job.keeps.items():
-        layers = cut_layers(program, job.group, [n for n in plan.steps if n not in entries], keep)
+    clean = {node: values[node] for node in replay.clean}
+    for point, keep in sweep.keeps.items():
+        layers = _cut_layers(program, sweep.group, replay.steps, keep)
         layers = change(point, layers) if change else layers
-        added = keep if before is None else keep & ~before
-        for node in entries or _sums(program, job, layers):
-            entries[node] = _sum(program, job, node, values, layers, entries, added, keep)
-        cut = _still_read(plan, entries)
-        env = {n: _kept(program, values[n], plan.cut[n], keep) for n in cut}
-        steps = [n for n in plan.steps if n not in entries]
-        steps, rest = stacked(program, steps, layers, len(job.keeps))
-        env |= {**clean, **entries}
-        logits = program.run(steps, env, layers, keep=[*entries, *steps[-1:]])
-        if rest:
-            waiting.append(env[steps[-1]])
-        else:
-            yield point, logits
-        before = keep
-    if waiting:
-        logits = program.run(rest, {steps[-1]: torch.cat(waiting)})
-        yield from zip(job.keeps, logits.chunk(len(waiting)))
+        cut = {n: _kept(program, values[n], place, keep) for n, place in replay.cut.items()}
+        yield point, program.run(replay.steps, clean | cut, layers)
 
 
-def _still_read(plan: Plan, entries: Mapping[fx.Node, Tensor]) -> list[fx.Node]:
-    """CUT values that other steps than the partial sums read."""
-    if not entries:
-        return list(plan.cut)
-    others = {n for step in plan.steps if step not in entries for n in step.all_input_nodes}
-    alone = {n.args[0] for n in entries}
-    return [n for n in plan.cut if n in others or n not in alone]
-
-
-def _sums(program: Program, job: Job, layers: Mapping[str, object]) -> list[fx.Node]:
-    """Entries that are plain sums over the group's channels."""
-    chunk = min((b.sum() - a.sum() for a, b in _pairs(list(job.keeps.values()))), default=0)
-    if chunk < LEAST:
-        return []
-    return [
-        n
-        for n in job.plan.entries
-        if n.op == "call_module" and _is_sum(program.calls[n], layers.get(n.target), job, n)
-    ]
-
-
-def _pairs(keeps: list[Tensor]) -> list[tuple[Tensor, Tensor]]:
-    return list(zip(keeps, keeps[1:]))
-
-
-def _is_sum(whole: nn.Module, small: object, job: Job, node: fx.Node) -> bool:
-    if not isinstance(small, nn.Conv2d | nn.Linear) or getattr(whole, "groups", 1) != 1:
-        return False
-    axis = job.plan.cut[node.args[0]].axis
-    is_conv = isinstance(whole, nn.Conv2d)
-    if not is_plain(whole) or len(node.args) != 1:
-        return False
-    plain = not is_conv or (whole.padding_mode == "zeros" and isinstance(whole.padding, tuple))
-    return plain and len(small.weight) == len(whole.weight) and (axis == 1 or not is_conv)
-
-
-def _sum(program, job, node, values, layers, entries, added, keep) -> Tensor:
-    """The layer's output on all kept channels: the last mask's, and what the new ones add."""
-    whole = program.calls[node]
-    if node not in entries:
-        x = _kept(program, values[node.args[0]], job.plan.cut[node.args[0]], keep)
-        return layers[node.target](x)
-    place = job.plan.cut[node.args[0]]
-    rows = _rows(place, added)
-    x = _select(program, values[node.args[0]], place.axis, rows)
-    weight = whole.weight.index_select(1, rows.to(whole.weight.device))
-    if isinstance(whole, nn.Linear):
-        return linear(x, weight).add_(entries[node])
-    conv = whole._conv_forward(x, weight.contiguous(memory_format=program.layout), None)
-    return conv.add_(entries[node])
-
-
-def _rows(place: Place, keep: Tensor) -> Tensor:
-    """Positions of an axis that stay: kept channels of the group."""
+def _kept(program: Program, value: Tensor, place: ChannelAxis, keep: Tensor) -> Tensor:
+    """A CUT value without the removed channels of the group."""
     channel = torch.as_tensor(place.channel)
-    return ((channel >= 0) & keep[channel.clamp(min=0)]).nonzero()[:, 0]
-
-
-def _kept(program: Program, value: Tensor, place: Place, keep: Tensor) -> Tensor:
-    """A CUT value: without the removed channels of the group."""
-    channel = torch.as_tensor(place.channel)
-    rows = ((channel < 0) | keep[channel.clamp(min=0)]).nonzero()[:, 0]
-    return _select(program, value, place.axis, rows)
-
-
-def _select(program: Program, value: Tensor, axis: int, rows: Tensor) -> Tensor:
-    if len(rows) == value.shape[axis]:
+    rows = ((channel < 0) | keep[channel.clamp(min=0)]).nonzero()[:, 0].to(value.device)
+    if len(rows) == value.shape[place.axis]:
         return value
-    rows = rows.to(value.device)
-    if value.ndim == 4 and axis == 1 and program.fast:  # in memory order: channels stand last
+    if value.ndim == 4 and place.axis == 1 and program.fast:  # in memory order: channels are last
         return value.permute(0, 2, 3, 1).index_select(3, rows).permute(0, 3, 1, 2)
-    return value.index_select(axis, rows)
+    return value.index_select(place.axis, rows)
 
 
-def without(job: Job, known: set) -> Job | None:
-    """The job without the points that are known; None if nothing is left."""
-    keeps = {point: keep for point, keep in job.keeps.items() if point not in known}
-    return replace(job, keeps=keeps) if keeps else None
+def _cut_layers(
+    program: Program, group: str, steps: list[fx.Node], keep: Tensor
+) -> dict[str, object]:
+    """Target -> the shrunk module (or parameter), for the steps that have tensors of `group`."""
+    cuts = surgery.cuts(program.source, program.flow.groups, {group: keep})
+    out: dict[str, object] = {}
+    for node in steps:
+        own = {local: cuts[name] for local, name in program.tensors(node).items() if name in cuts}
+        if own and node.target not in out:
+            call = program.calls[node]
+            whole = node.op == "get_attr"
+            out[node.target] = _cut(call, own[""]) if whole else _shrunk(program, call, own)
+    calls = {node.target: program.calls[node] for node in steps if node.op == "call_module"}
+    for s in program.flow.groups[group].widths:  # of norms without tensors
+        if s.layer in calls:
+            small = copy.copy(out.get(s.layer, calls[s.layer]))
+            small.num_features -= s.repeat * int((~keep).sum())
+            out[s.layer] = small
+    return out
+
+
+def _cut(tensor: Tensor, axes: Mapping[int, Tensor]) -> Tensor:
+    for axis, kept in axes.items():
+        tensor = tensor.index_select(axis, kept.nonzero()[:, 0].to(tensor.device))
+    return tensor
+
+
+def _shrunk(
+    program: Program, module: nn.Module, own: Mapping[str, Mapping[int, Tensor]]
+) -> nn.Module:
+    """A layer of the program without the removed channels; a folded bias follows its filters."""
+    own = dict(own)
+    if 0 in own.get("weight", {}) and getattr(module, "bias", None) is not None:
+        own.setdefault("bias", {0: own["weight"][0]})
+    small = surgery.rebuild(module, lambda name, t: _cut(t, own.get(name, {})))
+    return channels_last(small) if program.fast else small
+
+
+def without(sweep: Sweep, known: set) -> Sweep | None:
+    """The sweep without the points that are known; None if nothing is left."""
+    keeps = {point: keep for point, keep in sweep.keeps.items() if point not in known}
+    return replace(sweep, keeps=keeps) if keeps else None

@@ -17,22 +17,22 @@ from torch import nn
 
 from prunelab.data import Split
 from prunelab.groups import Flow
-from prunelab.sensitivity.scanning.folding import NORMS
-from prunelab.sensitivity.scanning.passes import Job, forward, points
+from prunelab.groups.operators import NORMS
+from prunelab.sensitivity.scanning.passes import Sweep, forward, points
 from prunelab.sensitivity.scanning.program import Program
 
 Layers = dict[str, object]
 
 
 def recalibrated(
-    net: nn.Module, flow: Flow, jobs: list[Job], images: Split, logits: str | int | None = None
+    net: nn.Module, flow: Flow, sweeps: list[Sweep], images: Split, logits: str | int | None = None
 ) -> tuple[Program, Callable[[object, Layers], Layers]]:
     """The network with re-estimated norms, and for each point the norms after its pruning.
 
     Args:
         net: any network; unchanged.
         flow: from `prunelab.groups.flow` on `net`; not shared with another program.
-        jobs: the points; their plans must be of a program that does not fold.
+        sweeps: the points; their replays must be of a program that does not fold.
         images: calibration images; all go through in one batch.
         logits: as for `Program`.
 
@@ -40,7 +40,7 @@ def recalibrated(
         A program, and `change` for `prunelab.sensitivity.scanning.passes.points`.
     """
     program = Program(net, flow, fold=False, logits=logits)
-    jobs = [Job(job.group, program.plan(job.group), job.keeps) for job in jobs]
+    sweeps = [Sweep(sweep.group, program.replay(sweep.group), sweep.keeps) for sweep in sweeps]
     norms = {
         node.target: module
         for node in program.nodes
@@ -56,10 +56,10 @@ def recalibrated(
     with torch.no_grad():
         x, _ = images.batch(slice(0, len(images)))
         base = {name: _listening(norm) for name, norm in norms.items()}
-        _, values = forward(program, x, jobs, base)
-        for job in jobs:
-            for point, _ in points(program, job, values, watch):
-                ran = {n.target for n in job.plan.steps}
+        _, values = forward(program, x, sweeps, base)
+        for sweep in sweeps:
+            for point, _ in points(program, sweep, values, watch):
+                ran = {n.target for n in sweep.replay.steps}
                 found[point] = {k: m.eval() for k, m in found[point].items() if k in ran}
     for name, norm in norms.items():
         norm.load_state_dict(base[name].state_dict())

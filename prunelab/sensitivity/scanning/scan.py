@@ -1,4 +1,4 @@
-"""scan(): each group alone at growing ratios, exactly as pruning and evaluating it would say."""
+"""scan(): prune each group alone at growing ratios; exact, but without the repeated work."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from prunelab import scores
+from prunelab import checks, scores
 from prunelab.data import Split
 from prunelab.groups import Groups
 from prunelab.sensitivity.budget.price import price
 from prunelab.sensitivity.criteria import Criterion, ranking
 from prunelab.sensitivity.points import outcome, settled
 from prunelab.sensitivity.scanning.arguments import (
-    check_entry,
     check_options,
-    check_switch,
     checked,
     chosen,
     images_of,
@@ -27,7 +25,7 @@ from prunelab.sensitivity.scanning.arguments import (
     traced,
 )
 from prunelab.sensitivity.scanning.measuring import WHOLE, Bench, measure, merged
-from prunelab.sensitivity.scanning.passes import Job, Judged
+from prunelab.sensitivity.scanning.passes import Judged, Sweep
 from prunelab.sensitivity.scanning.program import Program
 from prunelab.sensitivity.scanning.recalibration import recalibrated
 from prunelab.sensitivity.scanning.store import Store
@@ -50,45 +48,43 @@ def scan(
     criterion: Criterion = "l1",
     images: int | None = None,
     recalibrate: Split | None = None,
-    bfloat16: bool = False,
     logits: str | int | None = None,
     cache: str | Path | bool | None = None,
     progress: Progress = True,
 ) -> pd.DataFrame:
-    """Prune each group alone at each ratio, and evaluate what is left.
+    """Prune each group alone at each ratio, and evaluate the network.
 
-    Exact: every image gets the answer that the really shrunk network gives. Fast: a batch goes
-    forward once; then, for each group, only what depends on it runs again, with kept channels only.
+    Exact: every image gets the answer of the network that was really shrunk. Fast: a batch goes
+    forward once; then, for each group, only what depends on it runs again, on the kept channels.
 
     Args:
         net: a trained network; a copy is measured, in evaluation mode and in the network's own
-            type. It may stand in a wrapper (`nn.DataParallel`, `torch.compile`, an average).
+            floating type. It may be wrapped (`nn.DataParallel`, `torch.compile`, an average).
         split: the images to evaluate on.
-        ratios: fractions removed, rising, each in [0, 1).
+        ratios: the fractions to remove, rising, each in [0, 1).
         groups: the groups to scan, or their names; None = all that `trace` finds.
         criterion: "l1", "l2", or "largest", "random" (PFEC's controls); or scores by group name; or
-            a function score(group) -> (size,). The smallest scores go first.
-        images: begin with this many images, drawn at random, and double until the ranking of the
-            groups is settled (see `settled`); None = all.
-        recalibrate: calibration images: also measure with batch norms re-estimated on them, in
-            columns correct_bn, accuracy_bn, low_bn, high_bn, loss_bn.
-        bfloat16: compute in bfloat16; attrs["changed"] counts the whole network's answers that
-            differ from those in its own type.
+            a function score(group) -> (size,). The channels of smallest score are removed first.
+        images: start with this many images, drawn at random, and double the number until the
+            ranking of the groups is settled (see `settled`); None = all images.
+        recalibrate: calibration images. If given, the scan also measures with batch norms
+            re-estimated on them: columns correct_bn, accuracy_bn, low_bn, high_bn, loss_bn.
         logits: which entry of the network's output holds the logits: a key, a position or an
-            attribute; only what it needs is run. None = the output is the logits.
-        cache: folder where answers are kept by content, so that more ratios, groups or images cost
-            only what is new and a killed scan goes on; False = nowhere; None = `$PRUNELAB_CACHE`,
-            or scans in `prunelab.paths.cache_folder()`. Nothing is kept of a network of which
-            something cannot be told apart, nor (with a warning) where the folder is full.
-        progress: show a bar with the time left; or a function that is told the fraction done, and
-            may raise to stop.
+            attribute. Only what it depends on is run. None = the output is the logits.
+        cache: folder where answers are stored by content, so that more ratios, groups or images
+            cost only what is new, and a killed scan resumes; False = none; None =
+            `$PRUNELAB_CACHE`, or scans in `prunelab.paths.cache_folder()`. Nothing is stored for a
+            network that cannot be identified, nor (with a warning) in a folder that is full.
+        progress: True shows a bar; a function is called with the fraction done, and may raise to
+            stop the scan.
 
     Returns:
         One row per (group, ratio): group, ratio, kept (channels), correct (images), accuracy, low
-        and high (95% interval of the accuracy's change against the unpruned network, paired on the
-        same images), loss, params, macs (of the shrunk network). Its `attrs` hold `whole` (the
+        and high (95% interval of the change in accuracy from the unpruned network, paired on the
+        same images), loss, params, macs (of the shrunk network). `attrs` holds `whole` (the
         unpruned network), `price` (exact costs of all combinations), `ranking` (its certainty) and
-        `close` (answers that rounding could change: two logits within 1e-5 of their size).
+        `close` (the number of answers that rounding could change: two logits within 1e-5 of their
+        size).
 
     Raises:
         ValueError: ratios not rising or outside [0, 1), an unknown group or criterion, scores that
@@ -96,25 +92,26 @@ def scan(
             fit, labels that are no classes, groups of another network, a group named twice; or a
             network that cannot be replayed exactly: its forward writes over a value that it reads
             again under another name, draws random numbers, or a hook changes what it gives.
-        TypeError: an argument is of another kind; an output that is no tensor, without `logits`.
+        TypeError: an argument of the wrong type; an output that is no tensor, without `logits`.
 
     Source: PFEC, section 3.2 and Figure 2(b).
     """
     check_options(images, recalibrate, cache, progress)
     groups = names_of(groups)
-    net, example, ratios = _checked(net, split, ratios, bfloat16, logits)
-    program, groups, jobs = _jobs(net, split, ratios, groups, criterion, bfloat16, logits)
-    bench = Bench(program, jobs, split, Store.at(cache, program, split))
+    net, ratios = checked(net, split, ratios, logits)
+    example = images_of(net, split, 1)
+    program, groups, sweeps = prepared(net, split, ratios, groups, criterion, logits)
+    bench = Bench(program, sweeps, split, Store.at(cache, program, split))
     seen, index = _grow(bench, images, progress)
     table = _table(seen, groups, ratios)
     prices = price(net, example, groups)
     costs = [prices({g: kept}) for g, kept in zip(table.group, table.kept)]
     table[["params", "macs"]] = pd.DataFrame(costs, columns=["params", "macs"], dtype="int64")
     if recalibrate is not None:
-        renewed, change = recalibrated(net, traced(net, example), jobs, recalibrate, logits)
-        plans = [Job(job.group, renewed.plan(job.group), job.keeps) for job in jobs]
+        renewed, change = recalibrated(net, traced(net, example), sweeps, recalibrate, logits)
+        replays = [Sweep(sweep.group, renewed.replay(sweep.group), sweep.keeps) for sweep in sweeps]
         store = Store.at(cache, renewed, split, "recalibrated", recalibrate)
-        again = _all(Bench(renewed, plans, split, store, change), index, progress, "batch norm")
+        again = _all(Bench(renewed, replays, split, store, change), index, progress, "batch norm")
         more = _table(again, groups, ratios)[SEEN].add_suffix("_bn")
         table = pd.concat([table, more], axis=1)
     base = seen[WHOLE]
@@ -124,72 +121,43 @@ def scan(
     table.attrs = {
         "whole": whole | {"params": params, "macs": macs},
         "price": prices.to_dict(),
-        "ranking": settled(_flags(seen, jobs)) if jobs else None,
+        "ranking": settled(_flags(seen, sweeps)) if sweeps else None,
         "close": sum(int(judged.close.sum()) for judged in seen.values()),
-        "changed": _changed(program, split, index, base) if bfloat16 else 0,
     }
     return table
 
 
-def answers(
+def prepared(
     net: nn.Module,
     split: Split,
-    *,
     ratios: Sequence[float],
-    groups: Groups | Iterable[str] | None = None,
-    criterion: Criterion = "l1",
-    bfloat16: bool = False,
-    logits: str | int | None = None,
-) -> dict[Point | str, tuple[Tensor, Tensor]]:
-    """(correct, close) flags of each (group, ratio), and of the whole network under "whole".
-
-    Arguments and errors as `scan`; the images stand in the split's order, and nothing is kept.
-    """
-    groups = names_of(groups)
-    net, _, ratios = _checked(net, split, ratios, bfloat16, logits)
-    program, _, jobs = _jobs(net, split, ratios, groups, criterion, bfloat16, logits)
-    seen = _all(Bench(program, jobs, split, Store(None)), torch.arange(len(split)), False, "scan")
-    return {point: (judged.correct, judged.close) for point, judged in seen.items()}
-
-
-def _checked(
-    net: nn.Module, split: Split, ratios: Sequence[float], bfloat16: bool, logits: str | int | None
-) -> tuple[nn.Module, Tensor, list[float]]:
-    """The network itself, an image as it takes it, and the ratios."""
-    check_switch("bfloat16", bfloat16)
-    check_entry(logits)
-    net, ratios = checked(net, split, ratios)
-    return net, images_of(net, split, 1), ratios
-
-
-def _jobs(
-    net, split, ratios, groups, criterion, bfloat16: bool, logits
-) -> tuple[Program, Groups, list[Job]]:
+    groups: Groups | list[str] | None,
+    criterion: Criterion,
+    logits: str | int | None,
+) -> tuple[Program, Groups, list[Sweep]]:
     """The network as a program, the groups chosen, and what to try on each."""
     flow = traced(net, images_of(net, split, 1))
     found = chosen(flow, groups)
     order = ranking(net, found, criterion)
-    dtype = torch.bfloat16 if bfloat16 else None
-    program = Program(net, flow, dtype=dtype, logits=logits, example=images_of(net, split, IMAGES))
-    jobs = [Job(g, program.plan(g), _keeps(order[g], g, ratios)) for g in found]
-    return program, found, jobs
+    program = Program(net, flow, logits=logits, example=images_of(net, split, IMAGES))
+    sweeps = [Sweep(g, program.replay(g), _keeps(order[g], g, ratios)) for g in found]
+    return program, found, sweeps
 
 
 def _keeps(score: Tensor, group: str, ratios: list[float]) -> dict[Point, Tensor]:
-    """Masks from the fewest channels to the most."""
     size = len(score)
-    return {(group, r): scores.best(score, scores.kept(size, r)) for r in reversed(ratios)}
+    return {(group, ratio): scores.best(score, scores.kept(size, ratio)) for ratio in ratios}
 
 
 class _Told:
-    """A progress bar that is a function."""
+    """A function in the place of a progress bar."""
 
     def __init__(self, tell: Callable[[float], None], total: int):
         self.tell, self.total, self.done = tell, total, 0
 
     def update(self, points: int = 1) -> None:
         self.done += points
-        self.tell(self.done / self.total)
+        checks.call("scan", "progress", self.tell, self.done / self.total)
 
 
 def _all(bench: Bench, index: Tensor, progress: Progress, name: str) -> dict[object, Judged]:
@@ -210,13 +178,13 @@ def _grow(
     while True:
         parts.append(_all(bench, order[start:end], progress, f"scan, {end} images"))
         seen = merged(parts)
-        if end == len(order) or not bench.jobs or settled(_flags(seen, bench.jobs))["settled"]:
+        if end == len(order) or not bench.sweeps or settled(_flags(seen, bench.sweeps))["settled"]:
             return seen, order[:end]
         start, end = end, min(2 * end, len(order))
 
 
-def _flags(seen: Mapping[object, Judged], jobs: list[Job]) -> dict[str, Tensor]:
-    return {job.group: torch.stack([seen[p].correct for p in job.keeps]) for job in jobs}
+def _flags(seen: Mapping[object, Judged], sweeps: list[Sweep]) -> dict[str, Tensor]:
+    return {sweep.group: torch.stack([seen[p].correct for p in sweep.keeps]) for sweep in sweeps}
 
 
 def _table(seen: Mapping[object, Judged], groups: Groups, ratios: list[float]) -> pd.DataFrame:
@@ -232,12 +200,3 @@ def _table(seen: Mapping[object, Judged], groups: Groups, ratios: list[float]) -
 def _evaluation(judged: Judged) -> Evaluation:
     n = len(judged.correct)
     return Evaluation(int(judged.correct.sum()) / n, judged.loss / n, judged.correct)
-
-
-def _changed(rough: Program, split: Split, index: Tensor, base: Judged) -> int:
-    """Images on which the whole network is right in one precision and wrong in the other."""
-    example = images_of(rough.source, split, IMAGES)
-    flow = traced(rough.source, example)
-    exact = Program(rough.source, flow, logits=rough.logits, example=example)
-    seen = _all(Bench(exact, [], split, Store(None)), index, False, "exact")[WHOLE]
-    return int((seen.correct != base.correct).sum())

@@ -43,7 +43,7 @@ def quick(conv: nn.Module, x: object) -> Dense | Winograd | None:
     tiles = _tiles(height) * _tiles(width)
     wide = min(conv.in_channels, conv.out_channels) >= 16 * tiles
     if plain == ((3, 3), (1, 1), (1, 1), (1, 1)) and tiles <= TILES and wide:
-        return Winograd.of(conv, height, width) if x.dtype != torch.bfloat16 else None
+        return Winograd.of(conv, height, width)
     return None
 
 

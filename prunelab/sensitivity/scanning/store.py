@@ -1,68 +1,53 @@
-"""Store: what a scan has already seen, by content, so that a larger grid costs its new points only.
+"""Store: the answers of earlier scans, by content, so that a finer grid costs its new points only.
 
 One folder per network, data and setting; in it one file per batch of images. A file holds, for each
-point, the right answers (one bit an image), the close calls and the loss.
+point, the correct answers (one bit an image), the close calls and the loss.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import warnings
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from prunelab import paths
 from prunelab.data import Split
-from prunelab.sensitivity.scanning.identity import UnknownError, pieces
+from prunelab.sensitivity.scanning.identity import Identity, UnknownError
 from prunelab.sensitivity.scanning.passes import Judged
 from prunelab.sensitivity.scanning.program import Program
 
-VERSION = 2  # raised when the same content would give other answers
+VERSION = 3  # raised when the same content would give other answers or another identity
 WARNED: set[Path] = set()  # folders that could not be written to
 
 
 def digest(*parts: object) -> str:
-    """24 hex digits over tensors, programs, splits and plain values.
+    """24 hex digits over programs, splits, tensors and plain values.
 
     Raises:
-        UnknownError: something of a program's network cannot be told.
+        UnknownError: something of a network cannot be told.
     """
-    h = hashlib.blake2b(digest_size=12)
+    identity = Identity()
     for part in parts:
-        for piece in _pieces(part):
-            h.update(piece if isinstance(piece, bytes) else repr(piece).encode())
-            h.update(b"\0")
-    return h.hexdigest()
-
-
-def _pieces(part: object) -> Iterable[object]:
-    if isinstance(part, nn.Module):
-        yield from pieces(part)
-    elif isinstance(part, Program):
-        yield from pieces(part.source, part.flow.graph)
-        yield from (part.flow.groups.to_json(), str(part.dtype), part.logits)
-    elif isinstance(part, Split):
-        yield type(part).__qualname__
-        for field in (part.images, part.labels, part.mean, part.std):
-            yield from _pieces(field)
-    elif isinstance(part, Tensor):
-        yield from (str(part.dtype), tuple(part.shape))
-        flat = part.detach().contiguous().view(-1).view(torch.uint8)
-        yield flat.cpu().numpy().tobytes()
-    elif hasattr(part, "paths"):  # photographs on disk: their names and sizes
-        yield from ((path, os.stat(path).st_size) for path in part.paths)
-    else:
-        yield part
+        if isinstance(part, Program):
+            identity.add(part.flow.groups.to_json())
+            identity.graph(part.flow.graph, part.source, part.seen.constants)
+        elif isinstance(part, Split):
+            images = part.images
+            if hasattr(images, "paths"):  # photographs on disk: their names and sizes
+                images = [(str(path), os.stat(path).st_size) for path in images.paths]
+            identity.add((type(part).__qualname__, images, part.labels, part.mean, part.std))
+        else:
+            identity.add(part)
+    return identity.digest()
 
 
 class Store:
-    """Answers by batch; without a folder it forgets.
+    """Answers by batch; without a folder nothing is stored.
 
     Args:
         folder: of one network, data and setting; None = keep nothing.
@@ -105,7 +90,7 @@ class Store:
         return {k: Judged(c, v, t) for k, c, v, t in zip(names, next(flags), loss, next(flags))}
 
     def write(self, batch: str, answers: Mapping[str, Judged]) -> None:
-        """Replace what is known of a batch; where that fails, warn once and keep nothing more."""
+        """Replace what is known of a batch; if that fails, warn once and store nothing more."""
         if self.folder is None or not answers:
             return
         seen = list(answers.values())

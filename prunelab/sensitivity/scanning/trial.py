@@ -1,4 +1,4 @@
-"""Trial: what a network gives on a few images, and whether a replay of it gives the same."""
+"""Trial: the logits of a network on a few images, and whether a replay gives the same."""
 
 from __future__ import annotations
 
@@ -13,17 +13,24 @@ from torch.overrides import TorchFunctionMode
 from prunelab import meta
 from prunelab.groups import Flow
 from prunelab.sensitivity.scanning.folding import copy_of, folded, hooked, norms_of, without_hooks
-from prunelab.sensitivity.scanning.watching import Watched, settle, watched
+from prunelab.sensitivity.scanning.watching import Watched, settle
 from prunelab.surgery import tensors_of
 from prunelab.train.evaluation import logits_of
 
 if TYPE_CHECKING:
     from prunelab.sensitivity.scanning.program import Program
 
-SIGNS = {  # what else writes in place, and as what torch sees it
-    "add_": "+=", "sub_": "-=", "mul_": "*=", "div_": "/=", "pow_": "**=", "floor_divide_": "//=",
-    "remainder_": "%=", "__setitem__": "x[...] = y", "__set__": "x.data = y",
-}  # fmt: skip
+SIGNS = {  # what torch calls a write in place -> how Python writes it
+    "add_": "+=",
+    "sub_": "-=",
+    "mul_": "*=",
+    "div_": "/=",
+    "pow_": "**=",
+    "floor_divide_": "//=",
+    "remainder_": "%=",
+    "__setitem__": "x[...] = y",
+    "__set__": "x.data = y",
+}
 IMAGES = 3  # neither one, nor the two that a network is traced with
 
 
@@ -53,17 +60,17 @@ class Trial:
             self.expected = _expected(net, self.x, logits)
             _check_batches(net, self.x, logits, self.expected)
             copied = without_hooks(copy_of(net))
-            self.seen = watched(flow.graph, copied, flow.root, self.x.clone())
+            self.seen = Watched(flow.graph, copied, flow.root, self.x.clone())
             output = next(n for n in flow.graph.nodes if n.op == "output")
-            out = logits_of("scan", self.seen.values[output], logits)
+            out = logits_of("scan", self.seen.env[output], logits)
             if not _close(out, self.expected, self.expected.dtype):
                 raise ValueError(_why(net, self.x, logits))
             settle(flow.graph, self.seen)
             _answer(flow, output, self.seen, logits)
-        self.seen.values.clear()
+        self.seen.env.clear()
 
     def passed_by(self, program: Program) -> bool:
-        """Whether `program` gives the same. Its fast form may also fail to run."""
+        """Whether `program` gives the same logits; its fast form may also fail to run."""
         try:
             with torch.inference_mode():
                 out = program.run(program.nodes, program.start(self.x.clone()))
@@ -77,9 +84,9 @@ class Trial:
 def _answer(flow: Flow, output: fx.Node, seen: Watched, logits: str | int | None) -> None:
     """Make the graph's output the logits alone, so that nothing else runs."""
     everything = output.args[0]
-    found = logits_of("scan", fx.node.map_arg(everything, seen.values.get), logits)
+    found = logits_of("scan", fx.node.map_arg(everything, seen.env.get), logits)
     others = (n for n in reversed(flow.graph.nodes) if n is not output)
-    node = next((n for n in others if seen.values.get(n) is found), None)
+    node = next((n for n in others if seen.env.get(n) is found), None)
     if node is None:  # inside an object that only the whole output makes
         with flow.graph.inserting_before(output):
             node = flow.graph.call_function(logits_of, ("scan", everything, logits))
@@ -101,7 +108,7 @@ def _images(net: nn.Module, flow: Flow, example: Tensor | None) -> Tensor:
 
 
 def _expected(net: nn.Module, x: Tensor, logits: str | int | None) -> Tensor:
-    """The logits of a copy, with all hooks; what it changes of itself is forgotten."""
+    """The logits of a copy with all its hooks; `net` itself does not change."""
     try:
         out = copy_of(net)(x.clone())
     except Exception as error:
@@ -110,7 +117,7 @@ def _expected(net: nn.Module, x: Tensor, logits: str | int | None) -> Tensor:
 
 
 def _check_batches(net: nn.Module, x: Tensor, logits: str | int | None, expected: Tensor) -> None:
-    """Refuse a network in which an image's answer depends on its batch: there is no one answer."""
+    """Refuse a network in which the logits of an image depend on its batch, or on chance."""
     fewer = _expected(net, x[1:], logits)
     if not _close(fewer, expected[1:], expected.dtype):
         again = _expected(net, x, logits)
@@ -135,7 +142,7 @@ def _unable(net: nn.Module, dtype: torch.dtype, error: Exception) -> ValueError:
 
 
 def _close(a: Tensor, b: Tensor, dtype: torch.dtype) -> bool:
-    """Whether two tensors are the same up to what rounding in `dtype` adds up to."""
+    """Whether two tensors are equal up to accumulated rounding errors of `dtype`."""
     if a.shape != b.shape or not a.is_floating_point():
         return torch.equal(a, b)
     a, b = a.double(), b.double()
@@ -184,7 +191,7 @@ def quickest(
 
 
 class _Writes(TorchFunctionMode):
-    """Notes the writes in place that Python has signs for, as `+=`; tracing sees none of them."""
+    """Notes writes in place, such as `+=` on a tensor: tracing does not see all of them."""
 
     def __init__(self):
         super().__init__()

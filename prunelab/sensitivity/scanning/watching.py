@@ -1,81 +1,70 @@
-"""Watching: one run of a network, to see what it writes in place; then the writes become values.
+"""Watching: run a network once to see what it writes in place, and turn the writes into values.
 
-A replay starts in the middle of a network, on values that other replays read too, so it may write
-over nothing. Which operation writes is seen by running: torch counts the writes of every memory,
-under whatever name it is reached. A write becomes a new value, and whatever read the memory later
-reads the new value. Where it was read under another view, no value can stand for it: refused.
+A replay starts in the middle of a network, on values that other replays read too, so it must not
+overwrite anything. A run shows which operations write: torch counts the writes to every storage,
+whatever view is used. A write becomes a new value, and whatever reads the memory later reads that
+value. Where the memory is read through another view, no value can replace it: this is refused.
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
-from prunelab.sensitivity.scanning.constants import attribute, constants_of
 from prunelab.surgery.rebuilding import tensors_of
 
 REMEDY = "make a new value instead, as in y = torch.relu(y)"
 
 
-@dataclass
-class Watched:
+class Watched(fx.Interpreter):
     """One run of a graph on real numbers.
 
+    Args:
+        graph: what tracing made of `net`.
+        net: its modules are called; they may be changed by what they write.
+        root: holds the constants that tracing found.
+        x: images.
+
     Attributes:
-        values: node -> what it gave; all are alive, so that memory tells them apart.
+        env: node -> what it gave; all are alive, so that memory tells them apart.
         writes: node -> which of its arguments' leaves it wrote in place.
         gives: the writers that must give what they wrote, as their own result is another.
         constants: target -> tensors made in `forward` while it was traced.
     """
 
-    net: nn.Module
-    values: dict[fx.Node, object] = field(default_factory=dict)
-    writes: dict[fx.Node, list[int]] = field(default_factory=dict)
-    gives: set[fx.Node] = field(default_factory=set)
-    constants: dict[str, Tensor] = field(default_factory=dict)
+    def __init__(self, graph: fx.Graph, net: nn.Module, root: nn.Module, x: Tensor):
+        super().__init__(net, garbage_collect_values=False, graph=graph)
+        self.extra_traceback = False  # errors stay in one line
+        self.constants = constants_of(graph, net, root)
+        self.writes: dict[fx.Node, list[int]] = {}
+        self.gives: set[fx.Node] = set()
+        self.run(x)
 
-    def leaves(self, node: fx.Node) -> list[object]:
-        """What a node reads, one value after the other."""
-        return pytree.tree_leaves(fx.node.map_arg((node.args, node.kwargs), self.values.get))
+    def fetch_attr(self, target: str) -> object:
+        """A module, a tensor of the network, or a constant."""
+        return attribute(target, self.module, self.constants)
 
-
-def watched(graph: fx.Graph, net: nn.Module, root: nn.Module, x: Tensor) -> Watched:
-    """Run `graph`, whose modules are those of `net` and constants those of `root`, on images."""
-    seen = Watched(net, constants=constants_of(graph, net, root))
-    inputs = iter([x])
-    for node in graph.nodes:
-        if node.op == "placeholder":
-            seen.values[node] = next(inputs, node.args[0] if node.args else None)
-            continue
-        args, kwargs = fx.node.map_arg((node.args, node.kwargs), seen.values.get)
-        leaves = pytree.tree_leaves((args, kwargs))
+    def run_node(self, node: fx.Node) -> object:
+        """Run one step, and note what it writes."""
+        leaves = self.leaves(node)
         before = [_state(leaf) for leaf in leaves]
-        seen.values[node] = _run(node, seen, args, kwargs)
+        value = super().run_node(node)
         after = [_state(leaf) for leaf in leaves]
         if any(a[1:] != b[1:] for a, b in zip(before, after)):
             raise ValueError(
                 f"scan: {_where(node)} changes the shape of a tensor in place; {REMEDY}"
             )
         if wrote := [i for i, (a, b) in enumerate(zip(before, after)) if a != b]:
-            seen.writes[node] = wrote
-    return seen
+            self.writes[node] = wrote
+        return value
 
-
-def _run(node: fx.Node, seen: Watched, args: tuple, kwargs: dict) -> object:
-    if node.op == "output":
-        return args[0]
-    if node.op == "get_attr":
-        return attribute(node.target, seen.net, seen.constants)
-    if node.op == "call_module":
-        return seen.net.get_submodule(node.target)(*args, **kwargs)
-    if node.op == "call_method":
-        return getattr(args[0], node.target)(*args[1:], **kwargs)
-    return node.target(*args, **kwargs)
+    def leaves(self, node: fx.Node) -> list[object]:
+        """What a node reads, one value after the other."""
+        return pytree.tree_leaves(fx.node.map_arg((node.args, node.kwargs), self.env.get))
 
 
 def _state(leaf: object) -> tuple:
@@ -116,17 +105,17 @@ def _overlap(a: Tensor, b: Tensor) -> bool:
 
 
 def settle(graph: fx.Graph, seen: Watched) -> None:
-    """Make `graph` right without writes: what read a written memory reads the writer's value.
+    """Make `graph` correct without writes: later readers of a memory get the writer's value.
 
     Raises:
-        ValueError: a later reader sees what was written in another shape or part; or a parameter
-            or a buffer is written and read.
+        ValueError: a later reader sees the written memory through another view; or a parameter or
+            a buffer is both written and read.
     """
     order = {node: i for i, node in enumerate(graph.nodes)}
-    owned = {_memory(t): name for name, t in tensors_of(seen.net).items()}
+    owned = {_memory(t): name for name, t in tensors_of(seen.module).items()}
     owned |= {
         _memory(value): name
-        for module in seen.net.modules()
+        for module in seen.module.modules()
         for name, value in vars(module).items()
         if isinstance(value, Tensor)
     }
@@ -146,7 +135,7 @@ def settle(graph: fx.Graph, seen: Watched) -> None:
 
 def _redirect(seen: Watched, writer: fx.Node, target: Tensor, order: dict[fx.Node, int]) -> None:
     for reader, source in list(_later(seen, writer, target, order)):
-        value, taken = seen.values[source], seen.values[reader]
+        value, taken = seen.env[source], seen.env[reader]
         if _same_view(value, target):
             _give(seen, writer, target, reader)
             reader.replace_input_with(source, writer)
@@ -166,20 +155,20 @@ def _later(seen: Watched, writer: fx.Node, target: Tensor, order: dict[fx.Node, 
         if order[reader] > order[writer]:
             for source in reader.all_input_nodes:
                 if source is not writer and order[source] < order[writer]:
-                    parts = pytree.tree_leaves(seen.values[source])
+                    parts = pytree.tree_leaves(seen.env[source])
                     same = [p for p in parts if _memory(p) == _memory(target)]
                     if any(_overlap(p, target) for p in same):
                         yield reader, source
 
 
 def _give(seen: Watched, writer: fx.Node, target: Tensor, reader: fx.Node) -> None:
-    """The writer's value is what it wrote, or becomes that if nobody wants its own."""
-    if writer in seen.gives or _same_view(seen.values[writer], target):
+    """Make the writer give what it wrote, unless something reads its own result."""
+    if writer in seen.gives or _same_view(seen.env[writer], target):
         return
     if writer.users:
         raise _refusal(writer, reader)
     seen.gives.add(writer)
-    seen.values[writer] = target
+    seen.env[writer] = target
 
 
 def _refusal(writer: fx.Node, reader: fx.Node) -> ValueError:
@@ -190,12 +179,12 @@ def _refusal(writer: fx.Node, reader: fx.Node) -> ValueError:
 
 
 def _check_owned(graph: fx.Graph, seen: Watched, writer: fx.Node, memory: int, name: str) -> None:
-    """A counter that nothing reads may be written; it is no part of the replay."""
+    """A counter that nothing reads may be written: a replay leaves it out."""
     needed = needed_by(next(n for n in graph.nodes if n.op == "output"))
     for node in needed:
         own = []
         if node.op == "call_module":
-            own = tensors_of(seen.net.get_submodule(node.target)).values()
+            own = tensors_of(seen.module.get_submodule(node.target)).values()
         if node is writer or memory in map(_memory, [*seen.leaves(node), *own]):
             raise ValueError(
                 f"scan: `net` writes `{name}` in forward ({_where(writer)}) and reads it"
@@ -219,4 +208,31 @@ def needed_by(output: fx.Node) -> set[fx.Node]:
         fresh = [n for n in todo.pop().all_input_nodes if n not in found]
         found.update(fresh)
         todo += fresh
+    return found
+
+
+def attribute(target: str, net: nn.Module, constants: dict[str, Tensor]) -> object:
+    """The value of a `get_attr` node."""
+    return constants[target] if target in constants else operator.attrgetter(target)(net)
+
+
+def constants_of(graph: fx.Graph, net: nn.Module, root: nn.Module) -> dict[str, Tensor]:
+    """Target -> what `net` does not have: constants that tracing left on `root`.
+
+    Raises:
+        ValueError: a constant of which tracing knows the shape only.
+    """
+    found = {}
+    for node in graph.nodes:
+        if node.op != "get_attr":
+            continue
+        try:
+            operator.attrgetter(node.target)(net)
+        except AttributeError:
+            found[node.target] = value = operator.attrgetter(node.target)(root)
+            if isinstance(value, Tensor) and value.is_meta:
+                raise ValueError(
+                    f"scan: `net` ({type(net).__name__}) computes a tensor in forward of its own"
+                    f" tensors alone (shape {tuple(value.shape)}); compute it in __init__"
+                ) from None
     return found

@@ -1,4 +1,4 @@
-"""What a page is made of: table cells with their verdicts, and figures inlined as markup."""
+"""Tables and figures as the report's template takes them."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import base64
 import glob
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
+from xml.etree.ElementTree import ParseError
 
 import pandas as pd
-from markupsafe import Markup
 
 from prunelab.study import cells
-from prunelab.study.pages import svg
 
 PNG = b"\x89PNG\r\n\x1a\n"  # how such a file begins
+SVG = "{http://www.w3.org/2000/svg}svg"  # its outermost element
 WIDE = 16  # characters; a longer row of numbers may wrap
 SIGNS = {"agrees": "✓", "differs": "≠", "missing": "–", "other": ""}
 
@@ -27,11 +28,11 @@ class Shown:
     """A cell on the page.
 
     Attributes:
-        text: what it says.
-        kind: how it is set: text, number, numbers (which may wrap), range, none or chip.
-        sign: before a verdict; with the colour of its chip it repeats the words.
-        rows: keys of the ledger rows that it comes from.
-        command: measures what is missing.
+        text: its text.
+        kind: its style: text, number, numbers (which may wrap), range, none or chip.
+        sign: sign before a verdict.
+        rows: keys of the ledger rows it comes from.
+        command: the command that measures what is missing.
     """
 
     text: str
@@ -41,13 +42,13 @@ class Shown:
     command: str = ""
 
     def is_number(self) -> bool:
-        """A number, alone or with its range."""
+        """Whether it is a number, alone or with its range."""
         return self.kind in ("number", "numbers", "range")
 
 
 @dataclass(frozen=True)
-class Table:
-    """A table ready for the page."""
+class PageTable:
+    """A table on the page."""
 
     title: str
     head: list[str]
@@ -55,29 +56,26 @@ class Table:
 
     @property
     def kinds(self) -> list[str]:
-        """How each column is set: one with a number, or a number and its range, as numbers."""
+        """Style of each column: "number" if it has any number."""
         columns = zip(*self.rows) if self.rows else [[]] * len(self.head)
         return ["number" if any(map(Shown.is_number, column)) else "" for column in columns]
 
     @property
     def commands(self) -> list[str]:
-        """What measures the cells that are missing."""
+        """The commands that measure the missing cells."""
         return list(
             dict.fromkeys(cell.command for row in self.rows for cell in row if cell.command)
         )
 
 
-def table(title: str, frame: pd.DataFrame) -> Table:
-    """A DataFrame of `prunelab.study.cells` as a table of the page."""
-    if not isinstance(frame.index, pd.RangeIndex):
-        frame = frame.reset_index()
-    head = [" · ".join(map(str, c)) if isinstance(c, tuple) else str(c) for c in frame.columns]
+def table(title: str, frame: pd.DataFrame) -> PageTable:
+    """A table of a study, as the page takes it."""
     rows = [[_shown(cell) for cell in row] for row in frame.itertuples(index=False, name=None)]
-    return Table(title, head, rows)
+    return PageTable(title, list(frame.columns), rows)
 
 
 def _shown(cell: Any) -> Shown:
-    """By its type alone; nothing is read out of a text."""
+    """The style depends on the type of the cell alone."""
     text, sign = str(cell), ""
     match cell:
         case cells.Verdict(kind=verdict):
@@ -88,7 +86,7 @@ def _shown(cell: Any) -> Shown:
             kind = "range"
         case cells.Printed(is_blank=True):
             kind = "text"
-        case cells.Number() | cells.Printed() | cells.Range() | cells.Spread() | cells.Shape():
+        case cells.Number() | cells.Printed() | cells.Range() | cells.Spread() | cells.Numbers():
             kind = "numbers" if len(text) > WIDE else "number"
         case Real() if cell == cell:
             kind = "number"
@@ -100,51 +98,74 @@ def _shown(cell: Any) -> Shown:
     return Shown(text, kind, sign, rows, getattr(cell, "command", ""))
 
 
-def figures(name: str, captions: Mapping[str, str], out: Path, root: Path) -> list[dict]:
-    """Pictures of a notebook in the order of its captions; this run's replace committed ones."""
+@dataclass(frozen=True)
+class Figure:
+    """A picture on the page.
+
+    Attributes:
+        file: its name.
+        caption: what it shows.
+        origin: "committed" or "this run".
+        address: the picture itself, as a data address.
+        is_wide: whether it needs the page's whole width: panels side by side would be too small.
+        fault: why it is not shown.
+    """
+
+    file: str
+    caption: str
+    origin: str
+    address: str = ""
+    is_wide: bool = False
+    fault: str = ""
+
+
+def figures(name: str, captions: Mapping[str, str], out: Path, root: Path) -> list[Figure]:
+    """Figures of a notebook in the order of its captions; this run's replace committed ones."""
     files: dict[str, Path] = {}
     for folder in (root / "figures", out / "figures"):
         for kind in ("png", "svg"):
-            files |= {
-                path.stem: path for path in sorted(folder.glob(f"{glob.escape(name)}--*.{kind}"))
-            }
-    figures, order = [], list(captions)
-    views = {stem: stem.partition("--")[2] for stem in files}
-    ranks = {s: order.index(v) if v in order else len(order) for s, v in views.items()}
-    for stem, path in sorted(files.items(), key=lambda item: (ranks[item[0]], item[0])):
-        view = stem.partition("--")[2]
-        caption = captions.get(view) or captions.get(stem) or view.replace("-", " ").capitalize()
-        origin = "this run" if out in path.parents else "committed"
-        picture = inline(path)
-        entry = {"picture": picture, "wide": _is_wide(picture), "origin": origin}
-        figures.append({**entry, "caption": caption})
-    return figures
+            found = sorted(folder.glob(f"{glob.escape(name)}--*.{kind}"))
+            files |= {path.stem.partition("--")[2]: path for path in found}
+    order = list(captions)
+    views = sorted(files, key=lambda v: (order.index(v) if v in order else len(order), v))
+    shown = []
+    for view in views:
+        caption = captions.get(view) or view.replace("-", " ").capitalize()
+        origin = "this run" if out in files[view].parents else "committed"
+        shown.append(_figure(files[view], caption, origin))
+    return shown
 
 
-def _is_wide(picture: str) -> bool:
-    """Whether a figure needs the page's whole width: panels side by side would be too small."""
-    box = re.search(r'viewBox="\S+ \S+ ([\d.]+) ([\d.]+)"', picture[:2000])
-    return bool(box) and float(box.group(1)) > 1.7 * float(box.group(2))
+def _figure(path: Path, caption: str, origin: str) -> Figure:
+    figure = Figure(path.name, caption, origin)
+    try:
+        content = _checked(path)
+    except ValueError as error:
+        return replace(figure, fault=str(error))
+    kind = "svg+xml" if path.suffix == ".svg" else "png"
+    address = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+    box = re.search(rb'viewBox="\S+ \S+ ([\d.]+) ([\d.]+)"', content[:2000])
+    return replace(
+        figure, address=address, is_wide=bool(box and float(box[1]) > 1.7 * float(box[2]))
+    )
 
 
-def inline(path: Path) -> Markup:
-    """A figure file as markup that loads and runs nothing: SVG inside the page, PNG as data.
+def _checked(path: Path) -> bytes:
+    """A picture as an `img` may hold it, where SVG runs no script and loads nothing.
 
-    Ids inside an SVG get the file's name in front: two figures both have a `clip0`. A file that is
-    no such picture becomes a line that says so.
+    Raises:
+        ValueError: it is no such picture.
     """
     content = path.read_bytes()
-    try:
-        return _drawn(path, content)
-    except ValueError as error:
-        return Markup('<p class="note">{} is not shown: {}</p>').format(path.name, error)
-
-
-def _drawn(path: Path, content: bytes) -> Markup:
     if path.suffix == ".png":
         if not content.startswith(PNG):
             raise ValueError("it is no PNG picture")
-        code = base64.b64encode(content).decode()
-        return Markup('<img alt="" src="data:image/png;base64,{}">').format(code)
-    prefix = re.sub(r"\W", "_", path.stem) + "__"
-    return Markup(svg.cleaned(content, prefix))
+        return content
+    content = content[max(content.find(b"<svg"), 0) :]  # so no entity is ever declared
+    try:
+        root = ElementTree.fromstring(content)
+    except ParseError as error:
+        raise ValueError(f"it is no whole SVG file ({error})") from None
+    if root.tag != SVG:
+        raise ValueError("it is no SVG drawing")
+    return content

@@ -1,30 +1,63 @@
-"""Fills in README.md's results from the ledger: `python -m prunelab.study.pages.readme`."""
+"""Fills in the tables of README.md and docs/results.md: `python -m prunelab.study.pages.readme`."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from functools import cache
 
 import pandas as pd
 
 from prunelab.study.ledger import COMMITTED, PROJECT, read
 from prunelab.study.papers import study
 
-README = PROJECT / "README.md"
-BLOCK = re.compile(r"(<!-- results (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+PAGES = (PROJECT / "README.md", PROJECT / "docs" / "results.md")
+BLOCK = re.compile(r"(<!-- results ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+# The results in brief: stem, table, row, columns; then how the README names them.
+FILTER_NORM = ("filter_norm", "Table 1, cost", "VGG-16-pruned-A", "MACs removed", "weights removed")
+SURGERY = ("network_surgery", "Table 1: error", "LeNet-5", "compression", "error % after")
+VIBNET = ("information_bottleneck", "Table 2: LeNet-5", "VIBNet", "activations %", "error %")
+BRIEF = {
+    FILTER_NORM: "Li et al. 2017, filter norm: VGG-16, MACs / weights removed (%)",
+    SURGERY: "Guo et al. 2016, network surgery: LeNet-5, compression / test error (%)",
+    VIBNET: "Dai et al. 2018, VIBNet: LeNet-5, activations left (%) / test error (%)",
+}
 
 
 def filled(text: str) -> str:
-    """The text with every block from `<!-- results STEM -->` to `<!-- end -->` made anew."""
+    """The text with every block from `<!-- results NAME -->` to `<!-- end -->` made anew.
+
+    NAME is a paper's stem, for its main tables, or `in brief`, for one line from each paper.
+    """
     return BLOCK.sub(lambda m: m[1] + results(m[2]) + m[3], text)
 
 
-def results(stem: str) -> str:
-    """The tables of a paper that a README has room for, as Markdown."""
-    paper = study(stem)
-    made, begin = paper.tables(read(COMMITTED / f"{stem}.jsonl")), tuple(paper.said.readme)
-    shown = {title: table for title, table in made.items() if title.startswith(begin)}
+def results(name: str) -> str:
+    """The tables of a block, as Markdown."""
+    if name == "in brief":
+        lines = [{"result": said} | brief(*where) for where, said in BRIEF.items()]
+        return markdown(pd.DataFrame(lines)) + "\n"
+    begin = tuple(study(name).said.readme)
+    shown = {title: table for title, table in tables(name).items() if title.startswith(begin)}
     return "\n".join(f"**{title}**\n\n{markdown(table)}\n" for title, table in shown.items())
+
+
+def brief(stem: str, title: str, row: str, *names: str) -> dict[str, str]:
+    """The printed and the measured cells of one row of a table, and its verdict."""
+    table = next(table for found, table in tables(stem).items() if found.startswith(title))
+    cells = table.set_index(table.columns[0]).loc[row].astype(str)
+    printed, ours = (
+        [cells[next(c for c in cells.index if c.startswith(name) and side in c)] for name in names]
+        for side in ("printed", "ours")
+    )
+    sides = {"printed": " / ".join(printed), "measured here": " / ".join(ours)}
+    return sides | {"verdict": cells["verdict"]}
+
+
+@cache
+def tables(stem: str) -> dict[str, pd.DataFrame]:
+    """All tables of a paper, from the committed rows."""
+    return study(stem).tables(read(COMMITTED / f"{stem}.jsonl"))
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -33,9 +66,10 @@ def markdown(table: pd.DataFrame) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def main(path: Path = README) -> None:
-    """Rewrite README.md in place."""
-    path.write_text(filled(path.read_text()))
+def main() -> None:
+    """Rewrite the pages in place."""
+    for path in PAGES:
+        path.write_text(filled(path.read_text()))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""One HTML page of a run: every printed row beside ours, every figure, every deviation.
+"""One HTML page of a run: all tables beside the printed numbers, all figures, all deviations.
 
-The page needs nothing but itself: styles are inside, figures are inlined, no address is loaded.
-What it shows comes from ledger rows, figure files and the paper modules; nothing is typed here.
+The page is self-contained: styles and figures are inside, and it loads nothing. All it shows comes
+from ledger rows, figure files and the studies.
 """
 
 from __future__ import annotations
@@ -11,16 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jinja2
 
 from prunelab import checks, paths
-from prunelab.study.pages.page import Table, figures, table
+from prunelab.study.pages.page import Figure, PageTable, figures, table
 from prunelab.study.runner import notebook
 from prunelab.study.runner.notebook import Notebook
 from prunelab.study.runner.state import checked
-from prunelab.study.runner.worker import write_atomically
 
 if TYPE_CHECKING:
     from prunelab.study.study import Study
@@ -30,13 +29,13 @@ PACKAGES = ("prunelab", "torch", "torchvision", "numpy", "pandas", "matplotlib")
 
 @dataclass
 class Section:
-    """What the page says about one notebook and its paper."""
+    """The part of the page about one notebook and its paper."""
 
     name: str
     title: str
     paper: Study | None = None
-    tables: list[Table] = field(default_factory=list)
-    figures: list[dict[str, Any]] = field(default_factory=list)
+    tables: list[PageTable] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
     rows: list[dict] = field(default_factory=list)
 
 
@@ -72,7 +71,7 @@ def build(
         sections.append(_measured(section, stem, out, root))
     template = _environment().get_template("report.html")
     page = template.render(sections=sections, **_header(state, books, sections))
-    write_atomically(out / "report.html", page, "report")
+    paths.write_text(out / "report.html", page, "report")
     return out / "report.html"
 
 
@@ -135,7 +134,7 @@ def _measured(section: Section, stem: str, out: Path, root: Path) -> Section:
 
 
 def _rows(stem: str, out: Path, root: Path) -> list[dict]:
-    """Committed rows and this run's; of equal keys this run's stands."""
+    """Committed rows and those of this run, which replace committed ones of the same key."""
     from prunelab.study import ledger
 
     found = {}
@@ -146,5 +145,5 @@ def _rows(stem: str, out: Path, root: Path) -> list[dict]:
 
 
 def _places(out: Path, root: Path) -> tuple[tuple[Path, str], ...]:
-    """Folders of rows, and what the page calls them."""
+    """The folders of rows, and their names on the page."""
     return (root / "data" / "ledger", "committed"), (out / "ledger", "this run")

@@ -1,4 +1,4 @@
-"""The papers, one module or package each, named by its stem: `STUDY`, and what its figures take."""
+"""The papers: one module or package each, named by its stem, with a `STUDY`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from prunelab.study.study import Study
 
 
 def study(stem: str) -> Study:
-    """The study of a paper. ModuleNotFoundError: there is none of this name."""
+    """The study of a paper. Errors: ModuleNotFoundError, there is no such paper."""
     return importlib.import_module(f"{__name__}.{stem}").STUDY
 
 

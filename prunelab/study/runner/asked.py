@@ -1,4 +1,4 @@
-"""What a user may ask of a run by number or by `-p`: checked, each fault in one line."""
+"""Checks of the numbers and `-p` parameters of a run; each error is one line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prunelab import checks
-from prunelab.checks import is_number
+from prunelab.checks import is_count, is_number
 
 WEEK = 7 * 24 * 3600.0
 LONGEST = 10_000  # characters of a value
@@ -20,7 +20,7 @@ PLAIN = "a number, text, True, False, None, or a list or dict of these"
 
 
 def parameters(texts: Sequence[str]) -> dict[str, Any]:
-    """NAME=VALUE texts as names and values; what is no Python literal is text.
+    """Names and values of NAME=VALUE texts. A value that is no Python literal is a string.
 
     Raises:
         ValueError: no such form, a name twice, or a value that cannot be read.
@@ -58,7 +58,7 @@ def _literal(name: str, text: str) -> Any:
 
 
 def checked(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters as a notebook can hold them: tuples as lists, SEEDS a list of seeds.
+    """Parameters as a notebook can hold them: tuples become lists, SEEDS a list of seeds.
 
     Raises:
         ValueError: a value of another kind, no seeds, or a parameter that an option sets.
@@ -89,7 +89,7 @@ def _plain(name: str, value: Any, depth: int = 0) -> Any:
 
 def _seeds(value: Any) -> list[int]:
     seeds = value if isinstance(value, list) else [value]
-    if not seeds or not all(map(_is_seed, seeds)):
+    if not seeds or not all(is_count(seed, 0) for seed in seeds):
         raise ValueError(
             f"run: SEEDS must be one or more integers >= 0, as in SEEDS=0,1; got {shown(value)}"
         )
@@ -98,34 +98,23 @@ def _seeds(value: Any) -> list[int]:
     return seeds
 
 
-def _is_seed(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
 def workers(value: int, notebooks: int) -> int:
-    """How many notebooks run at once: at most four a core, or all of the series."""
+    """Number of notebooks that run at once: at most four per core, or the whole series."""
     most = max(4 * (os.cpu_count() or 1), notebooks)
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or value < 1:
-        raise ValueError(f"run: `workers` must be at least 1; got {shown(value)}")
-    if value > most:
-        raise ValueError(f"run: `workers` must be at most {most} on this machine; got {value}")
+    checks.need(checks.is_count(value), "run", "workers", "at least 1", value)
+    checks.need(value <= most, "run", "workers", f"at most {most} on this machine", value)
     return value
 
 
 def limit(value: float) -> float:
-    """Seconds without progress: above 0, and no more than a week."""
-    if is_number(value) and value <= 0:
-        raise ValueError(f"run: `limit` must be above 0 seconds; got {shown(value)}")
-    if not is_number(value) or value > WEEK:
-        raise ValueError(
-            f"run: `limit` must be at most {WEEK:.0f} seconds, a week; got {shown(value)}"
-        )
+    """Seconds without progress: above 0, at most a week."""
+    allowed = f"above 0 seconds and at most {WEEK:.0f}, a week"
+    checks.number("run", "limit", value, allowed, lambda seconds: 0 < seconds <= WEEK)
     return value
 
 
 def shown(value: object) -> str:
-    """A value for a message; an integer of more digits than Python writes, by its size."""
+    """A value for a message, also if it has more digits than Python converts to text."""
     try:
         return checks.shown(value)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The committed form of an executed notebook: outputs kept, traces of the run gone."""
+"""Executed notebooks as they are committed: with outputs, without traces of the run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 def committed(notebook: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, Any]:
-    """The form of an executed notebook that goes into git: outputs kept, traces of the run gone.
+    """An executed notebook as it is committed: with outputs, without traces of the run.
 
     papermill's cell and metadata, timings, widget state, progress bars and machine paths go;
     execution counts become 1..n; pictures have 256 colours. So the same run gives the same file.
@@ -57,7 +57,7 @@ def _committed_output(output: Mapping, count: int, places: Mapping[str, str]) ->
 
 
 def _in_256_colours(picture: str) -> str:
-    """A PNG in base64, in a third of its size; to the eye a plot is the same."""
+    """A base64 PNG with 256 colours: a third of the size, and plots look the same."""
     small = io.BytesIO()
     with Image.open(io.BytesIO(base64.b64decode(picture))) as image:
         image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(

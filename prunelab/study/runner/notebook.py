@@ -1,10 +1,11 @@
-"""The numbered series: which notebooks there are, what each is called and what it takes."""
+"""The numbered series of notebooks: names, titles, parameters and stated costs."""
 
 from __future__ import annotations
 
 import ast
 import contextlib
 import json
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +15,10 @@ from typing import Any
 
 from prunelab import paths
 from prunelab.study.runner.worker import tags_of, text_of
+
+NUMBERS = {"a": 1, "an": 1, "one": 1, "two": 2}
+UNITS = {"s": 1, "min": 60, "h": 3600}
+TIME = re.compile(r"\b(\d+\.?\d*|a|an|one|two) (s|min|h)")
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class Notebook:
 
     @property
     def title(self) -> str:
-        """The first heading."""
+        """Its first heading."""
         for cell in self.content["cells"]:
             heading = re.search(r"^#+\s+(.+)$", text_of(cell["source"]), re.MULTILINE)
             if cell["cell_type"] == "markdown" and heading:
@@ -61,8 +66,13 @@ class Notebook:
 
     @property
     def costs(self) -> dict[str, str]:
-        """Preset -> what a run costs, as the notebook's metadata states: `prunelab.cost`."""
+        """Preset -> stated cost of a run, from `prunelab.cost` in the notebook's metadata."""
         return dict(self.content.get("metadata", {}).get("prunelab", {}).get("cost", {}))
+
+    def expected(self, preset: str) -> float:
+        """Seconds that a run takes by its stated cost; infinite if that names no time."""
+        found = TIME.search(self.costs.get(preset, ""))
+        return float(NUMBERS.get(found[1], found[1])) * UNITS[found[2]] if found else math.inf
 
     def parameters(self) -> dict[str, Any]:
         """Names and defaults of the cell tagged `parameters`, as papermill sees them."""
@@ -78,7 +88,7 @@ class Notebook:
         return {name: _literal(entry["default"]) for name, entry in found.items()}
 
     def identity(self) -> list[tuple]:
-        """The cells' kinds, sources and tags: all that makes it what it is; no outputs."""
+        """Types, sources and tags of its cells, without outputs."""
         cells = self.content["cells"]
         return [(c["cell_type"], text_of(c["source"]), tags_of(c)) for c in cells]
 
@@ -90,7 +100,7 @@ def notebooks(root: Path | None = None) -> list[Notebook]:
 
 
 def select(numbers: Iterable[str], series: list[Notebook]) -> tuple[Notebook, ...]:
-    """The notebooks that `numbers` name, in the series' order; all without any.
+    """The notebooks named by `numbers`, in the order of the series; all if there are none.
 
     Args:
         numbers: `1`, `01`, `01-filter-norm`, `filter-norm` or `filter_norm`.

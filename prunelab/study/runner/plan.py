@@ -1,4 +1,4 @@
-"""What to run and how, with everything checked before the first kernel starts."""
+"""What to run and how; everything is checked before the first kernel starts."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from prunelab.study.moment import moment, now
 from prunelab.study.recipes import PRESETS, SEEDS
 from prunelab.study.runner import asked
 from prunelab.study.runner.notebook import Notebook, notebooks, select
-from prunelab.study.runner.worker import write_atomically
 
 LIMITS = dict(zip(PRESETS, (600, 600, 1800, 7200)))  # seconds without progress
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A checked order: nothing in it can be wrong any more. Made by `plan`.
+class SeriesPlan:
+    """What to run and how, already checked. Made by `plan`.
 
     Of its fields, `since` is when a refresh began (ISO 8601, UTC), or "" if nothing is refreshed.
     """
@@ -43,23 +42,16 @@ class Plan:
     sources: str = field(default_factory=lambda: _hash(*_sources()))
 
     def key(self, notebook: Notebook) -> str:
-        """Same key, same run: what was finished under it need not run again."""
+        """Identifies a run of a notebook: what finished under this key need not run again."""
         asked = {k: v for k, v in self.parameters.items() if k != "REFRESH"}
         parts = (notebook.identity(), asked, self.device, self.write, self.sources)
         return _hash(json.dumps(parts, sort_keys=True).encode())
 
     def environment(self, gpu: str | None) -> dict[str, str]:
-        """The kernel's environment: where to write, where data is, which device."""
-        env = {**os.environ, "PRUNELAB_RUNS": str(self.out), "PRUNELAB_DEVICE": self.device}
-        # Absolute, since the kernel works in notebooks/.
+        """Environment of the kernel: output folder, data, device, threads."""
         data = self.data_root or paths.data_folder() or self.root / "data" / "cache"
-        env["PRUNELAB_DATA"] = str(Path(data).expanduser().resolve())
-        env.pop("PRUNELAB_WRITE", None)
-        env.pop("PRUNELAB_SINCE", None)
-        if self.write:
-            env["PRUNELAB_WRITE"] = "1"
-        if self.since:
-            env["PRUNELAB_SINCE"] = self.since
+        data = Path(data).expanduser().resolve()  # absolute, since the kernel works in notebooks/
+        env = paths.environment(self.out, self.device, data, self.write, self.since)
         if gpu is not None:
             env["CUDA_VISIBLE_DEVICES"] = gpu
         if self.workers > 1:  # workers that each take every core slow one another down
@@ -80,7 +72,7 @@ def plan(
     parameters: Mapping[str, Any] | None = None,
     limit: float | None = None,
     root: Path | None = None,
-) -> Plan:
+) -> SeriesPlan:
     """Check everything that can be checked before a kernel starts.
 
     Args:
@@ -107,7 +99,7 @@ def plan(
     series = notebooks(root)
     workers = asked.workers(workers, len(series))
     chosen = select(numbers, series)
-    # SEEDS as a list: papermill would inject a tuple as a string.
+    # SEEDS as a list, because papermill injects a tuple as a string.
     given = {"PRESET": preset, "SEEDS": list(SEEDS[preset]), "REFRESH": refresh or "missing"}
     given |= asked.checked(parameters or {})
     for book in chosen:
@@ -116,7 +108,9 @@ def plan(
     out = _writable(root / "runs" / preset if out is None else out)
     options = {"workers": workers, "since": _since(out) if refresh else "", "write": write}
     data_root = Path(data_root).resolve() if data_root else None
-    return Plan(chosen, root, out, preset, device, given, limit, data_root=data_root, **options)
+    return SeriesPlan(
+        chosen, root, out, preset, device, given, limit, data_root=data_root, **options
+    )
 
 
 def check_data_root(command: str, data_root: str | Path | None) -> None:
@@ -168,22 +162,23 @@ def _writable(out: str | Path) -> Path:
 
 
 def refreshing(out: Path) -> Path:
-    """The file that holds when a refresh began, until all of it has succeeded."""
+    """The file that says when a refresh began. It is there until the whole refresh succeeds."""
     return out / "refreshing"
 
 
 def _since(out: Path) -> str:
-    """When the refresh began: now, unless an interrupted one left a sound mark."""
+    """When the refresh began: now, or when an interrupted one did, if its mark is valid."""
     mark = refreshing(out)
     with contextlib.suppress(OSError, UnicodeDecodeError):
         if moment(begun := mark.read_text(encoding="utf-8").strip()):
             return begun
-    write_atomically(mark, begun := now())
+    paths.write_text(mark, begun := now(), "run")
     return begun
 
 
 def _sources() -> list[bytes]:
-    files = [*paths.PACKAGE.rglob("*.py"), *paths.shipped().glob("data/papers/**/*.csv")]
+    papers = (paths.shipped() / "data" / "papers").glob("*/*.*")
+    files = [*paths.PACKAGE.rglob("*.py"), *papers]
     return [part for path in sorted(files) for part in (path.name.encode(), path.read_bytes())]
 
 
@@ -194,8 +189,8 @@ def _hash(*parts: bytes) -> str:
     return digest.hexdigest()[:16]
 
 
-def gpus(plan: Plan) -> list[str | None]:
-    """One entry a worker: the CUDA devices in turn, or None to leave the environment alone."""
+def gpus(plan: SeriesPlan) -> list[str | None]:
+    """One entry per worker: the CUDA devices in turn, or None to leave the environment as it is."""
     if plan.device != "cuda" or plan.workers == 1:
         return [None] * plan.workers
     import torch

@@ -14,40 +14,23 @@ import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from prunelab import pulse
+from prunelab import paths
 from prunelab.study.moment import is_since, moment
 from prunelab.study.runner.committed import committed
 from prunelab.study.runner.notebook import Notebook
-from prunelab.study.runner.plan import Plan, gpus, plan, refreshing
-from prunelab.study.runner.state import State
+from prunelab.study.runner.plan import SeriesPlan, gpus, plan, refreshing
+from prunelab.study.runner.state import Result, State
 from prunelab.study.runner.watching import Watch, answers, clear, last_line, opened, start
-from prunelab.study.runner.worker import kill_tree, write_atomically
+from prunelab.study.runner.worker import kill_tree
 
 DIED = "the worker died"
 AGAIN = "the same command goes on where it stopped"
-
-
-@dataclass(frozen=True)
-class Result:
-    """How one notebook ended. `status` is ok or failed."""
-
-    name: str
-    status: str
-    seconds: float
-    error: str | None = None
-    before: bool = False
-
-    def line(self, width: int) -> str:
-        """One line for the terminal."""
-        note = "(done before)" if self.before else self.error or ""
-        return f"{self.name:<{width}}  {self.status:>6}  {self.seconds:7.1f} s  {note}".rstrip()
 
 
 def run(
@@ -72,8 +55,8 @@ def run(
     return carry_out(plan(numbers, preset, **options), progress=progress)
 
 
-def carry_out(plan: Plan, *, progress: bool = True) -> list[Result]:
-    """`run` for a `Plan` that is made already."""
+def carry_out(plan: SeriesPlan, *, progress: bool = True) -> list[Result]:
+    """`run` for a `SeriesPlan` that is made already."""
     try:
         with FileLock(plan.out / "run.lock", timeout=0):  # the system frees it after a kill
             return _Runner(plan, progress).run()
@@ -84,7 +67,7 @@ def carry_out(plan: Plan, *, progress: bool = True) -> list[Result]:
 
 
 class _Runner:
-    def __init__(self, plan: Plan, progress: bool):
+    def __init__(self, plan: SeriesPlan, progress: bool):
         self.plan = plan
         self.stopping = threading.Event()
         self.workers: set[int] = set()  # process ids
@@ -109,8 +92,8 @@ class _Runner:
         clear(self.plan.out)
         pool = ThreadPoolExecutor(self.plan.workers)
         try:
-            futures = [pool.submit(self._notebook, book) for book in self.plan.notebooks]
-            waiting = set(futures)
+            futures = {book: pool.submit(self._notebook, book) for book in self._order()}
+            waiting = set(futures.values())
             while waiting:  # a Ctrl-C that another thread caught is seen after a second
                 done, waiting = wait(waiting, timeout=1, return_when=FIRST_COMPLETED)
                 for future in done:
@@ -121,10 +104,23 @@ class _Runner:
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
             self.bar.close()
-        results = [future.result() for future in futures]
+        results = [futures[book].result() for book in self.plan.notebooks]
         if self.plan.since and all(result.status == "ok" for result in results):
             refreshing(self.plan.out).unlink(missing_ok=True)
         return results
+
+    def _order(self) -> list[Notebook]:
+        """In which notebooks start: with several workers, the longest first."""
+        books = list(self.plan.notebooks)
+        if self.plan.workers > 1:
+            books.sort(key=self._expected, reverse=True)
+        return books
+
+    def _expected(self, book: Notebook) -> float:
+        """Seconds: of its last run into this folder, or as the notebook states."""
+        entry = self.state.entries.get(book.name, {})
+        done = entry.get("status") == "ok"
+        return entry["seconds"] if done else book.expected(self.plan.preset)
 
     def _notebook(self, book: Notebook) -> Result:
         result = self._done_before(book)
@@ -169,7 +165,7 @@ class _Runner:
     def _watch(self, book: Notebook, environment: dict[str, str]) -> str | None:
         """Follow one worker to its end; what went wrong, or None."""
         log, signs = (self.plan.out / "logs" / f"{book.name}.{end}" for end in ("log", "progress"))
-        error, environment[pulse.FILE] = DIED, str(signs)
+        error, environment[paths.PROGRESS] = DIED, str(signs)
         with opened(log) as noise, start(book, environment, noise) as worker:
             self._admit(worker.pid)
             show = partial(self._show, book)
@@ -218,7 +214,7 @@ class _Runner:
         places = {f"{self.plan.out}/": "", f"{root}/": "", str(root): ".", f"{home}/": "~/"}
         executed = json.loads(self._target(book).read_text(encoding="utf-8"))
         text = json.dumps(committed(executed, places), indent=1, ensure_ascii=False)
-        write_atomically(book.path, text + "\n")
+        paths.write_text(book.path, text + "\n", "run")
 
 
 def _is_up_to_date(entry: dict, root: Path) -> bool:

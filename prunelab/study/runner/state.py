@@ -1,52 +1,50 @@
-"""The state of a run: which notebooks are finished, and under which key."""
+"""State of a run: which notebooks are finished, and under which key."""
 
 from __future__ import annotations
 
 import json
 import sys
 import threading
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from prunelab import paths
 from prunelab.checks import is_number
 from prunelab.study import notes
 from prunelab.study.moment import now
-from prunelab.study.runner.plan import Plan
-from prunelab.study.runner.worker import write_atomically
-
-if TYPE_CHECKING:
-    from prunelab.study.runner.series import Result
+from prunelab.study.runner.plan import SeriesPlan
 
 STATUSES = ("ok", "failed")
-REMEDY = "delete it and run again"
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one notebook ended. `status` is ok or failed."""
+
+    name: str
+    status: str
+    seconds: float
+    error: str | None = None
+    before: bool = False
+
+    def line(self, width: int) -> str:
+        """The line shown in the terminal."""
+        note = "(done before)" if self.before else self.error or ""
+        return f"{self.name:<{width}}  {self.status:>6}  {self.seconds:7.1f} s  {note}".rstrip()
 
 
 class State:
-    """What is finished: `state.json`, notebook -> hash, status, seconds, and how it was run."""
+    """`state.json`: notebook -> hash, status, seconds, and how it was run."""
 
     def __init__(self, path: Path):
         self.path = path
         self.lock = threading.Lock()
-        self.entries: dict[str, dict] = {}
-        try:
-            found = notes.read(path)
-        except FileNotFoundError:
-            return
-        except notes.DamagedError as error:
-            found = {}
-            _warn(f"{error}; every notebook runs again")
-        if not isinstance(found, dict):
-            found = {}
-            _warn(f"{path} is not the state of a run; every notebook runs again")
-        for name, entry in found.items():
-            if reason := fault(entry):
-                _warn(f"{path}: {name!r} {reason}; it runs again")
-            else:
-                self.entries[name] = entry
+        self.entries, faults = _read(path)
+        for line, what in faults:
+            print(f"prunelab: {line}; {what} runs again", file=sys.stderr)
 
-    def put(self, result: Result, plan: Plan, key: str) -> None:
-        """Record one result; the file is replaced at once.
+    def put(self, result: Result, plan: SeriesPlan, key: str) -> None:
+        """Record one result; the file is replaced atomically.
 
         Raises:
             OSError: it cannot be written; one line with the path.
@@ -56,11 +54,23 @@ class State:
         with self.lock:
             self.entries[result.name] = {**entry, "date": now()}
             text = json.dumps(self.entries, indent=1, sort_keys=True)
-            write_atomically(self.path, text + "\n")
+            paths.write_text(self.path, text + "\n", "run")
 
 
-def _warn(line: str) -> None:
-    print(f"prunelab: {line}", file=sys.stderr)
+def _read(path: Path) -> tuple[dict[str, dict], list[tuple[str, str]]]:
+    """The valid entries of a `state.json`, and for each fault a line and what must run again."""
+    try:
+        found = notes.read(path)
+    except FileNotFoundError:
+        return {}, []
+    except notes.DamagedError as error:
+        return {}, [(str(error), "every notebook")]
+    if not isinstance(found, dict):
+        return {}, [(f"{path} is not the state of a run", "every notebook")]
+    faults = {name: reason for name, entry in found.items() if (reason := fault(entry))}
+    sound = {name: entry for name, entry in found.items() if name not in faults}
+    told = f"{path} is not the state of a run: "
+    return sound, [(f"{told}{name!r} {reason}", "it") for name, reason in faults.items()]
 
 
 def checked(path: Path) -> dict[str, dict]:
@@ -69,20 +79,10 @@ def checked(path: Path) -> dict[str, dict]:
     Raises:
         ValueError: it is damaged; names the file, the entry and the remedy.
     """
-    try:
-        found = notes.read(path)
-    except FileNotFoundError:
-        return {}
-    except notes.DamagedError as error:
-        raise ValueError(f"report: {error}; {REMEDY}") from None
-    if not isinstance(found, dict):
-        raise ValueError(f"report: {path} is not the state of a run; {REMEDY}")
-    for name, entry in found.items():
-        if reason := fault(entry):
-            raise ValueError(
-                f"report: {path} is not the state of a run: {name!r} {reason}; {REMEDY}"
-            )
-    return found
+    entries, faults = _read(path)
+    for line, _ in faults:
+        raise ValueError(f"report: {line}; delete it and run again")
+    return entries
 
 
 def fault(entry: object) -> str | None:

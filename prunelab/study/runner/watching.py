@@ -1,4 +1,4 @@
-"""One worker, seen from outside: started, followed, and stopped when it stands still."""
+"""Start a worker process, follow it, and stop it when it makes no progress."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ clock = time.monotonic
 
 
 class Watch:
-    """Follows one worker in a thread, and ends its notebook when it stands still.
+    """Follows one worker in a thread, and stops its notebook when it makes no progress.
 
     What is limited is the time without progress, so that a slow machine is not taken for a hang.
     Progress is a new cell, or a sign in the file (see `prunelab.pulse`): a recipe, an epoch, a
@@ -58,7 +58,7 @@ class Watch:
         self._thread.join()
 
     def look(self) -> bool:
-        """Look once; whether there was progress within the limit."""
+        """Look once. Returns whether there was progress within the limit."""
         seen = (self.cell, *self._signs())
         if seen != self._seen:
             self._seen, self._since = seen, clock()
@@ -85,7 +85,7 @@ class Watch:
 
 
 def clear(out: Path) -> None:
-    """Remove what an earlier run into `out` left half written when it was killed."""
+    """Remove half-written files that a killed run left in `out`."""
     for part in out.glob("notebooks/.part-*"):
         part.unlink()
     for folder in (out, *out.glob("*/"), *out.glob("partial/*/")):
@@ -93,7 +93,7 @@ def clear(out: Path) -> None:
 
 
 def opened(log: Path) -> BinaryIO:
-    """A new log file. Errors: OSError, one line with its path."""
+    """Open a new log file. Errors: OSError, one line with its path."""
     try:
         log.parent.mkdir(exist_ok=True)
         return log.open("wb")
@@ -102,7 +102,7 @@ def opened(log: Path) -> BinaryIO:
 
 
 def start(book: Notebook, environment: dict[str, str], log: BinaryIO) -> subprocess.Popen:
-    """A worker for one notebook, waiting for its job."""
+    """Start a worker for one notebook; it waits for its job."""
     return subprocess.Popen(
         [sys.executable, "-m", "prunelab.study.runner.worker"],
         stdin=subprocess.PIPE,  # stays open: its end tells the worker that we are gone
@@ -115,7 +115,7 @@ def start(book: Notebook, environment: dict[str, str], log: BinaryIO) -> subproc
 
 
 def answers(worker: subprocess.Popen, job: dict) -> Iterator[dict]:
-    """Give a worker its job; what it says until it ends."""
+    """Give a worker its job, and yield its messages until it ends."""
     with contextlib.suppress(BrokenPipeError):
         worker.stdin.write(json.dumps(job).encode() + b"\n")
         worker.stdin.flush()
@@ -123,6 +123,6 @@ def answers(worker: subprocess.Popen, job: dict) -> Iterator[dict]:
 
 
 def last_line(log: Path) -> str:
-    """The last thing that a worker or its kernel said."""
+    """The last line that a worker or its kernel wrote."""
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return one_line(lines[-1]) if lines else "it said nothing"
+    return one_line(lines[-1]) if lines else "it wrote nothing"

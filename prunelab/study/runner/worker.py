@@ -1,8 +1,8 @@
-"""One notebook in a process of its own: execute it and judge whether it is complete.
+"""Execute one notebook in a process of its own, and check that it is complete.
 
-The runner (`series`) starts `python -m prunelab.study.runner.worker`, writes one JSON line with the
-`Job` to its stdin and keeps stdin open. When the runner dies, stdin ends, and the worker takes its
-kernel and itself away: not even kill -9 of the runner leaves a kernel behind.
+The runner (`series`) starts `python -m prunelab.study.runner.worker`, writes a `NotebookJob` to its
+stdin as one line of JSON, and keeps stdin open. When the runner dies, stdin ends, and the worker
+ends its kernel and itself: not even kill -9 of the runner leaves a kernel behind.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ TRACEBACK = "Traceback (most recent call last)"
 
 
 @dataclass(frozen=True)
-class Job:
-    """What a worker needs to know."""
+class NotebookJob:
+    """What a worker has to do."""
 
     source: str
     target: str
@@ -37,16 +37,16 @@ class Job:
 
     @property
     def part(self) -> Path:
-        """The file that is written while the notebook runs; never taken for a finished one."""
+        """The file written while the notebook runs; it is never mistaken for a finished one."""
         return Path(self.target).with_name(f".part-{Path(self.target).name}")
 
     @property
     def failed(self) -> Path:
-        """Where a notebook that stopped with an error is kept for reading."""
+        """Where a notebook that failed is kept for reading."""
         return Path(self.target).with_suffix(".failed.ipynb")
 
 
-def execute(job: Job, on_cell: Callable[[int], None] = lambda cell: None) -> str | None:
+def execute(job: NotebookJob, on_cell: Callable[[int], None] = lambda cell: None) -> str | None:
     """Run one notebook through papermill; move it to `job.target` when it is complete.
 
     Args:
@@ -84,8 +84,8 @@ def execute(job: Job, on_cell: Callable[[int], None] = lambda cell: None) -> str
     return _settle(job, error)
 
 
-def _source_cells(job: Job) -> list[int]:
-    """Cell numbers in the source, one per executed cell: papermill puts a cell of its own in."""
+def _source_cells(job: NotebookJob) -> list[int]:
+    """For each executed cell its number in the source: papermill adds a cell of its own."""
     tags = [c["metadata"].get("tags", []) for c in _read(job.source)["cells"]]
     numbers = list(range(1, len(tags) + 1))
     if not job.parameters:
@@ -94,7 +94,7 @@ def _source_cells(job: Job) -> list[int]:
     return [*numbers[:at], at, *numbers[at:]]
 
 
-def _reason(error: Exception, job: Job) -> str:
+def _reason(error: Exception, job: NotebookJob) -> str:
     if isinstance(error, OSError) and error.errno in FULL:
         return str(paths.unwritable("run", job.target, error))
     kind = getattr(error, "ename", type(error).__name__)
@@ -102,12 +102,12 @@ def _reason(error: Exception, job: Job) -> str:
 
 
 def one_line(text: str, length: int = 300) -> str:
-    """The first line of `text` that says something, cut to `length` characters."""
+    """The first line of `text` that is not blank, cut to `length` characters."""
     line = next((line.strip() for line in str(text).splitlines() if line.strip()), "")
     return line if len(line) <= length else line[: length - 1] + "…"
 
 
-def _settle(job: Job, error: str | None) -> str | None:
+def _settle(job: NotebookJob, error: str | None) -> str | None:
     if error is None:
         error = incomplete(_read(job.part))
     if error is None:
@@ -118,8 +118,8 @@ def _settle(job: Job, error: str | None) -> str | None:
     return error
 
 
-def _keep(job: Job) -> None:
-    """Leave what ran for reading; nothing of a file that a full disk cut."""
+def _keep(job: NotebookJob) -> None:
+    """Keep what ran for reading, unless a full disk truncated the file."""
     try:
         _read(job.part)
     except ValueError:
@@ -129,9 +129,9 @@ def _keep(job: Job) -> None:
 
 
 def incomplete(notebook: Mapping[str, Any]) -> str | None:
-    """Why `notebook` does not count as executed, or None.
+    """Why `notebook` is not completely executed, or None.
 
-    papermill's own status is no witness: after an interrupt it says "completed" for cells that
+    papermill's own status is not reliable: after an interrupt it says "completed" for cells that
     never ran, and an exception in a widget's callback leaves only a trace in the widget's state.
     """
     cells = [c for c in notebook["cells"] if DROPPED_TAGS.isdisjoint(tags_of(c))]
@@ -155,7 +155,7 @@ def tags_of(cell: Mapping) -> list[str]:
 
 
 def text_of(source: str | list[str]) -> str:
-    """A cell's source, or a stream's text: on disk either is one string or a list of lines."""
+    """Source of a cell or text of a stream: in a file, one string or a list of lines."""
     return source if isinstance(source, str) else "".join(source)
 
 
@@ -163,18 +163,8 @@ def _read(path: str | Path) -> dict[str, Any]:
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
-def write_atomically(path: Path, text: str, caller: str = "run") -> None:
-    """Write `text` to `path`: a reader sees the old file or the new one, never half of one.
-
-    Raises:
-        OSError: one line with the path, the reason and what to do.
-    """
-    with paths.whole(path, caller) as partial:
-        partial.write_text(text, encoding="utf-8", errors="replace")
-
-
 def kill_tree(pid: int) -> None:
-    """Kill a process and all it started, kernels too (a kernel is in a session of its own)."""
+    """Kill a process and all its descendants, including kernels in sessions of their own."""
     import psutil
 
     try:
@@ -191,7 +181,7 @@ def kill_tree(pid: int) -> None:
 
 
 def kill_kernel(pid: int) -> None:
-    """Kill all that a worker has started; it then says so, and keeps the notebook as it is."""
+    """Kill the kernel of a worker; the worker reports that and keeps the notebook as it is."""
     import psutil
 
     with contextlib.suppress(psutil.NoSuchProcess):
@@ -200,7 +190,7 @@ def kill_kernel(pid: int) -> None:
 
 
 def leave_with_the_parent(*folders: str) -> None:
-    """Wait until stdin ends, since the parent is gone; then end all that this process started.
+    """Wait until stdin ends because the parent is gone; then end this process and its children.
 
     Args:
         folders: to remove.
@@ -213,10 +203,10 @@ def leave_with_the_parent(*folders: str) -> None:
 
 
 def main() -> None:
-    """Read a `Job` from stdin; print {"cell": n} at each cell and {"error": ...} at the end."""
-    job = Job(**json.loads(sys.stdin.readline()))
+    """Do the job on stdin; print {"cell": n} at each cell and {"error": ...} at the end."""
+    job = NotebookJob(**json.loads(sys.stdin.readline()))
     threading.Thread(target=leave_with_the_parent, daemon=True).start()
-    # The kernel inherits stdout and stderr: both go to the log, and what we say has its own pipe.
+    # The kernel inherits stdout and stderr: both go to the log; our messages have their own pipe.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 

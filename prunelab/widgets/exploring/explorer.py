@@ -1,20 +1,20 @@
-"""The explorer: pick layers, drag a ratio, and see what the really shrunk network does."""
+"""The explorer: pick layers, drag a ratio, and see what the physically shrunk network does."""
 
 from __future__ import annotations
 
-import base64
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from prunelab.sensitivity.budget.solver import solve
+from prunelab.widgets import words
 from prunelab.widgets.code import code
-from prunelab.widgets.compare import comparison
-from prunelab.widgets.exploring import jobs, words
+from prunelab.widgets.exploring import jobs
+from prunelab.widgets.exploring.measuring import at_rest
 from prunelab.widgets.exploring.panel import BY_HAND, SOLVER, UNIFORM, Panel
 from prunelab.widgets.exploring.worker import Newest
 from prunelab.widgets.frame import shown
-from prunelab.widgets.history import History
+from prunelab.widgets.history import UndoStack
 from prunelab.widgets.source import Answer, Ratios, Source
 
 SCANNED = 500  # images of a scan, unless told otherwise
@@ -56,11 +56,11 @@ class Explorer(Panel):
         self.switch(sources[0], ratios or {})
 
     def switch(self, source: Source, ratios: Ratios | None = None) -> None:
-        """Let another source answer, from the whole network or these ratios on."""
+        """Switch to another source, starting from the whole network or from these ratios."""
         ratios = {name: ratio for name, ratio in (ratios or {}).items() if ratio}
         source.kept(ratios)  # refuses what is no group or no ratio
         self.background.cancel()
-        self.source, self.answer, self._history = source, None, History(ratios)
+        self.source, self.answer, self._history = source, None, UndoStack(ratios)
         self.arrange(source)
         self.hear(self.map, self.select, "selected")
         self.scan.fit(source.whole["images"], SCANNED)
@@ -102,8 +102,7 @@ class Explorer(Panel):
         """The widget, and a picture for readers who have no kernel."""
         title = words.headline(self.source.title, self.answer)
         self.draw(self.source, self.ratios, self.selected, title)
-        picture = base64.b64encode(self.picture.value).decode()
-        return (super()._repr_mimebundle_(**options) or {}) | {"image/png": picture}
+        return super()._repr_mimebundle_(**options)
 
     @property
     def ratios(self) -> dict[str, float]:
@@ -111,7 +110,7 @@ class Explorer(Panel):
         return self._history.now
 
     def select(self, names: Iterable[str]) -> None:
-        """Let the slider move these groups, and what is locked to them."""
+        """Make the slider move these groups and those locked to them."""
         chosen = set(names)
         if self.lock.value == "all":
             chosen = set(self.source.sizes)
@@ -138,7 +137,9 @@ class Explorer(Panel):
             self._change(self.source.presets[preset], preset)
 
     def _solved(self) -> dict[str, float]:
-        return solve(self.source.curves, macs=self.budget.value / 100)
+        return solve(
+            self.source.curves, macs=words.limit_of(self.source.whole["macs"], self.budget.value)
+        )
 
     def _allow_macs(self, _: int) -> None:
         if self.preset.value == SOLVER:
@@ -151,14 +152,14 @@ class Explorer(Panel):
         self._changed(preset)
 
     def _changed(self, preset: str = BY_HAND) -> None:
-        """Show what is known at once, and then ask: an error on the way stays in the text."""
+        """Show what is known at once, then ask; an error on the way stays in the text."""
         self.worker.cancel()
         self.offer(self.source.presets, self.source.curves is not None, preset)
         self._refresh()
         self.ask()
 
     def _refresh(self) -> None:
-        """All that follows from ratios and selection without an answer."""
+        """Update everything that depends on ratios and selection alone."""
         self.set_controls(
             self.source.kept(self.ratios), self.source.sizes, self.ratios, self.selected
         )
@@ -179,14 +180,14 @@ class Explorer(Panel):
         def job(stop: Stop) -> None:
             for answer in source.answers(ratios, stop):
                 self._say(answer, stop)
-            if not stop():
-                self.compare.value = comparison(source, ratios)
+            if at_rest(stop):  # the solver is too slow for every step of a drag
+                self.compare.value = jobs.comparison(source, ratios)
 
         self._say(self.answer, lambda: False, fresh=False)
         self.worker.submit(shown(job, self.text))
 
     def _say(self, answer: Answer | None, stop: Stop, fresh: bool = True) -> None:
-        """The answer as text, unless another network is on show by now."""
+        """Show the answer, unless another network is on show by now."""
         with self._lock:
             if not stop():
                 self.answer, cost = answer, self.source.cost(self.ratios)
@@ -196,10 +197,10 @@ class Explorer(Panel):
         """A scan is done: draw it, offer the solver, compare."""
         self.offer(self.source.presets, True, self.preset.value)
         self.draw(self.source, self.ratios, self.selected)
-        self.compare.value = comparison(self.source, self.ratios)
+        self.compare.value = jobs.comparison(self.source, self.ratios)
 
     def tuned(self, ratios: Ratios) -> None:
-        """The network at these ratios has other weights now: answer anew if it is on show."""
+        """The network at these ratios was fine-tuned: answer again if it is on show."""
         if ratios == self.ratios:
             self.code.value = code(self.source, ratios, self.source.budgets(ratios))
             self.ask()

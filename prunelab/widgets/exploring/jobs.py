@@ -1,16 +1,19 @@
-"""What the explorer's longer buttons do: scan, fine-tune, save."""
+"""What takes the explorer longer: to scan, fine-tune, save and compare with the solver."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prunelab import surgery
-from prunelab.widgets.exploring import words
-from prunelab.widgets.exploring.live import StoppedError
+from prunelab.sensitivity.budget.prediction import Prediction, predict
+from prunelab.sensitivity.budget.solver import solve
+from prunelab.widgets import words
+from prunelab.widgets.controls import TaskControls
+from prunelab.widgets.exploring.measuring import StoppedError
 from prunelab.widgets.frame import shown
+from prunelab.widgets.source import Answer, Ratios, Source
 
 if TYPE_CHECKING:
     from prunelab.widgets.exploring.explorer import Explorer
@@ -19,60 +22,51 @@ Stop = Callable[[], bool]
 
 
 def scan(explorer: Explorer) -> None:
-    """Scan in the background; then there are curves, and the solver."""
+    """Scan in the background; afterwards there are curves, and the solver."""
     source, part = explorer.source, explorer.scan
 
-    def step(done: float) -> None:
-        part.bar.value = round(done, 2)  # a message for each percent, not for each step
-
     def job(stop: Stop) -> None:
-        try:
-            source.scan(part.images.value, step, stop)
-        except StoppedError:
-            part.note.value = words.note("Stopped: the next scan goes on from there.")
-            return
+        source.scan(part.images.value, part.advance, stop)
         if not stop():
             images = source.curves.attrs["whole"]["images"]
             part.note.value = words.note(f"Curves of {images:,} images, each group alone.")
             explorer.has_curves()
 
-    _start(explorer, part, job)
+    _start(explorer, part, job, "Stopped. The next scan continues from there.")
 
 
 def finetune(explorer: Explorer) -> None:
-    """Train the network on show in the background; what stops half-way changes nothing."""
+    """Train the network on show in the background; if stopped, nothing changes."""
     source, part, ratios = explorer.source, explorer.finetune, dict(explorer.ratios)
 
-    def step(done: float) -> None:
-        part.bar.value = round(done, 2)
-
     def job(stop: Stop) -> None:
-        try:
-            source.finetune(ratios, part.epochs.value, step, stop)
-        except StoppedError:
-            part.note.value = words.note("Stopped: the network is as it was before.")
-            return
-        part.note.value = words.note("Done. It is shown, saved and copied with its fine-tuning.")
+        source.finetune(ratios, part.epochs.value, part.advance, stop)
+        part.note.value = words.note(
+            "Done. The fine-tuned network is shown, saved and written as code."
+        )
         explorer.tuned(ratios)
 
-    _start(explorer, part, job)
+    _start(explorer, part, job, "Stopped. The network is as it was before.")
 
 
-def _start(explorer: Explorer, part, job: Callable[[Stop], None]) -> None:
-    """One thing at a time: the buttons of both tasks wait."""
-    parts = (explorer.scan, explorer.finetune)
+def _start(
+    explorer: Explorer, part: TaskControls, job: Callable[[Stop], None], stopped: str
+) -> None:
+    """Start a job in the background; the buttons of both tasks wait for its end."""
 
-    def guarded(stop: Stop) -> None:
+    def run(stop: Stop) -> None:
         try:
-            shown(job, explorer.text)(stop)
+            job(stop)
+        except StoppedError:
+            part.note.value = words.note(stopped)
         finally:
             part.working(False)
             explorer.allow()
 
-    for other in parts:
+    for other in (explorer.scan, explorer.finetune):
         other.button.disabled = True
     part.working(True)
-    explorer.background.submit(guarded)
+    explorer.background.submit(shown(run, explorer.text))
 
 
 def save(explorer: Explorer) -> None:
@@ -80,9 +74,32 @@ def save(explorer: Explorer) -> None:
     path = Path(explorer.save.path.value).expanduser()
     small, keep = explorer.source.network(explorer.ratios)
     surgery.save(small, keep, path)
-    size = path.stat().st_size / 1e6
-    explorer.save.note.value = (
-        f"Saved {size:.2f} MB to <code>{html.escape(str(path))}</code>. Read it with "
-        f"<code>prunelab.surgery.load(net, {html.escape(repr(str(path)))})</code>, where "
-        "<code>net</code> is the whole network."
-    )
+    megabytes = f"{path.stat().st_size / 1e6:.2f}"
+    explorer.save.note.value = words.say("saved", megabytes, str(path), repr(str(path)))
+
+
+def comparison(source: Source, ratios: Ratios) -> str:
+    """Your setting beside the solver's at the same MACs; or a remark where there is none."""
+    if source.curves is None:
+        return words.note("Scan all groups first: the solver works on the curves of a scan.")
+    if not source.kept(ratios):
+        return words.note("Remove something, and the solver shows what it would remove instead.")
+    mine = predict(source.curves, ratios)
+    try:
+        best = solve(source.curves, macs=mine.macs)
+    except ValueError as error:  # fewer MACs than the scanned ratios can give
+        return words.note(str(error))
+    theirs = predict(source.curves, best)
+    rows = [
+        _row("your setting", mine, source.known(ratios)),
+        _row("the solver's", theirs, source.known(best)),
+    ]
+    return words.say("comparison", rows)
+
+
+def _row(label: str, guess: Prediction, known: Answer | None) -> tuple[str, ...]:
+    measured = "not measured" if known is None else words.percent(known.accuracy)
+    if known is not None and known.epochs:
+        measured += " (fine-tuned)"
+    costs = words.short(guess.macs), words.short(guess.params)
+    return (label, *costs, words.percent(guess.accuracy), measured)

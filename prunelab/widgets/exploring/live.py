@@ -19,8 +19,7 @@ from prunelab.sensitivity.budget.price import price
 from prunelab.sensitivity.scanning.folding import folded
 from prunelab.sensitivity.scanning.trial import quickest
 from prunelab.train import Budget
-from prunelab.widgets.exploring.cores import all_cores
-from prunelab.widgets.exploring.judging import BATCH, StoppedError, right
+from prunelab.widgets.exploring.measuring import BATCH, StoppedError, all_cores, right
 from prunelab.widgets.exploring.presets import pfec
 from prunelab.widgets.source import MEASURED, Answer, Ratios, Source
 
@@ -34,20 +33,7 @@ RETRAIN = train.Budget(epochs=1, lr=0.002, batch=64, weight_decay=5e-4)
 class Live(Source):
     """Shrinks a copy of a network, and evaluates it in growing chunks of images.
 
-    Args:
-        net: a trained network; it is not changed, and what is done to it later changes nothing.
-        data: a Dataset; or a Split, a DataLoader of (images, labels) or a pair of tensors: floats
-            as the network takes them, or uint8 that become pixel/255.
-        criterion: what ranks the channels, as in `sensitivity.scan`.
-        split: which images of a Dataset answer, "val" or "test".
-        images: only so many, the first ones; None = all.
-        train: images to fine-tune on, as `data`; a Dataset brings its own.
-        retrain: how fine-tuning is done; its epochs are those that are asked for.
-        logits: entry of what `net` returns that holds the logits; None = it returns them.
-
-    Raises:
-        TypeError: an argument is of another kind.
-        ValueError: a network without groups, another split, images that do not fit.
+    Arguments and errors are those of `explorer`. What is done to the network later changes nothing.
     """
 
     def __init__(
@@ -113,15 +99,15 @@ class Live(Source):
         return tuned or surgery.shrink(self.net, self.groups, keep), keep, budgets
 
     def budgets(self, ratios: Ratios) -> list[train.Budget]:
-        """Of the fine-tunings that the network at these ratios had."""
+        """Budgets of the fine-tunings that the network at these ratios has had."""
         return self.tuned.get(_key(self.kept(ratios)), (None, []))[1]
 
     def known(self, ratios: Ratios) -> Answer | None:
-        """Of a network that was measured to the end before."""
+        """The answer for a network that was measured completely before."""
         return self._final.get((_key(self.kept(ratios)), _epochs(self.budgets(ratios))))
 
     def answers(self, ratios: Ratios, stop: Callable[[], bool]) -> Iterator[Answer]:
-        """Measured on more and more images; the last answer has the time of one image."""
+        """Measured on more and more images; the last answer includes the latency."""
         kept = self.kept(ratios)
         if known := self.known(ratios):
             yield known
@@ -157,7 +143,7 @@ class Live(Source):
 
     @property
     def _entry(self) -> dict:
-        """The option that says where the logits are, where it is needed."""
+        """The option that says where the logits are, if needed."""
         return {} if self.logits is None else {"logits": self.logits}
 
     def _chunks(self) -> Iterator[tuple[int, Split]]:
@@ -169,7 +155,7 @@ class Live(Source):
             start, end = end, end + 2 * size
 
     def scan(self, images: int, step: Callable[[float], None], stop: Callable[[], bool]) -> None:
-        """Scan all groups on the first images, and set `curves`; stopped half-way, it does not.
+        """Scan all groups on the first images, and set `curves`; if stopped, it does not.
 
         Args:
             images: how many.
@@ -199,7 +185,7 @@ class Live(Source):
     def finetune(
         self, ratios: Ratios, epochs: int, step: Callable[[float], None], stop: Callable[[], bool]
     ) -> None:
-        """Train the network at these ratios further; stopped half-way, it stays as it was.
+        """Train the network at these ratios further; if stopped, it stays as it was.
 
         Args:
             ratios: of the network on show.
@@ -243,7 +229,7 @@ def _key(kept: dict[str, int]) -> frozenset:
 
 
 def _decoded(split: Split) -> Split:
-    """Photographs are read once, not at every move of a slider: 150 kB each."""
+    """Photos are decoded once, not at every move of a slider: 150 kB each."""
     if not isinstance(split.images, Photos):
         return split
     images = torch.cat(list(split.images.read(torch.arange(len(split)), BATCH)))

@@ -1,4 +1,4 @@
-"""explorer(...): from what one has to an explorer of it."""
+"""explorer(...): an explorer of a network and data, or of recordings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def explorer(
     retrain: Budget = RETRAIN,
     logits: str | int | None = None,
 ) -> Explorer:
-    """Pick layers, drag a ratio: a real network shrinks, and its accuracy answers.
+    """Pick layers, drag a ratio: a real network shrinks, and you see its accuracy.
 
     Args:
         net: a trained network; it is not changed. Without it, recordings answer.

@@ -1,4 +1,4 @@
-"""The explorer's panel: its parts, where they stand, how they are set and heard. No logic."""
+"""The explorer's panel: its parts, their places, how they are set and observed. No logic."""
 
 from __future__ import annotations
 
@@ -11,18 +11,26 @@ import ipywidgets as w
 from prunelab.plots.explored import explored
 from prunelab.plots.network_look import colours
 from prunelab.plots.network_map import network_map
-from prunelab.widgets import controls as c
-from prunelab.widgets.exploring import words
-from prunelab.widgets.frame import png, short_lived, shown
+from prunelab.widgets import words
+from prunelab.widgets.controls import FineTuneControls, SaveControls, ScanControls, button
+from prunelab.widgets.frame import Pictured, png, short_lived, shown
 from prunelab.widgets.network_map import NetworkMap
 from prunelab.widgets.source import Ratios, Source
 
 WIDTH, LEFT, RIGHT = 1064, 508, 548  # pixels
+HIGHEST, STEP, CLOSEST = 0.95, 0.05, 0.99  # ratios: of the slider, and the highest to type
+WIDE = {"width": "auto"}
+LABEL = {
+    "width": "58px",
+    "display": "flex",
+    "justify_content": "flex-end",
+    "margin": "2px 6px 2px 0",
+}
 BY_HAND, UNIFORM, SOLVER = "by hand", "uniform at this ratio", "solver's answer for the budget"
 
 
-class Panel(w.VBox):
-    """All parts, in two columns.
+class Panel(Pictured):
+    """All parts of the explorer, in two columns.
 
     Attributes:
         recordings: picks one of several sources.
@@ -48,31 +56,54 @@ class Panel(w.VBox):
     def __init__(self):
         self._hush = threading.local()  # .on: this thread sets parts itself
         self.title, self.recordings = w.HTML(), w.Dropdown(layout={"width": "330px"})
-        self.groups, self.lock = c.groups(), c.lock()
-        self.slider, self.number = c.slider(), c.number()
-        self.preset, self.undo, self.reset = c.preset(), c.button("Undo", "undo"), c.button(
-            "Reset", "refresh"
-        )  # fmt: skip
-        self.text, self.budget, self.budget_bar = w.HTML(), c.budget(), w.HTML(layout=c.WIDE)
-        self.compare, self.code = w.HTML(), c.code()
-        self.scan, self.finetune, self.save = c.Scan(), c.FineTune(), c.Save()
+        self.text, self.budget_bar = w.HTML(), w.HTML(layout=WIDE)
+        self.compare, self.code = w.HTML(), w.Textarea(rows=10, layout=WIDE)
+        self.undo, self.reset = button("Undo", "undo"), button("Reset", "refresh")
+        self.scan, self.finetune, self.save = ScanControls(), FineTuneControls(), SaveControls()
         self.picture = w.Image(format="png", layout={"width": "540px", "max_width": "100%"})
+        self._make_settings()
         super().__init__(layout={"width": f"{WIDTH}px", "max_width": "100%"})
+
+    def _make_settings(self) -> None:
+        """What says which network is on show, and at what budget."""
+        narrow, wide = {"description_width": "54px"}, {"flex": "1 1 auto", "width": "auto"}
+        hint = "Ctrl or Shift and click for several"
+        self.groups = w.SelectMultiple(rows=9, layout=WIDE, tooltip=hint)
+        self.slider = w.FloatSlider(
+            min=0, max=HIGHEST, step=STEP, description="remove", readout=False, style=narrow,
+            layout=wide, tooltip="Fraction of the channels to remove from what is selected",
+        )  # fmt: skip
+        hint = f"Any fraction from 0 to {CLOSEST}"
+        self.number = w.BoundedFloatText(
+            min=0, max=CLOSEST, step=0.01, layout={"width": "74px"}, tooltip=hint
+        )
+        self.lock = w.ToggleButtons(
+            options=[("selected", "group"), ("whole stage", "stage"), ("all", "all")],
+            tooltips=["Only what is selected", "Groups with maps of the same size", "All groups"],
+            style={"button_width": "104px"},
+        )
+        self.preset = w.Dropdown(
+            description="preset", style=narrow, layout=wide | {"flex": "1 1 80px", "min_width": "0"}
+        )
+        self.budget = w.IntSlider(  # it reports its release, and then the solver starts
+            value=50, min=5, max=100, description="MAC budget (%)", continuous_update=False,
+            style={"description_width": "108px"}, layout=WIDE,
+        )  # fmt: skip
 
     def arrange(self, source: Source) -> None:
         """Put every part in its place, with a map of the source's network."""
-        self.title.value = words.title(source.title, source.made)
+        self.title.value = words.say("title", source.title, source.made)
         self.map, self._colours = NetworkMap(source.rows, width=WIDTH), colours(source.rows)
         self.groups.rows = min(9, max(3, len(source.sizes)))
         head = w.HBox([self.title, self.recordings], layout={"justify_content": "space-between"})
         ratio = w.HBox(
             [self.slider, self.number, w.Label("of the channels")], layout={"align_items": "center"}
         )
-        moves = w.HBox([w.Label("moves", layout=c.LABEL), self.lock])
+        moves = w.HBox([w.Label("moves", layout=LABEL), self.lock])
         ready = w.HBox([self.preset, self.undo, self.reset], layout={"align_items": "center"})
         more = w.Tab([self.compare, self.finetune, self.save, self.code])
         more.titles = ("Compare", "Fine-tune", "Save", "Code")
-        caption = w.HTML(words.note("groups, and channels that stay / all"))
+        caption = w.HTML(words.note("groups, with channels kept / all"))
         left = w.VBox(
             [caption, self.groups, ratio, moves, ready, self.budget, self.budget_bar, more],
             layout={"width": f"{LEFT}px", "padding": "0 16px 0 0"},
@@ -96,7 +127,7 @@ class Panel(w.VBox):
 
     @contextmanager
     def quietly(self) -> Iterator[None]:
-        """Set parts without hearing of it."""
+        """Set parts without calling their handlers."""
         before, self._hush.on = getattr(self._hush, "on", False), True
         try:
             yield
@@ -118,11 +149,11 @@ class Panel(w.VBox):
                 if options != list(self.groups.options):
                     self.groups.options = options
                 self.groups.value = tuple(selected)
-            self.slider.value, self.number.value = min(ratio, c.HIGHEST), ratio
+            self.slider.value, self.number.value = min(ratio, HIGHEST), ratio
             self.slider.disabled = self.number.disabled = not selected
 
     def offer(self, presets: Collection[str], solver: bool, chosen: str) -> None:
-        """The presets that there are, and the one in use."""
+        """Show the available presets, and the one in use."""
         options = (BY_HAND, UNIFORM, *presets, *([SOLVER] if solver else []))
         with self.quietly():
             if options != self.preset.options:

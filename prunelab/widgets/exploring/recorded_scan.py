@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import html
-
 import ipywidgets as w
 import pandas as pd
 
 from prunelab import plots
 from prunelab.plots.given import to_draw
-from prunelab.widgets.frame import png, shown
+from prunelab.widgets import words
+from prunelab.widgets.frame import linked, png
 
 
 def recorded_scan(points: pd.DataFrame) -> w.VBox:
-    """Pick a layer and a ratio; see the recorded accuracy of the really shrunk network.
+    """Pick a layer and a ratio; see the recorded accuracy of the physically shrunk network.
 
     Args:
         points: rows of a scan: group, ratio, kept, accuracy, whole, params, macs, low, high.
@@ -31,28 +30,16 @@ def recorded_scan(points: pd.DataFrame) -> w.VBox:
     ratios = sorted(points.ratio.unique())
     ratio = w.SelectionSlider(
         options=[(f"{100 * r:.0f}%", r) for r in ratios],
-        value=ratios[len(ratios) // 2], description="remove",
-    )  # fmt: skip
-    text, picture = w.HTML(), w.Image(format="png")
+        value=ratios[len(ratios) // 2],
+        description="remove",
+    )
 
-    def draw(*_: object) -> None:
+    def draw() -> tuple[str, bytes]:
         row = points[(points.group == layer.value) & (points.ratio == ratio.value)].iloc[0]
-        text.value = _sentence(row)
-        picture.value = png(plots.one_layer(points, layer.value, ratio.value))
+        picture = png(plots.one_layer(points, layer.value, ratio.value))
+        return words.say("scanned", row.to_dict()), picture
 
-    for control in (layer, ratio):
-        control.observe(shown(draw, text), "value")
-    draw()
+    text, picture = linked([layer, ratio], draw)
     box = w.VBox([w.HBox([layer, ratio]), text, picture])
     box.layer, box.ratio, box.text, box.picture = layer, ratio, text, picture
     return box
-
-
-def _sentence(row: pd.Series) -> str:
-    low, high = 100 * row.low, 100 * row.high
-    return (
-        f"<b>{html.escape(row.group)}</b>: {int(row.kept)} filters stay. Accuracy "
-        f"<b>{100 * row.accuracy:.1f}%</b> (whole network {100 * row.whole:.1f}%; 95% interval of "
-        f"the change {low:+.1f} to {high:+.1f} points). {int(row.params):,} parameters, "
-        f"{int(row.macs):,} MACs."
-    )

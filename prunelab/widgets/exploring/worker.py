@@ -1,4 +1,4 @@
-"""One thread that answers the newest request."""
+"""A thread that answers the newest request only."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import threading
 import weakref
 from collections.abc import Callable
 
-Job = Callable[[Callable[[], bool]], None]
+Work = Callable[[Callable[[], bool]], None]
 
 
 class Newest:
-    """A daemon thread for jobs; a new one makes the older one stop, and skips those that wait.
+    """A daemon thread for jobs; a new job stops the running one and replaces the waiting one.
 
     A job is called with `stop`, a function that says whether it should end; it looks at it often
     and handles its own errors.
@@ -20,13 +20,13 @@ class Newest:
     def __init__(self):
         self._change = threading.Condition()
         self._number = 0  # of the newest request
-        self._job: tuple[int, Job] | None = None  # waits to be done
+        self._job: tuple[int, Work] | None = None  # waits to be done
         self._busy = self._closed = False
         self._thread: threading.Thread | None = None
         _all.add(self)
 
-    def submit(self, job: Job) -> None:
-        """Do `job` instead of what is going on; nothing after `close`."""
+    def submit(self, job: Work) -> None:
+        """Run `job` in place of the current one; does nothing after `close`."""
         with self._change:
             if self._closed:
                 return
@@ -38,19 +38,19 @@ class Newest:
             self._change.notify_all()
 
     def cancel(self) -> None:
-        """Tell the job at work to stop; drop the one that waits."""
+        """Tell the running job to stop; drop the waiting one."""
         with self._change:
             self._number += 1
             self._job = None
             self._change.notify_all()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Block until nothing is done or waits; False if that took longer than `timeout` s."""
+        """Block until no job runs or waits; False if that took longer than `timeout` s."""
         with self._change:
             return self._change.wait_for(lambda: not self._busy and self._job is None, timeout)
 
     def close(self) -> None:
-        """Stop, and end the thread."""
+        """Stop the running job, and end the thread."""
         with self._change:
             self._closed = True
         self.cancel()
@@ -78,7 +78,7 @@ PATIENCE = 60.0  # seconds for what is at work when the interpreter ends
 
 @atexit.register
 def _end() -> None:
-    """No thread runs torch while the interpreter is taken down: C++ would abort the process."""
+    """No thread may run torch while the interpreter shuts down: C++ would abort the process."""
     threads = list(_all)
     for newest in threads:
         newest.close()

@@ -6,7 +6,7 @@ Li, Kadav, Durdanovic, Samet, Graf. Pruning Filters for Efficient ConvNets. ICLR
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from prunelab.methods import FilterNorm
@@ -16,11 +16,9 @@ from prunelab.study.study import Case
 from prunelab.study.tasks import Baseline, Count, Norms, Prune, Scan, Scratch
 from prunelab.train import Budget
 
-# What is pruned
-
 
 def stages(blocks: tuple[int, ...], ratios: tuple[float, ...], skip: Iterable[int]) -> dict:
-    """Group name -> ratio for the first convolutions of the residual blocks, stage by stage.
+    """Group name -> ratio for the first convolutions of the residual blocks, by stage.
 
     The paper numbers weight layers from 1, so the first convolution of block b (from 0) is 2 + 2 b.
 
@@ -40,15 +38,13 @@ def _first(*rule: object) -> FilterNorm:
 
 
 _RESNET_34 = (3, 4, 6, 3), (2, 8, 14, 16, 26, 28, 30, 32)
+_VGG_A = FilterNorm({f"features.conv{i}": 0.5 for i in (1, *range(8, 14))})
 # Printed row of Table 1 -> network and rule. Source: PFEC, sections 4.1 to 4.3.
 TABLE_1: dict[str, tuple[str, FilterNorm | None]] = {
     "VGG-16": ("vgg-16", None),
-    "VGG-16-pruned-A": (
-        "vgg-16",
-        FilterNorm({f"features.conv{i}": 0.5 for i in (1, *range(8, 14))}),
-    ),
+    "VGG-16-pruned-A": ("vgg-16", _VGG_A),
     "ResNet-56": ("resnet-56", None),
-    "ResNet-56-pruned-A": ("resnet-56", _first((9,) * 3, (0.1, 0.1, 0.1), (16, 20, 38, 54))),
+    "ResNet-56-pruned-A": ("resnet-56", _first((9,) * 3, (0.1,) * 3, (16, 20, 38, 54))),
     "ResNet-56-pruned-B": (
         "resnet-56",
         _first((9,) * 3, (0.6, 0.3, 0.1), (16, 18, 20, 34, 38, 54)),
@@ -62,102 +58,46 @@ TABLE_1: dict[str, tuple[str, FilterNorm | None]] = {
     "ResNet-34-pruned-C": ("resnet-34", FilterNorm({"layer3.0.conv2": 0.2}, residual="shortcut")),
 }
 UNPRUNED = {model: row for row, (model, rule) in TABLE_1.items() if rule is None}
-# The same rules on smaller networks: name -> network, rule, printed row. The layers of ResNet-20
-# next to a change of width are 8, 14 and 18.
+PAPER = {row: (*pruned, row) for row, pruned in TABLE_1.items() if pruned[1]}
+# The same rules on smaller networks: name -> network, rule, printed row.
+_NEXT = (8, 14, 18)  # the layers of ResNet-20 next to a change of width
 SMALL = {
     "lenet-5 A": ("lenet-5", FilterNorm({"conv1": 0.5, "fc1": 0.5}), ""),
-    "resnet-20 A": (
-        "resnet-20",
-        _first((3,) * 3, (0.1, 0.1, 0.1), (8, 14, 18)),
-        "ResNet-56-pruned-A",
-    ),
-    "resnet-20 B": (
-        "resnet-20",
-        _first((3,) * 3, (0.6, 0.3, 0.1), (8, 14, 18)),
-        "ResNet-56-pruned-B",
-    ),
-    "vgg-16 A": (*TABLE_1["VGG-16-pruned-A"], "VGG-16-pruned-A"),
+    "resnet-20 A": ("resnet-20", _first((3,) * 3, (0.1,) * 3, _NEXT), "ResNet-56-pruned-A"),
+    "resnet-20 B": ("resnet-20", _first((3,) * 3, (0.6, 0.3, 0.1), _NEXT), "ResNet-56-pruned-B"),
+    "vgg-16 A": ("vgg-16", _VGG_A, "VGG-16-pruned-A"),
 }
-PAPER = {row: (*pruned, row) for row, pruned in TABLE_1.items() if pruned[1]}
 
-# What is run
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What a preset does with its networks.
-
-    Attributes:
-        rules: name -> network, rule, printed row.
-        retrain: model -> training after pruning; "" = of all others.
-        scratch: names that are also trained from new weights, and for how many seeds.
-        shown: the network whose norms and scans before and after retraining are drawn; the other
-            figures, with many scans each, use the first.
-        touch_up: retraining of one pruned layer (Figure 2(c)), and its ratios.
-    """
-
-    rules: dict[str, tuple[str, FilterNorm, str]]
-    retrain: dict[str, Budget]
-    scratch: tuple[set[str], int]
-    touch_up: tuple[Budget, tuple[float, ...]]
-    shown: int = 0
-
-
-# Its epochs and constant rate: PFEC, section 4.
-_RETRAIN = Budget(
+# Retraining: epochs and constant rate of preset paper are those of PFEC, section 4.
+_PAPER = Budget(
     epochs=40, lr=0.001, batch=128, weight_decay=1e-4, augment="crop-flip", channels_last=True
 )
-_SHORT = replace(_RETRAIN, epochs=1.5, lr=0.002, weight_decay=5e-4)
+_SHORT = replace(_PAPER, epochs=1.5, lr=0.002, weight_decay=5e-4)
 _MNIST = Budget(epochs=1.25, lr=0.002, batch=64, weight_decay=5e-4)
+_DIGITS = Budget(epochs=2, lr=0.005, batch=64, weight_decay=5e-4)
 _IMAGENET = replace(IMAGENET_PAPER, epochs=20, lr=0.001, schedule="constant")
-
-
-def _digits(epochs: float, ratios: tuple[float, ...]) -> Setting:
-    retrain = Budget(epochs=2 * epochs, lr=0.005, batch=64, weight_decay=5e-4)
-    touch_up = (retrain.scaled(0.5), ratios)
-    return Setting(SMALL, {"": retrain}, ({"resnet-20 B"}, 1), touch_up)
-
-
-SETTINGS = {
-    "smoke": _digits(0.02, (0.9,)),
-    "quick": _digits(1, (0.2, 0.5, 0.8)),
-    "standard": Setting(
-        SMALL,
-        {"lenet-5": _MNIST, "resnet-20": _SHORT, "vgg-16": replace(_SHORT, epochs=1)},
-        ({"lenet-5 A", "resnet-20 B"}, 1),
-        (replace(_SHORT, epochs=0.2), (0.3, 0.6, 0.9)),
-        shown=2,
-    ),
-    "paper": Setting(
-        PAPER,
-        {"": _RETRAIN, "resnet-34": _IMAGENET},
-        ({"VGG-16-pruned-A", "ResNet-56-pruned-B", "ResNet-110-pruned-B"}, 3),
-        (replace(_RETRAIN, epochs=20), GRIDS["paper"]),
-    ),
+# By preset: model -> training after pruning; "" = of all others.
+RETRAIN = {
+    "smoke": {"": _DIGITS.scaled(0.02)},
+    "quick": {"": _DIGITS},
+    "standard": {"lenet-5": _MNIST, "resnet-20": _SHORT, "vgg-16": replace(_SHORT, epochs=1)},
+    "paper": {"": _PAPER, "resnet-34": _IMAGENET},
 }
-_CONVS = tuple(f"features.conv{i}" for i in range(1, 14))
-
-
-def cases(preset: str) -> Iterator[Case]:
-    """What is counted, trained and scanned."""
-    networks, own = NETWORKS[preset], SETTINGS[preset]
-    for row, (model, rule) in TABLE_1.items():
-        shape = ((3, 224, 224), 1000) if model == "resnet-34" else ((3, 32, 32), 10)
-        yield Case("counts", row, Network(model), Count(rule, *shape), printed=(row,))
-    for network in networks:
-        yield from _accuracy(network, own)
-    scan = partial(_scan, ratios=GRIDS[preset])
-    plain, residual, shown = networks[0], networks[1], networks[own.shown]
-    yield Case("norms", shown.model, shown, Norms(groups=_view(shown)), seeds=1)
-    yield scan("scan", shown)
-    yield scan("residual", residual)
-    for part, criteria in FIGURES.items():
-        for criterion in criteria:
-            yield scan(part, plain, criterion=criterion)
-    budget, ratios = own.touch_up
-    yield _scan("retrained", shown, ratios, retrain=budget)
-
-
+# Rules whose networks are also trained from new weights, and for how many seeds.
+SCRATCH = {
+    "smoke": ({"resnet-20 B"}, 1),
+    "quick": ({"resnet-20 B"}, 1),
+    "standard": ({"lenet-5 A", "resnet-20 B"}, 1),
+    "paper": ({"VGG-16-pruned-A", "ResNet-56-pruned-B", "ResNet-110-pruned-B"}, 3),
+}
+# Figure 2(c): retraining after one layer is pruned, and the ratios.
+TOUCH_UP = {
+    "smoke": (_DIGITS.scaled(0.01), (0.9,)),
+    "quick": (_DIGITS.scaled(0.5), (0.2, 0.5, 0.8)),
+    "standard": (replace(_SHORT, epochs=0.2), (0.3, 0.6, 0.9)),
+    "paper": (replace(_PAPER, epochs=20), GRIDS["paper"]),
+}
+# Figures 8, 9 and 10: a scan for each criterion.
 FIGURES = {
     "orders": ("l1", "random", "largest"),
     "criteria": ("l1", *STATISTICS),
@@ -165,26 +105,48 @@ FIGURES = {
 }
 
 
-def _accuracy(network: Network, own: Setting) -> Iterator[Case]:
-    """The network unpruned, pruned by each of its rules, and trained from scratch."""
+def cases(preset: str) -> Iterator[Case]:
+    """All that is counted, trained and scanned."""
+    networks = NETWORKS[preset]
+    for row, (model, rule) in TABLE_1.items():
+        shape = ((3, 224, 224), 1000) if model == "resnet-34" else ((3, 32, 32), 10)
+        yield Case("counts", row, Network(model), Count(rule, *shape), printed=(row,))
+    for network in networks:
+        yield from _accuracy(network, preset)
+    scan = partial(_scan, ratios=GRIDS[preset])
+    plain, residual = networks[:2]
+    shown = networks[2] if preset == "standard" else plain  # VGG-16, as in the paper
+    yield Case("norms", shown.model, shown, Norms(groups=_view(shown)), seeds=1)
+    yield scan("scan", shown)
+    yield scan("residual", residual)
+    for part, criteria in FIGURES.items():
+        for criterion in criteria:
+            yield scan(part, plain, criterion=criterion)
+    budget, ratios = TOUCH_UP[preset]
+    yield _scan("retrained", shown, ratios, retrain=budget)
+
+
+def _accuracy(network: Network, preset: str) -> Iterator[Case]:
+    """The network unpruned, pruned by each of its rules, and trained from scratch in that shape."""
     part, seeds = ("imagenet", 1) if network.data == IMAGENET else ("accuracy", None)
     case = partial(Case, part, network=network, seeds=seeds)
-    row = (UNPRUNED.get(network.model, ""),)
-    yield case(network.model, task=Baseline(), printed=row)
-    retrain = own.retrain.get(network.model) or own.retrain[""]
-    for name, (model, rule, row) in own.rules.items():
+    yield case(network.model, task=Baseline(), printed=(UNPRUNED.get(network.model, ""),))
+    retrain = RETRAIN[preset].get(network.model) or RETRAIN[preset][""]
+    scratch, few = SCRATCH[preset]
+    for name, (model, rule, row) in (PAPER if preset == "paper" else SMALL).items():
         if model != network.model:
             continue
         yield case(name, task=Prune(rule, retrain), printed=(row,))
-        for letter in "EB" if name in own.scratch[0] else "":
+        for letter in "EB" if name in scratch else "":
             twin = f"{row} scratch-train" if row and letter == "E" else ""
             task = Scratch(rule, network.budget, letter)
-            yield case(f"{name} scratch-{letter}", task=task, printed=(twin,), seeds=own.scratch[1])
+            yield case(f"{name} scratch-{letter}", task=task, printed=(twin,), seeds=few)
 
 
 def _view(network: Network) -> tuple[str, ...] | str | None:
-    """The groups that scans look at, as in `Scan`."""
-    return {"vgg-16": _CONVS, "lenet-5": None}.get(network.model, "first")
+    """The groups to scan, as in `Scan`."""
+    convolutions = tuple(f"features.conv{i}" for i in range(1, 14))
+    return {"vgg-16": convolutions, "lenet-5": None}.get(network.model, "first")
 
 
 def _scan(part: str, network: Network, ratios: tuple[float, ...], **more: object) -> Case:

@@ -21,7 +21,7 @@ from prunelab.methods import (
 from prunelab.methods.base import Method
 from prunelab.study.networks import CIFAR_PAPER, NETWORKS, Network
 from prunelab.study.study import Case
-from prunelab.study.units import CutUnits
+from prunelab.study.tasks import Prune
 from prunelab.train import Budget
 
 STEM = "information_bottleneck"
@@ -29,14 +29,14 @@ TABLES = {"lenet-300-100": "T1", "lenet-5-relu": "T2"}  # of the paper, on MNIST
 
 
 @dataclass(frozen=True)
-class Setting:
+class BottleneckSetting:
     """What a preset runs on one network.
 
     Attributes:
-        network: what the methods start from.
-        bottleneck: the headline, VIBNet.
-        frontier: other strengths of it, run with the first seed.
-        others: name -> method, the rows it is compared with.
+        network: the network that all methods start from.
+        bottleneck: VIBNet, the headline.
+        frontier: other strengths kl of it, run with the first seed.
+        others: name -> method it is compared with.
     """
 
     network: Network
@@ -46,13 +46,13 @@ class Setting:
 
 
 def _adam(epochs: float, batch: int) -> Budget:
-    """Constant for half of the run, then linearly to 0."""
+    """Constant for the first half of the run, then falling linearly to 0."""
     adam = {"lr": 1e-3, "optimizer": "adam", "weight_decay": 0.0}
     return Budget(epochs=epochs, batch=batch, schedule="linear", milestones=(0.5,), **adam)
 
 
 def _sgd(epochs: float, batch: int) -> Budget:
-    """Adam steps are of one size: too large for DropNeuron's proximal steps to count."""
+    """SGD: Adam's steps have one size, too large for DropNeuron's proximal steps to matter."""
     return replace(_adam(epochs, batch), lr=0.05, optimizer="sgd")
 
 
@@ -68,8 +68,8 @@ def _bottleneck(kl: float, epochs: float, batch: int, **more: float) -> Informat
     return InformationBottleneck(kl, **_gates(epochs, batch), cut=3.0, **more)
 
 
-def _digits(epochs: float) -> tuple[Setting, ...]:
-    """Few steps: the gates learn at many times the weights' rate."""
+def _digits(epochs: float) -> tuple[BottleneckSetting, ...]:
+    """Few steps, so the gates learn at many times the rate of the weights."""
     gates = _gates(epochs, 64)
     l0 = {**gates, "rate": 20.0, "start": _START, "cut": 2.0}
     others = {
@@ -81,11 +81,11 @@ def _digits(epochs: float) -> tuple[Setting, ...]:
         "DN": DropNeuron(_sgd(epochs, 64), 0.03, 0.15, inputs=INPUTS),
     }
     method = _bottleneck(3e-3, epochs, 64, rate=20.0, ramp=0.3)
-    return (Setting(Network("lenet-300-100", "digits"), method, (1e-3, 1e-2), others),)
+    return (BottleneckSetting(Network("lenet-300-100", "digits"), method, (1e-3, 1e-2), others),)
 
 
-def _mnist() -> tuple[Setting, ...]:
-    """LeNet-300-100 from its first weights, LeNet-5 from three plain epochs."""
+def _mnist() -> tuple[BottleneckSetting, ...]:
+    """LeNet-300-100 from its initial weights, LeNet-5 after three plain epochs."""
     l0 = _gates(60, rate=4.0, start=_START, cut=2.0)
     jeffreys = _gates(50, rate=1.5, ramp=0.5, threshold=-1.0, cut=2.0)
     small = {
@@ -111,8 +111,8 @@ def _mnist() -> tuple[Setting, ...]:
         Network("lenet-5-relu", "mnist", _adam(3, 64)),
     )
     return (
-        Setting(first, _bottleneck(5e-4, 100, 100), (2e-4, 1e-3), small),
-        Setting(trained, _bottleneck(3.5e-4, 20, 64), (1.5e-4, 8e-4), convolutional),
+        BottleneckSetting(first, _bottleneck(5e-4, 100, 100), (2e-4, 1e-3), small),
+        BottleneckSetting(trained, _bottleneck(3.5e-4, 20, 64), (1.5e-4, 8e-4), convolutional),
     )
 
 
@@ -122,7 +122,7 @@ METHODS = list(dict.fromkeys(["VIBNet", *(name for one in _MNIST for name in one
 
 
 def cases(preset: str) -> Iterator[Case]:
-    """What is trained under gates.
+    """All that is trained with gates.
 
     `standard` is `paper` on MNIST, with the first seed only of the methods beside VIBNet, and a
     small network on CIFAR-10; the VGGs of `paper` need a GPU.
@@ -133,16 +133,16 @@ def cases(preset: str) -> Iterator[Case]:
     if preset == "paper":
         yield from _vggs()
     if preset == "standard":
-        yield Case("cifar", "VIBNet", NETWORKS["standard"][1], CutUnits(SMALL), seeds=1)
+        yield Case("cifar", "VIBNet", NETWORKS["standard"][1], Prune(SMALL), seeds=1)
 
 
-def _gated(setting: Setting, preset: str, others: int | None) -> Iterator[Case]:
-    """VIBNet, its frontier and the others on one network."""
+def _gated(setting: BottleneckSetting, preset: str, others: int | None) -> Iterator[Case]:
+    """VIBNet, its frontier and the other methods on one network."""
     network, vibnet = setting.network, setting.bottleneck
 
     def case(part: str, name: str, method: Method, **more: object) -> Case:
         row = (TABLES.get(network.model, ""), name)
-        return Case(part, name, network, CutUnits(method), printed=row, preset=preset, **more)
+        return Case(part, name, network, Prune(method), printed=row, preset=preset, **more)
 
     yield case("bottleneck", "VIBNet", vibnet)
     for kl in setting.frontier:
@@ -165,7 +165,7 @@ PROTOCOLS = (
 
 
 def _vggs() -> Iterator[Case]:
-    """Tables 3 and 4: networks and recipes are those of the method that each compares with."""
+    """Tables 3 and 4: each row uses network and recipe of the method it is compared with."""
     for table, name, model, data, kl, lr, decay, augment, epochs in PROTOCOLS:
         network = Network(model, data, replace(CIFAR_PAPER, epochs=epochs, augment=augment))
         budget = Budget(  # the rate is halved after every 30 epochs
@@ -179,7 +179,7 @@ def _vggs() -> Iterator[Case]:
             gamma=0.5,
             augment=augment,
         )
-        task = CutUnits(InformationBottleneck(kl, budget=budget, cut=3.0))
+        task = Prune(InformationBottleneck(kl, budget=budget, cut=3.0))
         yield Case("vgg", "VIBNet", network, task, printed=(table, name, "VIBNet"))
 
 

@@ -1,17 +1,21 @@
-"""What the figures and the widget of VIBNet take, from ledger rows."""
+"""Input of VIBNet's figures and widget, from ledger rows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import pandas as pd
 
-from prunelab.study import counts, views
+from prunelab.study import counts
+from prunelab.study import views as v
 from prunelab.study.papers.information_bottleneck.cases import STEM, TABLES, cases
-from prunelab.study.papers.information_bottleneck.compared import activations, left, plan, weights
 from prunelab.study.printed import printed
 from prunelab.study.results import Run
 from prunelab.study.study import Study
+
+NAMES = {"weights_pct": "weights_pct", "footprint_pct": "activations_pct", "error_pct": "error"}
+SIZES = {"weights_pct": counts.weights, "activations_pct": counts.activations, "error": v.error}
 
 
 def _runs(rows: Iterable[dict], **wanted: str) -> list[Run]:
@@ -20,44 +24,38 @@ def _runs(rows: Iterable[dict], **wanted: str) -> list[Run]:
 
 def frontier(rows: Iterable[dict], model: str, data: str) -> pd.DataFrame:
     """Points of one network: method, setting, seed, sizes in percent, error (fraction)."""
-    measures = {
-        "weights_pct": weights,
-        "activations_pct": activations,
-        "error": lambda run: 1 - run.values["accuracy"],
-    }
-    return views.points(_runs(rows, model=model, data=data), measures)
+    return v.points(_runs(rows, model=model, data=data), SIZES)
 
 
 def printed_points(model: str, data: str) -> pd.DataFrame:
-    """What the paper prints for one network on MNIST, in the columns of `frontier`."""
-    names = {"weights_pct": "weights_pct", "footprint_pct": "activations_pct", "error_pct": "error"}
+    """The printed points of one network on MNIST, in the columns of `frontier`."""
     rows = printed(STEM, "results")
     rows = rows[rows.table == (TABLES[model] if data == "mnist" else None)].reset_index(drop=True)
-    points = rows[["method", *names]].rename(columns=names)
+    points = rows[["method", *NAMES]].rename(columns=NAMES)
     return points.assign(error=points.error / 100)
+
+
+def _course(rows: Iterable[dict]) -> list[dict[str, Any]]:
+    """One entry per run, epoch and place."""
+    return [
+        {"place": place, "epoch": epoch, "size": size, "seed": run.seed, "point": point}
+        for run in _runs(rows)
+        for epoch, point in enumerate(run.values["course"])
+        for place, size in counts.of(run).whole.items()
+    ]
 
 
 def course(rows: Iterable[dict]) -> pd.DataFrame:
     """Units left of each place after each epoch: place, epoch, units, size, seed."""
-    lines = [
-        (place, epoch, point["widths"][place], size, run.seed)
-        for run in _runs(rows)
-        for epoch, point in enumerate(run.values["course"])
-        for place, size in plan(run).whole.items()
-    ]
-    return pd.DataFrame(lines, columns=["place", "epoch", "units", "size", "seed"])
+    found = [one | {"units": one["point"]["widths"][one["place"]]} for one in _course(rows)]
+    return pd.DataFrame(found, columns=["place", "epoch", "units", "size", "seed"])
 
 
 def log_ratios(rows: Iterable[dict]) -> pd.DataFrame:
     """Histograms of log(sigma^2 / mu^2) of runs: place, epoch, counts."""
-    lines = [
-        (place, epoch, point["log_ratio"][place])
-        for run in _runs(rows)
-        for epoch, point in enumerate(run.values["course"])
-        if "log_ratio" in point
-        for place in plan(run).whole
-    ]
-    return pd.DataFrame(lines, columns=["place", "epoch", "counts"])
+    shots = [one for one in _course(rows) if "log_ratio" in one["point"]]
+    found = [one | {"counts": one["point"]["log_ratio"][one["place"]]} for one in shots]
+    return pd.DataFrame(found, columns=["place", "epoch", "counts"])
 
 
 def played(rows: Iterable[dict]) -> list[dict]:
@@ -66,14 +64,12 @@ def played(rows: Iterable[dict]) -> list[dict]:
         {
             "kl": run.case.task.method.kl,
             "seed": run.seed,
-            "widths": {place: run.values["widths"][place] for place in plan(run).whole},
-            "whole": dict(plan(run).whole),
-            "weights_pct": weights(run),
-            "activations_pct": activations(run),
-            "macs": left(run).macs,
-            "error": 1 - run.values["accuracy"],
+            "widths": {place: run.values["widths"][place] for place in counts.of(run).whole},
+            "whole": dict(counts.of(run).whole),
+            "macs": counts.left(run).macs,
             "best_error": 1 - run.values["best_accuracy"],
             "pixels": run.values.get("pixels"),
+            **{name: measure(run) for name, measure in SIZES.items()},
         }
         for run in _runs(rows)
     ]
@@ -81,20 +77,18 @@ def played(rows: Iterable[dict]) -> list[dict]:
 
 def printed_run(model: str, data: str) -> dict | None:
     """The printed VIBNet row of a network on MNIST, as `widgets.strength_player` takes it."""
-    if data != "mnist":
+    found = printed_points(model, data)
+    found = found[found.method == "VIBNet"].drop(columns="method").to_dict("records")
+    if not found:
         return None
     lines = printed(STEM, "results")
     (line,) = lines[(lines.table == TABLES[model]) & (lines.method == "VIBNet")].itertuples()
-    out = {
-        "weights_pct": line.weights_pct,
-        "activations_pct": line.footprint_pct,
-        "error": line.error_pct / 100,
-    }
+    (out,) = found
     if line.mflop == line.mflop:
         out["macs"] = round(1e6 * line.mflop)
     if isinstance(line.architecture, str):
         widths = map(int, line.architecture.split("-"))
-        out["widths"] = dict(zip(counts.plan(model).whole, widths))
+        out["widths"] = dict(zip(counts.network(model).whole, widths))
     return out
 
 

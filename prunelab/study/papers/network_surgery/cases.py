@@ -13,35 +13,34 @@ from statistics import NormalDist
 
 from prunelab.methods import Magnitude, NetworkSurgery
 from prunelab.study.networks import IMAGENET, Network
-from prunelab.study.papers.network_surgery.searches import CANDIDATES
 from prunelab.study.printed import printed
 from prunelab.study.savings import Savings
 from prunelab.study.search import Search, times
 from prunelab.study.study import Case
-from prunelab.study.tasks import Count
-from prunelab.study.weights import CutWeights, Snapshots
+from prunelab.study.tasks import Count, Prune
+from prunelab.study.weights import Snapshots
 from prunelab.train import Budget
 
 STEM = "network_surgery"
 PRINTED = {"lenet-5": "LeNet-5", "lenet-300-100": "LeNet-300-100", "alexnet": "AlexNet"}
-ALL_IMAGES = "all images"  # part and name of what also trains on the validation images
+ALL_IMAGES = "all images"  # part and name of cases that also train on validation images
 SHAPES = {"alexnet": ((3, 227, 227), 1000)}
-# Of 64 images in an epoch: of XOR, of MNIST without and with its validation images, of digits.
+# Steps of 64 images per epoch: XOR, MNIST without and with its validation images, digits.
 XOR_STEPS, MNIST_STEPS, WHOLE_STEPS, DIGITS_STEPS = 141, 860, 938, 20
 
 
 @dataclass(frozen=True)
-class Setting:
+class SurgerySetting:
     """What a preset runs on one network.
 
     Attributes:
-        network: trained by Caffe's policy for MNIST.
+        network: the network, trained by Caffe's policy for MNIST.
         surgery: the headline.
-        equal: fraction of each layer that the headline leaves: the size at which the others stand.
-        greedy: c without splicing that ends at the headline's size.
-        scales: the frontier: c of all layers times each of these.
-        rounds: of Han et al.; together they take the steps of the surgery.
-        search: how the headline was chosen; None = it was not.
+        equal: layer -> fraction that the headline keeps; controls are pruned to the same size.
+        greedy: c without splicing that ends at about the same size.
+        scales: factors of c for the frontier.
+        rounds: number of rounds of Han et al.; together they take as many steps as the surgery.
+        search: how the headline was chosen; None = without a search.
     """
 
     network: Network
@@ -54,7 +53,7 @@ class Setting:
 
     @property
     def searched(self) -> NetworkSurgery:
-        """What the search had found."""
+        """The setting that the search found."""
         return self.search.found if self.search else self.surgery
 
 
@@ -67,19 +66,21 @@ def _caffe(model: str, data: str, an_epoch: int, steps: int) -> Network:
     return Network(model, data, _sgd(steps, an_epoch, 0.01, 5e-4, "inverse"))
 
 
-def _digits(trained: int, steps: int, stop: int) -> tuple[Setting, ...]:
+def _digits(trained: int, steps: int, stop: int) -> tuple[SurgerySetting, ...]:
     c = {"fc1": 1.5, "fc2": 1.5, "fc3": 1.5}
     surgery = NetworkSurgery(c, _sgd(steps, DIGITS_STEPS, 0.05, 1e-3, "cosine"), stop)
     network = _caffe("lenet-300-100", "digits", DIGITS_STEPS, trained)
     equal = {"fc1": 0.05, "fc2": 0.08, "fc3": 0.2}
-    return (Setting(network, surgery, equal, greedy=c, scales=(0.5, 1.5), rounds=2),)
+    return (SurgerySetting(network, surgery, equal, greedy=c, scales=(0.5, 1.5), rounds=2),)
 
 
-def _mnist(model: str, c: dict[str, float], lr: float, steps: int, stop: int, **more) -> Setting:
+def _mnist(
+    model: str, c: dict[str, float], lr: float, steps: int, stop: int, **more
+) -> SurgerySetting:
     found = NetworkSurgery(c, _sgd(steps, MNIST_STEPS, lr, 1.5e-3, "cosine"), stop)
-    search = Search(found, **CANDIDATES[model])
+    search = Search.stated(found, STEM, model)
     network = _caffe(model, "mnist", MNIST_STEPS, 10_000)
-    return Setting(network, search.shown, search=search, **more)
+    return SurgerySetting(network, search.shown, search=search, **more)
 
 
 _MNIST = (
@@ -104,7 +105,7 @@ _MNIST = (
         scales=(0.5, 0.75, 1.075, 1.15),
     ),
 )
-SETTINGS: dict[str, tuple[Setting, ...]] = {
+SETTINGS: dict[str, tuple[SurgerySetting, ...]] = {
     "smoke": _digits(20, 40, 30),
     "quick": _digits(300, 600, 500),
     "standard": _MNIST,
@@ -114,7 +115,7 @@ SEARCHES = {setting.network.model: setting.search for setting in _MNIST}
 
 
 def cases(preset: str) -> Iterator[Case]:
-    """What is counted and pruned. `standard` is `paper`: MNIST runs take minutes."""
+    """All that is counted and pruned. `standard` equals `paper`, as MNIST runs take minutes."""
     name = "paper" if preset == "standard" else preset
     case = partial(Case, preset=name)
     for model in PRINTED:
@@ -125,28 +126,28 @@ def cases(preset: str) -> Iterator[Case]:
         yield from _pruned(partial(case, network=setting.network), setting)
         yield case("savings", "savings", setting.network, Savings(setting.surgery), seeds=1)
     if name == "paper":
-        yield case("imagenet", "surgery", ALEXNET, CutWeights(alexnet()), seeds=1)
+        yield case("imagenet", "surgery", ALEXNET, Prune(alexnet()), seeds=1)
     first = SETTINGS[name][0]
     shots = Snapshots(first.surgery, "fc1", _shots(first.surgery))
     yield case("snapshots", "snapshots", first.network, shots, seeds=1)
 
 
-def _pruned(case: partial[Case], setting: Setting) -> Iterator[Case]:
-    """The headline, what it was chosen from, the frontier and the controls of one network."""
+def _pruned(case: partial[Case], setting: SurgerySetting) -> Iterator[Case]:
+    """Headline, candidates, frontier and controls of one network."""
     surgery, name = setting.surgery, PRINTED[setting.network.model]
     case = partial(case, printed=(name,))
-    yield case("surgery", "surgery", task=CutWeights(surgery))
+    yield case("surgery", "surgery", task=Prune(surgery))
     if setting.search:
         whole = _on_all_images(setting)
-        yield case(ALL_IMAGES, ALL_IMAGES, network=whole.network, task=CutWeights(whole.surgery))
+        yield case(ALL_IMAGES, ALL_IMAGES, network=whole.network, task=Prune(whole.surgery))
         for label, method in setting.search.others.items():
-            yield case("candidates", "candidate", task=CutWeights(method), setting=label)
+            yield case("candidates", "candidate", task=Prune(method), setting=label)
     for scale in setting.scales:
-        task = CutWeights(replace(surgery, c=times(surgery.c, scale)))
+        task = Prune(replace(surgery, c=times(surgery.c, scale)))
         yield case("frontier", "surgery", task=task, setting=f"c x {scale:g}")
     greedy = replace(surgery, c=dict(setting.greedy), splice=False)
-    yield case("controls", "no splicing", task=CutWeights(greedy))
-    yield case("controls", "no hysteresis", task=CutWeights(replace(surgery, margins=(1.0, 1.0))))
+    yield case("controls", "no splicing", task=Prune(greedy))
+    yield case("controls", "no hysteresis", task=Prune(replace(surgery, margins=(1.0, 1.0))))
     han = printed(STEM, "table2_lenet_layers").set_index(["model", "layer"]).han_pct / 100
     shares = han[name].drop("total")
     sizes = {"12x": (dict(shares), setting.searched), "equal size": (setting.equal, surgery)}
@@ -159,11 +160,11 @@ def _pruned(case: partial[Case], setting: Setting) -> Iterator[Case]:
             "rounds": Magnitude(ratios, rounds=setting.rounds, retrain=rounds),
         }
         for way, method in ways.items():
-            yield case("controls", way, task=CutWeights(method), setting=size)
+            yield case("controls", way, task=Prune(method), setting=size)
 
 
-def _on_all_images(setting: Setting) -> Setting:
-    """The same steps on all training images, as in the paper; nothing is left to choose with."""
+def _on_all_images(setting: SurgerySetting) -> SurgerySetting:
+    """The same steps on all training images, as in the paper, with no validation images left."""
     share, network = MNIST_STEPS / WHOLE_STEPS, setting.network
     whole = Network(network.model, f"{network.data}+val", network.budget.scaled(share))
     surgery = replace(setting.surgery, budget=setting.surgery.budget.scaled(share))
@@ -171,19 +172,19 @@ def _on_all_images(setting: Setting) -> Setting:
 
 
 def _shots(surgery: NetworkSurgery) -> tuple[int, ...]:
-    """Steps at which the masks are kept for the player."""
+    """Steps whose masks are kept for the player."""
     early = [0, *(round(surgery.stop * share) for share in (0.002, 0.005, 0.01, 0.02, 0.05))]
     late = [round(surgery.stop * share / 10) for share in range(1, 11)]
     return tuple(dict.fromkeys([*early, *late]))
 
 
-def _xor(share: float) -> tuple[Network, CutWeights]:
+def _xor(share: float) -> tuple[Network, Prune]:
     """2-5-1 on noisy XOR. Source: DNS, section 4.1: 100K iterations, then 150K of surgery."""
     steps, stop = round(150_000 * share), round(100_000 * share)
     trained = _sgd(steps * 2 // 3, XOR_STEPS, 0.5, 1e-4, "constant")
     budget = _sgd(steps, XOR_STEPS, 0.5, 1e-4, "cosine")
     method = NetworkSurgery(-0.5, budget, stop, gamma=0.0)
-    return Network("mlp-2-5-1", "xor", trained), CutWeights(method)
+    return Network("mlp-2-5-1", "xor", trained), Prune(method)
 
 
 ALEXNET = Network(
@@ -203,7 +204,7 @@ ALEXNET = Network(
 
 
 def alexnet() -> NetworkSurgery:
-    """The surgery of AlexNet; c from the printed rates, as nothing else of it is known.
+    """The surgery of AlexNet; c follows from the printed rates, as nothing else is known.
 
     Source: DNS, Tables 1 and 4: 700K iterations; convolutions and linear layers apart.
     """
@@ -215,11 +216,11 @@ def alexnet() -> NetworkSurgery:
 
 
 def alexnet_layer(name: str) -> str:
-    """The module of a printed layer: the paper's fc1 is `classifier.fc6`."""
+    """Module name of a printed layer; the paper's fc1 is `classifier.fc6`."""
     return f"classifier.fc{int(name[2]) + 5}" if name.startswith("fc") else f"features.{name}"
 
 
 def gaussian_c(density: float) -> float:
-    """The c at which Gaussian weights would start with that share kept: |z| > mu + c sigma."""
+    """The c at which Gaussian weights start with this share kept: |z| > mu + c sigma."""
     mu, sigma = math.sqrt(2 / math.pi), math.sqrt(1 - 2 / math.pi)
     return round((NormalDist().inv_cdf(1 - density / 2) - mu) / sigma, 2)

@@ -1,4 +1,4 @@
-"""What the figures of network surgery take."""
+"""Input of the figures of network surgery."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import pandas as pd
 
 from prunelab.study import views
 from prunelab.study.cells import NOT_MEASURED
+from prunelab.study.measures import compression
 from prunelab.study.papers.network_surgery.cases import PRINTED, STEM, cases
-from prunelab.study.papers.network_surgery.compared import compression
 from prunelab.study.printed import printed
 from prunelab.study.study import Study
 
-NEAR = 0.001  # of error: a network as good as the reference within 0.1 points
+NEAR = 0.001  # of error: within 0.1 points a network is as good as the reference
 
 
 def frontier(rows: Iterable[dict], model: str, data: str) -> pd.DataFrame:
@@ -22,14 +22,14 @@ def frontier(rows: Iterable[dict], model: str, data: str) -> pd.DataFrame:
     runs = Study(STEM, cases).results(rows).runs(model=model, data=data, part=parts)
     measures = {
         "compression": compression,
-        "error": lambda run: 1 - run.values["accuracy"],
+        "error": views.error,
         "reference": lambda run: 1 - run.values["before"]["accuracy"],
     }
     return views.points(runs, measures)
 
 
 def printed_points(model: str, data: str) -> pd.DataFrame:
-    """What the papers print for one network on MNIST: method, compression, error (fraction)."""
+    """The printed points of one network on MNIST: method, compression, error (fraction)."""
     columns = ["method", "compression", "error"]
     if data != "mnist":
         return pd.DataFrame(columns=columns)

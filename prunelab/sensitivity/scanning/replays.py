@@ -1,0 +1,86 @@
+"""Replays: what runs again when one group is pruned.
+
+A value of the network is then one of three things:
+
+* CLEAN: it does not depend on the group;
+* CUT: it is the whole network's value without the removed channels (what the group's filters write,
+  and everything that works channel by channel on it);
+* NEW: it depends on a sum over the channels, so it has other numbers: it is computed again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import fx, nn
+
+from prunelab.groups import ChannelAxis
+
+if TYPE_CHECKING:
+    from prunelab.sensitivity.scanning.program import Program
+
+
+@dataclass(frozen=True, eq=False)
+class Replay:
+    """The steps that run again when a group is pruned, and what they read.
+
+    Attributes:
+        steps: the NEW nodes that the output depends on, in order.
+        cut: node -> place of the group, for the CUT values that these steps read.
+        clean: nodes whose CLEAN values these steps read.
+    """
+
+    steps: list[fx.Node]
+    cut: dict[fx.Node, ChannelAxis]
+    clean: list[fx.Node]
+
+    @property
+    def reads(self) -> set[fx.Node]:
+        """Values of the whole network that must be kept for this replay."""
+        return {*self.cut, *self.clean}
+
+
+def owners(net: nn.Module) -> dict[str, dict[str, str]]:
+    """What a node may name -> its own tensors -> the name that groups know each by.
+
+    A module's tensors go by their names in the module, a tensor that is named itself by "". One
+    that several modules share has one name.
+    """
+    names: dict[int, str] = {}
+    found: dict[str, dict[str, str]] = {}
+    tensors = [*net.named_parameters(remove_duplicate=False)]
+    tensors += net.named_buffers(remove_duplicate=False)
+    for name, tensor in tensors:
+        known = names.setdefault(id(tensor), name)
+        module, _, local = name.rpartition(".")
+        found.setdefault(module, {})[local] = known
+        found[name] = {"": known}
+    return found
+
+
+def replay_of(program: Program, group: str) -> Replay:
+    """What runs again when `group` is pruned."""
+    slices = program.flow.groups[group].slices
+    touched = {s.tensor for s in slices}
+    readers = {s.tensor for s in slices if s.role == "in"}
+    cut: dict[fx.Node, ChannelAxis] = {}
+    new: dict[fx.Node, None] = {}
+    for node in program.nodes:
+        inputs = program.inputs(node)
+        own = set(program.tensors(node).values())
+        if not own & touched and not any(n in cut or n in new for n in inputs):
+            continue
+        place = program.flow.place(node.name, group) if node.op != "output" else None
+        reads = node.op == "get_attr" or own & readers
+        if place is None or reads or any(n in new for n in inputs):
+            new[node] = None
+        else:
+            cut[node] = place
+    needed = {program.output}
+    for node in reversed(new):
+        if node in needed:
+            needed.update(program.inputs(node))
+    steps = [n for n in new if n in needed]
+    reads = {n: None for step in steps for n in program.inputs(step) if n not in new}
+    return Replay(steps, {n: cut[n] for n in reads if n in cut}, [n for n in reads if n not in cut])

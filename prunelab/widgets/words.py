@@ -1,0 +1,116 @@
+"""What the widgets say, as HTML: numbers in words, and the macros of `words.html`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import jinja2
+
+from prunelab.widgets.source import MEASURED, Answer
+
+GREEN, ORANGE = "#007a5a", "#D55E00"
+
+
+def short(number: float) -> str:
+    """1234567 -> "1.23 M"."""
+    for size, suffix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if number >= size:
+            value = number / size
+            return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}{suffix}"
+    return f"{number:.0f}"
+
+
+def time(seconds: float | None) -> str:
+    """0.00123 -> "1.23 ms"."""
+    if seconds is None:
+        return "not known"
+    return f"{1000 * seconds:.3g} ms" if seconds < 0.9995 else f"{seconds:.3g} s"
+
+
+def percent(fraction: float) -> str:
+    """0.98765 -> "98.8%"."""
+    return f"{100 * fraction:.1f}%"
+
+
+def points(change: float) -> str:
+    """-0.0123 -> "−1.2"."""
+    return f"{100 * change:+.1f}".replace("-", "−")
+
+
+def _macros() -> jinja2.Template:
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    options = {"trim_blocks": True, "lstrip_blocks": True, "undefined": jinja2.StrictUndefined}
+    environment = jinja2.Environment(loader=loader, autoescape=True, **options)
+    filters = {"short": short, "percent": percent, "points": points, "thousands": "{:,.0f}".format}
+    environment.filters |= filters
+    environment.globals |= {"GREEN": GREEN, "ORANGE": ORANGE}
+    return environment.get_template("words.html")
+
+
+_html = _macros().module
+
+
+def say(macro: str, *arguments: object, **options: object) -> str:
+    """The HTML that a macro of `words.html` makes of these values."""
+    return " ".join(str(getattr(_html, macro)(*arguments, **options)).split())
+
+
+def note(text: str) -> str:
+    """A plain remark."""
+    return say("note", text)
+
+
+def answer(now: Answer | None, cost: tuple[int, int], whole: Mapping, fresh: bool = True) -> str:
+    """The accuracy in large type, how it is known, and what the network costs.
+
+    Args:
+        now: the answer; None = there is none yet.
+        cost: parameters and MACs of the network on show.
+        whole: those of the whole network, and its seconds if known.
+        fresh: whether `now` is of the network on show, or of the one before.
+    """
+    return say("answer", now, fresh, _costs(cost, now if fresh else None, whole))
+
+
+def _costs(cost: tuple[int, int], now: Answer | None, whole: Mapping) -> list[tuple[str, ...]]:
+    rows = [
+        (label, short(part), _share(part, full), short(full))
+        for label, part, full in zip(
+            ("parameters", "MACs per image"), cost, (whole["params"], whole["macs"])
+        )
+    ]
+    mine, full = now.seconds if now else None, whole.get("seconds")
+    about = "≈ " if now and now.how != MEASURED and mine is not None else ""
+    share = _share(mine, full) if mine is not None and full else ""
+    latency = about + time(mine) if now else "…"
+    return [*rows, ("latency, one image", latency, share, time(full) if full else "")]
+
+
+def _share(part: float, whole: float) -> str:
+    return f"{100 * part / whole:.0f}%"
+
+
+def budget(macs: int, whole: int, allowed: int) -> str:
+    """A bar: the MACs in use, and a mark where the budget ends; green within, orange over.
+
+    Args:
+        macs: in use.
+        whole: those of the whole network.
+        allowed: percent of them.
+    """
+    limit = limit_of(whole, allowed)
+    return say("budget", round(100 * macs / whole, 1), allowed, macs > limit, macs, limit)
+
+
+def limit_of(whole: int, allowed: int) -> int:
+    """The budget in MACs: the largest integer within so many percent of the whole network's."""
+    return whole * allowed // 100
+
+
+def headline(source_title: str, now: Answer | None) -> str:
+    """The title of a picture, in plain text."""
+    if now is None:
+        return source_title
+    how = f"{now.how} {percent(now.accuracy)}, whole {percent(now.whole)}"
+    return f"{source_title}: {how}"

@@ -1,0 +1,28 @@
+"""What holds for every paper."""
+
+import pytest
+
+from prunelab.study.papers import studies
+from prunelab.study.recipes import PRESETS, SEEDS
+
+STUDIES = studies()
+EACH = pytest.mark.parametrize("stem", STUDIES)
+FIGURES_SHARE_SCANS = {"filter_norm"}
+
+
+def recipes(stem, preset):
+    return [r for part in STUDIES[stem].recipes(preset, SEEDS[preset]).values() for r in part]
+
+
+@EACH
+def test_no_two_measurements_share_a_key(stem):
+    keys, wholes = {}, {}
+    for preset in PRESETS:
+        found = recipes(stem, preset)
+        for r in found:
+            whole = (r.preset, repr(r.task), r.model, r.data, r.budget, r.seed)
+            assert (
+                keys.setdefault(r.key, whole) == whole and wholes.setdefault(whole, r.key) == r.key
+            )
+        if stem not in FIGURES_SHARE_SCANS:
+            assert len({r.key for r in found}) == len(found)

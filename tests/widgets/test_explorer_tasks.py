@@ -1,0 +1,169 @@
+"""Code, files, scans and fine-tuning from the explorer."""
+
+import dataclasses
+
+import pytest
+from helpers.recordings import shrunk
+from helpers.toy import quiet, same
+from helpers.widget_text import text_of
+
+from prunelab import sensitivity, surgery, train, widgets
+from prunelab.widgets.exploring import live
+from prunelab.widgets.exploring.panel import SOLVER
+
+
+@pytest.fixture
+def box(net, data):
+    made = widgets.explorer(net, data)
+    yield made.wait(60)
+    made.close()
+
+
+@pytest.mark.parametrize("criterion", ["l1", "random"])
+def test_the_code_runs_and_rebuilds_the_network_on_show(net, data, criterion):
+    box = widgets.explorer(net, data, criterion=criterion, ratios={"0": 0.3, "7": 0.85})
+    names = {"net": net}
+    exec(box.code.value, names)
+    small, keep = box.source.network(box.ratios)
+    assert same(names["small"], small)
+    assert {g: k.tolist() for g, k in names["keep"].items()} == {
+        g: k.tolist() for g, k in keep.items()
+    }
+    box.close()
+
+
+def test_a_saved_network_is_read_back_as_it_was_shown(box, net, data, tmp_path):
+    path = tmp_path / "small.safetensors"
+    box.show({"0": 0.5, "7": 0.25})
+    box.save.path.value = str(path)
+    box.save.button.click()
+    again = surgery.load(net, path)
+    assert same(again, shrunk(net, data, {"0": 0.5, "7": 0.25}))
+    said = text_of(box.save.note)
+    assert f"{path.stat().st_size / 1e6:.2f} MB" in said
+    assert "surgery.load(net, " in said
+
+
+def test_a_file_that_cannot_be_written_is_an_error_in_the_text(box, tmp_path):
+    (tmp_path / "text").write_text("a file")
+    box.save.path.value = str(tmp_path / "text" / "small.safetensors")
+    box.save.button.click()
+    assert "save: cannot write" in text_of(box.text)
+
+
+def test_a_scan_gives_curves_a_picture_the_solver_and_a_comparison(box, net, data):
+    assert box.source.curves is None
+    assert SOLVER not in box.preset.options
+    assert "Scan all groups first" in text_of(box.compare)
+    assert box.picture.layout.display == "none"
+    box.slider.value = 0.5
+    before = bytes(box.picture.value)
+    box.scan.images.value = 40
+    box.scan.button.click()
+    box.wait(60)
+    expected = sensitivity.scan(net, data.val[:40], ratios=live.GRID, progress=False)
+    columns = ["group", "ratio", "kept", "correct", "accuracy", "params", "macs"]
+    assert box.source.curves[columns].equals(expected[columns])
+    assert box.source.curves.attrs["whole"] == expected.attrs["whole"]
+    assert bytes(box.picture.value) != before
+    assert box.picture.layout.display is None
+    assert "the solver's" in text_of(box.compare)
+    assert not box.scan.button.disabled
+    box.preset.value = SOLVER
+    answer = box.wait(60).answer
+    assert answer.how == "measured"
+    assert answer.macs <= box.source.whole["macs"] / 2
+    assert words_of_both(box) == 2
+
+
+def words_of_both(box):
+    """How often the comparison gives the measured accuracy of what is on show."""
+    return text_of(box.compare).count(f"{100 * box.answer.accuracy:.1f}%")
+
+
+def test_a_stopped_scan_leaves_no_curves_and_its_button_free(box, monkeypatch):
+    def scan(*arguments, **options):
+        box.scan.stop.click()
+        return real(*arguments, **options)
+
+    real = sensitivity.scan
+    monkeypatch.setattr(live.sensitivity, "scan", scan)
+    box.scan.button.click()
+    box.wait(60)
+    assert box.source.curves is None
+    assert "Stopped" in text_of(box.scan.note)
+    assert not box.scan.button.disabled
+
+
+def test_an_error_of_a_scan_appears_in_the_text_and_frees_the_button(box, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("no scan today")
+
+    monkeypatch.setattr(live.sensitivity, "scan", broken)
+    box.scan.button.click()
+    box.wait(60)
+    assert "no scan today" in text_of(box.text)
+    assert not box.scan.button.disabled and not box.finetune.button.disabled
+
+
+def test_fine_tuning_is_fit_on_the_training_images_and_its_network_is_used_from_then_on(
+    net, data, tmp_path
+):
+    retrain = train.Budget(epochs=1, lr=0.02, batch=16)
+    box = widgets.explorer(net, data, ratios={"0": 0.7, "3": 0.5}, retrain=retrain).wait(60)
+    pruned = box.answer
+    box.finetune.epochs.value = 2
+    box.finetune.button.click()
+    assert box.scan.button.disabled  # one at a time
+    answer = box.wait(60).answer
+    small = shrunk(net, data, box.ratios)
+    with live.all_cores():  # the number of threads decides the last digit
+        quiet(small, data, dataclasses.replace(retrain, epochs=2))
+    assert answer.accuracy == train.evaluate(small, data.val).accuracy
+    assert (answer.epochs, answer.macs) == (2, pruned.macs)
+    assert "after 2 epochs of fine-tuning" in text_of(box.text)
+    names = {"net": net, "data": data}
+    with live.all_cores():
+        exec(box.code.value, names)
+    assert same(names["small"], small)
+    box.save.path.value = str(tmp_path / "tuned.safetensors")
+    box.save.button.click()
+    assert same(surgery.load(net, tmp_path / "tuned.safetensors"), small)
+    box.reset.click()  # the others are as they were
+    assert box.wait(60).answer.epochs == 0
+    box.undo.click()
+    assert box.wait(60).answer == answer
+    box.close()
+
+
+def test_fine_tuning_that_is_stopped_changes_nothing(box, monkeypatch):
+    before = box.show({"0": 0.5}).wait(60).answer
+
+    def fit(*arguments, after_step, **options):
+        box.finetune.stop.click()
+        return real(*arguments, after_step=after_step, **options)
+
+    real = train.fit
+    monkeypatch.setattr(live.train, "fit", fit)
+    box.finetune.epochs.value = 500
+    box.finetune.button.click()
+    box.wait(60)
+    assert "as it was before" in text_of(box.finetune.note)
+    assert box.source.budgets(box.ratios) == []
+    assert box.answer == before
+    assert not box.finetune.button.disabled
+
+
+def test_without_training_images_fine_tuning_says_why_not(net, data):
+    box = widgets.explorer(net, data.val)
+    assert box.finetune.button.disabled
+    assert "no training images" in box.finetune.button.tooltip
+    assert "no training images" in text_of(box.finetune.note)
+    assert not box.save.button.disabled and not box.scan.button.disabled
+    box.close()
+
+
+def test_before_a_scan_the_picture_for_readers_without_a_kernel_is_the_map(box):
+    whole = box._repr_mimebundle_()["image/png"]
+    box.show({"0": 0.9})
+    assert box._repr_mimebundle_()["image/png"] != whole
