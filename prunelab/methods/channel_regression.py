@@ -20,8 +20,7 @@ from sklearn.linear_model import lars_path_gram
 from torch import Tensor, nn
 
 from prunelab.methods.base import check_option
-from prunelab.methods.reconstruction.layerwise import Layerwise, Reader, write
-from prunelab.methods.reconstruction.moments import Moments
+from prunelab.methods.reconstruction.layerwise import Layerwise, Part, write
 
 SELECTS = ("lasso", "first", "random")
 
@@ -52,29 +51,25 @@ class ChannelRegression(Layerwise):
         super().__post_init__()
         check_option(self, "select", SELECTS)
 
-    def _choose(
-        self, parts: list[Moments], weights: list[Tensor], count: int, rng: torch.Generator
-    ) -> Tensor:
-        size = parts[0].channels
+    def _choose(self, parts: list[Part], count: int, rng: torch.Generator) -> Tensor:
+        size = parts[0].reader.channels
         if self.select != "lasso":
             order = torch.randperm(size, generator=rng)
             kept = torch.zeros(size, dtype=torch.bool)
             kept[order[:count] if self.select == "random" else slice(count)] = True
             return kept
-        found = [part.by_channel(weight) for part, weight in zip(parts, weights)]
+        found = [part.moments.by_channel(part.weight) for part in parts]
         gram, right = (sum(sums) for sums in zip(*found))
-        length = sum(w.view(len(w), size, -1).square().sum((0, 2)) for w in weights).sqrt()
-        return lasso(gram, right, length, count)
+        squares = [p.weight.view(len(p.weight), size, -1).square().sum((0, 2)) for p in parts]
+        return lasso(gram, right, sum(squares).sqrt(), count)
 
-    def _rebuild(
-        self, net: nn.Module, reader: Reader, part: Moments, weight: Tensor, kept: Tensor
-    ) -> None:
-        bias = net.get_submodule(reader.layer).bias
-        new = (part if bias is None else part.centred()).solve(kept)
+    def _rebuild(self, net: nn.Module, part: Part, kept: Tensor) -> None:
+        bias, sums = net.get_submodule(part.reader.layer).bias, part.moments
+        new = (sums if bias is None else sums.centred()).solve(kept)
         if bias is not None:
             with torch.no_grad():
-                bias += ((part.y - new @ part.x) / part.rows).to(bias)
-        write(net, reader, new)
+                bias += ((sums.y - new @ sums.x) / sums.rows).to(bias)
+        write(net, part.reader, new)
 
 
 def lasso(gram: Tensor, right: Tensor, length: Tensor, count: int) -> Tensor:

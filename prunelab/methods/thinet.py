@@ -19,9 +19,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from prunelab.methods.base import check_option, check_switch
-from prunelab.methods.reconstruction.layerwise import Layerwise, Reader, write
-from prunelab.methods.reconstruction.moments import Moments, solve
+from prunelab import checks
+from prunelab.methods.base import check_option
+from prunelab.methods.reconstruction.layerwise import Layerwise, Part, write
+from prunelab.methods.reconstruction.moments import solve
 
 RULES = ("remove", "keep")
 
@@ -50,26 +51,21 @@ class ThiNet(Layerwise):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_option(self, "rule", RULES)
-        check_switch(self, "rescale")
+        checks.switch("ThiNet", "rescale", self.rescale)
 
     def _target(self, net: nn.Module, whole: nn.Module) -> nn.Module:
         return net
 
-    def _choose(
-        self, parts: list[Moments], weights: list[Tensor], count: int, rng: torch.Generator
-    ) -> Tensor:
-        gram = sum(part.by_channel(weight)[0] for part, weight in zip(parts, weights))
+    def _choose(self, parts: list[Part], count: int, rng: torch.Generator) -> Tensor:
+        gram = sum(part.moments.by_channel(part.weight)[0] for part in parts)
         return (removing if self.rule == "remove" else keeping)(gram, count)
 
-    def _rebuild(
-        self, net: nn.Module, reader: Reader, part: Moments, weight: Tensor, kept: Tensor
-    ) -> None:
-        if not self.rescale:
-            return
-        gram = part.by_channel(weight)[0]
-        factors = torch.zeros(len(gram), dtype=gram.dtype)
-        factors[kept] = solve(gram[kept][:, kept], gram[kept].sum(1))
-        write(net, reader, weight * factors.repeat_interleave(reader.area))
+    def _rebuild(self, net: nn.Module, part: Part, kept: Tensor) -> None:
+        if self.rescale:
+            gram, _ = part.moments.by_channel(part.weight)
+            factors = torch.zeros(len(gram), dtype=gram.dtype)
+            factors[kept] = solve(gram[kept][:, kept], gram[kept].sum(1))
+            write(net, part.reader, part.weight * factors.repeat_interleave(part.reader.area))
 
 
 def removing(gram: Tensor, count: int) -> Tensor:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from prunelab import scores, surgery, train
 from prunelab.data import Dataset, Split
@@ -18,15 +17,15 @@ from prunelab.groups.group import IN, INPUTS, SELECT
 from prunelab.masks import Keep
 from prunelab.methods.base import (
     Method,
+    Pruned,
     Ratios,
     check_budget,
     check_count,
-    check_dataset,
     check_ratios,
-    opened,
 )
 from prunelab.methods.reconstruction import rows
 from prunelab.methods.reconstruction.moments import Moments
+from prunelab.methods.stages import Options
 
 BATCH = 100  # images a forward pass
 
@@ -99,6 +98,21 @@ def chosen(caller: str, groups: Groups, ratios: Ratios, net: nn.Module) -> dict[
 
 
 @dataclass(frozen=True)
+class Part:
+    """What is known of one layer when the channels that it reads are chosen.
+
+    Attributes:
+        reader: the layer.
+        moments: sums over rows of these channels; targets are less what other channels give.
+        weight: (n, columns) what the layer multiplies these channels with, in float64.
+    """
+
+    reader: Reader
+    moments: Moments
+    weight: Tensor
+
+
+@dataclass(frozen=True)
 class Layerwise(Method):
     """The frame of methods that rebuild layer after layer; a subclass chooses and rebuilds.
 
@@ -106,7 +120,7 @@ class Layerwise(Method):
         ratios: fraction of the channels to remove: one for all channels that only convolutions read
             and no residual stream carries; or by name: a group, or `<layer>.inputs`.
         images: how many training images are looked at, drawn once; None = all.
-        positions: how many output positions an image; None = all.
+        positions: how many output positions of each; None = all.
         finetune: training after each layer but the last; None = none.
     """
 
@@ -123,31 +137,24 @@ class Layerwise(Method):
         if self.finetune is not None:
             check_budget(self, "finetune")
 
-    def prune(self, net: nn.Module, data: object, *, seed: int = 0, progress: bool = True) -> Keep:
-        """See `Method.prune`. The weights of `net` that read kept channels are rebuilt in place."""
-        net, caller = opened(self, net, seed, progress), type(self).__name__
-        check_dataset(self, data)
-        groups = trace(net, data.example)
+    def _run(self, net: nn.Module, data: Dataset, options: Options) -> Pruned:
+        caller, groups = type(self).__name__, trace(net, data.example)
         ratios = chosen(caller, groups, self.ratios, net)
         readers = {name: readers_of(caller, net, groups[name]) for name in ratios}
-        whole, images, keep = surgery.masked(net, groups, {}), self._images(data, seed), {}
-        bar = tqdm(ratios.items(), desc=caller, disable=not progress)
-        for number, (name, ratio) in enumerate(bar):
-            bar.set_postfix_str(name)
-            moments = self._moments(net, whole, images, readers[name], seed + number)
-            parts = [moments[r.layer].part(_weight(net, r.layer), r.start, r.channels, r.area)
-                     for r in readers[name]]  # fmt: skip
-            weights = [_weight(net, r.layer)[:, r.columns].double().cpu() for r in readers[name]]
-            count = scores.kept(groups[name].size, ratio)
-            keep[name] = self._choose(parts, weights, count, torch.Generator().manual_seed(seed))
-            for reader, part, weight in zip(readers[name], parts, weights):
-                self._rebuild(net, reader, part, weight, keep[name])
+        whole, images, keep = surgery.masked(net, groups, {}), self._images(data, options.seed), {}
+        trainings = {} if self.finetune is None else dict.fromkeys([*ratios][:-1], self.finetune)
+        stages, history = options.stages(trainings, data), []
+        for number, (name, ratio) in enumerate(ratios.items()):
+            rng = torch.Generator().manual_seed(options.seed + number)
+            parts = self._parts(net, whole, images, readers[name], rng)
+            keep[name] = self._choose(parts, scores.kept(groups[name].size, ratio), rng)
+            for part in parts:
+                self._rebuild(net, part, keep[name])
             zero = surgery.masker(net, groups, keep)
             zero()
-            if self.finetune is not None and number + 1 < len(ratios):
-                train.fit(net, data, self.finetune, after_step=zero, seed=seed + number,
-                          progress=progress)  # fmt: skip
-        return Keep(keep)
+            if stage := next(stages, None):
+                history.append(stage.fit(net, after_step=zero))
+        return Pruned(Keep(keep), tuple(history))
 
     def _images(self, data: Dataset, seed: int) -> Split:
         size = len(data.train)
@@ -156,22 +163,31 @@ class Layerwise(Method):
         order = torch.randperm(size, generator=torch.Generator().manual_seed(seed))
         return data.train[order[: self.images].sort().values.to(data.device)]
 
-    def _moments(
-        self, net: nn.Module, whole: nn.Module, images: Split, readers: list[Reader], seed: int
-    ) -> dict[str, Moments]:
-        """Layer -> sums over rows: x from `net`, y from `_target`, biases taken off."""
-        layers = list(dict.fromkeys(r.layer for r in readers))
-        found = {name: _empty(net.get_submodule(name)) for name in layers}
-        rng, source = torch.Generator().manual_seed(seed), self._target(net, whole)
+    def _parts(
+        self,
+        net: nn.Module,
+        whole: nn.Module,
+        images: Split,
+        readers: list[Reader],
+        rng: torch.Generator,
+    ) -> list[Part]:
+        """One pass over the images: x from `net`, y from `_target`, biases taken off."""
+        layers = {r.layer: net.get_submodule(r.layer) for r in readers}
+        sums = {name: Moments.of(layer.weight) for name, layer in layers.items()}
+        source = self._target(net, whole)
         for x, _ in images.batches(BATCH):
             at = functools.cache(lambda name, shape: rows.positions(shape, self.positions, rng))
-            reads = rows.read(net, layers, x, at)
-            wanted = reads
+            read = wanted = rows.read(net, layers, x, at)
             if source is not net:
                 wanted = rows.read(source, layers, x, at)
-            for name in layers:
-                y, bias = wanted[name][1], net.get_submodule(name).bias
-                found[name].add(reads[name][0], y if bias is None else y - bias.detach())
+            for name, layer in layers.items():
+                y = wanted[name][1]
+                sums[name].add(read[name][0], y if layer.bias is None else y - layer.bias.detach())
+        found = []
+        for reader in readers:
+            weight = layers[reader.layer].weight.detach().flatten(1).double().cpu()
+            moments = sums[reader.layer].part(weight, reader.columns, reader.channels)
+            found.append(Part(reader, moments, weight[:, reader.columns]))
         return found
 
     def _target(self, net: nn.Module, whole: nn.Module) -> nn.Module:
@@ -179,31 +195,18 @@ class Layerwise(Method):
         return whole
 
     @abc.abstractmethod
-    def _choose(
-        self, parts: list[Moments], weights: list[Tensor], count: int, rng: torch.Generator
-    ) -> Tensor:
+    def _choose(self, parts: list[Part], count: int, rng: torch.Generator) -> Tensor:
         """(C,) bool: which `count` channels stay."""
 
     @abc.abstractmethod
-    def _rebuild(
-        self, net: nn.Module, reader: Reader, part: Moments, weight: Tensor, kept: Tensor
-    ) -> None:
+    def _rebuild(self, net: nn.Module, part: Part, kept: Tensor) -> None:
         """Write new weights of the layer into `net`."""
-
-
-def _empty(layer: nn.Module) -> Moments:
-    return Moments(layer.weight[0].numel(), len(layer.weight), layer.weight.shape[1])
-
-
-def _weight(net: nn.Module, layer: str) -> Tensor:
-    """(n, D) what multiplies the patches."""
-    return net.get_submodule(layer).weight.detach().flatten(1)
 
 
 def write(net: nn.Module, reader: Reader, weight: Tensor) -> None:
     """Replace the group's columns of a layer's weight by `weight` (n, columns)."""
     whole = net.get_submodule(reader.layer).weight
-    new = whole.detach().flatten(1).clone()
-    new[:, reader.columns] = weight.to(new)
     with torch.no_grad():
+        new = whole.flatten(1).clone()
+        new[:, reader.columns] = weight.to(new)
         whole.copy_(new.view_as(whole))

@@ -67,18 +67,22 @@ class Moments:
         out.yy = self.yy - self.y.square().sum() / self.rows
         return out
 
-    def part(self, weight: Tensor, start: int, channels: int, area: int) -> Moments:
+    @classmethod
+    def of(cls, weight: Tensor) -> Moments:
+        """Empty sums for a layer with this weight (n, C, ...)."""
+        return cls(weight[0].numel(), len(weight), weight.shape[1])
+
+    def part(self, weight: Tensor, columns: slice, channels: int) -> Moments:
         """The sums of some channels alone; their targets are less what the others contribute.
 
         Args:
-            weight: (n, D) of the layer.
-            start: the first number of a row that belongs to them.
+            weight: (n, D) of the layer, float64.
+            columns: the numbers of a row that belong to them.
             channels: how many.
-            area: numbers of a row for each.
         """
         mine = torch.zeros(self.inputs, dtype=torch.bool)
-        mine[start : start + channels * area] = True
-        other = weight.double().cpu() * ~mine
+        mine[columns] = True
+        other = weight * ~mine
         out = Moments(int(mine.sum()), self.outputs, channels, self.rows)
         out.xx, out.x = self.xx[mine][:, mine], self.x[mine]
         out.xy = (self.xy - self.xx @ other.T)[mine]

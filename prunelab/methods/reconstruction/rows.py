@@ -49,7 +49,7 @@ def patches(layer: nn.Module, x: Tensor, y: Tensor, at: Tensor | None) -> tuple[
         (R, C * kernel area), the channel slowest as in `weight.flatten(1)`; and (R, n).
     """
     if isinstance(layer, nn.Linear):
-        return x.flatten(0, -2), y.flatten(0, -2)
+        return x.flatten(0, -2).clone(), y.flatten(0, -2).clone()  # later layers may overwrite them
     (n, _, height, width), area = y.shape, layer.kernel_size
     if at is None:
         at = torch.arange(height * width, device=x.device).expand(n, -1)
