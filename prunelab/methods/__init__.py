@@ -9,6 +9,7 @@ from prunelab.methods.hard_concrete import HardConcrete
 from prunelab.methods.information_bottleneck import InformationBottleneck
 from prunelab.methods.magnitude import Magnitude
 from prunelab.methods.network_surgery import NetworkSurgery
+from prunelab.methods.slimming import Slimming
 from prunelab.methods.structured_bayesian import StructuredBayesian
 from prunelab.methods.thinet import ThiNet
 from prunelab.methods.variational_dropout import VariationalDropout
@@ -23,6 +24,7 @@ __all__ = [
     "InformationBottleneck",
     "Magnitude",
     "NetworkSurgery",
+    "Slimming",
     "StructuredBayesian",
     "ThiNet",
     "VariationalDropout",
