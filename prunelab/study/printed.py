@@ -95,7 +95,8 @@ def printed(stem: str, table: str) -> pd.DataFrame:
     frame = _parsed(stem, table)
     where = f"{stem}/{table}.csv"
     if "confidence" not in frame:
-        raise ValueError(f"printed: `{where}` has no column `confidence`")
+        columns = ", ".join(frame)
+        raise ValueError(f"printed: `{where}` has no column `confidence`; it has: {columns}")
     for line, word in enumerate(frame.confidence.fillna(""), 2):
         if word not in CONFIDENCE:
             raise ValueError(
