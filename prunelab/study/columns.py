@@ -100,5 +100,11 @@ class Pair:
         yield f"{self.name} {self.heads[1]}", ours(self.kind, self.measure, self.form)(line)
 
     def printed(self, line: Line) -> float:
-        """The printed value; nan if there is none."""
-        return getattr(line.printed, self.field)
+        """The printed value; nan if there is none. Errors: ValueError, it is no number."""
+        value = getattr(line.printed, self.field)
+        try:
+            return float(value) if isinstance(value, str) else value
+        except ValueError:
+            raise ValueError(
+                f"tables: column `{self.field}` of a printed table must have numbers; got {value!r}"
+            ) from None

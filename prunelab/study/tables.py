@@ -14,6 +14,7 @@ from prunelab.study.columns import Columns
 from prunelab.study.columns import Measure as Measure
 from prunelab.study.columns import Pair as Pair
 from prunelab.study.columns import ours as ours
+from prunelab.study.printed import Row
 from prunelab.study.printed import rows as printed_rows
 from prunelab.study.results import Line, Results, Run
 
@@ -89,7 +90,10 @@ def beside(
     """
 
     def lines(results: Results, preset: str | None) -> Iterator[Line]:
-        for row in filter(only, printed_rows(results.study.stem, table)):
+        rows = list(printed_rows(results.study.stem, table))
+        if over and match:
+            _check_over(rows, over, match[0])
+        for row in filter(only, rows):
             key = tuple(getattr(row, name) for name in match)
             line = results.line(preset, printed=key, **wanted) if match else Line()
             if line.case is None:
@@ -103,6 +107,17 @@ def beside(
             yield replace(line, printed=row)
 
     return lines
+
+
+def _check_over(rows: Iterable[Row], over: str, match: str) -> None:
+    names = {getattr(row, match) for row in rows}
+    for row in rows:
+        name = getattr(row, over)
+        if name == name and name not in names:
+            raise ValueError(
+                f"tables: column `{over}` of a printed table must name one of its rows"
+                f" by `{match}`; got {name!r}"
+            )
 
 
 def layer(name: str) -> Callable[[Run], Mapping[str, Any]]:

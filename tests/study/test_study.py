@@ -181,6 +181,24 @@ def test_a_column_that_the_printed_table_lacks_is_named_with_those_it_has(table)
         Study("toy", cases, (table,)).tables([base_row()])
 
 
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("LeNet,5.O,,source", "column `error_pct` of a printed table must have numbers; got '5.O'"),
+        (
+            "LeNet,5.0,LeNets,source",
+            "column `over` .* must name one of its rows by `model`; got 'LeN",
+        ),
+    ],
+)
+def test_a_misprint_in_a_printed_table_is_one_line(row, told):
+    text = f"model,error_pct,over,confidence\nLeNet-5,3.0,,source\n{row}\n"
+    (printed.PAPERS / "toy" / "t1.csv").write_text(text)
+    table = Table("A", beside("t1", "model", over="over"), (ERROR,))
+    with pytest.raises(ValueError, match=f"^tables: {told}"):
+        Study("toy", lambda preset: [], (table,)).tables([])
+
+
 def test_a_case_of_no_printed_row_is_refused_before_it_runs():
     wrong = Study("toy", lambda preset: [replace(BASE, printed=("lenet",))], TABLES)
     told = r"^Case: `printed` must be .* in `data/papers/toy`; got 'lenet', which no table has"
