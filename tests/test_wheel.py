@@ -73,7 +73,7 @@ def test_a_new_study_runs_and_reports_the_committed_results(python, tmp_path):
     page = (study / "runs" / "smoke" / "report.html").read_text(encoding="utf-8")
     verdicts = set(re.findall(r"within print in \d of \d seeds", README))
     assert verdicts and all(verdict in page for verdict in verdicts)
-    assert all(word in page for word in ("<svg", "VGG-16-pruned-A"))
+    assert all(word in page for word in ("data:image/svg", "VGG-16-pruned-A"))
 
 
 EXPLORE = """

@@ -27,6 +27,13 @@ class Network:
     budget: Budget | None = None
     images: int | None = None
 
+    @property
+    def training(self) -> Budget:
+        """Its training. Errors: ValueError, it has none."""
+        if self.budget is None:
+            raise ValueError(f"Network: `budget` must be a Budget; {self.model} has None")
+        return self.budget
+
 
 DIGITS = Budget(epochs=10, lr=0.02, batch=64, weight_decay=5e-4, schedule="onecycle")
 MNIST = replace(DIGITS, epochs=5)

@@ -92,13 +92,38 @@ class Study:
 
     @cached_property
     def said(self) -> printed.Said:
-        """Its `study.toml`. Errors: TypeError, an entry is unknown or missing."""
-        return printed.stated(self.stem)
+        """Its `study.toml`. Errors: ValueError, an entry is unknown, missing or of no table."""
+        said = printed.stated(self.stem)
+        titles = [title for table in self.compared for title in table.titles]
+        for begin in said.readme:
+            if titles and not any(title.startswith(begin) for title in titles):
+                raise ValueError(
+                    f"printed: `readme` in `{self.stem}/study.toml` must have beginnings of the"
+                    f" titles of tables: {'; '.join(titles)}; got {begin!r}"
+                )
+        return said
 
     def asked(self, preset: str) -> list[Case]:
-        """The cases of a preset. Errors: ValueError, the preset is unknown."""
-        found = self.cases(check_preset(preset))
-        return [replace(case, preset=case.preset or preset) for case in found]
+        """The cases of a preset. Errors: ValueError, the preset or a case's row is unknown."""
+        found = [
+            replace(case, preset=case.preset or preset) for case in self.cases(check_preset(preset))
+        ]
+        for case in found:
+            self._check_printed(case)
+        return found
+
+    def _check_printed(self, case: Case) -> None:
+        for word in filter(None, case.printed):  # an empty one stands for none
+            if word not in self._words:
+                raise ValueError(
+                    "Case: `printed` must be values of a printed row in"
+                    f" `data/papers/{self.stem}`; got {word!r}, which no table has"
+                    f" (case `{case.label}`)"
+                )
+
+    @cached_property
+    def _words(self) -> set[str]:
+        return printed.words(self.stem)
 
     def recipes(self, preset: str, seeds: Iterable[int]) -> dict[str, list[Recipe]]:
         """All recipes of a preset, by part; parts that only other presets have are empty.

@@ -8,91 +8,17 @@ from typing import Any
 
 import pandas as pd
 
-from prunelab.study.cells import DASH, Cell, Missing, Number, Printed, Range, Spread
+from prunelab.study.cells import DASH, Cell, Missing, Number, Range, Spread
+from prunelab.study.columns import Column as Column
+from prunelab.study.columns import Columns
+from prunelab.study.columns import Measure as Measure
+from prunelab.study.columns import Pair as Pair
+from prunelab.study.columns import ours as ours
+from prunelab.study.printed import Row
+from prunelab.study.printed import rows as printed_rows
 from prunelab.study.results import Line, Results, Run
 
-Measure = Callable[[Run], float | None]
 Lines = Callable[[Results, str | None], Iterable[Line]]
-
-
-def ours(kind: type, measure: Measure, form: str = "{:.2f}", of: str | None = None):
-    """A function from a line to its cell of measured values.
-
-    Args:
-        kind: `Range`, `Spread` or `Number`.
-        measure: run -> value, or None if the run has none.
-        form: format of the value.
-        of: use only the runs of cases with this name.
-    """
-
-    def cell(line: Line) -> Cell | str:
-        runs = [run for run in line.runs if of in (None, run.case.name)]
-        if not runs:
-            return line.missing
-        found = [(value, run.key) for run in runs if (value := measure(run)) is not None]
-        if not found:
-            return DASH
-        values, rows = zip(*found)
-        return kind.of(values, form, rows)
-
-    return cell
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a table.
-
-    Attributes:
-        name: its heading.
-        cell: line -> cell.
-    """
-
-    name: str
-    cell: Callable[[Line], Any]
-
-    def cells(self, line: Line) -> Iterator[tuple[str, Any]]:
-        """Heading and cell."""
-        yield self.name, self.cell(line)
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two columns: the printed value beside the measured one.
-
-    Attributes:
-        name: start of both headings.
-        field: field of the printed row.
-        measure: run -> value.
-        form: format of the measured value.
-        kind: type of the measured cell.
-        places: digits after the decimal point that are printed; None = as many as were read.
-        unit: text after the printed value.
-        raw: show the printed number as it was read.
-        heads: ends of the two headings.
-        at_least: whether larger is better; by default smaller is.
-    """
-
-    name: str
-    field: str
-    measure: Measure
-    form: str = "{:.2f}"
-    kind: type = Range
-    places: int | None = None
-    unit: str = ""
-    raw: bool = False
-    heads: tuple[str, str] = ("printed", "ours")
-    at_least: bool = False
-
-    def cells(self, line: Line) -> Iterator[tuple[str, Any]]:
-        """Headings and cells."""
-        value = self.printed(line)
-        shown = value if self.raw else Printed(value, self.places, self.unit)
-        yield f"{self.name} {self.heads[0]}", shown
-        yield f"{self.name} {self.heads[1]}", ours(self.kind, self.measure, self.form)(line)
-
-    def printed(self, line: Line) -> float:
-        """The printed value; nan if there is none."""
-        return getattr(line.printed, self.field)
 
 
 @dataclass(frozen=True)
@@ -109,9 +35,14 @@ class Table:
 
     title: str
     lines: Lines
-    columns: tuple[Column | Pair | str, ...]
+    columns: tuple[Columns | str, ...]
     preset: str | None = None
     presets: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def titles(self) -> list[str]:
+        """All titles it can have."""
+        return [self.title.format(words) for words in self.presets.values()] or [self.title]
 
     def frames(self, results: Results) -> dict[str, pd.DataFrame]:
         """Title -> frame. An empty table has one line that says that nothing is measured."""
@@ -159,7 +90,10 @@ def beside(
     """
 
     def lines(results: Results, preset: str | None) -> Iterator[Line]:
-        for row in filter(only, results.study.printed(table).itertuples()):
+        rows = list(printed_rows(results.study.stem, table))
+        if over and match:
+            _check_over(rows, over, match[0])
+        for row in filter(only, rows):
             key = tuple(getattr(row, name) for name in match)
             line = results.line(preset, printed=key, **wanted) if match else Line()
             if line.case is None:
@@ -173,6 +107,17 @@ def beside(
             yield replace(line, printed=row)
 
     return lines
+
+
+def _check_over(rows: Iterable[Row], over: str, match: str) -> None:
+    names = {getattr(row, match) for row in rows}
+    for row in rows:
+        name = getattr(row, over)
+        if name == name and name not in names:
+            raise ValueError(
+                f"tables: column `{over}` of a printed table must name one of its rows"
+                f" by `{match}`; got {name!r}"
+            )
 
 
 def layer(name: str) -> Callable[[Run], Mapping[str, Any]]:

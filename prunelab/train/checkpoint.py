@@ -72,7 +72,7 @@ def _load(path: Path) -> tuple[dict[str, Tensor], dict, list[dict]]:
     except ValueError as error:
         raise _bad(path, f"is {_kind(path)} ({error})") from None
     if head.get(sealed.FORMAT) != FORMAT:
-        raise _bad(path, "is a safetensors file that `fit` did not write")
+        raise _bad(path, "is a safetensors file that `fit` of this version did not write")
     if not sealed.is_whole(head, tensors):
         raise _bad(path, "is damaged: its checksum is wrong")
     return tensors, json.loads(head["recipe"]), json.loads(head["rows"])

@@ -16,6 +16,7 @@ from prunelab.study.recipes import SEEDS
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]-*.ipynb"))
+STUDIES = studies()
 EACH = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 
 
@@ -76,13 +77,26 @@ def test_a_static_figure_precedes_every_widget(path):
 
 @EACH
 def test_stated_costs_cover_every_preset(path):
-    cost = json.loads(path.read_text())["metadata"]["prunelab"]["cost"]
-    assert set(cost) == {"smoke", "quick", "standard", "paper"}
+    cost = json.loads(path.read_text())["metadata"].get("prunelab", {}).get("cost", {})
+    assert set(cost) == {"smoke", "quick", "standard", "paper"}, f"`prunelab.cost` of {path.name}"
 
 
-def test_every_study_names_its_notebook():
-    names = {f"{one.said.notebook}-{stem.replace('_', '-')}" for stem, one in studies().items()}
-    assert names <= {path.stem for path in NOTEBOOKS}
+def test_every_notebook_has_a_number():
+    assert sorted((ROOT / "notebooks").glob("*.ipynb")) == NOTEBOOKS
+
+
+@pytest.mark.parametrize("stem", STUDIES)
+def test_every_study_names_its_notebook(stem):
+    name = f"{STUDIES[stem].said.notebook}-{stem.replace('_', '-')}"
+    assert name in {path.stem for path in NOTEBOOKS}, f"`notebook` in {stem}/study.toml"
+
+
+@pytest.mark.parametrize("stem", STUDIES)
+def test_every_caption_is_that_of_a_figure(stem):
+    said = STUDIES[stem].said
+    name = f"{said.notebook}-{stem.replace('_', '-')}"
+    views = {path.stem.partition("--")[2] for path in (ROOT / "figures").glob(f"{name}--*")}
+    assert set(said.captions) <= views, f"`captions` in {stem}/study.toml"
 
 
 @pytest.mark.parametrize(

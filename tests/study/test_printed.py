@@ -1,6 +1,7 @@
 """Printed numbers: which are shown, and how a measured value meets them."""
 
 import math
+import re
 
 import pandas as pd
 import pytest
@@ -78,11 +79,43 @@ def test_one_unit_away_in_the_last_digit_never_counts_as_rounded(value, signific
 
 def test_a_remembered_number_is_never_shown(tmp_path, monkeypatch):
     (tmp_path / "toy").mkdir()
-    marks = ["source", "recalled", "computed", "unknown", "seed", "inferred", None]
+    marks = ["source", "recalled", "computed", "unknown", "seed"]
     frame = pd.DataFrame({"value": range(len(marks)), "confidence": marks})
     frame.to_csv(tmp_path / "toy" / "table9.csv", index=False)
     monkeypatch.setattr(printed, "PAPERS", tmp_path)
     assert printed.printed("toy", "table9").confidence.tolist() == ["source", "computed", "seed"]
+
+
+@pytest.mark.parametrize("word", ["sorce", "Source", "", "1"])
+def test_an_unknown_confidence_is_refused_with_its_file_and_the_words_allowed(
+    word, tmp_path, monkeypatch
+):
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy" / "t.csv").write_text(f"value,confidence\n1,source\n2,{word}\n")
+    monkeypatch.setattr(printed, "PAPERS", tmp_path)
+    told = (
+        "printed: column `confidence` of `toy/t.csv` must be one of source, computed, seed,"
+        f" recalled, unknown; got {word!r} (line 3)"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
+        printed.printed("toy", "t")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("value,confidense\n1,source\n", "no column `confidence`; it has: value, confidense$"),
+        ("value,confidence\n1,source\n1,2,source\n", "`toy/t.csv` is not a table"),
+        ("", "`toy/t.csv` is not a table"),
+    ],
+)
+def test_what_is_no_printed_table_is_one_line(text, told, tmp_path, monkeypatch):
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy" / "t.csv").write_text(text)
+    monkeypatch.setattr(printed, "PAPERS", tmp_path)
+    with pytest.raises(ValueError, match=told) as error:
+        printed.printed("toy", "t")
+    assert "\n" not in str(error.value)
 
 
 def test_no_committed_table_shows_a_remembered_number():

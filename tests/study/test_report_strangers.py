@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 from test_report import PAPER, build, project, row, write_rows  # noqa: F401
 
 from prunelab.study.pages import report
+from prunelab.study.printed import NoColumnError
 
 EVIL = '<script>alert("x")</script>\ud800'
 SHOWN = '<script>alert("x")</script>?'
@@ -98,3 +100,28 @@ def test_a_row_that_makes_no_table_is_one_line_with_its_files(project):  # noqa:
     with pytest.raises(ValueError, match=told) as error:
         build(project)
     assert "\n" not in str(error.value) and "measured again" in str(error.value)
+
+
+def test_no_row_is_blamed_for_what_the_study_does_wrong(project):  # noqa: F811
+    def fails(rows):
+        raise AttributeError("no such thing")
+
+    def lacks(rows):
+        raise NoColumnError("tables: `toy/t1.csv` has no column `error`; it has: method")
+
+    for wrong, told in (
+        (fails, "whatever the rows"),
+        (lacks, "^tables: `toy/t1.csv` has no column"),
+    ):
+        paper = SimpleNamespace(**{**vars(PAPER), "stem": "filter_norm", "tables": wrong})
+        with pytest.raises(ValueError, match=told) as error:
+            build(project, {"filter_norm": paper})
+        assert "delete" not in str(error.value) and "\n" not in str(error.value)
+
+
+def test_the_number_of_another_notebook_is_refused(project):  # noqa: F811
+    said = replace(PAPER.said, notebook="02")
+    paper = SimpleNamespace(**{**vars(PAPER), "said": said})
+    told = "`notebook` in `filter_norm/study.toml` must be the number of `01-filter-norm`; got '02'"
+    with pytest.raises(ValueError, match=told):
+        build(project, {"filter_norm": paper})

@@ -1,5 +1,6 @@
 """A study walks its cases: which rows count, which lines a table has, what a verdict says."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -24,6 +25,7 @@ from prunelab.study.tables import (
 )
 from prunelab.study.tables import printed as shown
 from prunelab.study.tasks import Baseline, Norms
+from prunelab.train import Budget
 
 NETWORK = Network("lenet-5", "digits")
 BASE = Case("accuracy", "whole", NETWORK, Baseline(), printed=("LeNet",))
@@ -139,8 +141,77 @@ def test_a_table_without_lines_says_so_in_one_line():
 
 def test_an_unknown_entry_of_the_toml_is_refused():
     (printed.PAPERS / "toy" / "study.toml").write_text('notebok = "07"')
-    with pytest.raises(TypeError, match="notebok"):
+    told = r"^printed: `toy/study\.toml` has an unknown entry `notebok`; allowed: notebook, title, "
+    with pytest.raises(ValueError, match=told):
         _ = Study("toy", cases).said
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('notebook = "07"\ntitle = "Toys"', "`toy/study.toml` has no `citation`"),
+        ("notebook = 07", "`toy/study.toml` is not TOML"),
+        (
+            'notebook = "07"\ntitle = "T"\ncitation = ""\nreadme = ["Printed", "Table 9"]',
+            "must have beginnings of the titles of tables: Printed; Cases, Q; Cases, S; Runs;"
+            " got 'Table 9'",
+        ),
+    ],
+)
+def test_what_the_toml_lacks_or_names_wrongly_is_one_line(text, told):
+    (printed.PAPERS / "toy" / "study.toml").write_text(text)
+    with pytest.raises(ValueError, match=re.escape(told)) as error:
+        _ = Study("toy", cases, TABLES).said
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        Table("A", beside("t1", "method"), (SEEDS,)),
+        Table("A", beside("t1", "model", over="method"), (SEEDS,)),
+        Table("A", beside("t1", "model", only=lambda row: row.method), (SEEDS,)),
+        Table("A", beside("t1", "model"), ("method",)),
+        Table("A", beside("t1", "model"), (Pair("error %", "method", m.error),)),
+    ],
+)
+def test_a_column_that_the_printed_table_lacks_is_named_with_those_it_has(table):
+    told = "tables: `toy/t1.csv` has no column `method`; it has: model, error_pct, confidence"
+    with pytest.raises(printed.NoColumnError, match=f"^{re.escape(told)}$"):
+        Study("toy", cases, (table,)).tables([base_row()])
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("LeNet,5.O,,source", "column `error_pct` of a printed table must have numbers; got '5.O'"),
+        (
+            "LeNet,5.0,LeNets,source",
+            "column `over` .* must name one of its rows by `model`; got 'LeN",
+        ),
+    ],
+)
+def test_a_misprint_in_a_printed_table_is_one_line(row, told):
+    text = f"model,error_pct,over,confidence\nLeNet-5,3.0,,source\n{row}\n"
+    (printed.PAPERS / "toy" / "t1.csv").write_text(text)
+    table = Table("A", beside("t1", "model", over="over"), (ERROR,))
+    with pytest.raises(ValueError, match=f"^tables: {told}"):
+        Study("toy", lambda preset: [], (table,)).tables([])
+
+
+def test_a_case_of_no_printed_row_is_refused_before_it_runs():
+    wrong = Study("toy", lambda preset: [replace(BASE, printed=("lenet",))], TABLES)
+    told = r"^Case: `printed` must be .* in `data/papers/toy`; got 'lenet', which no table has"
+    for refused in (lambda: wrong.tables([]), lambda: wrong.recipes("quick", (0,))):
+        with pytest.raises(ValueError, match=told):
+            refused()
+
+
+def test_only_a_network_with_a_training_gives_it():
+    budget = Budget(epochs=1)
+    assert Network("lenet-5", "digits", budget).training is budget
+    with pytest.raises(ValueError, match=r"`budget` must be a Budget; lenet-5 has None"):
+        _ = NETWORK.training
 
 
 # Views

@@ -118,7 +118,7 @@ def empty(path, good):
         (truncated, "is not a whole safetensors file"),
         (damaged, "is damaged: its checksum is wrong"),
         (pickled, "is a pickle, not a safetensors file"),
-        (foreign, "is a safetensors file that `fit` did not write"),
+        (foreign, "is a safetensors file that `fit` of this version did not write"),
         (empty, "is not a whole safetensors file"),
     ],
 )

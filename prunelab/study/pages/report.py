@@ -17,6 +17,7 @@ import jinja2
 
 from prunelab import checks, paths
 from prunelab.study.pages.page import Figure, PageTable, figures, table
+from prunelab.study.printed import NoColumnError
 from prunelab.study.runner import notebook
 from prunelab.study.runner.notebook import Notebook
 from prunelab.study.runner.state import checked
@@ -115,6 +116,11 @@ def _versions() -> dict[str, str]:
 
 def _section(book: Notebook, paper: Study | None, out: Path, root: Path) -> Section:
     section = Section(book.name, book.title, paper)
+    if paper and paper.said.notebook != book.name.partition("-")[0]:
+        raise ValueError(
+            f"report: `notebook` in `{book.stem}/study.toml` must be the number of `{book.name}`;"
+            f" got {paper.said.notebook!r}"
+        )
     section.figures = figures(book.name, paper.said.captions if paper else {}, out, root)
     return _measured(section, book.stem, out, root) if paper else section
 
@@ -123,14 +129,29 @@ def _measured(section: Section, stem: str, out: Path, root: Path) -> Section:
     section.rows = _rows(stem, out, root)
     try:
         frames = section.paper.tables(section.rows)
+    except NoColumnError as error:
+        raise ValueError(str(error)) from error
     except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        _check_alone(section.paper)
         places = " or ".join(f"`{place / stem}.jsonl`" for place, _ in _places(out, root))
         raise ValueError(
-            f"report: the values of a row in {places} make no table ({error!r:.80}); delete that "
-            "row, and it is measured again"
+            f"report: the values of a row in {places} make no table ({error!r:.80}); correct "
+            "what the table reads, or, if only that row lacks it, delete the row, and it is "
+            "measured again"
         ) from error
     section.tables = [table(title, frame) for title, frame in frames.items()]
     return section
+
+
+def _check_alone(paper: Study) -> None:
+    """Raise if not even empty tables can be made: then no row is to blame."""
+    try:
+        paper.tables([])
+    except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        raise ValueError(
+            f"report: the tables of `{paper.stem}` cannot be made, whatever the rows"
+            f" ({error!r:.80}); correct its study or its printed tables"
+        ) from error
 
 
 def _rows(stem: str, out: Path, root: Path) -> list[dict]:

@@ -15,7 +15,7 @@ from prunelab import train
 from prunelab.data import Split
 
 BATCH = 100  # on a CPU: what a layer writes stays in the caches (1000 takes up to 3 times as long)
-REST = 0.3  # seconds without a move after which a drag has ended
+REST = 0.15  # seconds without a move after which a drag has ended
 
 
 class StoppedError(Exception):
