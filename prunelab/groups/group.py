@@ -163,6 +163,15 @@ class Groups(Mapping[str, Group]):
             if self.entries & set(group.producers) and not self.writers & set(group.producers)
         )
 
+    def inner(self) -> Groups:
+        """Groups that no residual stream carries, with the later layers of bottleneck blocks.
+
+        Source: ThiNet, section 3.3; Zhuang et al. 2018 (papers/dcp.md section 6).
+        """
+        return self.select(
+            name for name, group in self.items() if not self.writers & set(group.producers)
+        )
+
     def __str__(self) -> str:
         parts = [str(group) for group in self.values()]
         if self.fixed:

@@ -25,6 +25,16 @@ CHANNELS = {
     "filter norm in rounds": lambda r: methods.FilterNorm(r, rounds=3, retrain=BUDGET),
     **{s: lambda r, s=s: methods.ActivationStatistic(r, s) for s in STATISTICS},
 }
+# Methods that remove a ratio of channels and rebuild the layers that read them.
+REBUILT = {
+    "thinet": lambda r: methods.ThiNet(r),
+    "thinet, growing": lambda r: methods.ThiNet(r, rule="keep", images=None, positions=None),
+    "thinet, plain": lambda r: methods.ThiNet(r, rescale=False, finetune=BUDGET),
+    "channel regression": lambda r: methods.ChannelRegression(r),
+    "channel regression, first": lambda r: methods.ChannelRegression(r, select="first"),
+    "channel regression, random": lambda r: methods.ChannelRegression(r, select="random"),
+}
+CHANNELS |= REBUILT
 # Methods that remove single weights.
 WEIGHTS = {
     "surgery": methods.NetworkSurgery(0.5, BUDGET, 2),
@@ -45,19 +55,21 @@ UNITS = {
     "bayesian compression": methods.BayesianCompression(budget=ADAM),
     "horseshoe": methods.BayesianCompression("horseshoe", budget=ADAM),
     "drop neuron": methods.DropNeuron(ADAM, 1e-3, 1e-3),
+    "slimming": methods.Slimming(0.3, BUDGET),
 }
+# What a method cannot take: it is refused in one line.
+UNFIT = {("slimming", "lenet-5"): "`net` must have a BatchNorm"}
 METHODS = {name: make(0.5) for name, make in CHANNELS.items()} | WEIGHTS | UNITS
 
 
-def trains(method):
-    """Whether a method changes weights by training."""
-    return (
-        getattr(method, "budget", None) is not None or getattr(method, "retrain", None) is not None
-    )
+def training(method):
+    """The field that holds a method's training; None if it does not train."""
+    fields = ("budget", "retrain", "finetune")
+    return next((field for field in fields if getattr(method, field, None)), None)
 
 
-TRAIN = {name: method for name, method in METHODS.items() if trains(method)}
-LOOK = {name: method for name, method in METHODS.items() if name not in TRAIN}
+TRAIN = {name: method for name, method in METHODS.items() if training(method)}
+LOOK = {n: method for n, method in METHODS.items() if n not in TRAIN and n not in REBUILT}
 NETS = {
     "convolution": (network, 8),
     "lenet-5": (lambda: build("lenet-5", 3), 28),

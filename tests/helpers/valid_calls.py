@@ -141,6 +141,16 @@ CASES = {
     "methods.ActivationStatistic": lambda: {
         "ratios": 0.5, "statistic": "apoz", "images": 4, "batch": 2,
     },
+    "methods.ThiNet": lambda: {
+        "ratios": 0.5, "images": 4, "positions": 2, "finetune": None, "rule": "keep",
+        "rescale": True,
+    },
+    "methods.ChannelRegression": lambda: {
+        "ratios": 0.5, "images": 4, "positions": 2, "finetune": None, "select": "lasso",
+    },
+    "methods.Slimming": lambda: {
+        "ratio": 0.5, "budget": BUDGET, "strength": 1e-4, "start": None, "most": 1.0,
+    },
     "methods.Magnitude": lambda: {"ratios": 0.5, "q": None, "rounds": 1, "retrain": None},
     "methods.NetworkSurgery": lambda: {
         "c": 0.5, "budget": BUDGET, "stop": 2, "gamma": 0.0, "power": 1.0, "margins": (0.9, 1.1),

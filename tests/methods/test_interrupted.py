@@ -4,7 +4,17 @@ from dataclasses import replace
 
 import pytest
 import torch
-from helpers.every_method import LOOK, METHODS, TRAIN, WEIGHTS, equal, setting, state, traces
+from helpers.every_method import (
+    LOOK,
+    METHODS,
+    TRAIN,
+    WEIGHTS,
+    equal,
+    setting,
+    state,
+    traces,
+    training,
+)
 
 from prunelab import methods, scores
 from prunelab.train.losses import Losses
@@ -92,7 +102,7 @@ def test_a_checkpoint_of_another_run_is_refused_in_one_line(name, tmp_path):
     run(name, path)
     net, data = setting()
     bits, method = state(net), METHODS[name]
-    field = "retrain" if hasattr(method, "retrain") else "budget"
+    field = training(method)
     longer = replace(method, **{field: replace(getattr(method, field), lr=0.02)})
     for other, seed in ((method, 3), (longer, 2)):
         with pytest.raises(

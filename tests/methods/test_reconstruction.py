@@ -145,16 +145,14 @@ def test_the_greedy_rules_are_those_of_the_examples(count):
 @pytest.mark.parametrize("count", [2, 5, 8])
 def test_lasso_keeps_what_scikit_learn_keeps_at_the_lambda_with_as_many(count):
     z = drawn(300, 10) @ drawn(10, 10, seed=3)
-    y = z @ torch.rand(10, dtype=torch.float64) + drawn(300, seed=4)
-    low, high = 0.0, 1e3
-    for _ in range(200):
+    y = z @ drawn(10, seed=6) + drawn(300, seed=4)
+    low, high = 0.0, 1e3  # the smallest lambda that leaves no more than `count`
+    for _ in range(60):
         middle = (low + high) / 2
         model = Lasso(middle, fit_intercept=False, tol=1e-12, max_iter=10**6).fit(z, y)
-        chosen = int((model.coef_ != 0).sum())
-        low, high = (middle, high) if chosen > count else (low, middle)
-        if chosen == count:
-            break
-    assert chosen == count
+        low, high = (middle, high) if (model.coef_ != 0).sum() > count else (low, middle)
+    model = Lasso(high, fit_intercept=False, tol=1e-12, max_iter=10**6).fit(z, y)
+    assert (model.coef_ != 0).sum() == count
     kept = lasso(z.T @ z, z.T @ y, torch.ones(10, dtype=torch.float64), count)
     assert kept.tolist() == (model.coef_ != 0).tolist()
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from prunelab import scores, surgery, train
 from prunelab.data import Dataset, Split
 from prunelab.groups import Group, Groups, trace
-from prunelab.groups.group import IN, INPUTS, SELECT
+from prunelab.groups.group import IN, SELECT
 from prunelab.masks import Keep
 from prunelab.methods.base import (
     Method,
@@ -26,6 +26,7 @@ from prunelab.methods.base import (
 from prunelab.methods.reconstruction import rows
 from prunelab.methods.reconstruction.moments import Moments
 from prunelab.methods.stages import Options
+from prunelab.train.as_found import taken_back
 
 BATCH = 100  # images a forward pass
 
@@ -52,49 +53,43 @@ class Reader:
         return slice(self.start, self.start + self.channels * self.area)
 
 
-def readers_of(caller: str, net: nn.Module, group: Group) -> list[Reader]:
-    """The layers that read a group. ValueError if one of them cannot be rebuilt."""
+def readers_of(net: nn.Module, group: Group) -> list[Reader]:
+    """The layers that read a group. ValueError, with the reason, if one cannot be rebuilt."""
     found = []
     for s in group.slices:
         if s.role in (IN, SELECT):
-            area = rows.check_layer(caller, net, s.layer).weight[0, 0].numel()
+            layer = net.get_submodule(s.layer)
+            if why := rows.unfit(layer):
+                raise ValueError(f"`{s.layer}` (reads `{group.name}`) cannot be rebuilt: {why}")
+            area = layer.weight[0, 0].numel()
             found.append(Reader(s.layer, s.offset * area, group.size, s.repeat * area))
     if not found or len({r.layer for r in found}) < len(found):
-        raise ValueError(
-            f"{caller}: `{group.name}` must be read by one layer or more, each of them once"
-        )
+        raise ValueError(f"`{group.name}` is not read by layers that read it once each")
     return found
 
 
-def inner(groups: Groups, net: nn.Module) -> list[str]:
-    """Groups off the residual streams that only convolutions read: what these papers prune."""
-    return [
-        name
-        for name, group in groups.items()
-        if group.consumers
-        and not groups.writers & set(group.producers)
-        and all(isinstance(net.get_submodule(c), nn.Conv2d) for c in group.consumers)
-    ]
+def chosen(
+    caller: str, net: nn.Module, groups: Groups, ratios: Ratios
+) -> dict[str, tuple[float, list[Reader]]]:
+    """Group -> ratio and readers, in order of execution; one ratio means all that can be rebuilt.
 
-
-def chosen(caller: str, groups: Groups, ratios: Ratios, net: nn.Module) -> dict[str, float]:
-    """Group -> ratio in order of execution; one ratio means all inner groups.
-
-    Names may be those of groups, or `<layer>.inputs`, which leaves the writers alone.
+    Raises:
+        ValueError: a name is no group, or its readers cannot be rebuilt; or nothing is left.
     """
-    if not isinstance(ratios, Mapping):
-        found = dict.fromkeys(inner(groups, net), float(ratios))
-        if not found:
-            raise ValueError(
-                f"{caller}: `net` must have channels that only convolutions read, off its residual"
-                " streams; name groups in `ratios`"
-            )
-        return found
-    order = list(groups.reads)  # layers in order of execution
-    places = {name: order.index(name.removesuffix(INPUTS)) for name in ratios if INPUTS in name}
-    for name in groups.select(set(ratios) - set(places)):
-        places[name] = order.index(groups[name].consumers[0])
-    return {name: float(ratios[name]) for name in sorted(places, key=places.get)}
+    named = ratios if isinstance(ratios, Mapping) else dict.fromkeys(groups.inner(), ratios)
+    order = {layer: place for place, layer in enumerate(groups.reads)}
+    found, why = {}, "all channels are those of residual streams"
+    for name, ratio in named.items():
+        group = groups[name]
+        try:
+            found[name] = float(ratio), readers_of(net, group)
+        except ValueError as error:
+            why = str(error)
+            if named is ratios:
+                raise ValueError(f"{caller}: {why}") from None
+    if not found:
+        raise ValueError(f"{caller}: `net` has no channels that can be rebuilt: {why}")
+    return dict(sorted(found.items(), key=lambda item: order[item[1][1][0].layer]))
 
 
 @dataclass(frozen=True)
@@ -117,11 +112,11 @@ class Layerwise(Method):
     """The frame of methods that rebuild layer after layer; a subclass chooses and rebuilds.
 
     Attributes:
-        ratios: fraction of the channels to remove: one for all channels that only convolutions read
-            and no residual stream carries; or by name: a group, or `<layer>.inputs`.
+        ratios: fraction of the channels to remove: one for all groups off the residual streams; or
+            by name: a group, or `<layer>.inputs`, what a layer picks of a stream.
         images: how many training images are looked at, drawn once; None = all.
         positions: how many output positions of each; None = all.
-        finetune: training after each layer but the last; None = none.
+        finetune: training of the whole network after each layer; None = none.
     """
 
     ratios: Ratios
@@ -139,21 +134,21 @@ class Layerwise(Method):
 
     def _run(self, net: nn.Module, data: Dataset, options: Options) -> Pruned:
         caller, groups = type(self).__name__, trace(net, data.example)
-        ratios = chosen(caller, groups, self.ratios, net)
-        readers = {name: readers_of(caller, net, groups[name]) for name in ratios}
+        ratios = chosen(caller, net, groups, self.ratios)
         whole, images, keep = surgery.masked(net, groups, {}), self._images(data, options.seed), {}
-        trainings = {} if self.finetune is None else dict.fromkeys([*ratios][:-1], self.finetune)
+        trainings = {} if self.finetune is None else dict.fromkeys(ratios, self.finetune)
         stages, history = options.stages(trainings, data), []
-        for number, (name, ratio) in enumerate(ratios.items()):
+        for number, (name, (ratio, readers)) in enumerate(ratios.items()):
             rng = torch.Generator().manual_seed(options.seed + number)
-            parts = self._parts(net, whole, images, readers[name], rng)
+            parts = self._parts(net, whole, images, readers, rng)
             keep[name] = self._choose(parts, scores.kept(groups[name].size, ratio), rng)
-            for part in parts:
-                self._rebuild(net, part, keep[name])
-            zero = surgery.masker(net, groups, keep)
-            zero()
-            if stage := next(stages, None):
-                history.append(stage.fit(net, after_step=zero))
+            with taken_back(net.state_dict().values()):
+                for part in parts:
+                    self._rebuild(net, part, keep[name])
+                zero = surgery.masker(net, groups, keep)
+                zero()
+                if stage := next(stages, None):
+                    history.append(stage.fit(net, after_step=zero))
         return Pruned(Keep(keep), tuple(history))
 
     def _images(self, data: Dataset, seed: int) -> Split:

@@ -21,19 +21,13 @@ class _EnoughError(Exception):
     """The last layer of interest has run."""
 
 
-def check_layer(caller: str, net: nn.Module, name: str) -> nn.Module:
-    """The layer itself. ValueError unless its output is one product of its weight and patches."""
-    layer = net.get_submodule(name)
+def unfit(layer: nn.Module) -> str:
+    """Why the output of a layer is not one product of its weight and patches; "" if it is."""
     if not isinstance(layer, nn.Conv2d | nn.Linear):
-        raise ValueError(
-            f"{caller}: `{name}` must be a Conv2d or a Linear to be rebuilt; got"
-            f" {type(layer).__name__}"
-        )
+        return f"it must be a Conv2d or a Linear, and is a {type(layer).__name__}"
     if getattr(layer, "groups", 1) != 1:
-        raise ValueError(
-            f"{caller}: `{name}` is a grouped convolution; its channels cannot be chosen one by one"
-        )
-    return layer
+        return "it is a grouped convolution, whose channels cannot be chosen one by one"
+    return ""
 
 
 def patches(layer: nn.Module, x: Tensor, y: Tensor, at: Tensor | None) -> tuple[Tensor, Tensor]:
