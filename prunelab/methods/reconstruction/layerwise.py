@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import abc
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from prunelab import scores, surgery, train
 from prunelab.data import Dataset, Split
@@ -138,9 +139,11 @@ class Layerwise(Method):
         whole, images, keep = surgery.masked(net, groups, {}), self._images(data, options.seed), {}
         trainings = {} if self.finetune is None else dict.fromkeys(ratios, self.finetune)
         stages, history = options.stages(trainings, data), []
+        bar = tqdm(total=len(ratios) * len(images), desc=caller, disable=not options.progress)
         for number, (name, (ratio, readers)) in enumerate(ratios.items()):
             rng = torch.Generator().manual_seed(options.seed + number)
-            parts = self._parts(net, whole, images, readers, rng)
+            bar.set_postfix_str(name)
+            parts = self._parts(net, whole, _told(images, bar), readers, rng)
             keep[name] = self._choose(parts, scores.kept(groups[name].size, ratio), rng)
             with taken_back(net.state_dict().values()):
                 for part in parts:
@@ -149,6 +152,7 @@ class Layerwise(Method):
                 zero()
                 if stage := next(stages, None):
                     history.append(stage.fit(net, after_step=zero))
+        bar.close()
         return Pruned(Keep(keep), tuple(history))
 
     def _images(self, data: Dataset, seed: int) -> Split:
@@ -162,7 +166,7 @@ class Layerwise(Method):
         self,
         net: nn.Module,
         whole: nn.Module,
-        images: Split,
+        images: Iterable[Tensor],
         readers: list[Reader],
         rng: torch.Generator,
     ) -> list[Part]:
@@ -170,7 +174,7 @@ class Layerwise(Method):
         layers = {r.layer: net.get_submodule(r.layer) for r in readers}
         sums = {name: Moments.of(layer.weight) for name, layer in layers.items()}
         source = self._target(net, whole)
-        for x, _ in images.batches(BATCH):
+        for x in images:
             at = functools.cache(lambda name, shape: rows.positions(shape, self.positions, rng))
             read = wanted = rows.read(net, layers, x, at)
             if source is not net:
@@ -196,6 +200,13 @@ class Layerwise(Method):
     @abc.abstractmethod
     def _rebuild(self, net: nn.Module, part: Part, kept: Tensor) -> None:
         """Write new weights of the layer into `net`."""
+
+
+def _told(images: Split, bar: tqdm) -> Iterator[Tensor]:
+    """Batches of images, counted by a bar."""
+    for x, _ in images.batches(BATCH):
+        yield x
+        bar.update(len(x))
 
 
 def write(net: nn.Module, reader: Reader, weight: Tensor) -> None:
