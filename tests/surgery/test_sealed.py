@@ -217,6 +217,7 @@ NETWORKS = {
     "ba4364b25449": "lenet-5",
     "67508a1142eb": "resnet-20",
     "0da18de7a406": "lenet-300-100",
+    "f0bb965c446e": "preresnet-20",
 }
 
 
