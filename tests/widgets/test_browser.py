@@ -171,6 +171,7 @@ def test_voila_a_real_network_shrinks_and_answers(serve, page):
         "() => [...document.querySelectorAll('select[multiple] option:checked')]"
         "  .some(option => option.innerText.includes('fc1'))"
     )
+    page.wait_for_selector(".widget-slider .noUi-handle[aria-valuenow='0.0']")  # fc1 is whole
     screenshot(page, "voila-live")
     drag(page, 10)
     page.wait_for_selector(".prunelab-map g[data-layer='fc1'][aria-label*='kept: 250 of 500']")
