@@ -22,6 +22,21 @@ def kept(size: int, ratio: float) -> int:
     return whole_channels(size * (1 - ratio))
 
 
+def left(size: int, ratio: float) -> int:
+    r"""How many of `size` channels stay in DCP when the fraction `ratio` is removed; at least 1.
+
+    .. math:: size - \lfloor ratio \cdot size \rfloor
+
+    Raises:
+        ValueError: as `kept`.
+
+    Source: the code of DCP, whose printed counts need this rounding (papers/dcp.md section 6).
+    """
+    checks.count("left", "size", size)
+    check_ratio("left", ratio)
+    return size - math.floor(size * ratio + 1e-9)
+
+
 def whole_channels(count: float) -> int:
     """`count` rounded down, at least 1.
 

@@ -3,6 +3,7 @@
 from prunelab.methods.activation_statistic import ActivationStatistic
 from prunelab.methods.bayesian_compression import BayesianCompression
 from prunelab.methods.channel_regression import ChannelRegression
+from prunelab.methods.discrimination_aware import DiscriminationAware
 from prunelab.methods.drop_neuron import DropNeuron
 from prunelab.methods.filter_norm import FilterNorm
 from prunelab.methods.hard_concrete import HardConcrete
@@ -18,6 +19,7 @@ __all__ = [
     "ActivationStatistic",
     "BayesianCompression",
     "ChannelRegression",
+    "DiscriminationAware",
     "DropNeuron",
     "FilterNorm",
     "HardConcrete",

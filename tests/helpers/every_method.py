@@ -33,6 +33,10 @@ REBUILT = {
     "channel regression": lambda r: methods.ChannelRegression(r),
     "channel regression, first": lambda r: methods.ChannelRegression(r, select="first"),
     "channel regression, random": lambda r: methods.ChannelRegression(r, select="random"),
+    "discrimination": lambda r: methods.DiscriminationAware(r, finetune=BUDGET),
+    "discrimination, joint": lambda r: methods.DiscriminationAware(
+        r, finetune=BUDGET, staging="joint", select="random", images=8, step=3
+    ),
 }
 CHANNELS |= REBUILT
 # Methods that remove single weights.

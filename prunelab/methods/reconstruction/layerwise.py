@@ -136,14 +136,16 @@ class Layerwise(Method):
     def _run(self, net: nn.Module, data: Dataset, options: Options) -> Pruned:
         caller, groups = type(self).__name__, trace(net, data.example)
         ratios = chosen(caller, net, groups, self.ratios)
-        whole, images, keep = surgery.masked(net, groups, {}), self._images(data, options.seed), {}
+        whole, keep = surgery.masked(net, groups, {}), {}
+        images = drawn(data.train, self.images, options.seed)
         trainings = {} if self.finetune is None else dict.fromkeys(ratios, self.finetune)
         stages, history = options.stages(trainings, data), []
         bar = tqdm(total=len(ratios) * len(images), desc=caller, disable=not options.progress)
         for number, (name, (ratio, readers)) in enumerate(ratios.items()):
             rng = torch.Generator().manual_seed(options.seed + number)
             bar.set_postfix_str(name)
-            parts = self._parts(net, whole, _told(images, bar), readers, rng)
+            source = self._target(net, whole)
+            parts = parts_of(net, source, _told(images, bar), readers, self.positions, rng)
             keep[name] = self._choose(parts, scores.kept(groups[name].size, ratio), rng)
             with taken_back(net.state_dict().values()):
                 for part in parts:
@@ -154,40 +156,6 @@ class Layerwise(Method):
                     history.append(stage.fit(net, after_step=zero))
         bar.close()
         return Pruned(Keep(keep), tuple(history))
-
-    def _images(self, data: Dataset, seed: int) -> Split:
-        size = len(data.train)
-        if self.images is None or self.images >= size:
-            return data.train
-        order = torch.randperm(size, generator=torch.Generator().manual_seed(seed))
-        return data.train[order[: self.images].sort().values.to(data.device)]
-
-    def _parts(
-        self,
-        net: nn.Module,
-        whole: nn.Module,
-        images: Iterable[Tensor],
-        readers: list[Reader],
-        rng: torch.Generator,
-    ) -> list[Part]:
-        """One pass over the images: x from `net`, y from `_target`, biases taken off."""
-        layers = {r.layer: net.get_submodule(r.layer) for r in readers}
-        sums = {name: Moments.of(layer.weight) for name, layer in layers.items()}
-        source = self._target(net, whole)
-        for x in images:
-            at = functools.cache(lambda name, shape: rows.positions(shape, self.positions, rng))
-            read = wanted = rows.read(net, layers, x, at)
-            if source is not net:
-                wanted = rows.read(source, layers, x, at)
-            for name, layer in layers.items():
-                y = wanted[name][1]
-                sums[name].add(read[name][0], y if layer.bias is None else y - layer.bias.detach())
-        found = []
-        for reader in readers:
-            weight = layers[reader.layer].weight.detach().flatten(1).double().cpu()
-            moments = sums[reader.layer].part(weight, reader.columns, reader.channels)
-            found.append(Part(reader, moments, weight[:, reader.columns]))
-        return found
 
     def _target(self, net: nn.Module, whole: nn.Module) -> nn.Module:
         """The network whose outputs are to be met."""
@@ -200,6 +168,50 @@ class Layerwise(Method):
     @abc.abstractmethod
     def _rebuild(self, net: nn.Module, part: Part, kept: Tensor) -> None:
         """Write new weights of the layer into `net`."""
+
+
+def drawn(split: Split, images: int | None, seed: int) -> Split:
+    """So many images of a split, drawn once, in their order; None = all."""
+    if images is None or images >= len(split):
+        return split
+    order = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))
+    return split[order[:images].sort().values.to(split.device)]
+
+
+def parts_of(
+    net: nn.Module,
+    source: nn.Module,
+    images: Iterable[Tensor],
+    readers: list[Reader],
+    positions: int | None,
+    rng: torch.Generator,
+) -> list[Part]:
+    """One pass over images: what layers read in `net`, and write in `source` less their biases.
+
+    Args:
+        net: its layers are to be rebuilt.
+        source: the network whose outputs are to be met.
+        images: batches (N, C, H, W).
+        readers: the layers.
+        positions: of each image, as `Layerwise.positions`.
+        rng: draws them.
+    """
+    layers = {r.layer: net.get_submodule(r.layer) for r in readers}
+    sums = {name: Moments.of(layer.weight) for name, layer in layers.items()}
+    for x in images:
+        at = functools.cache(lambda name, shape: rows.positions(shape, positions, rng))
+        read = wanted = rows.read(net, layers, x, at)
+        if source is not net:
+            wanted = rows.read(source, layers, x, at)
+        for name, layer in layers.items():
+            y = wanted[name][1]
+            sums[name].add(read[name][0], y if layer.bias is None else y - layer.bias.detach())
+    found = []
+    for reader in readers:
+        weight = layers[reader.layer].weight.detach().flatten(1).double().cpu()
+        moments = sums[reader.layer].part(weight, reader.columns, reader.channels)
+        found.append(Part(reader, moments, weight[:, reader.columns]))
+    return found
 
 
 def _told(images: Split, bar: tqdm) -> Iterator[Tensor]:

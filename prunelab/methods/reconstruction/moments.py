@@ -9,6 +9,7 @@ of any subset of input channels follow from A, B and c.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, field
 
 import torch
@@ -67,6 +68,13 @@ class Moments:
         out.yy = self.yy - self.y.square().sum() / self.rows
         return out
 
+    def to(self, device: torch.device) -> Moments:
+        """The same on another device."""
+        out = copy(self)
+        for name in ("xx", "xy", "x", "y", "yy"):
+            setattr(out, name, getattr(self, name).to(device))
+        return out
+
     @classmethod
     def of(cls, weight: Tensor) -> Moments:
         """Empty sums for a layer with this weight (n, C, ...)."""
@@ -103,6 +111,13 @@ class Moments:
     def gradient(self, weight: Tensor) -> Tensor:
         """(n, D) gradient of L_M."""
         return (weight.double() @ self.xx - self.xy.T) / (self.rows * self.outputs)
+
+    def curvature(self) -> float:
+        """The largest eigenvalue of the Hessian of L_M, by power iteration."""
+        vector = self.xx.diagonal().sqrt()
+        for _ in range(20):
+            vector = self.xx @ (vector / vector.norm().clamp_min(1e-300))
+        return float(vector.norm()) / (self.rows * self.outputs)
 
     def by_channel(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         r"""Normal equations of one factor per channel: z_i = what channel i alone writes.

@@ -1,0 +1,1 @@
+"""What discrimination-aware channel pruning is made of: places, auxiliary losses, the choice."""

@@ -1,0 +1,288 @@
+"""DCP: where its losses sit, Algorithm 2 against the literal one, and what its options do."""
+
+from copy import deepcopy
+
+import pytest
+import torch
+import torchvision
+from helpers import literal_dcp
+from helpers.toy import dataset
+from torch import nn
+
+from prunelab import methods, models, ratios, surgery
+from prunelab.groups import trace
+from prunelab.methods.discrimination.greedy import choose
+from prunelab.methods.discrimination.heads import Head, doors, heads_for
+from prunelab.methods.discrimination.places import Wiring, positions
+from prunelab.methods.discrimination.problem import Problem, only
+from prunelab.methods.reconstruction.layerwise import parts_of, readers_of
+from prunelab.train import Budget
+
+BUDGET = Budget(epochs=1, lr=0.02, batch=8)
+DATA = dataset(24, channels=3, size=16)
+
+
+def preresnet(seed=0):
+    torch.manual_seed(seed)
+    net = models.build("preresnet-20", 3, 3)
+    for module in net.modules():  # statistics of a network that was trained
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, std=0.2)
+            module.momentum = 1.0
+    net(DATA.train.batch(slice(None))[0])
+    return net.eval()
+
+
+@pytest.mark.parametrize(
+    ("blocks", "losses", "after"),
+    [
+        (27, 3, [7, 14, 21]),
+        (27, 5, [5, 10, 15, 20, 25]),
+        (27, 7, [4, 8, 12, 16, 20, 24, 26]),
+        (27, 9, [3, 6, 9, 12, 15, 18, 21, 24, 26]),
+        (8, 2, [3, 6]),
+        (16, 3, [5, 10, 15]),
+        (16, 2, [6, 12]),
+    ],
+)
+def test_losses_sit_where_the_authors_code_puts_them(blocks, losses, after):
+    assert positions(blocks, losses) == after
+
+
+@pytest.mark.parametrize(
+    ("size", "left"),
+    [
+        (16, (12, 8, 5)),
+        (32, (23, 16, 10)),
+        (64, (45, 32, 20)),
+        (128, (90, 64, 39)),
+        (256, (180, 128, 77)),
+        (512, (359, 256, 154)),
+    ],
+)
+def test_as_many_channels_stay_as_in_the_authors_code(size, left):
+    assert tuple(ratios.left(size, rate) for rate in (0.3, 0.5, 0.7)) == left
+
+
+@pytest.mark.parametrize(
+    ("name", "blocks"),
+    [("preresnet-20", 9), ("preresnet-56", 27), ("resnet-20", 9), ("vgg-19", 16), ("lenet-5", 3)],
+)
+def test_blocks_are_residual_blocks_or_layers(name, blocks):
+    net = models.build(name, 10)
+    size = 28 if name == "lenet-5" else 32
+    x = torch.zeros(1, 1 if name == "lenet-5" else 3, size, size)
+    found = Wiring.of(net.eval(), x, "test").blocks()
+    assert len(found) == blocks == len({*found})
+
+
+@pytest.mark.parametrize(
+    ("name", "blocks"), [("resnet18", 8), ("resnet50", 16), ("mobilenet_v2", 10), ("vgg11_bn", 10)]
+)
+def test_a_network_cut_at_a_layer_gives_what_it_gave(name, blocks):
+    torch.manual_seed(0)
+    net = getattr(torchvision.models, name)(num_classes=3).eval()
+    x = DATA.train.batch(slice(0, 2))[0].repeat(1, 1, 4, 4)
+    wiring, groups = Wiring.of(net, x, "test"), trace(net, x)
+    assert len(wiring.blocks()) == blocks
+    place, seen = wiring.blocks()[blocks // 2], []
+    net.get_submodule(place).register_forward_hook(lambda m, i, out: seen.append(out.clone()))
+    with torch.no_grad():
+        expected = net(x)
+        for group in groups.inner().values():
+            layers = [reader.layer for reader in readers_of(net, group)]
+            front, rest = wiring.cut(layers, None)
+            torch.testing.assert_close(rest(*front(x)), expected)
+            if all(wiring.leads(layer, place) for layer in layers):
+                front, rest = wiring.cut(layers, place)
+                torch.testing.assert_close(rest(*front(x)), seen[0])
+
+
+@pytest.mark.parametrize(
+    ("lam", "reconstruction"), [(1.0, 1.0), (0.0, 1.0), (1.0, 0.0), (0.3, 0.5)]
+)
+@pytest.mark.parametrize("place", ["layer1.2", None])
+@torch.no_grad()
+def test_the_choice_is_that_of_the_literal_algorithm(lam, reconstruction, place):
+    """All images are one batch, so the gradient of L_M is that of the batch too."""
+    net, whole = preresnet(0).double(), preresnet(1).double()
+    x, y = DATA.train.batch(slice(None))
+    x, layer = x.double(), "layer1.0.conv2"
+    heads = heads_for(net, x, [place], 3, seed=0) if place else {}
+    head = heads[place].eval() if place else None
+    literal = deepcopy(net), deepcopy(whole)
+    method = methods.DiscriminationAware(0.5, lam=lam, reconstruction=reconstruction, passes=3.0)
+
+    group = trace(net, x)["layer1.0.conv1"]
+    parts = parts_of(net, whole, [x], readers_of(net, group), None, torch.Generator())
+    front, rest = Wiring.of(net, x, "test").cut([layer], place)
+    layers = [net.get_submodule(layer)]
+    with only(layers, net):
+        logits = rest if head is None else lambda *values: head(rest(*values))
+        problem = Problem(net, parts, logits, front(x), y, reconstruction, lam)
+        found = choose(method, problem, 8, torch.Generator(), lambda n: None)
+
+    with torch.enable_grad():
+        pair = literal_dcp.Pair(*literal, layer, place, head)
+        how = {"lam": lam, "reconstruction": reconstruction, "batch": len(y), "passes": 3}
+        order = literal_dcp.choose(pair, x, y, 8, **how)
+    assert found["order"].tolist() == order
+    torch.testing.assert_close(net.get_submodule(layer).weight, pair.layer.weight)
+    error, side = (float(loss) for loss in pair.losses(x, y))
+    assert float(found["losses"][-1, 0]) == pytest.approx(error)
+    if lam:
+        assert float(found["losses"][-1, 1]) == pytest.approx(side)
+
+
+@pytest.fixture(scope="module")
+def net():
+    return preresnet()
+
+
+def run(net, **fields):
+    pruned = deepcopy(net)
+    method = methods.DiscriminationAware(**{"finetune": BUDGET, "images": 12} | fields)
+    return pruned, method.run(pruned, DATA, progress=False)
+
+
+def test_what_is_removed_is_what_is_kept_out(net):
+    pruned, done = run(net, ratios={"layer1.1.conv1": 0.3, "layer3.0.conv1": 0.5}, step=4)
+    assert done.keep.widths() == {"layer1.1.conv1": 12, "layer3.0.conv1": 32}
+    removed = ~done.keep["layer1.1.conv1"]
+    assert not pruned.layer1[1].conv2.weight[:, removed].any()
+    assert not pruned.layer1[1].conv1.weight[removed].any()
+    small = surgery.shrink(pruned, trace(pruned, DATA.example), done.keep)
+    x = DATA.val.batch(slice(None))[0]
+    with torch.no_grad():
+        torch.testing.assert_close(small.eval()(x), pruned.eval()(x), rtol=1e-4, atol=1e-4)
+
+
+def test_events_tell_order_losses_and_scores(net):
+    _, done = run(net, ratios={"layer2.0.conv1": 0.75}, score="frobenius")
+    order, losses, scores = (
+        done.events[f"layer2.0.conv1: {what}"] for what in ("order", "losses", "scores")
+    )
+    assert order.shape == (8,) and losses.shape == (9, 2) and scores.shape == (8, 32)
+    assert int(scores[0].argmax()) == order[0]
+    assert done.keep["layer2.0.conv1"].nonzero()[:, 0].tolist() == order.sort().values.tolist()
+    assert losses[-1, 0] < losses[0, 0]
+
+
+def test_the_scores_are_norms_of_the_gradient(net):
+    scores = {
+        score: run(net, ratios={"layer1.0.conv1": 0.9}, score=score)[1].events[
+            "layer1.0.conv1: scores"
+        ][0]
+        for score in ("sum", "frobenius", "squares")
+    }
+    torch.testing.assert_close(scores["squares"], scores["frobenius"].square())
+    n = 16  # output filters: sqrt(sum of squares) <= sum <= sqrt(n) times it
+    assert (scores["frobenius"] <= scores["sum"] * 1.0001).all()
+    assert (scores["sum"] <= n**0.5 * scores["frobenius"] * 1.0001).all()
+
+
+def test_random_dcp_draws_channels_and_fits_their_weights(net):
+    _, done = run(net, ratios={"layer2.1.conv1": 0.5}, select="random", passes=10)
+    other = run(net, ratios={"layer2.1.conv1": 0.5})[1]
+    assert len(done.events["layer2.1.conv1: scores"]) == 0
+    assert not done.keep["layer2.1.conv1"].equal(other.keep["layer2.1.conv1"])
+    losses = done.events["layer2.1.conv1: losses"]
+    assert losses[-1, 0] < 0.5 * losses[0, 0]
+
+
+def test_a_smaller_epsilon_keeps_more_channels(net):
+    name = "layer2.0.conv1"
+    kept = []
+    for epsilon in (0.5, 0.02, 1e-9):
+        _, done = run(net, ratios={name: 0.0}, epsilon=epsilon, images=8)
+        kept.append(int(done.keep[name].sum()))
+        joint = done.events[f"{name}: losses"].sum(1)
+        changes = (joint[1:] - joint[:-1]).abs() / joint[0]
+        assert (changes[:-1] > epsilon).all() and (changes[-1] <= epsilon or kept[-1] == 32)
+    assert 1 <= kept[0] < kept[1] < kept[2] == 32
+
+
+def test_epsilon_and_ratio_together_stop_at_the_first(net):
+    _, done = run(net, ratios={"layer2.0.conv1": 0.9}, epsilon=1e-9)
+    assert int(done.keep["layer2.0.conv1"].sum()) == 4
+
+
+def test_the_joint_variant_trains_once_under_all_losses(net):
+    _, done = run(net, ratios={"layer1.0.conv1": 0.9, "layer3.2.conv1": 0.9}, staging="joint")
+    assert len(done.history) == 1
+    staged = run(net, ratios={"layer1.0.conv1": 0.9, "layer3.2.conv1": 0.9})[1]
+    assert len(staged.history) == 4
+
+
+def test_a_layer_without_gradient_writes_nothing_and_its_block_is_its_shortcut(net):
+    dead = deepcopy(net)
+    with torch.no_grad():
+        dead.layer2[1].bn2.weight.zero_()
+        dead.layer2[1].bn2.bias.fill_(-1.0)  # relu gives 0: conv2 reads nothing
+    still = Budget(epochs=0.01, lr=1e-12, batch=8, weight_decay=0.0)
+    pruned, done = run(dead, ratios={"layer2.1.conv1": 0.5}, finetune=still)
+    assert int(done.keep["layer2.1.conv1"].sum()) == 1
+    small = surgery.shrink(pruned, trace(pruned, DATA.example), done.keep)
+    x = torch.randn(2, 32, 8, 8)
+    with torch.no_grad():
+        assert torch.equal(small.layer2[1].eval()(x), x)
+
+
+def test_heads_join_a_training_with_their_weights():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 14 * 14, 3))
+    heads = heads_for(net, DATA.example, ["0"], 3, seed=0)
+    assert isinstance(heads["0"], Head) and not heads["0"].fc.bias.any()
+    logits, labels = torch.randn(4, 3), torch.tensor([0, 1, 2, 0])
+    features = {"0": torch.randn(4, 4, 5, 5)}
+    plain, side = (
+        nn.functional.cross_entropy(out, labels) for out in (logits, heads["0"](features["0"]))
+    )
+    total = doors(heads, {"0": 0.25})["loss"](logits, labels, features)
+    torch.testing.assert_close(total, plain + 0.25 * side)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"ratios": 1.0}, r"`ratio` is the fraction removed and must be in \[0, 1\), got 1.0"),
+        ({"ratios": {"conv1": 0.5, "x": 2}}, r"must be in \[0, 1\), got 2"),
+        ({"epsilon": 0.0}, "`epsilon` must be a number > 0, or None; got 0.0"),
+        ({"epsilon": -1.0}, "`epsilon` must be a number > 0, or None; got -1.0"),
+        ({"lam": -0.1}, "`lam` must be a number >= 0; got -0.1"),
+        ({"lam": 0, "reconstruction": 0}, "`lam` must be > 0 if `reconstruction` is 0; got 0"),
+        ({"losses": -1}, "`losses` must be an integer >= 0; got -1"),
+        ({"images": 0}, "`images` must be an integer >= 1; got 0"),
+        ({"step": 0}, "`step` must be an integer >= 1; got 0"),
+        ({"passes": 0}, "`passes` must be a number > 0; got 0"),
+        ({"score": "l3"}, "`score` must be one of sum, frobenius, squares; got 'l3'"),
+        ({"select": "last"}, "`select` must be one of gradient, random; got 'last'"),
+        ({"staging": "none"}, "`staging` must be one of stages, joint; got 'none'"),
+    ],
+)
+def test_wrong_fields_are_refused_in_one_line(fields, said):
+    with pytest.raises(ValueError, match=said) as error:
+        methods.DiscriminationAware(**{"ratios": 0.5} | fields)
+    assert "\n" not in str(error.value)
+
+
+def test_more_losses_than_places_are_refused(net):
+    with pytest.raises(ValueError, match=r"`losses` must be one of \[0, 1, 2, 3, 4\].* got 9"):
+        run(net, ratios=0.5, losses=9)
+
+
+class Nothing(nn.Module):
+    """A residual network without an inner channel."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.fc = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1), nn.Linear(4, 3)
+
+    def forward(self, x):
+        x = self.a(x)
+        return self.fc((x + self.b(x)).mean((2, 3)))
+
+
+def test_a_network_without_channels_to_choose_is_refused():
+    with pytest.raises(ValueError, match=r"^DiscriminationAware: `net` has no channels that can"):
+        run(Nothing(), ratios=0.5)
