@@ -43,7 +43,7 @@ from prunelab.methods.base import (
 )
 from prunelab.methods.discrimination.greedy import SCORES, choose
 from prunelab.methods.discrimination.heads import doors, heads_for
-from prunelab.methods.discrimination.places import Wiring, positions
+from prunelab.methods.discrimination.places import Wiring, after
 from prunelab.methods.discrimination.problem import BATCH, Problem, only
 from prunelab.methods.reconstruction import layerwise
 from prunelab.methods.reconstruction.layerwise import Reader
@@ -163,9 +163,9 @@ class _Run:
         self.groups = trace(net, data.example)
         self.chosen = layerwise.chosen("DiscriminationAware", net, self.groups, method.ratios)
         blocks = wiring.blocks()
-        after = positions(len(blocks), self._losses(len(blocks)))
-        self.places = [blocks[number - 1] for number in after]
-        self.depths = [max(FLOOR, (number / after[-1]) ** 2) for number in after]
+        numbers = after(len(blocks), method.losses)
+        self.places = [blocks[number - 1] for number in numbers]
+        self.depths = [max(FLOOR, (number / numbers[-1]) ** 2) for number in numbers]
         self.heads = heads_for(net, data.example[:1], self.places, data.num_classes, options.seed)
         self.whole = surgery.masked(net, self.groups, {})
         self.images = layerwise.drawn(data.train, method.images, options.seed)
@@ -173,18 +173,6 @@ class _Run:
         self.keep: dict[str, Tensor] = {}
         self.events: dict[str, Tensor] = {}
         self.history: list[train.History] = []
-
-    def _losses(self, blocks: int) -> int:
-        """P, if so many losses have places of their own."""
-        wanted = self.method.losses
-        wanted = min(3, blocks // 3) if wanted is None else wanted
-        fitting = [n for n in range(max(1, blocks)) if len({*positions(blocks, n)}) == n]
-        if wanted not in fitting:
-            raise ValueError(
-                f"DiscriminationAware: `losses` must be one of {fitting}, as the network has"
-                f" {blocks} blocks or layers; got {wanted}"
-            )
-        return wanted
 
     def tune(self, stage: Stage, places: list[str], weights: Iterable[float] = ()) -> None:
         """Algorithm S1: train the network and classifiers under the sum of their losses."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean, stdev
+
+from scipy.stats import t as student
 
 from prunelab.study import printed
 from prunelab.study.cells import NOT_MEASURED, Verdict
@@ -70,6 +74,12 @@ def largest_percent(run: Run) -> float:
 def compression(run: Run) -> float:
     """Number of all parameters divided by the number of those kept."""
     return run.values["compression"]
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """Mean, and half of its 95% interval by Student's t, of two values or more."""
+    spread = stdev(values) / math.sqrt(len(values))
+    return fmean(values), float(student.ppf(0.975, len(values) - 1)) * spread
 
 
 def removed(key: str) -> Measure:

@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from prunelab import cost, surgery, train
+from prunelab import checks, cost, surgery, train
 from prunelab.data import Dataset
 from prunelab.groups import trace
 from prunelab.methods.base import Method, Pruned, check_option
+from prunelab.methods.discrimination.heads import supervised
 from prunelab.study.scans import Norms, Scan
 from prunelab.study.units import Units
 from prunelab.study.weights import Weights
@@ -74,13 +75,23 @@ class Baseline:
         return {"accuracy": train.evaluate(net, data.test).accuracy} | price(net, data.example)
 
 
-class Channels:
-    """The recorder of methods that choose channels: widths, and the accuracy of what is left."""
+SEEN = 5000  # training images that stand for all, where the training error is measured
 
-    watch = None
+
+class Channels:
+    """The recorder of methods that choose channels: widths, and the accuracy of what is left.
+
+    Of methods that go in stages also the accuracy after each of them.
+    """
 
     def __init__(self, method: Method, net: nn.Module, data: Dataset, work: Work):
-        self.data = data
+        self.data, self.stages = data, []
+
+    def watch(self, done: int, net: nn.Module) -> None:
+        """Note how the network does after so many stages."""
+        splits = {"accuracy": self.data.test, "train_accuracy": self.data.train[:SEEN]}
+        found = {name: train.evaluate(net, split).accuracy for name, split in splits.items()}
+        self.stages.append({"stage": done} | found)
 
     def values(self, small: nn.Module, done: Pruned) -> dict:
         """Values: accuracies, widths."""
@@ -89,7 +100,7 @@ class Channels:
             "accuracy_before_retraining": accuracy,
             "accuracy": accuracy,
             "widths": done.keep.widths(),
-        }
+        } | ({"stages": self.stages} if self.stages else {})
 
 
 # What a method chooses -> what its rows record.
@@ -133,6 +144,8 @@ class Scratch:
         method: decides the shape.
         budget: as the baseline's.
         rule: "E", the same epochs; "B", the same compute: epochs times MACs full / MACs pruned.
+        losses: how many auxiliary classifiers are trained with it, placed as those of DCP and then
+            removed: "E" is its WM, with losses its WM+.
 
     Differs: new weights are drawn by each layer's default, not by the baseline's initialiser.
 
@@ -144,9 +157,11 @@ class Scratch:
     method: Method
     budget: train.Budget
     rule: str = "E"
+    losses: int = 0
 
     def __post_init__(self) -> None:
         check_option(self, "rule", ("E", "B"))
+        checks.count("Scratch", "losses", self.losses, 0)
 
     def run(self, net: nn.Module, data: Dataset, work: Work) -> dict:
         """Values as `Prune`'s, with the epochs used."""
@@ -159,7 +174,8 @@ class Scratch:
             torch.manual_seed(work.seed + 1)
             small.apply(_fresh)
         values = {"epochs": budget.epochs, "widths": keep.widths()}
-        return values | _retrained(small, data, budget, work) | price(small, data.example)
+        doors = supervised(small, data, self.losses, work.seed) if self.losses else {}
+        return values | _retrained(small, data, budget, work, **doors) | price(small, data.example)
 
 
 def _fresh(module: nn.Module) -> None:
@@ -168,13 +184,15 @@ def _fresh(module: nn.Module) -> None:
         module.reset_parameters()
 
 
-def _retrained(net: nn.Module, data: Dataset, budget: train.Budget, work: Work) -> dict:
+def _retrained(
+    net: nn.Module, data: Dataset, budget: train.Budget, work: Work, **doors: Any
+) -> dict:
     how = {
         "seed": work.seed,
         "progress": work.progress,
         "checkpoint": work.checkpoint("retraining"),
     }
-    history = train.fit(net, data, budget, **how)
+    history = train.fit(net, data, budget, **how, **doors)
     return {
         "accuracy": history.last["test_accuracy"],
         "best_accuracy": history.best["test_accuracy"],

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from prunelab import meta
+from prunelab.data import Dataset
+from prunelab.methods.discrimination.places import Wiring, after
 from prunelab.train.features import gathered
 
 
@@ -66,6 +68,17 @@ def heads_for(
                 )
             heads[place] = Head(found.shape[1], classes, found.ndim == 4).to(found)
     return heads
+
+
+def supervised(net: nn.Module, data: Dataset, losses: int, seed: int) -> dict:
+    """Arguments of `train.fit` that train a network with so many auxiliary classifiers.
+
+    Errors: ValueError, there are not so many places.
+    """
+    with meta.in_mode(net, False):
+        blocks = Wiring.of(net, data.example, "supervised").blocks()
+    places = [blocks[number - 1] for number in after(len(blocks), losses)]
+    return doors(heads_for(net, data.example[:1], places, data.num_classes, seed))
 
 
 def doors(heads: Mapping[str, Head], weights: Mapping[str, float] | None = None) -> dict:

@@ -103,6 +103,22 @@ def positions(blocks: int, losses: int) -> list[int]:
     return [min(q * number, blocks - 1) for number in range(1, losses + 1)]
 
 
+def after(blocks: int, losses: int | None) -> list[int]:
+    """The same; None = one loss for three blocks, 3 at most.
+
+    Raises:
+        ValueError: two losses would sit at one place.
+    """
+    wanted = min(3, blocks // 3) if losses is None else losses
+    fitting = [n for n in range(max(1, blocks)) if len({*positions(blocks, n)}) == n]
+    if wanted not in fitting:
+        raise ValueError(
+            f"DiscriminationAware: `losses` must be one of {fitting}, as the network has"
+            f" {blocks} blocks or layers; got {wanted}"
+        )
+    return positions(blocks, wanted)
+
+
 def _adds(node: fx.Node) -> bool:
     name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
     called = node.op in ("call_function", "call_method")
