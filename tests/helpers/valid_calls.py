@@ -148,6 +148,11 @@ CASES = {
     "methods.ChannelRegression": lambda: {
         "ratios": 0.5, "images": 4, "positions": 2, "finetune": None, "select": "lasso",
     },
+    "methods.DiscriminationAware": lambda: {
+        "ratios": 0.5, "epsilon": None, "losses": 0, "lam": 1.0, "reconstruction": 1.0,
+        "score": "sum", "select": "gradient", "staging": "stages", "finetune": BUDGET, "images": 4,
+        "step": 1, "passes": 1.0,
+    },
     "methods.Slimming": lambda: {
         "ratio": 0.5, "budget": BUDGET, "strength": 1e-4, "start": None, "most": 1.0,
     },

@@ -8,13 +8,14 @@ from typing import ClassVar
 import pytest
 
 from prunelab import methods, train
-from prunelab.study import exploring, savings, tasks, weights
+from prunelab.study import exploring, savings, selections, tasks, weights
 from prunelab.study.recipes import Recipe, digest, plain
 
 LEDGER = Path(__file__).resolve().parents[2] / "data" / "ledger"
 KINDS = [
     Recipe, train.Budget, tasks.Count, tasks.Baseline, tasks.Scratch, tasks.Norms, tasks.Scan,
     tasks.Prune, weights.Snapshots, savings.Savings, exploring.Explore,
+    selections.Selections,
     *filter(dataclasses.is_dataclass, vars(methods).values()),
 ]  # fmt: skip
 # What every defaulted field was when rows were committed. A default that changes would give old
@@ -35,7 +36,7 @@ DEFAULTS = {'Recipe': {'data': None, 'budget': None, 'seed': 0, 'version': 1},
             'channels_last': False},
  'Count': {'shape': [3, 32, 32], 'classes': 10},
  'Baseline': {},
- 'Scratch': {'rule': 'E'},
+ 'Scratch': {'rule': 'E', 'losses': 0},
  'Norms': {'norm': 'l1', 'groups': None},
  'Scan': {'criterion': 'l1', 'groups': None, 'images': None, 'retrain': None},
  'Prune': {'retrain': None},
@@ -61,6 +62,16 @@ DEFAULTS = {'Recipe': {'data': None, 'budget': None, 'seed': 0, 'version': 1},
                 'retrain': None},
  'ThiNet': {'images': 5000, 'positions': 10, 'finetune': None, 'rule': 'remove', 'rescale': True},
  'ChannelRegression': {'images': 5000, 'positions': 10, 'finetune': None, 'select': 'lasso'},
+ 'DiscriminationAware': {
+  'ratios': 0, 'epsilon': None, 'losses': None, 'lam': 1, 'reconstruction': 1, 'score': 'sum',
+  'select': 'gradient', 'staging': 'stages',
+  'finetune': {'kind': 'budget', 'epochs': 1, 'lr': 0.01, 'batch': 128, 'optimizer': 'sgd',
+    'momentum': 0.9, 'weight_decay': 0.0001, 'nesterov': True, 'schedule': 'constant',
+    'milestones': [0.5, 0.75], 'gamma': 0.1, 'warmup': 0, 'augment': 'none', 'precision':
+    'float32', 'channels_last': False},
+  'images': 10000, 'step': 1, 'passes': 1,
+ },
+ 'Selections': {'image': 0},
  'Slimming': {'strength': 0.0001, 'start': None, 'most': 1},
  'HardConcrete': {'inputs': [],
                   'ramp': 0,

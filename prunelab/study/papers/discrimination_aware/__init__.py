@@ -6,7 +6,7 @@ Networks. NeurIPS 2018.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -41,7 +41,9 @@ def _methods(results: Results, preset: str) -> Iterator[Line]:
     rows = results.study.printed("table1_cifar10").itertuples()
     printed = {(row.network, row.method): row for row in rows}
     for line in results.lines(preset, part="methods"):
-        yield replace(_over(results, preset, line), printed=printed.get(line.case.printed, NONE))
+        yield replace(
+            _over(results, preset, line), printed=printed.get(line.case.printed[:2], NONE)
+        )
 
 
 class _None:
@@ -116,16 +118,21 @@ def _selected(key: str, run: Run) -> float:
     return 100 * (1 - run.values["stages"][-1][key])
 
 
-def _sweep(part: str, table: str, column: str) -> Callable[[Results, str | None], Iterator[Line]]:
-    """Each setting of a part beside the unpruned network and its printed row."""
+def _sweep(name: str, table: str, column: str, *parts: str) -> t.Lines:
+    """Each setting of a method, beside the unpruned network and its printed row."""
 
-    def lines(results: Results, preset: str) -> Iterator[Line]:
+    def lines(results: Results, preset: str | None) -> Iterator[Line]:
         rows = {str(getattr(r, column)): r for r in results.study.printed(table).itertuples()}
-        for line in results.lines(preset, part=part):
-            row = rows.get(line.case.printed[0] if line.case.printed else "", NONE)
-            yield replace(_over(results, preset, line), printed=row)
+        for line in results.lines(preset, name=name, part={*parts}):
+            last = line.case.printed[-1] if line.case.printed else ""
+            yield replace(_over(results, preset, line), printed=rows.get(last, NONE))
 
     return lines
+
+
+def _setting(line: Line) -> str:
+    """What tells it from the others of its table; a line of Table 1 says what it stands for."""
+    return line.case.setting or line.case.printed[-1]
 
 
 SIZES = (_times("parameters /", "params", "param_ratio"), _times("MACs /", "macs", "flops_ratio"))
@@ -134,7 +141,7 @@ COUNTS = tuple(
     for name, key, field in (("parameters", "params", "params"), ("MACs", "macs", "flops_mac"))
 )
 GAP = t.Pair("error gap, points,", "err_gap", m.change, "{:+.2f}")
-SETTING = t.of_case("setting")
+SETTING = t.Column("setting", _setting)
 AFTER = t.span("error %, fine-tuned", m.error)
 
 
@@ -180,21 +187,21 @@ STUDY = Study(
         ),
         _all(
             "Table 6: lambda, 30% removed, before fine-tuning",
-            _sweep("lambda", "table6_lambda", "lam"),
+            _sweep("DCP", "table6_lambda", "lam", "lambda"),
             SETTING,
             t.Pair("training error %,", "train_err", partial(_selected, "train_accuracy")),
             t.Pair("test error %,", "test_err", partial(_selected, "accuracy")),
         ),
         _all(
             "Table 7: epsilon of DCP-Adapt",
-            _sweep("epsilon", "table7_epsilon", "setting"),
+            _sweep("DCP-Adapt", "table7_epsilon", "setting", "methods", "epsilon"),
             SETTING,
             t.Pair("error %,", "test_err", m.error),
             *SIZES,
         ),
         _all(
             "Table S1: number of losses",
-            _sweep("losses", "tableS1_num_losses", "setting"),
+            _sweep("DCP", "tableS1_num_losses", "setting", "methods", "losses"),
             SETTING,
             GAP,
             AFTER,
