@@ -46,7 +46,6 @@ from prunelab.methods.discrimination.heads import doors, heads_for
 from prunelab.methods.discrimination.places import Wiring, after
 from prunelab.methods.discrimination.problem import BATCH, Problem, only
 from prunelab.methods.reconstruction import layerwise
-from prunelab.methods.reconstruction.layerwise import Reader
 from prunelab.methods.stages import Options, Stage
 from prunelab.ratios import left
 
@@ -131,7 +130,7 @@ class DiscriminationAware(Method):
     def _run(self, net: nn.Module, data: Dataset, options: Options) -> Pruned:
         with meta.in_mode(net, False):
             wiring = Wiring.of(net, data.example, "DiscriminationAware")
-        run = _Run(self, net, data, options, wiring)
+        run = Algorithm(self, net, data, options, wiring)
         if self.staging == "joint":
             stage = options.stage(self.finetune, data)
             run.tune(stage, run.places, run.depths)
@@ -148,7 +147,7 @@ class DiscriminationAware(Method):
         return Pruned(Keep(keep), tuple(run.history), run.events)
 
 
-class _Run:
+class Algorithm:
     """Algorithm 1 on one network: what changes on the way."""
 
     def __init__(
@@ -191,16 +190,16 @@ class _Run:
         with tqdm(total=sum(sizes.values()), desc="select", disable=hidden) as bar:
             for name, count in sizes.items():
                 bar.set_postfix_str(name)
-                _, readers = self.chosen[name]
-                done, make = bar.n, partial(self._chosen, place, name, readers, count, bar)
-                self._take(name, readers, stage.once(name, make))
+                done, make = bar.n, partial(self.choice, place, name, count, bar.update)
+                self.take(name, stage.once(name, make))
                 bar.update(done + count - bar.n)
         stage.tell(len(self.history), self.net)
 
-    def _chosen(
-        self, place: str | None, name: str, readers: list[Reader], count: int, bar: tqdm
+    def choice(
+        self, place: str | None, name: str, count: int, tell: Callable[[int], object]
     ) -> dict[str, Tensor]:
-        """The choice for one group: `order`, `losses`, `scores`, and the weights of its readers."""
+        """What `choose` gives for one group, and the weights of its readers under "0", "1", ..."""
+        _, readers = self.chosen[name]
         method, rng = self.method, torch.Generator()
         rng.manual_seed(self.options.seed + [*self.chosen].index(name))
         layers = [self.net.get_submodule(reader.layer) for reader in readers]
@@ -215,7 +214,7 @@ class _Run:
             problem = Problem(
                 self.net, parts, logits, inputs, labels, method.reconstruction, method.lam
             )
-            found = choose(method, problem, count, rng, bar.update)
+            found = choose(method, problem, count, rng, tell)
         return found | {str(n): layer.weight.detach() for n, layer in enumerate(layers)}
 
     def _ahead(
@@ -228,10 +227,10 @@ class _Run:
         inputs = [torch.cat(batches) for batches in zip(*(values for values, _ in found))]
         return inputs, torch.cat([y for _, y in found]), lambda *values: head(rest(*values))
 
-    def _take(self, name: str, readers: list[Reader], found: dict[str, Tensor]) -> None:
+    def take(self, name: str, found: dict[str, Tensor]) -> None:
         """Write the weights, remove the channels that were not chosen, note the events."""
         with torch.no_grad():
-            for number, reader in enumerate(readers):
+            for number, reader in enumerate(self.chosen[name][1]):
                 weight = self.net.get_submodule(reader.layer).weight
                 weight.copy_(found[str(number)])
         kept = torch.zeros(self.groups[name].size, dtype=torch.bool)

@@ -37,7 +37,9 @@ class Pair:
         return mse_loss(self.seen["now"], self.seen["wanted"]), cross_entropy(logits, y)
 
 
-def choose(pair, images, labels, count, *, lam=1.0, reconstruction=1.0, batch=128, passes=1):
+def choose(
+    pair, images, labels, count, *, lam=1.0, reconstruction=1.0, batch=128, passes=1, seed=0
+):
     """Channels in the order in which they come in; the layer's weight is that of the end.
 
     Args:
@@ -47,8 +49,9 @@ def choose(pair, images, labels, count, *, lam=1.0, reconstruction=1.0, batch=12
         lam, reconstruction: weights of the two losses.
         batch: images a step of SGD.
         passes: of SGD over the images after each choice.
+        seed: of their order.
     """
-    weight, rng = pair.layer.weight, torch.Generator().manual_seed(0)
+    weight, rng = pair.layer.weight, torch.Generator().manual_seed(seed)
     before, order = weight.detach().clone(), []
     weight.data.zero_()
     for _ in range(count):
