@@ -1,138 +1,19 @@
-"""DCP: where its losses sit, Algorithm 2 against the literal one, and what its options do."""
+"""DCP on whole networks: what its options do, and what it refuses."""
 
 from copy import deepcopy
 
 import pytest
 import torch
-import torchvision
-from helpers import literal_dcp
-from helpers.toy import dataset
+from helpers.preresnet import DATA, preresnet
 from torch import nn
 
-from prunelab import methods, models, ratios, surgery
+from prunelab import methods, surgery
 from prunelab.groups import trace
-from prunelab.methods.discrimination.greedy import choose
+from prunelab.methods import discrimination_aware
 from prunelab.methods.discrimination.heads import Head, doors, heads_for
-from prunelab.methods.discrimination.places import Wiring, positions
-from prunelab.methods.discrimination.problem import Problem, only
-from prunelab.methods.reconstruction.layerwise import parts_of, readers_of
 from prunelab.train import Budget
 
 BUDGET = Budget(epochs=1, lr=0.02, batch=8)
-DATA = dataset(24, channels=3, size=16)
-
-
-def preresnet(seed=0):
-    torch.manual_seed(seed)
-    net = models.build("preresnet-20", 3, 3)
-    for module in net.modules():  # statistics of a network that was trained
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias, std=0.2)
-            module.momentum = 1.0
-    net(DATA.train.batch(slice(None))[0])
-    return net.eval()
-
-
-@pytest.mark.parametrize(
-    ("blocks", "losses", "after"),
-    [
-        (27, 3, [7, 14, 21]),
-        (27, 5, [5, 10, 15, 20, 25]),
-        (27, 7, [4, 8, 12, 16, 20, 24, 26]),
-        (27, 9, [3, 6, 9, 12, 15, 18, 21, 24, 26]),
-        (8, 2, [3, 6]),
-        (16, 3, [5, 10, 15]),
-        (16, 2, [6, 12]),
-    ],
-)
-def test_losses_sit_where_the_authors_code_puts_them(blocks, losses, after):
-    assert positions(blocks, losses) == after
-
-
-@pytest.mark.parametrize(
-    ("size", "left"),
-    [
-        (16, (12, 8, 5)),
-        (32, (23, 16, 10)),
-        (64, (45, 32, 20)),
-        (128, (90, 64, 39)),
-        (256, (180, 128, 77)),
-        (512, (359, 256, 154)),
-    ],
-)
-def test_as_many_channels_stay_as_in_the_authors_code(size, left):
-    assert tuple(ratios.left(size, rate) for rate in (0.3, 0.5, 0.7)) == left
-
-
-@pytest.mark.parametrize(
-    ("name", "blocks"),
-    [("preresnet-20", 9), ("preresnet-56", 27), ("resnet-20", 9), ("vgg-19", 16), ("lenet-5", 3)],
-)
-def test_blocks_are_residual_blocks_or_layers(name, blocks):
-    net = models.build(name, 10)
-    size = 28 if name == "lenet-5" else 32
-    x = torch.zeros(1, 1 if name == "lenet-5" else 3, size, size)
-    found = Wiring.of(net.eval(), x, "test").blocks()
-    assert len(found) == blocks == len({*found})
-
-
-@pytest.mark.parametrize(
-    ("name", "blocks"), [("resnet18", 8), ("resnet50", 16), ("mobilenet_v2", 10), ("vgg11_bn", 10)]
-)
-def test_a_network_cut_at_a_layer_gives_what_it_gave(name, blocks):
-    torch.manual_seed(0)
-    net = getattr(torchvision.models, name)(num_classes=3).eval()
-    x = DATA.train.batch(slice(0, 2))[0].repeat(1, 1, 4, 4)
-    wiring, groups = Wiring.of(net, x, "test"), trace(net, x)
-    assert len(wiring.blocks()) == blocks
-    place, seen = wiring.blocks()[blocks // 2], []
-    net.get_submodule(place).register_forward_hook(lambda m, i, out: seen.append(out.clone()))
-    with torch.no_grad():
-        expected = net(x)
-        for group in groups.inner().values():
-            layers = [reader.layer for reader in readers_of(net, group)]
-            front, rest = wiring.cut(layers, None)
-            torch.testing.assert_close(rest(*front(x)), expected)
-            if all(wiring.leads(layer, place) for layer in layers):
-                front, rest = wiring.cut(layers, place)
-                torch.testing.assert_close(rest(*front(x)), seen[0])
-
-
-@pytest.mark.parametrize(
-    ("lam", "reconstruction"), [(1.0, 1.0), (0.0, 1.0), (1.0, 0.0), (0.3, 0.5)]
-)
-@pytest.mark.parametrize("place", ["layer1.2", None])
-@torch.no_grad()
-def test_the_choice_is_that_of_the_literal_algorithm(lam, reconstruction, place):
-    """All images are one batch, so the gradient of L_M is that of the batch too."""
-    net, whole = preresnet(0).double(), preresnet(1).double()
-    x, y = DATA.train.batch(slice(None))
-    x, layer = x.double(), "layer1.0.conv2"
-    heads = heads_for(net, x, [place], 3, seed=0) if place else {}
-    head = heads[place].eval() if place else None
-    literal = deepcopy(net), deepcopy(whole)
-    method = methods.DiscriminationAware(0.5, lam=lam, reconstruction=reconstruction, passes=3.0)
-
-    group = trace(net, x)["layer1.0.conv1"]
-    parts = parts_of(net, whole, [x], readers_of(net, group), None, torch.Generator())
-    front, rest = Wiring.of(net, x, "test").cut([layer], place)
-    layers = [net.get_submodule(layer)]
-    with only(layers, net):
-        logits = rest if head is None else lambda *values: head(rest(*values))
-        problem = Problem(net, parts, logits, front(x), y, reconstruction, lam)
-        found = choose(method, problem, 8, torch.Generator(), lambda n: None)
-
-    with torch.enable_grad():
-        pair = literal_dcp.Pair(*literal, layer, place, head)
-        how = {"lam": lam, "reconstruction": reconstruction, "batch": len(y), "passes": 3}
-        order = literal_dcp.choose(pair, x, y, 8, **how)
-    assert found["order"].tolist() == order
-    torch.testing.assert_close(net.get_submodule(layer).weight, pair.layer.weight)
-    error, side = (float(loss) for loss in pair.losses(x, y))
-    assert float(found["losses"][-1, 0]) == pytest.approx(error)
-    if lam:
-        assert float(found["losses"][-1, 1]) == pytest.approx(side)
 
 
 @pytest.fixture(scope="module")
@@ -288,3 +169,38 @@ class Nothing(nn.Module):
 def test_a_network_without_channels_to_choose_is_refused():
     with pytest.raises(ValueError, match=r"^DiscriminationAware: `net` has no channels that can"):
         run(Nothing(), ratios=0.5)
+
+
+def test_a_killed_selection_goes_on_with_the_bits_of_an_unbroken_one(net, tmp_path, monkeypatch):
+    ratios = {"layer1.0.conv1": 0.8, "layer1.1.conv1": 0.8, "layer3.2.conv1": 0.9}
+    method = methods.DiscriminationAware(ratios, finetune=BUDGET, images=12)
+    whole = deepcopy(net)
+    expected = method.run(whole, DATA, progress=False)
+    calls, choose = [], discrimination_aware.choose
+
+    def broken(*arguments):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return choose(*arguments)
+
+    monkeypatch.setattr(discrimination_aware, "choose", broken)
+    how = {"progress": False, "checkpoint": tmp_path / "run"}
+    with pytest.raises(KeyboardInterrupt):
+        method.run(deepcopy(net), DATA, **how)
+    again = deepcopy(net)
+    done = method.run(again, DATA, **how)
+    assert len(calls) == 4  # two layers, the one that was broken off, and this one again
+    assert done.keep == expected.keep
+    assert all(torch.equal(done.events[name], expected.events[name]) for name in expected.events)
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(again.state_dict()[name], tensor), name
+
+
+def test_a_selection_of_another_run_is_refused(net, tmp_path):
+    how = {"progress": False, "checkpoint": tmp_path / "run"}
+    fields = {"ratios": {"layer1.0.conv1": 0.8}, "finetune": BUDGET, "losses": 0}
+    methods.DiscriminationAware(images=12, **fields).run(deepcopy(net), DATA, **how)
+    with pytest.raises(ValueError, match="is of another run") as error:
+        methods.DiscriminationAware(images=13, **fields).run(deepcopy(net), DATA, **how)
+    assert "\n" not in str(error.value)
