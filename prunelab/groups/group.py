@@ -166,10 +166,14 @@ class Groups(Mapping[str, Group]):
     def inner(self) -> Groups:
         """Groups that no residual stream carries, with the later layers of bottleneck blocks.
 
+        What a projection reads is a stream too, such as the first convolution of a ResNet-50.
+
         Source: ThiNet, section 3.3; Zhuang et al. 2018 (papers/dcp.md section 6).
         """
         return self.select(
-            name for name, group in self.items() if not self.writers & set(group.producers)
+            name
+            for name, group in self.items()
+            if not self.writers & set(group.producers) and not self.shortcuts & set(group.consumers)
         )
 
     def __str__(self) -> str:
