@@ -24,7 +24,6 @@ from prunelab.groups.evidence import Evidence
 from prunelab.groups.operation import Names
 from prunelab.groups.proxies import SizeTuple, Value
 from prunelab.groups.recording import Recording, assigning
-from prunelab.groups.sizes import SizeFloat, SizeInt, node_of, sized
 from prunelab.groups.source_lines import boundary, here
 from prunelab.groups.values import FollowError
 
@@ -40,7 +39,7 @@ class Tracer(fx.Tracer):
 
     Attributes:
         env: node -> what it gave.
-        decisions: what the network's code did with sizes as plain numbers, and where.
+        sizes: whether the network's code read a size.
     """
 
     _one_at_a_time = threading.RLock()
@@ -49,7 +48,6 @@ class Tracer(fx.Tracer):
         super().__init__()
         self.evidence, self.given, self.ill_fitting = evidence, (args, kwargs), ill_fitting
         self.env: dict[fx.Node, object] = {}
-        self.decisions: list[tuple] = []
         self.sizes = False
         self.busy = False
         self._shapes: dict[fx.Node, SizeTuple] = {}
@@ -141,24 +139,15 @@ class Tracer(fx.Tracer):
         """What the network's code holds for a node: a number where that is all it can be."""
         value = self.env[node]
         if type(value) in (int, float):
-            return self.sized(value, lambda: node)
+            self.sizes = True
         if type(value) in (tuple, list, fx.immutable_collections.immutable_list):
             of = type(value) if type(value) is tuple else list
             return of(Value(node, self)[i] for i in range(len(value)))
-        return value if value is None or isinstance(value, bool) else Value(node, self)
-
-    def sized(self, value: float, recipe: Callable[[], fx.Node]) -> object:
-        """A number that pruning leaves alone."""
-        self.sizes = True
-        return sized(value, self, recipe)
-
-    def decide(self, *what: object) -> None:
-        """The network's code uses a size as a plain number."""
-        self.decisions.append((here(), *what))
+        return value if value is None or isinstance(value, int | float) else Value(node, self)
 
     def shape(self, x: Value) -> SizeTuple:
         """The sizes of a tensor: numbers, and a `Value` for each width that pruning changes."""
-        node, known = x.node, x.value
+        node, known, self.sizes = x.node, x.value, True
         if node not in self._shapes:
             self._shapes[node] = SizeTuple(
                 self._size(node, d, applying.size(known, d)) for d in range(known.meta.ndim)
@@ -166,15 +155,12 @@ class Tracer(fx.Tracer):
         return self._shapes[node]
 
     def _size(self, node: fx.Node, axis: int, length: object) -> object:
-        def make() -> fx.Node:
-            return self.create_node("call_method", "size", (node, axis), {})
-
-        return self.sized(length, make) if isinstance(length, int) else Value(make(), self)
+        if isinstance(length, int):
+            return length
+        return Value(self.create_node("call_method", "size", (node, axis), {}), self)
 
     def create_arg(self, a: object) -> object:
-        """Sizes enter the graph as what computes them."""
-        if isinstance(a, SizeInt | SizeFloat):
-            return node_of(a)
+        """What an operation is given, as the graph holds it."""
         if isinstance(a, SizeTuple):
             return tuple(map(self.create_arg, a))
         if isinstance(a, Tensor) and id(a) in self.own:
