@@ -9,7 +9,6 @@ components of atoms are channels, and channels seen at the same sites form a gro
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -17,15 +16,6 @@ from scipy.sparse.csgraph import connected_components
 
 from prunelab.groups.group import IN, OUT, WIDTH, Group, Groups, Slice
 from prunelab.groups.residual import Site, residual_roles
-
-
-@dataclass(frozen=True)
-class Members:
-    """What `groups` decided: the kind of each atom, its channel of that kind, kind -> group."""
-
-    kind: np.ndarray
-    order: np.ndarray
-    names: dict[int, str]
 
 
 class Evidence:
@@ -41,7 +31,7 @@ class Evidence:
         self._whole: dict[tuple[str, int], str] = {}
         self._pairs: list[np.ndarray] = []
         self._named: dict[object, np.ndarray] = {}
-        self._members = Members(*[np.zeros(0, np.int64)] * 2, {})
+        self._members: tuple[np.ndarray, np.ndarray, dict[int, str]] | None = None
 
     def atoms(self, key: object, n: int) -> np.ndarray:
         """(n,) atoms; the same key gives the same ones: a layer that runs twice writes one set."""
@@ -89,7 +79,7 @@ class Evidence:
         kind = _kinds(sites, channel.max(initial=-1) + 1)
         kind[list(fixed)] = -1
         groups, ragged, order, names = _assemble(sites, kind)
-        self._members = Members(kind[channel], order[channel], names)
+        self._members = kind[channel], order[channel], names
         shown = _reasons(sites, lambda c: fixed.get(c) or ragged.get(int(kind[c])))
         added = set(channel[np.concatenate(self.added)].tolist()) if self.added else set()
         names = {g.name for g in groups}
@@ -102,9 +92,9 @@ class Evidence:
 
     def carried(self, group: str, atoms: np.ndarray) -> np.ndarray:
         """(n,) the channel of `group` that each atom is, or -1. After `groups`."""
-        of_atom = self._members
-        kinds = [kind for kind, name in of_atom.names.items() if name == group]
-        return np.where(np.isin(of_atom.kind[atoms], kinds), of_atom.order[atoms], -1)
+        kind, order, names = self._members
+        kinds = [k for k, name in names.items() if name == group]
+        return np.where(np.isin(kind[atoms], kinds), order[atoms], -1)
 
     def _channels(self) -> np.ndarray:
         """(count,) the connected component of each atom."""

@@ -142,8 +142,8 @@ def _misfit(
             _holds(name, len(keep[name]), kept, *pair) for pair in lengths
         ):
             here, there = lengths[0]
-            here = f"{here} in the file and {there} in `net`" if full else f"{here} in the network"
-            return f"`{name}` keeps {kept} of {len(keep[name])} channels, but has {here}"
+            has = f"{here} in the file and {there} in `net`" if full else f"{here} in the network"
+            return f"`{name}` keeps {kept} of {len(keep[name])} channels, but has {has}"
     return None
 
 
