@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -167,20 +168,15 @@ def _ordered(
     sites: list[Site], kind: np.ndarray
 ) -> tuple[np.ndarray, dict[int, int], dict[int, str]]:
     """The place of each channel in its group, as first written; kind -> size, and first writer."""
+    sites = sorted(sites, key=lambda s: s.role != OUT)
+    channels = np.concatenate([np.zeros(0, np.int64), *(s.atoms for s in sites)])
+    layers = [s.layer for s in sites for _ in s.atoms]
+    seen = pd.DataFrame({"channel": channels, "layer": layers}).drop_duplicates("channel")
+    seen = seen[kind[seen.channel] >= 0]
+    by_kind = seen.groupby(kind[seen.channel], sort=False)
     order = np.full(len(kind), -1)
-    size: dict[int, int] = {}
-    writer: dict[int, str] = {}
-    for site in sorted(sites, key=lambda s: s.role != OUT):
-        found, first = np.unique(site.atoms, return_index=True)
-        fresh = found[np.argsort(first)]
-        fresh = fresh[(kind[fresh] >= 0) & (order[fresh] < 0)]
-        for k in dict.fromkeys(kind[fresh].tolist()):
-            members = fresh[kind[fresh] == k]
-            start = size.get(k, 0)
-            size[k] = start + len(members)
-            order[members] = np.arange(start, size[k])
-            writer.setdefault(k, site.layer)
-    return order, size, writer
+    order[seen.channel] = by_kind.cumcount()
+    return order, by_kind.size().to_dict(), by_kind.layer.first().to_dict()
 
 
 def _runs(kinds: np.ndarray, order: np.ndarray) -> list[tuple[int, int, np.ndarray]]:

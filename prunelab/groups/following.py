@@ -25,12 +25,9 @@ UNKNOWN = ("meta", "data-dependent")  # what torch says without values
 
 @dataclass(frozen=True, eq=False)
 class Followed:
-    """The result of one run.
+    """The result of one run; `graph`, `root` and `values` as in `Flow`.
 
     Attributes:
-        graph: an ordinary graph of torch.fx.
-        root: the copy on the meta device that was run; owns constants made in `forward`.
-        values: node name -> what it gave.
         sizes: whether the network's code read a size.
         batch: the samples that it ran with.
     """
@@ -65,19 +62,10 @@ def follow(
     batch: int = BATCH,
     training: bool | None = None,
 ) -> Followed:
-    """Run `net` on shapes. `net` is not changed.
+    """Run `net`, which has no wrapper, on the shapes of `batch` samples; `net` is not changed.
 
-    Args:
-        net: a network without wrappers.
-        example: as `trace` takes it.
-        evidence: what is learned goes here.
-        caller: whom errors name.
-        batch: samples to run with.
-        training: the mode; None: as `net` is.
-
-    Raises:
-        TypeError: `example` is none.
-        ValueError: `net` cannot be followed, or `example` does not fit it.
+    What is learned goes into `evidence`. `training` is the mode; None: as `net` is. Errors as
+    `trace`, in the name of `caller`.
     """
     args, kwargs = meta.resized(meta.inputs(example, caller), batch)
     twin = meta.twin(net, values=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable
+from operator import attrgetter
 
 import torch
 from torch import Tensor, fx, nn
@@ -31,11 +32,8 @@ from prunelab.groups.values import FollowError
 class Tracer(fx.Tracer):
     """Follows a network, leaving alone the modules that have a rule of their own.
 
-    Args:
-        evidence: what is learned goes here.
-        args: positional arguments of the network, tensors as shapes.
-        kwargs: the same by keyword.
-        ill_fitting: makes an error of what an operation raised at a place.
+    The network gets `args` and `kwargs`, their tensors as shapes. `ill_fitting` makes an error of
+    what an operation raised at a node.
 
     Attributes:
         env: node -> what it gave.
@@ -94,17 +92,9 @@ class Tracer(fx.Tracer):
         self._arriving = x
         return self.create_proxy("placeholder", name, (), {})
 
-    def create_node(
-        self,
-        kind: str,
-        target: object,
-        args: tuple,
-        kwargs: dict,
-        name: str | None = None,
-        type_expr: object = None,
-    ) -> fx.Node:
+    def create_node(self, *args: object, **kwargs: object) -> fx.Node:
         """A node, run on shapes."""
-        node = super().create_node(kind, target, args, kwargs, name, type_expr)
+        node = super().create_node(*args, **kwargs)
         busy, self.busy = self.busy, True
         try:
             with torch._C.DisableTorchFunction():  # of `Recording`: these are no calls of the net's
@@ -117,7 +107,8 @@ class Tracer(fx.Tracer):
         if node.op == "placeholder":
             return applying.network_input(self.evidence, self._arriving, node.name)
         if node.op == "get_attr":
-            return self._attribute(node.target)
+            value = attrgetter(node.target)(self.root)
+            return self.names.parameter(value, node.target) if isinstance(value, Tensor) else value
         args, kwargs = fx.node.map_arg((node.args, node.kwargs), self.env.__getitem__)
         if node.op == "output":
             return applying.network_output(self.evidence, args)
@@ -128,12 +119,6 @@ class Tracer(fx.Tracer):
             raise
         except Exception as error:  # whatever torch raises on shapes that do not fit
             raise self.ill_fitting(node, error) from error
-
-    def _attribute(self, target: str) -> object:
-        value = self.root
-        for part in target.split("."):
-            value = getattr(value, part)
-        return self.names.parameter(value, target) if isinstance(value, Tensor) else value
 
     def proxy(self, node: fx.Node) -> object:
         """What the network's code holds for a node: a number where that is all it can be."""

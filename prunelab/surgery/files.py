@@ -71,32 +71,27 @@ def load(net: nn.Module, path: str | Path) -> nn.Module:
         k for k in own if not _fits(tensors[k], own[k], exactly=not keep)
     ]
     wrong = wrong or [k for k, index in picks.items() if not fits(net, k, index, tensors)]
-    if wrong:
-        raise ValueError(
-            f"load: `{path}` does not hold a pruned {type(net).__name__}: `{wrong[0]}` differs"
-        )
-    if told := _misfit(keep, tensors, full=own):
+    counts = _widths(net, head)
+    if counts is None:
+        wrong.append(WIDTHS)
+    if told := f"`{wrong[0]}` differs" if wrong else _misfit(keep, tensors, full=own):
         raise ValueError(f"load: `{path}` does not hold a pruned {type(net).__name__}: {told}")
     small = rebuild(net, lambda name, t: tensors[name].to(t.device, copy=True))
-    resize(small, _widths(net, head, path))
+    resize(small, counts or {})
     select(small, {name.removesuffix(f".{INDEX}"): index for name, index in picks.items()})
     setattr(small, KEPT, keep.widths())
     return small
 
 
-def _widths(net: nn.Module, head: Mapping[str, str], path: str | Path) -> dict[str, int]:
-    """What the file says of norms without tensors, where it can be true of `net`."""
+def _widths(net: nn.Module, head: Mapping[str, str]) -> dict[str, int] | None:
+    """What the file says of norms without tensors; None where it cannot be true of `net`."""
     full = widths(net)
     try:
         told = dict(json.loads(head.get(WIDTHS, "{}")))
-        bad = [k for k, n in told.items() if type(n) is not int or not 0 < n <= full.get(k, 0)]
     except (ValueError, TypeError):
-        bad = [WIDTHS]
-    if bad:
-        raise ValueError(
-            f"load: `{path}` does not hold a pruned {type(net).__name__}: `{bad[0]}` differs"
-        )
-    return told
+        return None
+    fit = all(type(n) is int and 0 < n <= full.get(k, 0) for k, n in told.items())
+    return told if fit else None
 
 
 def _fits(small: Tensor, full: Tensor, exactly: bool) -> bool:
