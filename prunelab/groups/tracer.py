@@ -55,12 +55,7 @@ class Tracer(fx.Tracer):
         with self._one_at_a_time, assigning():
             self._thread = threading.get_ident()
             self.names = Names(root)
-            tensors = {
-                f"{path}.{k}".lstrip("."): t
-                for path, m in root.named_modules()
-                for k, t in vars(m).items()
-                if isinstance(t, Tensor)
-            } | self.names.tensors
+            tensors = meta.attributes(root) | self.names.tensors
             self._alive = list(tensors.values())  # so that no other tensor gets the id of one
             self.own, self._held = {id(t): name for name, t in tensors.items()}, {}
             with Recording(self):
