@@ -59,14 +59,7 @@ def diagram(net: nn.Module, example: object, groups: Groups) -> list[dict]:
     """
     net = meta.network(net, "diagram")
     checks.kind("diagram", "groups", groups, Groups, "what `prunelab.groups.trace` gives")
-    known = set(Names(net).tensors)
-    for group in groups.values():
-        for s in group.slices:
-            if s.tensor not in known:
-                raise ValueError(
-                    f"diagram: `groups` are of another network: `net` ({type(net).__name__})"
-                    f" has no tensor `{s.tensor}`"
-                )
+    groups.check("diagram", net)
     for training in (False, True):
         seen = first(net, example, Evidence(), "diagram", training=training)
         rows = list(_Rows(seen, groups).rows.values())

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from torch import nn
+
 from prunelab import checks
 
 INPUTS = ".inputs"  # after a layer's name: what it reads
@@ -135,6 +137,16 @@ class Groups(Mapping[str, Group]):
 
     def __contains__(self, name: object) -> bool:
         return name in self._groups
+
+    def check(self, caller: str, net: nn.Module) -> None:
+        """ValueError unless `net` has every tensor that the groups name."""
+        known = {name for name, _ in [*net.named_parameters(), *net.named_buffers()]}
+        for s in (s for group in self.values() for s in group.slices):
+            if s.tensor not in known:
+                raise ValueError(
+                    f"{caller}: `groups` must be those of `net`, and `net`"
+                    f" ({type(net).__name__}) has no tensor `{s.tensor}`"
+                )
 
     def _unknown(self, name: str) -> str:
         if name in self.fixed:

@@ -111,13 +111,8 @@ def _misfit(
     """What of `keep` cannot be of a network with these tensors; None = nothing.
 
     An entry of the shape of the parameter that it names is of single weights. Any other is of a
-    group, whose channels must fit an axis of its layer.
-
-    Args:
-        keep: to judge.
-        tensors: of the pruned network.
-        known: group -> channels left, where `shrink` noted it.
-        full: the tensors of the unpruned network, if they are at hand.
+    group, whose channels must fit an axis of its layer, there and in the `full` network, and be as
+    many as are `known`: `shrink` notes them.
     """
     for name, kept in keep.widths().items():
         shape, layer = keep[name].shape, name.removesuffix(INPUTS).split("[")[0]
