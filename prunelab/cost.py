@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -77,7 +78,7 @@ def measure(net: nn.Module, example: object) -> Cost:
         params=sum(p.numel() for p in net.parameters()),
         weights=int(table.weights.sum()),
         macs=counter.get_total_flops() // 2,  # the counter counts a multiply-accumulate as two
-        activations=int(table.out.map(_numel).sum()),
+        activations=int(table.out.map(math.prod).sum()),
     )
 
 
@@ -234,7 +235,3 @@ def _fitting(net: nn.Module, example: object, caller: str = "cost") -> Iterator[
             f"{caller}: `example` of shape {meta.shapes(example)} does not fit `net`"
             f" ({type(net).__name__}): {line}"
         ) from error
-
-
-def _numel(shape: tuple[int, ...]) -> int:
-    return int(torch.Size(shape).numel())

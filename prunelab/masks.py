@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prunelab.checks import shown
+from prunelab import checks
 from prunelab.groups import Groups
 
 LARGEST = 2**31  # entries of one tensor; a shape that says more is no network's
@@ -30,18 +30,13 @@ class Keep(Mapping[str, Tensor]):
     """
 
     def __init__(self, entries: Mapping[str, Tensor] = MappingProxyType({}), /):
-        if not isinstance(entries, Mapping):
-            kind = type(entries).__name__
-            raise TypeError(f"Keep: must map names to bool tensors, got {kind}")
+        checks.kind("Keep", "entries", entries, Mapping, "a mapping of names to bool tensors")
         for name, keep in entries.items():
-            if not isinstance(name, str):
-                raise TypeError(f"Keep: names must be strings, got {shown(name)}")
-            if not isinstance(keep, Tensor) or keep.dtype != torch.bool:
-                kind = keep.dtype if isinstance(keep, Tensor) else type(keep).__name__
-                raise TypeError(f"Keep: `{name}` must be a bool tensor, got {kind}")
-            if keep.is_meta or keep.layout != torch.strided:
-                found = "one on the meta device" if keep.is_meta else f"a {keep.layout} one"
-                raise TypeError(f"Keep: `{name}` must be a bool tensor with values, got {found}")
+            checks.kind("Keep", "name", name, str, "a string")
+            checks.kind("Keep", name, keep, Tensor, "a bool tensor")
+            if keep.dtype != torch.bool or keep.is_meta or keep.layout != torch.strided:
+                found = f"{keep.dtype}, {keep.layout}, on {keep.device}"
+                raise TypeError(f"Keep: `{name}` must be a bool tensor with values; got {found}")
         self._entries = {name: keep.detach().cpu().clone() for name, keep in entries.items()}
 
     def __getitem__(self, name: str) -> Tensor:
@@ -75,9 +70,7 @@ class Keep(Mapping[str, Tensor]):
             TypeError: `groups` are no groups.
             ValueError: unknown group, wrong length, or nothing left of a group.
         """
-        if not isinstance(groups, Groups):
-            kind = type(groups).__name__
-            raise TypeError(f"Keep: `groups` must be Groups, as trace gives them, got {kind}")
+        checks.kind("Keep", "groups", groups, Groups, "Groups, as trace gives them")
         for name, keep in self.items():
             group = groups[name]
             if keep.shape != (group.size,):
@@ -107,13 +100,13 @@ class Keep(Mapping[str, Tensor]):
             TypeError: `text` is no string.
             ValueError: `text` is not what `to_json` writes.
         """
-        if not isinstance(text, str):
-            raise TypeError(f"Keep: `text` must be a string, got {type(text).__name__}")
+        checks.kind("Keep", "text", text, str, "a string")
         try:
             return cls({name: _entry(**entry) for name, entry in json.loads(text).items()})
         except (ValueError, TypeError, AttributeError, RecursionError, MemoryError) as error:
-            shown = repr(text) if len(text) < 60 else f"{text[:60]!r}..."
-            raise ValueError(f"Keep: `text` must be written by to_json, got {shown}") from error
+            raise ValueError(
+                f"Keep: `text` must be written by to_json; got {checks.shown(text)}"
+            ) from error
 
 
 def _entry(shape: list[int], kept: list[int]) -> Tensor:
@@ -150,5 +143,5 @@ def unpacked(entry: Mapping[str, Any]) -> np.ndarray:
         return np.unpackbits(bits, count=math.prod(shape)).astype(bool).reshape(shape)
     except (ValueError, LookupError, TypeError, AttributeError, zlib.error) as error:
         raise ValueError(
-            f"unpacked: `entry` must be made by `packed`; got {shown(entry)}"
+            f"unpacked: `entry` must be made by `packed`; got {checks.shown(entry)}"
         ) from error

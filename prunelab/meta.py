@@ -132,7 +132,7 @@ def twin(net: nn.Module, *, values: bool = False) -> nn.Module:
     """
     _check_shapes(net)
     memo: dict[int, object] = {}
-    for t in [*net.parameters(), *net.buffers(), *_attributes(net)]:
+    for t in [*net.parameters(), *net.buffers(), *attributes(net).values()]:
         empty = torch.empty_like(t, device="meta", requires_grad=False)
         memo[id(t)] = nn.Parameter(empty, t.requires_grad) if isinstance(t, nn.Parameter) else empty
     for module in net.modules():
@@ -183,6 +183,11 @@ class _Copying(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def _attributes(net: nn.Module) -> list[Tensor]:
+def attributes(net: nn.Module) -> dict[str, Tensor]:
     """Tensors that modules hold as plain attributes: computed ones (a weight norm), constants."""
-    return [v for m in net.modules() for v in vars(m).values() if isinstance(v, Tensor)]
+    return {
+        f"{path}.{name}".lstrip("."): value
+        for path, module in net.named_modules()
+        for name, value in vars(module).items()
+        if isinstance(value, Tensor)
+    }

@@ -84,19 +84,9 @@ def norms(net: nn.Module, groups: Groups, norm: str = "l1") -> dict[str, Tensor]
     checks.word("norms", "norm", norm, tuple(NORMS))
     checks.kind("norms", "net", net, nn.Module, "a network")
     checks.kind("norms", "groups", groups, Groups, "what `trace` gives")
-    check_groups("norms", net, groups)
+    groups.check("norms", net)
     tensors = net.state_dict()
     return {name: group_norm(group, tensors, NORMS[norm]) for name, group in groups.items()}
-
-
-def check_groups(caller: str, net: nn.Module, groups: Groups) -> None:
-    """ValueError unless the groups were traced from such a network."""
-    tensors = net.state_dict()
-    for group in groups.values():
-        if group.slices and group.slices[0].tensor not in tensors:
-            raise ValueError(
-                f"{caller}: `groups` must be those of `net`; no `{group.slices[0].tensor}` in it"
-            )
 
 
 def best(score: Tensor, count: int) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
@@ -58,17 +59,10 @@ def diagram(net: nn.Module, example: object, groups: Groups) -> list[dict]:
     """
     net = meta.network(net, "diagram")
     checks.kind("diagram", "groups", groups, Groups, "what `prunelab.groups.trace` gives")
-    known = set(Names(net).tensors)
-    for group in groups.values():
-        for s in group.slices:
-            if s.tensor not in known:
-                raise ValueError(
-                    f"diagram: `groups` are of another network: `net` ({type(net).__name__})"
-                    f" has no tensor `{s.tensor}`"
-                )
+    groups.check("diagram", net)
     for training in (False, True):
         seen = first(net, example, Evidence(), "diagram", training=training)
-        rows = _Rows(seen, groups).rows
+        rows = list(_Rows(seen, groups).rows.values())
         if not set(groups) - {name for row in rows for name in row["channels"]}:
             break
     return rows
@@ -96,83 +90,72 @@ def stages(rows: Iterable[Mapping]) -> dict[str, list[str]]:
 
 
 class _Rows:
-    """Walks the graph once; `rows` is the result."""
+    """Walks the graph once; `rows` is the result, by name."""
 
     def __init__(self, seen: Followed, groups: Groups) -> None:
+        self.root, self.names, self.fixed = seen.root, Names(seen.root), groups.fixed
         nodes = seen.graph.nodes
-        self.modules = {
-            n.target: seen.root.get_submodule(n.target) for n in nodes if n.op == "call_module"
-        }
-        self.rows: list[dict] = []
-        self.fixed = groups.fixed
-        self.names = Names(seen.root)
+        self.layers = {n.target for n in nodes if n.op == "call_module"}
         self.places: dict[str, list[tuple[Group, Slice]]] = defaultdict(list)
         for group in groups.values():
             for s in group.slices:
                 self.places[s.tensor].append((group, s))
-        self.values = {node: metas(seen.values[node.name]) for node in nodes}
-        self.taken = set(self.modules)  # an addition never takes the name of a layer
+        self.shapes = {node: _shape(metas(seen.values[node.name])) for node in nodes}
+        self.rows: dict[str, dict] = {}
         self.sources: dict[fx.Node, list[str]] = {}
-        self.channels: dict[str, dict[str, int]] = {}
         for node in nodes:
             self.sources[node] = self._visit(node)
 
     def _visit(self, node: fx.Node) -> list[str]:
         """Adds the node's row, if it has one; returns the rows that its value comes from."""
         if node.op == "placeholder":
-            tensor = isinstance(self.values[node], Tensor)
-            return self._add("input", "input", node, []) if tensor else []
+            return self._add("input", "input", node, [])
         if node.op == "output":
             for value in _returned(node):
                 self._add("output", "output", value, self.sources[value])
             return []
         inputs = _unique(name for n in node.all_input_nodes for name in self.sources[n])
-        kind, layer = self._kind(node, inputs)
+        kind = self._kind(node, inputs)
         if kind in ("conv", "linear"):
-            return self._layer(node, kind, layer, inputs)
+            return self._layer(node, kind, inputs)
         if kind:
             return self._add(node.name, kind, node, inputs, self._carried(kind, inputs))
-        return inputs if _shape(self.values[node]) else []
+        return inputs if self.shapes[node] else []
 
-    def _kind(self, node: fx.Node, inputs: list[str]) -> tuple[str | None, str]:
-        """Kind of the node's row (None: it has no row) and, for a layer, its name."""
+    def _kind(self, node: fx.Node, inputs: list[str]) -> str | None:
+        """Kind of the node's row; None: it has no row."""
         if node.op == "call_module":
-            return LAYERS.get(type(self.modules[node.target])), node.target
+            return LAYERS.get(type(self.root.get_submodule(node.target)))
         name = node.target if isinstance(node.target, str) else node.target.__name__
-        if kind := FUNCTIONS.get(name):
-            return kind, node.name
-        kind = MEETINGS.get(plain(name))
+        kind = FUNCTIONS.get(name) or MEETINGS.get(plain(name))
         if kind == "cat":  # of several parts, even if they all come from one row
             parts = node.args[0] if node.args else node.kwargs["tensors"]
-            return (kind if len(parts) > 1 else None), ""
+            return kind if len(parts) > 1 else None
         operands = [n for n in node.all_input_nodes if self.sources[n]]
-        return (kind if min(len(operands), len(inputs)) > 1 else None), ""
+        meet = min(len(operands), len(inputs)) > 1
+        return kind if meet or name in FUNCTIONS else None
 
-    def _layer(self, node: fx.Node, kind: str, layer: str, inputs: list[str]) -> list[str]:
-        weight = self._weight(node)
+    def _layer(self, node: fx.Node, kind: str, inputs: list[str]) -> list[str]:
+        if node.op == "call_module":
+            layer = node.target
+            weight = self.names.of(self.root.get_submodule(layer).weight, "")
+        else:
+            layer, source = node.name, node.args[1] if node.args[1:] else node.kwargs["weight"]
+            weight = source.target if source.op == "get_attr" else ""  # it may be computed
         wide, reads = {}, []
         for group, s in sorted(self.places[weight], key=lambda place: place[1].offset):
             if s.role == IN:
                 reads.append(group.name)
             else:
                 wide[group.name] = wide.get(group.name, 0) + group.size * s.repeat
-        again = any(row["name"] == layer for row in self.rows)
-        name = self._free(layer) if again else layer
         fixed = None if wide else self.fixed.get(layer, self.fixed.get(weight))
-        return self._add(name, kind, node, inputs, wide, _unique(reads), fixed)
-
-    def _weight(self, node: fx.Node) -> str:
-        """Canonical name of the layer's weight; empty where it is computed."""
-        if node.op == "call_module":
-            return self.names.of(self.modules[node.target].weight, "")
-        source = node.args[1] if len(node.args) > 1 else node.kwargs["weight"]
-        return source.target if source.op == "get_attr" else ""
+        return self._add(layer, kind, node, inputs, wide, _unique(reads), fixed)
 
     def _carried(self, kind: str, inputs: Sequence[str]) -> dict[str, int]:
         """Groups that leave a meeting; what a concatenation carries is seen at its writers."""
         wide: dict[str, int] = {}
         for name in inputs if kind != "cat" else ():
-            for group, n in self.channels[name].items():
+            for group, n in self.rows[name]["channels"].items():
                 wide[group] = max(n, wide.get(group, 0))
         return wide
 
@@ -182,28 +165,26 @@ class _Rows:
         kind: str,
         node: fx.Node,
         inputs: list[str],
-        channels: dict[str, int] | None = None,
+        channels: Mapping[str, int] = MappingProxyType({}),
         reads: Sequence[str] = (),
         fixed: str | None = None,
     ) -> list[str]:
-        if kind not in ("conv", "linear"):
-            name = self._free(name)
-        channels = channels or {}
-        row = {"name": name, "kind": kind, "inputs": inputs}
-        row["writes"] = max(channels, key=channels.get) if channels else None
-        row |= {"channels": channels, "reads": list(reads)}
-        row |= {"out": _shape(self.values[node]), "fixed": fixed}
-        self.rows.append(row)
-        self.taken.add(name)
-        self.channels[name] = channels
-        return [name]
-
-    def _free(self, name: str) -> str:
         wanted, number = name, 1
-        while name in self.taken:
+        owned = self.layers if kind not in ("conv", "linear") else ()
+        while name in self.rows or name in owned:  # an addition never takes the name of a layer
             number += 1
             name = f"{wanted} ({number})"
-        return name
+        self.rows[name] = {
+            "name": name,
+            "kind": kind,
+            "inputs": inputs,
+            "writes": max(channels, key=channels.get) if channels else None,
+            "channels": dict(channels),
+            "reads": list(reads),
+            "out": self.shapes[node],
+            "fixed": fixed,
+        }
+        return [name]
 
 
 def _returned(output: fx.Node) -> Iterator[fx.Node]:

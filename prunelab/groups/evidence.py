@@ -9,23 +9,14 @@ components of atoms are channels, and channels seen at the same sites form a gro
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from prunelab.groups.group import IN, OUT, WIDTH, Group, Groups, Slice
 from prunelab.groups.residual import Site, residual_roles
-
-
-@dataclass(frozen=True)
-class Members:
-    """What `groups` decided: the kind of each atom, its channel of that kind, kind -> group."""
-
-    kind: np.ndarray
-    order: np.ndarray
-    names: dict[int, str]
 
 
 class Evidence:
@@ -41,7 +32,7 @@ class Evidence:
         self._whole: dict[tuple[str, int], str] = {}
         self._pairs: list[np.ndarray] = []
         self._named: dict[object, np.ndarray] = {}
-        self._members = Members(*[np.zeros(0, np.int64)] * 2, {})
+        self._members: tuple[np.ndarray, np.ndarray, dict[int, str]] | None = None
 
     def atoms(self, key: object, n: int) -> np.ndarray:
         """(n,) atoms; the same key gives the same ones: a layer that runs twice writes one set."""
@@ -89,7 +80,7 @@ class Evidence:
         kind = _kinds(sites, channel.max(initial=-1) + 1)
         kind[list(fixed)] = -1
         groups, ragged, order, names = _assemble(sites, kind)
-        self._members = Members(kind[channel], order[channel], names)
+        self._members = kind[channel], order[channel], names
         shown = _reasons(sites, lambda c: fixed.get(c) or ragged.get(int(kind[c])))
         added = set(channel[np.concatenate(self.added)].tolist()) if self.added else set()
         names = {g.name for g in groups}
@@ -102,9 +93,9 @@ class Evidence:
 
     def carried(self, group: str, atoms: np.ndarray) -> np.ndarray:
         """(n,) the channel of `group` that each atom is, or -1. After `groups`."""
-        of_atom = self._members
-        kinds = [kind for kind, name in of_atom.names.items() if name == group]
-        return np.where(np.isin(of_atom.kind[atoms], kinds), of_atom.order[atoms], -1)
+        kind, order, names = self._members
+        kinds = [k for k, name in names.items() if name == group]
+        return np.where(np.isin(kind[atoms], kinds), order[atoms], -1)
 
     def _channels(self) -> np.ndarray:
         """(count,) the connected component of each atom."""
@@ -177,20 +168,15 @@ def _ordered(
     sites: list[Site], kind: np.ndarray
 ) -> tuple[np.ndarray, dict[int, int], dict[int, str]]:
     """The place of each channel in its group, as first written; kind -> size, and first writer."""
+    sites = sorted(sites, key=lambda s: s.role != OUT)
+    channels = np.concatenate([np.zeros(0, np.int64), *(s.atoms for s in sites)])
+    layers = [s.layer for s in sites for _ in s.atoms]
+    seen = pd.DataFrame({"channel": channels, "layer": layers}).drop_duplicates("channel")
+    seen = seen[kind[seen.channel] >= 0]
+    by_kind = seen.groupby(kind[seen.channel], sort=False)
     order = np.full(len(kind), -1)
-    size: dict[int, int] = {}
-    writer: dict[int, str] = {}
-    for site in sorted(sites, key=lambda s: s.role != OUT):
-        found, first = np.unique(site.atoms, return_index=True)
-        fresh = found[np.argsort(first)]
-        fresh = fresh[(kind[fresh] >= 0) & (order[fresh] < 0)]
-        for k in dict.fromkeys(kind[fresh].tolist()):
-            members = fresh[kind[fresh] == k]
-            start = size.get(k, 0)
-            size[k] = start + len(members)
-            order[members] = np.arange(start, size[k])
-            writer.setdefault(k, site.layer)
-    return order, size, writer
+    order[seen.channel] = by_kind.cumcount()
+    return order, by_kind.size().to_dict(), by_kind.layer.first().to_dict()
 
 
 def _runs(kinds: np.ndarray, order: np.ndarray) -> list[tuple[int, int, np.ndarray]]:

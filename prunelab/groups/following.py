@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import zip_longest
-from operator import attrgetter
+from operator import add, attrgetter, mul
 
 import torch
 from torch import fx, nn
 
 from prunelab import meta
 from prunelab.groups.evidence import Evidence
+from prunelab.groups.operation import leaves_of
 from prunelab.groups.source_lines import boundary, here, raised
 from prunelab.groups.tracer import Tracer
 from prunelab.groups.values import FollowError
@@ -25,14 +25,10 @@ UNKNOWN = ("meta", "data-dependent")  # what torch says without values
 
 @dataclass(frozen=True, eq=False)
 class Followed:
-    """The result of one run.
+    """The result of one run; `graph`, `root` and `values` as in `Flow`.
 
     Attributes:
-        graph: an ordinary graph of torch.fx.
-        root: the copy on the meta device that was run; owns constants made in `forward`.
-        values: node name -> what it gave.
         sizes: whether the network's code read a size.
-        decisions: what it did with sizes as plain numbers.
         batch: the samples that it ran with.
     """
 
@@ -40,7 +36,6 @@ class Followed:
     root: nn.Module
     values: dict[str, object]
     sizes: bool
-    decisions: list[tuple]
     batch: int
 
     @property
@@ -51,15 +46,8 @@ class Followed:
             found |= {f"{path}.{k}" for k, _ in self.root.get_submodule(path).named_parameters()}
         return found
 
-    def same(self, other: Followed) -> bool:
-        """Whether both runs did the same with batches of different sizes."""
-        return (
-            self.decisions == other.decisions
-            and str(self.graph) == str(other.graph)
-            and self._constants() == other._constants()
-        )
-
-    def _constants(self) -> dict[str, str]:
+    def constants(self) -> dict[str, str]:
+        """The tensors that the network's own code made, as text."""
         found = {k: v for k, v in vars(self.root).items() if k.startswith("_tensor_constant")}
         return {k: str(v.shape if v.is_meta else v.tolist()) for k, v in found.items()}
 
@@ -74,19 +62,10 @@ def follow(
     batch: int = BATCH,
     training: bool | None = None,
 ) -> Followed:
-    """Run `net` on shapes. `net` is not changed.
+    """Run `net`, which has no wrapper, on the shapes of `batch` samples; `net` is not changed.
 
-    Args:
-        net: a network without wrappers.
-        example: as `trace` takes it.
-        evidence: what is learned goes here.
-        caller: whom errors name.
-        batch: samples to run with.
-        training: the mode; None: as `net` is.
-
-    Raises:
-        TypeError: `example` is none.
-        ValueError: `net` cannot be followed, or `example` does not fit it.
+    What is learned goes into `evidence`. `training` is the mode; None: as `net` is. Errors as
+    `trace`, in the name of `caller`.
     """
     args, kwargs = meta.resized(meta.inputs(example, caller), batch)
     twin = meta.twin(net, values=True)
@@ -114,7 +93,7 @@ def follow(
         line = "" if isinstance(error, FollowError) else raised(error)
         raise ValueError(f"{caller}: cannot follow {name}: {first_line(error)}{line}") from error
     values = {node.name: value for node, value in tracer.env.items()}
-    return Followed(graph, twin, values, tracer.sizes, tracer.decisions, batch)
+    return Followed(graph, twin, values, tracer.sizes, batch)
 
 
 class UnfitError(FollowError):
@@ -140,25 +119,69 @@ def first(
 
 
 def bound(net: nn.Module, example: object, evidence: Evidence, caller: str, seen: Followed) -> str:
-    """Where the code of `net` depends on how many samples there are; empty where it does not.
+    """Why the graph of `seen` fits one size of batch only, if so.
 
-    What other batches do goes into `evidence` too.
+    Numbers in it that grow with the batch are computed from it from now on. What other batches do
+    goes into `evidence` too.
     """
     if not seen.sizes:
         return ""
     again = partial(follow, net, example, evidence, caller, training=seen.root.training)
-    try:
-        other = again(batch=seen.batch + 1)
-        if seen.same(other):
-            return ""
-        pairs = zip_longest(seen.decisions, other.decisions)
-        why = next(((a or b)[0] for a, b in pairs if a != b), "")
-    except ValueError as error:
-        why = f" ({first_line(error)})"
+    runs = [seen]
     for batch in OTHERS:
         with suppress(ValueError):
-            again(batch=batch)
-    return f"it uses the size of the batch as a plain number or in a decision{why}"
+            runs.append(again(batch=batch))
+    try:
+        runs.insert(1, again(batch=seen.batch + 1))
+        _follow_batch(runs)
+    except ValueError as error:
+        why = first_line(error)
+        return f"it uses the size of the batch as a plain number or in a decision ({why})"
+    return ""
+
+
+def _follow_batch(runs: list[Followed]) -> None:
+    """Makes the first run's graph compute numbers a + b n of n samples.
+
+    Raises:
+        FollowError: the runs differ in more than these.
+    """
+    graph, nodes = runs[0].graph, [list(run.graph.nodes) for run in runs]
+    if len({(len(found), str(run.constants())) for found, run in zip(nodes, runs)}) > 1:
+        raise FollowError("it does something else with another one")
+    with graph.inserting_before(next(n for n in graph.nodes if n.op != "placeholder")):
+        size = graph.call_method("size", (nodes[0][0], 0))
+    runs[0].values[size.name] = runs[0].batch
+    for node, *others in zip(*nodes):
+        leaves = [leaves_of(n.args, n.kwargs) for n in (node, *others)]
+        said = {(n.op, n.target, n.name, len(found)) for n, found in zip((node, *others), leaves)}
+        if len(said) > 1:
+            raise FollowError(f"`{node.name}` is something else with another one")
+        with graph.inserting_before(node):
+            new = iter([_in_batch(numbers, runs, size) for numbers in zip(*leaves)])
+        node.args, node.kwargs = fx.node.map_aggregate(
+            (node.args, node.kwargs), lambda _, new=new: next(new)
+        )
+    if not size.users:
+        graph.erase_node(size)
+
+
+def _in_batch(numbers: tuple, runs: list[Followed], size: fx.Node) -> object:
+    """What gives the first of these arguments on two samples, the second on three, and so on."""
+    first, second = numbers[:2]
+    if len(set(map(str, numbers))) == 1:
+        return first
+    if not all(isinstance(n, int | float) for n in numbers):
+        raise FollowError(f"{first} here, {second} with one more sample")
+    slope, values = second - first, runs[0].values
+    offset = first - slope * runs[0].batch
+    if any(n != slope * run.batch + offset for n, run in zip(numbers, runs)):
+        raise FollowError(f"{first} here, {second} with one more sample")
+    for function, number in ((mul, slope), (add, offset)):
+        value = function(values[size.name], number)
+        size = size.graph.call_function(function, (size, number))
+        values[size.name] = value
+    return size
 
 
 def graph_of(net: nn.Module, example: object, caller: str) -> tuple[fx.Graph, dict[str, object]]:

@@ -7,10 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from torch import nn
+
 from prunelab import checks
 
 INPUTS = ".inputs"  # after a layer's name: what it reads
 OUT, IN, THROUGH, SELECT = "out", "in", "through", "select"
+AXES = ("slices", "widths")  # fields of a group
 WIDTH = "width"  # of a layer that has no tensor: an attribute counts its channels
 
 
@@ -63,12 +66,12 @@ class Group:
     @property
     def producers(self) -> tuple[str, ...]:
         """Layers whose filters write these channels, in order of execution."""
-        return _unique(s.layer for s in self.slices if s.role == OUT)
+        return tuple(dict.fromkeys(s.layer for s in self.slices if s.role == OUT))
 
     @property
     def consumers(self) -> tuple[str, ...]:
         """Layers that read these channels, in order of execution."""
-        return _unique(s.layer for s in self.slices if s.role == IN)
+        return tuple(dict.fromkeys(s.layer for s in self.slices if s.role == IN))
 
     def __str__(self) -> str:
         width = max(len(s.tensor) for s in self.slices)
@@ -135,6 +138,16 @@ class Groups(Mapping[str, Group]):
     def __contains__(self, name: object) -> bool:
         return name in self._groups
 
+    def check(self, caller: str, net: nn.Module) -> None:
+        """ValueError unless `net` has every tensor that the groups name."""
+        known = {name for name, _ in [*net.named_parameters(), *net.named_buffers()]}
+        for s in (s for group in self.values() for s in group.slices):
+            if s.tensor not in known:
+                raise ValueError(
+                    f"{caller}: `groups` must be those of `net`, and `net`"
+                    f" ({type(net).__name__}) has no tensor `{s.tensor}`"
+                )
+
     def _unknown(self, name: str) -> str:
         if name in self.fixed:
             return f"`{name}` cannot be pruned: {self.fixed[name]}"
@@ -148,7 +161,11 @@ class Groups(Mapping[str, Group]):
         for name in chosen - set(self._groups):
             raise ValueError(f"groups: {self._unknown(name)}")
         kept = [group for name, group in self.items() if name in chosen]
-        return Groups(kept, self.fixed, self.writers, self.shortcuts, self.entries, self.reads)
+        return Groups(kept, **self._views())
+
+    def _views(self) -> dict[str, Any]:
+        """All but the groups themselves, by the names that `Groups` takes."""
+        return {name: value for name, value in vars(self).items() if name != "_groups"}
 
     def first_convolutions(self) -> Groups:
         """What the first layers of residual blocks write: PFEC prunes these in its A and B models.
@@ -186,16 +203,12 @@ class Groups(Mapping[str, Group]):
 
     def to_json(self) -> str:
         """The groups as JSON text."""
-        return json.dumps(
-            {
-                "groups": [_plain(group) for group in self.values()],
-                "fixed": self.fixed,
-                "writers": sorted(self.writers),
-                "shortcuts": sorted(self.shortcuts),
-                "entries": sorted(self.entries),
-                "reads": self.reads,
-            }
-        )
+        groups = [asdict(group) for group in self.values()]
+        for group in groups:
+            if not group["widths"]:  # as before there were such
+                del group["widths"]
+        views = {k: sorted(v) if isinstance(v, frozenset) else v for k, v in self._views().items()}
+        return json.dumps({"groups": groups} | views)
 
     @classmethod
     def from_json(cls, text: str) -> Groups:
@@ -204,28 +217,14 @@ class Groups(Mapping[str, Group]):
         Raises:
             ValueError: `text` is not what `to_json` writes.
         """
-        views = ("fixed", "writers", "shortcuts", "entries", "reads")
         try:
             raw = json.loads(text)
             groups = [
-                Group(g["name"], g["size"], *(_slices(g.get(k, ())) for k in ("slices", "widths")))
-                for g in raw["groups"]
+                Group(**g | {k: tuple(Slice(**s) for s in g.get(k, ())) for k in AXES})
+                for g in raw.pop("groups")
             ]
-            return cls(groups, *(raw[k] for k in views))
+            return cls(groups, **raw)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"groups: `text` must be written by to_json, got {repr(text)[:60]}"
             ) from error
-
-
-def _unique(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(names))
-
-
-def _plain(group: Group) -> dict[str, object]:
-    """For JSON; `widths` only where there are any, as before there were such."""
-    return {k: v for k, v in asdict(group).items() if k != "widths" or v}
-
-
-def _slices(rows: Iterable[Mapping[str, Any]]) -> tuple[Slice, ...]:
-    return tuple(Slice(**row) for row in rows)

@@ -43,8 +43,7 @@ def elementwise(op: Op) -> object:
     axes = {d for x in operands for d in varying(x)}
     whole = [x for x in operands if varying(x) or all(x.shape[d] == shape[d] for d in axes)]
     full = [x.expand(shape) for x in whole]  # the others: one channel that serves many ties none
-    parameters = [_parameter(op, p, axes) for p in op.parameters if p.several]
-    full += [x for x in parameters if x is not None]
+    full += [_joined(op, p, meets, shape) for p in op.parameters if (meets := _on(p, axes, shape))]
     op.unite_all(full)
     if name in ADDITIONS and len(operands) > 1:
         op.evidence.added.extend(map(atoms_in, full))
@@ -67,26 +66,20 @@ def _align(labels: Tensor, shape: torch.Size) -> Tensor:
     return labels.reshape([1] * (len(shape) - labels.ndim) + list(labels.shape))
 
 
-def _parameter(op: Op, p: Parameter, axes: set[int]) -> Tensor | None:
-    """A parameter with one entry per channel (a layer scale) joins the channel.
+def _on(p: Parameter, axes: set[int], shape: torch.Size) -> list[int]:
+    """Those of `axes` along which a tensor of the network varies in an output of `shape`."""
+    lacks = len(shape) - p.meta.ndim
+    return [d for d in sorted(axes) if d >= lacks and p.meta.shape[d - lacks] > 1]
 
-    None: it does not vary along the channels at all.
-    """
-    before = op.out.ndim - p.meta.ndim  # axes that it lacks
-    meets = [d for d in sorted(axes) if d >= before and p.meta.shape[d - before] > 1]
-    if not meets:
-        return None
-    axis = p.axis(meets[0] - before) if len(meets) == 1 else None
+
+def _joined(op: Op, p: Parameter, meets: list[int], shape: torch.Size) -> Tensor:
+    """Labels of `shape`: a tensor with one entry per channel (a layer scale) joins the channel."""
+    axis = p.axis(meets[0] - len(shape)) if len(meets) == 1 else None
     if axis is None:
-        return op.blank(op.out.shape, f"`{p.name}` meets it at {op.call}")
-    return _carried(op, p, axis, meets[0], op.out.shape)
-
-
-def _carried(op: Op, p: Parameter, axis: int, place: int, shape: torch.Size) -> Tensor:
-    """Labels of `shape` with what axis `axis` of a tensor of the network carries, on `place`."""
+        return op.blank(shape, f"`{p.name}` meets it at {op.call}")
     atoms = op.evidence.atoms((p.name, axis), op.names.tensors[p.name].shape[axis])
     op.evidence.see(p.name, axis, THROUGH, atoms)
-    return spread(atoms, place, shape)
+    return spread(atoms, meets[0], shape)
 
 
 def concatenate(op: Op) -> object:
@@ -94,7 +87,12 @@ def concatenate(op: Op) -> object:
     axis = _axis(op)
     others = {d for p in op.tracked for d in varying(p.labels)} - {axis}
     parts = op.argument("tensors", 0)
-    labels = [p.labels if isinstance(p, Tracked) else _part(op, p, others) for p in parts]
+    labels = [
+        p.labels
+        if isinstance(p, Tracked)
+        else _joined(op, p, _on(p, others, p.meta.shape), p.meta.shape)
+        for p in parts
+    ]
     if any(axis in varying(x) for x in labels) or (axis == 1 and not others):
         # only one entry along the axes on which nothing differs, so that no memory is used
         same = set(range(op.out.ndim)) - others - {axis}
@@ -102,15 +100,6 @@ def concatenate(op: Op) -> object:
     labels = [x.narrow(axis, 0, 1) for x in labels]
     op.unite_all(labels)
     return labels[0].expand(op.out.shape)
-
-
-def _part(op: Op, p: Parameter, others: set[int]) -> Tensor:
-    """A tensor of the network beside activations: what stands on their channels joins them."""
-    meets = [d for d in others if p.meta.shape[d] > 1]
-    axis = p.axis(meets[0]) if len(meets) == 1 else None
-    if axis is None:
-        return op.blank(p.meta.shape, f"`{p.name}` is joined to it at {op.call}")
-    return _carried(op, p, axis, meets[0], p.meta.shape)
 
 
 def stack(op: Op) -> object:

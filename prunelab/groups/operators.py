@@ -7,8 +7,6 @@ through torch's own lists and hold masked = shrunk for each entry.
 
 from __future__ import annotations
 
-import operator
-
 import torch
 from torch import nn
 from torch.nn import functional
@@ -17,9 +15,7 @@ from torch.nn import functional
 CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 TRANSPOSED_CONVS = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
 RELUS = (nn.ReLU, functional.relu, torch.relu, "relu", torch.relu_, "relu_", functional.relu_)
-ADDS = (operator.add, torch.add)
 ADDITIONS = frozenset("add iadd radd sub isub rsub subtract".split())
 # f(z x) = z f(x) for a factor z > 0 on a channel: what may stand between a gate and its readers.
 HOMOGENEOUS = frozenset(

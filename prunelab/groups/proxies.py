@@ -7,6 +7,7 @@ that depends on the values of an activation is refused.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterator
 
@@ -135,7 +136,4 @@ class SizeTuple(tuple):
 
     def numel(self) -> object:
         """Their product."""
-        total = 1
-        for size in self:
-            total = total * size
-        return total
+        return math.prod(self)

@@ -1,4 +1,4 @@
-"""Records what torch.fx misses: operations on the network's own tensors and on sizes."""
+"""Records what torch.fx misses: operations on the network's own tensors, and tensors of a size."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch.overrides import TorchFunctionMode, is_tensor_method_or_property
 from torch.utils import _pytree as pytree
 
 from prunelab.groups.proxies import SizeTuple, Value
-from prunelab.groups.sizes import SizeFloat, SizeInt
 
+SIZED = set("zeros ones full empty eye arange linspace rand randn".split())
 PYTHON = {"__hash__", "__repr__", "__str__", "__format__", "__set__"}  # nothing is computed
 
 
@@ -35,7 +35,7 @@ def assigning() -> Iterator[None]:
 
 
 class Recording(TorchFunctionMode):
-    """Records what the network's code computes with its own tensors and with sizes."""
+    """Records what the network's code computes with its own tensors, and makes of a size."""
 
     def __init__(self, tracer: fx.Tracer):
         super().__init__()
@@ -48,18 +48,16 @@ class Recording(TorchFunctionMode):
         args, kwargs = pytree.tree_map(_shape_as_tuple, (args, kwargs or {}))
         if name in ("tensor", "as_tensor") and not tracer.busy:  # they want numbers
             args = pytree.tree_map(lambda a: a.number() if isinstance(a, Value) else a, args)
-        if tracer.busy or name in PYTHON or not self._mine((args, kwargs)):
+        if tracer.busy or name in PYTHON or not self._mine(name, (args, kwargs)):
             return func(*args, **kwargs)
         if name == "__get__":
             return getattr(tracer.held(args[0]), func.__self__.__name__)
         kind = "call_method" if is_tensor_method_or_property(func) else "call_function"
         return tracer.create_proxy(kind, name if kind == "call_method" else func, args, kwargs)
 
-    def _mine(self, tree: object) -> bool:
-        return any(
-            isinstance(a, SizeInt | SizeFloat)
-            or (isinstance(a, Tensor) and id(a) in self.tracer.own)
-            for a in pytree.tree_leaves(tree)
+    def _mine(self, name: str, tree: object) -> bool:
+        return name in SIZED or any(
+            isinstance(a, Tensor) and id(a) in self.tracer.own for a in pytree.tree_leaves(tree)
         )
 
 

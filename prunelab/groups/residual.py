@@ -41,49 +41,36 @@ def residual_roles(sites: Iterable[Site], added: set[int]) -> dict[str, set[str]
         another layer reads the same input and leads to the same addition. entries: other layers
         that read a stream, or what a projection reads, and lead to an addition.
     """
-    wiring = _Wiring(sites, added)
-    shortcuts = {w for w in wiring.writers if wiring.is_projection(w)}
-    stream = added.union(*(wiring.reads[s] for s in shortcuts))
-    inside = {layer for c in stream for layer in wiring.readers[c]} - wiring.writers
-    entries = {layer for layer in inside if wiring.ends(layer)}
-    return {"writers": wiring.writers, "shortcuts": shortcuts, "entries": entries}
+    reads, writes, readers = (defaultdict(set) for _ in range(3))
+    for site in sites:
+        for channel in site.atoms.tolist():
+            if site.role == IN:
+                reads[site.layer].add(channel)
+                readers[channel].add(site.layer)
+            elif site.role == OUT:
+                writes[site.layer].add(channel)
+    writers = {layer for layer, channels in writes.items() if channels & added}
 
+    def after(channels: set[int]) -> set[str]:
+        return set().union(*(readers[c] for c in channels))
 
-class _Wiring:
-    """Which layer reads what another one writes."""
-
-    def __init__(self, sites: Iterable[Site], added: set[int]) -> None:
-        self.reads: dict[str, set[int]] = defaultdict(set)
-        self.writes: dict[str, set[int]] = defaultdict(set)
-        for site in sites:
-            if site.role in (IN, OUT):
-                channels = self.reads if site.role == IN else self.writes
-                channels[site.layer].update(site.atoms.tolist())
-        self.readers: dict[int, set[str]] = defaultdict(set)
-        for layer, channels in self.reads.items():
-            for channel in channels:
-                self.readers[channel].add(layer)
-        self.writers = {layer for layer, channels in self.writes.items() if channels & added}
-
-    def after(self, channels: set[int]) -> set[str]:
-        """Layers that read any of these channels."""
-        return set().union(*(self.readers[c] for c in channels))
-
-    def ends(self, layer: str) -> set[str]:
+    def ends(layer: str) -> set[str]:
         """The writers at which every path from `layer` on first meets a stream."""
-        seen, todo, found = {layer}, [layer], set()
+        seen, todo = set(), [layer]
         while todo:
             here = todo.pop()
-            if here in self.writers:
-                found.add(here)
-                continue
-            fresh = self.after(self.writes[here]) - seen
-            seen |= fresh
-            todo += fresh
-        return found
+            if here not in seen and here not in writers:
+                todo += after(writes[here])
+            seen.add(here)
+        return seen & writers
 
-    def is_projection(self, writer: str) -> bool:
-        """Whether another reader of its input leads to the same addition through another writer."""
-        beside = self.after(self.reads[writer]) - {writer}
-        others = set().union(*(self.ends(layer) for layer in beside)) - {writer}
-        return any(self.writes[writer] & self.writes[other] for other in others)
+    def is_projection(writer: str) -> bool:
+        """Whether another reader of its input leads to the same addition by another writer."""
+        beside = after(reads[writer]) - {writer}
+        others = set().union(*map(ends, beside)) - {writer}
+        return any(writes[writer] & writes[other] for other in others)
+
+    shortcuts = set(filter(is_projection, writers))
+    stream = added.union(*(reads[s] for s in shortcuts))
+    inside = {layer for c in stream for layer in readers[c]} - writers
+    return {"writers": writers, "shortcuts": shortcuts, "entries": set(filter(ends, inside))}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import CodeType, FrameType
 
@@ -16,23 +17,12 @@ BOUNDARIES: set[CodeType] = set()
 
 def here() -> str:
     """File and line number in parentheses; empty where only torch's own code is running."""
-    frame = sys._getframe(1)
-    while frame is not None and frame.f_code not in BOUNDARIES:
-        if not frame.f_code.co_filename.startswith(OTHERS):
-            return _shown(frame, frame.f_lineno)
-        frame = frame.f_back
-    return ""
+    return _innermost(traceback.walk_stack(sys._getframe(1)))
 
 
 def raised(error: BaseException) -> str:
     """The same, for the line that raised an error."""
-    found, inside, trace = "", False, error.__traceback__
-    while trace is not None:
-        inside = inside or trace.tb_frame.f_code in BOUNDARIES
-        if inside and not trace.tb_frame.f_code.co_filename.startswith(OTHERS):
-            found = _shown(trace.tb_frame, trace.tb_lineno)
-        trace = trace.tb_next
-    return found
+    return _innermost(reversed([*traceback.walk_tb(error.__traceback__)]))
 
 
 def boundary(function: Callable) -> Callable:
@@ -41,5 +31,11 @@ def boundary(function: Callable) -> Callable:
     return function
 
 
-def _shown(frame: FrameType, line: int) -> str:
-    return f" ({Path(frame.f_code.co_filename).name}:{line})"
+def _innermost(frames: Iterable[tuple[FrameType, int]]) -> str:
+    """The first frame, from the inside, that runs the network's own code."""
+    for frame, line in frames:
+        if frame.f_code in BOUNDARIES:
+            break
+        if not frame.f_code.co_filename.startswith(OTHERS):
+            return f" ({Path(frame.f_code.co_filename).name}:{line})"
+    return ""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable
+from operator import attrgetter
 
 import torch
 from torch import Tensor, fx, nn
@@ -24,7 +25,6 @@ from prunelab.groups.evidence import Evidence
 from prunelab.groups.operation import Names
 from prunelab.groups.proxies import SizeTuple, Value
 from prunelab.groups.recording import Recording, assigning
-from prunelab.groups.sizes import SizeFloat, SizeInt, node_of, sized
 from prunelab.groups.source_lines import boundary, here
 from prunelab.groups.values import FollowError
 
@@ -32,15 +32,12 @@ from prunelab.groups.values import FollowError
 class Tracer(fx.Tracer):
     """Follows a network, leaving alone the modules that have a rule of their own.
 
-    Args:
-        evidence: what is learned goes here.
-        args: positional arguments of the network, tensors as shapes.
-        kwargs: the same by keyword.
-        ill_fitting: makes an error of what an operation raised at a place.
+    The network gets `args` and `kwargs`, their tensors as shapes. `ill_fitting` makes an error of
+    what an operation raised at a node.
 
     Attributes:
         env: node -> what it gave.
-        decisions: what the network's code did with sizes as plain numbers, and where.
+        sizes: whether the network's code read a size.
     """
 
     _one_at_a_time = threading.RLock()
@@ -49,7 +46,6 @@ class Tracer(fx.Tracer):
         super().__init__()
         self.evidence, self.given, self.ill_fitting = evidence, (args, kwargs), ill_fitting
         self.env: dict[fx.Node, object] = {}
-        self.decisions: list[tuple] = []
         self.sizes = False
         self.busy = False
         self._shapes: dict[fx.Node, SizeTuple] = {}
@@ -59,12 +55,7 @@ class Tracer(fx.Tracer):
         with self._one_at_a_time, assigning():
             self._thread = threading.get_ident()
             self.names = Names(root)
-            tensors = {
-                f"{path}.{k}".lstrip("."): t
-                for path, m in root.named_modules()
-                for k, t in vars(m).items()
-                if isinstance(t, Tensor)
-            } | self.names.tensors
+            tensors = meta.attributes(root) | self.names.tensors
             self._alive = list(tensors.values())  # so that no other tensor gets the id of one
             self.own, self._held = {id(t): name for name, t in tensors.items()}, {}
             with Recording(self):
@@ -96,17 +87,9 @@ class Tracer(fx.Tracer):
         self._arriving = x
         return self.create_proxy("placeholder", name, (), {})
 
-    def create_node(
-        self,
-        kind: str,
-        target: object,
-        args: tuple,
-        kwargs: dict,
-        name: str | None = None,
-        type_expr: object = None,
-    ) -> fx.Node:
+    def create_node(self, *args: object, **kwargs: object) -> fx.Node:
         """A node, run on shapes."""
-        node = super().create_node(kind, target, args, kwargs, name, type_expr)
+        node = super().create_node(*args, **kwargs)
         busy, self.busy = self.busy, True
         try:
             with torch._C.DisableTorchFunction():  # of `Recording`: these are no calls of the net's
@@ -119,7 +102,8 @@ class Tracer(fx.Tracer):
         if node.op == "placeholder":
             return applying.network_input(self.evidence, self._arriving, node.name)
         if node.op == "get_attr":
-            return self._attribute(node.target)
+            value = attrgetter(node.target)(self.root)
+            return self.names.parameter(value, node.target) if isinstance(value, Tensor) else value
         args, kwargs = fx.node.map_arg((node.args, node.kwargs), self.env.__getitem__)
         if node.op == "output":
             return applying.network_output(self.evidence, args)
@@ -131,34 +115,19 @@ class Tracer(fx.Tracer):
         except Exception as error:  # whatever torch raises on shapes that do not fit
             raise self.ill_fitting(node, error) from error
 
-    def _attribute(self, target: str) -> object:
-        value = self.root
-        for part in target.split("."):
-            value = getattr(value, part)
-        return self.names.parameter(value, target) if isinstance(value, Tensor) else value
-
     def proxy(self, node: fx.Node) -> object:
         """What the network's code holds for a node: a number where that is all it can be."""
         value = self.env[node]
         if type(value) in (int, float):
-            return self.sized(value, lambda: node)
+            self.sizes = True
         if type(value) in (tuple, list, fx.immutable_collections.immutable_list):
             of = type(value) if type(value) is tuple else list
             return of(Value(node, self)[i] for i in range(len(value)))
-        return value if value is None or isinstance(value, bool) else Value(node, self)
-
-    def sized(self, value: float, recipe: Callable[[], fx.Node]) -> object:
-        """A number that pruning leaves alone."""
-        self.sizes = True
-        return sized(value, self, recipe)
-
-    def decide(self, *what: object) -> None:
-        """The network's code uses a size as a plain number."""
-        self.decisions.append((here(), *what))
+        return value if value is None or isinstance(value, int | float) else Value(node, self)
 
     def shape(self, x: Value) -> SizeTuple:
         """The sizes of a tensor: numbers, and a `Value` for each width that pruning changes."""
-        node, known = x.node, x.value
+        node, known, self.sizes = x.node, x.value, True
         if node not in self._shapes:
             self._shapes[node] = SizeTuple(
                 self._size(node, d, applying.size(known, d)) for d in range(known.meta.ndim)
@@ -166,15 +135,12 @@ class Tracer(fx.Tracer):
         return self._shapes[node]
 
     def _size(self, node: fx.Node, axis: int, length: object) -> object:
-        def make() -> fx.Node:
-            return self.create_node("call_method", "size", (node, axis), {})
-
-        return self.sized(length, make) if isinstance(length, int) else Value(make(), self)
+        if isinstance(length, int):
+            return length
+        return Value(self.create_node("call_method", "size", (node, axis), {}), self)
 
     def create_arg(self, a: object) -> object:
-        """Sizes enter the graph as what computes them."""
-        if isinstance(a, SizeInt | SizeFloat):
-            return node_of(a)
+        """What an operation is given, as the graph holds it."""
         if isinstance(a, SizeTuple):
             return tuple(map(self.create_arg, a))
         if isinstance(a, Tensor) and id(a) in self.own:

@@ -18,7 +18,7 @@ def ranking(net: nn.Module, groups: Groups, criterion: Criterion) -> dict[str, T
     checks.kind("ranking", "net", net, nn.Module, "a torch.nn.Module")
     checks.kind("ranking", "groups", groups, Groups, "Groups, as trace gives")
     net = meta.unwrap(net)
-    scores.check_groups("ranking", net, groups)
+    groups.check("ranking", net)
     return {name: _scores(net, group, criterion) for name, group in groups.items()}
 
 

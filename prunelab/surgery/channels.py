@@ -11,9 +11,8 @@ from prunelab import checks
 from prunelab.groups import Groups
 from prunelab.groups.group import SELECT
 from prunelab.masks import Keep
-from prunelab.surgery.rebuilding import rebuild, resize, tensors_of, widths
+from prunelab.surgery.rebuilding import KEPT, rebuild, resize, tensors_of, widths
 from prunelab.surgery.selection import indices, select
-from prunelab.surgery.widths import remember
 
 
 def shrink(net: nn.Module, groups: Groups, keep: Mapping[str, Tensor]) -> nn.Module:
@@ -46,7 +45,7 @@ def shrink(net: nn.Module, groups: Groups, keep: Mapping[str, Tensor]) -> nn.Mod
     small = rebuild(net, cut)
     resize(small, _narrowed(net, groups, keep))
     select(small, picked)
-    remember(small, Keep(keep))
+    setattr(small, KEPT, Keep(keep).widths())
     return small
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from torch import Tensor, nn
 
 from prunelab import checks, sealed
+from prunelab.groups.group import INPUTS
 from prunelab.masks import Keep
-from prunelab.surgery.rebuilding import rebuild, resize, tensors_of, widths
+from prunelab.surgery.rebuilding import KEPT, rebuild, resize, tensors_of, widths
 from prunelab.surgery.selection import INDEX, fits, select
-from prunelab.surgery.widths import misfit, remember
 
 FORMAT = "prunelab-2"
 # Its checksum covers the bytes of the tensors only. It is read, and no longer written.
@@ -38,7 +39,7 @@ def save(small: nn.Module, keep: Mapping[str, Tensor], path: str | Path) -> None
     """
     checks.kind("save", "small", small, nn.Module, "a network")
     path, keep, tensors = sealed.place("save", path), Keep(keep), tensors_of(small)
-    if wrong := misfit(keep, tensors, small):
+    if wrong := _misfit(keep, tensors, known=getattr(small, KEPT, {})):
         raise ValueError(f"save: `keep` must be what `small` was shrunk by: {wrong}")
     head = {sealed.FORMAT: FORMAT, "keep": keep.to_json()}
     head |= {WIDTHS: json.dumps(found)} if (found := widths(small)) else {}
@@ -70,32 +71,27 @@ def load(net: nn.Module, path: str | Path) -> nn.Module:
         k for k in own if not _fits(tensors[k], own[k], exactly=not keep)
     ]
     wrong = wrong or [k for k, index in picks.items() if not fits(net, k, index, tensors)]
-    if wrong:
-        raise ValueError(
-            f"load: `{path}` does not hold a pruned {type(net).__name__}: `{wrong[0]}` differs"
-        )
-    if told := misfit(keep, tensors, full=own):
+    counts = _widths(net, head)
+    if counts is None:
+        wrong.append(WIDTHS)
+    if told := f"`{wrong[0]}` differs" if wrong else _misfit(keep, tensors, full=own):
         raise ValueError(f"load: `{path}` does not hold a pruned {type(net).__name__}: {told}")
     small = rebuild(net, lambda name, t: tensors[name].to(t.device, copy=True))
-    resize(small, _widths(net, head, path))
+    resize(small, counts or {})
     select(small, {name.removesuffix(f".{INDEX}"): index for name, index in picks.items()})
-    remember(small, keep)
+    setattr(small, KEPT, keep.widths())
     return small
 
 
-def _widths(net: nn.Module, head: Mapping[str, str], path: str | Path) -> dict[str, int]:
-    """What the file says of norms without tensors, where it can be true of `net`."""
+def _widths(net: nn.Module, head: Mapping[str, str]) -> dict[str, int] | None:
+    """What the file says of norms without tensors; None where it cannot be true of `net`."""
     full = widths(net)
     try:
         told = dict(json.loads(head.get(WIDTHS, "{}")))
-        bad = [k for k, n in told.items() if type(n) is not int or not 0 < n <= full.get(k, 0)]
     except (ValueError, TypeError):
-        bad = [WIDTHS]
-    if bad:
-        raise ValueError(
-            f"load: `{path}` does not hold a pruned {type(net).__name__}: `{bad[0]}` differs"
-        )
-    return told
+        return None
+    fit = all(type(n) is int and 0 < n <= full.get(k, 0) for k, n in told.items())
+    return told if fit else None
 
 
 def _fits(small: Tensor, full: Tensor, exactly: bool) -> bool:
@@ -104,6 +100,47 @@ def _fits(small: Tensor, full: Tensor, exactly: bool) -> bool:
     if exactly:
         return same and small.shape == full.shape
     return same and small.ndim == full.ndim and all(a <= b for a, b in zip(small.shape, full.shape))
+
+
+def _misfit(
+    keep: Keep,
+    tensors: Mapping[str, Tensor],
+    known: Mapping[str, int] = MappingProxyType({}),
+    full: Mapping[str, Tensor] | None = None,
+) -> str | None:
+    """What of `keep` cannot be of a network with these tensors; None = nothing.
+
+    An entry of the shape of the parameter that it names is of single weights. Any other is of a
+    group, whose channels must fit an axis of its layer, there and in the `full` network, and be as
+    many as are `known`: `shrink` notes them.
+    """
+    for name, kept in keep.widths().items():
+        shape, layer = keep[name].shape, name.removesuffix(INPUTS).split("[")[0]
+        if name in tensors and tensors[name].shape == shape:
+            continue
+        if len(shape) != 1:
+            found = list(tensors[name].shape) if name in tensors else "absent"
+            return f"`{name}` is of shape {list(shape)} in `keep` and {found} in the network"
+        own = [t for t in tensors if t == layer or t.startswith(f"{layer}.")]
+        axes = [(t, d) for t in own for d in range(min(tensors[t].ndim, 2))]
+        if name.endswith(INPUTS):
+            axes = [(f"{layer}.weight", 1)] if f"{layer}.weight" in own else []
+        if not axes:
+            return f"the network has no layer `{layer}`"
+        lengths = [(tensors[t].shape[d], full[t].shape[d] if full else None) for t, d in axes]
+        if known.get(name, kept) != kept or not any(
+            _holds(name, len(keep[name]), kept, *pair) for pair in lengths
+        ):
+            here, there = lengths[0]
+            has = f"{here} in the file and {there} in `net`" if full else f"{here} in the network"
+            return f"`{name}` keeps {kept} of {len(keep[name])} channels, but has {has}"
+    return None
+
+
+def _holds(name: str, size: int, kept: int, length: int, full: int | None) -> bool:
+    """Whether `kept` of `size` channels can lie on an axis of this length, once `full` long."""
+    beside = length <= kept if name.endswith(INPUTS) else length >= kept  # writers take inputs too
+    return beside and (full is None or full - size >= max(0, length - kept))
 
 
 def read(path: str | Path) -> tuple[dict[str, Tensor], Keep]:
@@ -123,7 +160,7 @@ def _opened(path: str | Path, caller: str) -> tuple[dict[str, str], dict[str, Te
         elif head.get(sealed.CHECKSUM) != str(sealed.crc32(tensors)):
             raise ValueError(sealed.DAMAGED)
         keep = Keep.from_json(head["keep"])
-        if wrong := misfit(keep, tensors):
+        if wrong := _misfit(keep, tensors):
             raise ValueError(f"its keep is not that of its tensors: {wrong}")
         return head, tensors, keep
     except (ValueError, LookupError, TypeError) as error:

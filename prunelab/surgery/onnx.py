@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
 from prunelab import checks, extras, meta, paths, sealed
 from prunelab.surgery.rebuilding import tensors_of
@@ -26,74 +25,39 @@ def export_onnx(
     The file appears whole or not at all; its folder is made if it is missing.
 
     Args:
-        net: any network, pruned or not; its training mode is restored.
+        net: any network of at most 2 GB, pruned or not; its training mode is restored.
         example: (N, ...) an input batch; a tuple for a network of several inputs, a dict for
             inputs by name. N is free in every tensor.
-        path: the file to write. One ONNX file holds at most 2 GB, so the weights of a larger
-            network go to a second file beside it, `<path>.data`.
+        path: the file to write.
 
     Raises:
         TypeError: `net` is no network, `example` no tensor or several, `path` no path.
-        ValueError: the network cannot take the example, or torch not export it.
+        ValueError: the network cannot take the example, is too large, or torch not export it.
         OSError: the file cannot be written.
         ModuleNotFoundError: the packages of prunelab[onnx] are not installed.
     """
     extras.need("surgery.export_onnx", "onnx", "onnx", "onnxscript")
     path = sealed.place("export_onnx", path)
     checks.kind("export_onnx", "net", net, nn.Module, "a network")
-    args, named = _inputs(example)
-    with paths.whole(path, "export_onnx") as partial, meta.in_mode(net, False):
-        program = _exported(net, args, named)
-        if sum(t.numel() * t.element_size() for t in tensors_of(net).values()) > ONNX_LIMIT:
-            _save_in_two(program, path, partial)
-        else:
-            program.save(partial)
-
-
-def _save_in_two(program: torch.onnx.ONNXProgram, path: Path, partial: Path) -> None:
-    """The graph to `partial`, the weights beside `path`, under the name that the graph gives."""
-    folder = partial.with_name(partial.name.replace(path.name, f"{path.name}.data", 1))
-    folder.mkdir()
-    try:
-        program.save(folder / path.name, external_data=True)
-        os.replace(folder / f"{path.name}.data", f"{path}.data")
-        os.replace(folder / path.name, partial)
-    finally:
-        shutil.rmtree(folder)
-
-
-def _inputs(example: object) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
-    """Positional and named arguments."""
-    named = dict(example) if isinstance(example, Mapping) else {}
-    args = example if isinstance(example, tuple) else () if named else (example,)
-    given = [*args, *named.values()]
-    if not given or not all(isinstance(t, Tensor) and t.dim() for t in given):
-        kinds = ", ".join(type(t).__name__ for t in given) or "nothing"
-        raise TypeError(
-            "export_onnx: `example` must be a batch (N, ...), or a tuple or dict of batches; got"
-            f" {kinds}"
-        )
-    return args, named
-
-
-def _exported(
-    net: nn.Module, args: tuple[Tensor, ...], named: dict[str, Tensor]
-) -> torch.onnx.ONNXProgram:
-    with torch.no_grad(), taking("export_onnx", net, [*args, *named.values()][0]):
-        net(*args, **named)
+    size = sum(t.numel() * t.element_size() for t in tensors_of(net).values())
+    checks.need(size <= ONNX_LIMIT, "export_onnx", "net", "one of at most 2 GB", f"{size} bytes")
+    args, named = meta.inputs(example, "export_onnx")
     batch = {0: torch.export.Dim("batch")}
-    shapes = dict.fromkeys(named, batch) if named else tuple(batch for _ in args)
-    try:
-        with warnings.catch_warnings():
-            # Several inputs have one batch size, so torch names the axis once, and says so.
-            warnings.filterwarnings("ignore", "# The axis name: batch")
-            program = torch.onnx.export(
-                net, args, kwargs=named or None, dynamo=True, verbose=False, dynamic_shapes=shapes
-            )
-    except Exception as error:  # torch has many, and their texts run over pages
-        raise ValueError(
-            f"export_onnx: torch cannot export `net` ({type(net).__name__}); why says the cause of"
-            f" this error, {type(error).__name__}"
-        ) from error
-    assert program is not None  # it is None for other exporters than this one
-    return program
+    free = pytree.tree_map(lambda a: batch if isinstance(a, Tensor) else None, named or args)
+    with paths.whole(path, "export_onnx") as partial, meta.in_mode(net, False):
+        with torch.no_grad(), taking("export_onnx", net, pytree.tree_leaves((args, named))[0]):
+            net(*args, **named)
+        try:
+            with warnings.catch_warnings():
+                # Several inputs have one batch size, so torch names the axis once, and says so.
+                warnings.filterwarnings("ignore", "# The axis name: batch")
+                program = torch.onnx.export(
+                    net, args, kwargs=named or None, dynamo=True, verbose=False, dynamic_shapes=free
+                )
+        except Exception as error:  # torch has many, and their texts run over pages
+            raise ValueError(
+                f"export_onnx: torch cannot export `net` ({type(net).__name__}); why says the cause"
+                f" of this error, {type(error).__name__}"
+            ) from error
+        assert program is not None  # it is None for other exporters than this one
+        program.save(partial)

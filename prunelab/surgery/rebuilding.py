@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from prunelab import checks, meta
 
+KEPT = "_prunelab_kept"  # of a pruned network: group -> channels that it was left with
+
 
 def tensors_of(net: nn.Module) -> dict[str, Tensor]:
     """Parameters and buffers, persistent or not, a shared tensor once; without a wrapper's name."""

@@ -77,11 +77,8 @@ def indices(
 ) -> dict[str, Tensor]:
     """What each picking layer picks, counted in what still arrives.
 
-    Args:
-        groups: as `shrink` takes them.
-        keep: as `shrink` takes it.
-        arriving: tensor -> axis -> (length,) bool: what its writers still write.
-        left: the same, less what the layer does not pick.
+    `arriving` is what its writers still write, by tensor and axis as of `cuts`; `left` is the same,
+    less what the layer does not pick.
     """
     found = {}
     for name in keep:

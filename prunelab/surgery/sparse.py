@@ -16,7 +16,7 @@ bits, and Huffman coding of both.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,7 @@ from prunelab.surgery.rebuilding import rebuild, tensors_of
 
 FORMAT = "prunelab-sparse-1"
 FORMS = ("dense", "bitmask", "csr")
+INDICES = {torch.uint8: 1 << 8, torch.uint16: 1 << 16, torch.int32: 1 << 31}  # columns they index
 
 
 def save_sparse(net: nn.Module, path: str | Path, form: str = "bitmask") -> int:
@@ -64,12 +65,11 @@ def save_sparse(net: nn.Module, path: str | Path, form: str = "bitmask") -> int:
     checks.word("save_sparse", "form", form, FORMS)
     path, kinds = sealed.place("save_sparse", path), {}
     stored: dict[str, Tensor] = {}
-    forms = _forms(net, form)
     for name, tensor in tensors_of(net).items():
-        tensor = tensor.detach().cpu().contiguous()
         kinds[name] = kind_of(tensor)
-        parts = PACK[forms[name]](tensor)
-        stored |= {f"{name}:{part}": t.contiguous() for part, t in parts.items()}
+        own = form if isinstance(tensor, nn.Parameter) else "dense"
+        parts = _packed(tensor.detach().cpu().contiguous(), own)
+        stored |= {f"{name}:{part}": t for part, t in parts.items()}
     head = {sealed.FORMAT: FORMAT, "form": form, "tensors": json.dumps(kinds)}
     sealed.write("save_sparse", path, head, stored)
     return path.stat().st_size
@@ -94,11 +94,10 @@ def load_sparse(net: nn.Module, path: str | Path) -> nn.Module:
     checks.kind("load_sparse", "net", net, nn.Module, "a network")
     form, kinds, stored = _read(sealed.place("load_sparse", path))
     _check_same(net, kinds, path)
-    forms = _forms(net, form)
 
     def restored(name: str, like: Tensor) -> Tensor:
-        parts = {part: stored[f"{name}:{part}"] for part in PARTS[forms[name]]}
-        tensor = UNPACK[forms[name]](parts, like)
+        own = "dense" if f"{name}:dense" in stored else form
+        tensor = _unpacked(lambda part: stored[f"{name}:{part}"], like, own)
         if kind_of(tensor) != kind_of(like):
             raise ValueError(f"`{name}` is {kind_of(tensor)}")
         return tensor.to(like.device)
@@ -109,65 +108,35 @@ def load_sparse(net: nn.Module, path: str | Path) -> nn.Module:
         raise _foreign(path, error) from error
 
 
-def _forms(net: nn.Module, form: str) -> dict[str, str]:
-    """Tensor name -> form: parameters may be sparse."""
-    sparse = dict(net.named_parameters())
-    return {name: form if name in sparse else "dense" for name in tensors_of(net)}
-
-
-def _matrix(tensor: Tensor) -> Tensor:
-    """(rows, columns) view: the first axis by all others; a vector is one row."""
-    return tensor.flatten(1) if tensor.ndim > 1 else tensor.view(1, -1)
-
-
-def _to_bitmask(tensor: Tensor) -> dict[str, Tensor]:
-    flat = tensor.view(-1)
-    kept = flat != 0
-    return {"bits": torch.from_numpy(np.packbits(kept.numpy())), "values": flat[kept]}
-
-
-def _from_bitmask(parts: Mapping[str, Tensor], like: Tensor) -> Tensor:
-    kept = torch.from_numpy(np.unpackbits(parts["bits"].numpy(), count=like.numel())).bool()
-    flat = torch.zeros(like.numel(), dtype=like.dtype)
-    flat[kept] = parts["values"]
-    return flat.view(like.shape)
-
-
-def _to_csr(tensor: Tensor) -> dict[str, Tensor]:
-    matrix = _matrix(tensor)
-    row, column = matrix.nonzero(as_tuple=True)  # in the order of rows
+def _packed(tensor: Tensor, form: str) -> dict[str, Tensor]:
+    """The parts in which a tensor is stored."""
+    if form == "dense":
+        return {"dense": tensor}
+    matrix = tensor.flatten(1) if tensor.ndim > 1 else tensor.view(1, -1)
+    row, column = (kept := matrix != 0).nonzero(as_tuple=True)  # in the order of rows
+    values = {"values": matrix[row, column]}
+    if form == "bitmask":
+        return {"bits": torch.from_numpy(np.packbits(kept.numpy()))} | values
     starts = torch.zeros(len(matrix) + 1, dtype=torch.int32)
-    starts[1:] = torch.bincount(row, minlength=len(matrix)).cumsum(0)
-    columns = column.to(_smallest(matrix.shape[1]))
-    return {"rows": starts, "columns": columns, "values": matrix[row, column]}
+    starts[1:] = kept.sum(1).cumsum(0)
+    smallest = next(kind for kind, most in INDICES.items() if matrix.shape[1] <= most)
+    return {"rows": starts, "columns": column.to(smallest)} | values
 
 
-def _from_csr(parts: Mapping[str, Tensor], like: Tensor) -> Tensor:
+def _unpacked(part: Callable[[str], Tensor], like: Tensor, form: str) -> Tensor:
+    """The inverse, from the part of each name, in the type and shape of `like`."""
+    if form == "dense":
+        return part("dense")
     tensor = torch.zeros(like.shape, dtype=like.dtype)
-    lengths = parts["rows"].diff()
+    if form == "bitmask":
+        bits = np.unpackbits(part("bits").numpy(), count=like.numel())
+        tensor.view(-1)[torch.from_numpy(bits).bool()] = part("values")
+        return tensor
+    lengths = part("rows").diff()
     row = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
-    _matrix(tensor)[row, parts["columns"].long()] = parts["values"]
+    matrix = tensor.flatten(1) if tensor.ndim > 1 else tensor.view(1, -1)
+    matrix[row, part("columns").long()] = part("values")
     return tensor
-
-
-def _smallest(columns: int) -> torch.dtype:
-    """The type that holds the indices 0 to `columns` - 1."""
-    if columns <= 1 << 8:
-        return torch.uint8
-    return torch.uint16 if columns <= 1 << 16 else torch.int32
-
-
-PARTS = {"dense": ("dense",), "bitmask": ("bits", "values"), "csr": ("rows", "columns", "values")}
-PACK: dict[str, Callable[[Tensor], dict[str, Tensor]]] = {
-    "dense": lambda tensor: {"dense": tensor},
-    "bitmask": _to_bitmask,
-    "csr": _to_csr,
-}
-UNPACK: dict[str, Callable[[Mapping[str, Tensor], Tensor], Tensor]] = {
-    "dense": lambda parts, like: parts["dense"],
-    "bitmask": _from_bitmask,
-    "csr": _from_csr,
-}
 
 
 def _read(path: Path) -> tuple[str, dict[str, str], dict[str, Tensor]]:
