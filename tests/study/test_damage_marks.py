@@ -8,14 +8,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from helpers.series import add_notebook
+from helpers.series import add_notebook, run
 from hypothesis import given
 from hypothesis import strategies as st
 from test_ledger import COUNT, measured, put, row_of, run_folder  # noqa: F401
 
 from prunelab.study.moment import is_since, moment
 from prunelab.study.pages import report
-from prunelab.study.runner import series, worker
+from prunelab.study.runner import execution, series
 from prunelab.study.runner.plan import plan, refreshing
 from prunelab.study.runner.state import State, checked
 
@@ -120,24 +120,24 @@ def test_left_overs_of_a_kill_go_with_the_next_run(project, instant):
     alive = out / left[0].format(os.getpid())
     alive.touch()
     (out / "notebooks/.part-00-first.ipynb").touch()
-    series.run(root=project, device="cpu", progress=False)
+    run(project)
     assert [p for p in out.rglob("*part*") if p.is_file()] == [alive]
 
 
-def test_a_notebook_that_a_full_disk_cut_is_one_line_and_no_half_file(tmp_path, monkeypatch):
-    papermill = pytest.importorskip("papermill")
-    job = worker.NotebookJob(str(tmp_path / "in.ipynb"), str(tmp_path / "out.ipynb"), {})
-    (tmp_path / "in.ipynb").write_text('{"cells": []}')
+def test_a_notebook_that_a_full_disk_cut_is_one_line_and_not_taken_for_finished(
+    project, monkeypatch
+):
+    add_notebook(project, "00-first", "1")
 
     def full(source, target, **_):
         Path(target).write_text('{"cells": [{"cell_ty')
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(papermill, "execute_notebook", full)
-    error = worker.execute(job)
-    assert error.startswith("cell 0: run: cannot write `") and "\n" not in error
-    assert "(No space left on device); free some space" in error
-    assert [path.name for path in tmp_path.iterdir()] == ["in.ipynb"]
+    monkeypatch.setattr(execution.papermill, "execute_notebook", full)
+    [result] = run(project)
+    assert result.error == "cell 0: OSError: [Errno 28] No space left on device"
+    left = [path.name for path in (project / "runs/quick/notebooks").iterdir()]
+    assert left == ["00-first.failed.ipynb"]
 
 
 def test_a_state_or_page_that_cannot_be_written_is_one_line(tmp_path):

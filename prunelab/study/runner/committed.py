@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from prunelab.study.runner.worker import DROPPED_TAGS, tags_of, text_of
+from prunelab.study.runner.notebook import DROPPED_TAGS, tags_of, text_of
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 

@@ -5,20 +5,16 @@ from __future__ import annotations
 import ast
 import contextlib
 import json
-import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from prunelab import paths
-from prunelab.study.runner.worker import tags_of, text_of
 
-NUMBERS = {"a": 1, "an": 1, "one": 1, "two": 2}
-UNITS = {"s": 1, "min": 60, "h": 3600}
-TIME = re.compile(r"\b(\d+\.?\d*|a|an|one|two) (s|min|h)")
+DROPPED_TAGS = {"injected-parameters", "papermill-error-cell-tag"}  # of cells that papermill adds
 
 
 @dataclass(frozen=True)
@@ -69,11 +65,6 @@ class Notebook:
         """Preset -> stated cost of a run, from `prunelab.cost` in the notebook's metadata."""
         return dict(self.content.get("metadata", {}).get("prunelab", {}).get("cost", {}))
 
-    def expected(self, preset: str) -> float:
-        """Seconds that a run takes by its stated cost; infinite if that names no time."""
-        found = TIME.search(self.costs.get(preset, ""))
-        return float(NUMBERS.get(found[1], found[1])) * UNITS[found[2]] if found else math.inf
-
     def parameters(self) -> dict[str, Any]:
         """Names and defaults of the cell tagged `parameters`, as papermill sees them."""
         import papermill
@@ -122,6 +113,16 @@ def select(numbers: Iterable[str], series: list[Notebook]) -> tuple[Notebook, ..
             raise ValueError(f"run: no notebook {number!r}; there are: {there}")
     chosen = {names[number] for number in wanted} or set(series)
     return tuple(book for book in series if book in chosen)
+
+
+def tags_of(cell: Mapping) -> list[str]:
+    """The tags of a cell."""
+    return cell["metadata"].get("tags", [])
+
+
+def text_of(source: str | list[str]) -> str:
+    """Source of a cell or text of a stream: in a file, one string or a list of lines."""
+    return source if isinstance(source, str) else "".join(source)
 
 
 def _literal(text: str) -> Any:

@@ -47,6 +47,10 @@ class SeriesPlan:
         parts = (notebook.identity(), asked, self.device, self.write, self.sources)
         return _hash(json.dumps(parts, sort_keys=True).encode())
 
+    def target(self, notebook: Notebook) -> Path:
+        """Where a finished notebook is."""
+        return self.out / "notebooks" / f"{notebook.name}.ipynb"
+
     def environment(self, gpu: str | None) -> dict[str, str]:
         """Environment of the kernel: output folder, data, device, threads."""
         data = self.data_root or paths.data_folder() or self.root / "data" / "cache"
