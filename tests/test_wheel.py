@@ -83,10 +83,9 @@ from prunelab import cli
 with socket.socket() as found:  # a free port
     found.bind(("localhost", 0))
     port = str(found.getsockname()[1])
-with mock.patch("prunelab.study.app.subprocess") as started:  # a server that ends at once
-    started.Popen.return_value.__enter__.return_value.wait.return_value = 0
+with mock.patch("voila.app.main") as started:  # a server that ends at once
     assert cli.main(["explore", "--no-browser", "--port", port]) == 0
-assert "prunelab.study.app" in started.Popen.call_args.args[0]
+assert started.call_args.args[0][0].endswith("explorer.ipynb")
 from prunelab.study import app
 exec(app.SOURCE)  # what the server shows
 from prunelab.widgets.exploring.recorded import shipped
