@@ -10,6 +10,7 @@ import json
 import time
 import warnings
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 
 import torch
@@ -19,10 +20,9 @@ from torch import nn
 from prunelab import checks, models, paths, pulse, surgery, train
 from prunelab import data as datasets
 from prunelab.masks import Keep
-from prunelab.study import notes, tasks
 from prunelab.study import rows as files
+from prunelab.study import tasks
 from prunelab.study.circumstances import circumstances
-from prunelab.study.moment import is_since, moment
 from prunelab.study.recipes import Recipe, check_stem, plain
 from prunelab.study.rows import read
 from prunelab.study.work import Work
@@ -38,14 +38,6 @@ def folder() -> Path:
     if paths.writing():
         return COMMITTED
     return paths.runs() / "ledger"
-
-
-def _made(place: Path) -> Path:
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise paths.unwritable("ledger.run", place, error) from None
-    return place
 
 
 def _folders() -> list[Path]:
@@ -113,13 +105,14 @@ def run(
 
 def _is_of_this_refresh(row: dict) -> bool:
     """Whether `prunelab run --refresh` measured it; a refresh by hand measures every time."""
-    return is_since(row["date"], paths.refresh_began() or "")
+    began = paths.refresh_began()
+    return began is not None and row["date"] > began
 
 
 def _started() -> float:
     """When this refresh began, or else this process, in seconds since 1970."""
-    since = moment(paths.refresh_began())
-    return since.timestamp() if since else STARTED
+    began = paths.refresh_began()
+    return datetime.fromisoformat(began).timestamp() if began else STARTED
 
 
 def _work(recipe: Recipe, progress: bool = False) -> Work:
@@ -172,7 +165,7 @@ def trained(
     """The recipe's network, trained if it has a budget; and its history. A run trains it once."""
     place = paths.runs() / "checkpoints"
     done = place / f"{recipe.trained_key}.safetensors"
-    lock = _made(paths.runs() / "locks") / f"{recipe.trained_key}.lock"
+    lock = paths.made(paths.runs() / "locks", "ledger.run") / f"{recipe.trained_key}.lock"
     history, partial = done.with_suffix(".json"), done.with_suffix(".fit")
     torch.manual_seed(recipe.seed)
     channels = data.example.shape[1]
@@ -185,12 +178,11 @@ def trained(
                 file.unlink()
         for found in (done, *_shipped(done)):
             try:
-                return surgery.load(net, found), _history(found.with_suffix(".json"))
+                return surgery.load(net, found), json.loads(found.with_suffix(".json").read_bytes())
             except FileNotFoundError:
                 continue
             except ValueError as error:
                 warnings.warn(f"ledger: {error}; the network is trained again", stacklevel=2)
-        _made(place)
         extra = _train(net, recipe, data, progress, partial)
         surgery.save(net, Keep(), done)
         paths.write_text(history, json.dumps(extra), "ledger.run")
@@ -205,14 +197,6 @@ def network(recipe: Recipe) -> nn.Module | None:
         if found.is_file():
             return surgery.load(models.build(recipe.model), found).eval()
     return None
-
-
-def _history(path: Path) -> dict:
-    """How a network was trained. Errors: ValueError, the file is damaged."""
-    found = notes.read(path)
-    if not (isinstance(found, dict) and {"best_accuracy", "history"} <= found.keys()):
-        raise notes.DamagedError(f"`{path}` does not hold the history of a training")
-    return found
 
 
 def _shipped(done: Path) -> list[Path]:

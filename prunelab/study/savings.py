@@ -72,8 +72,7 @@ class Savings:
 
     def run(self, net: nn.Module, data: Dataset, work: Work) -> dict:
         """Values: accuracy, kept and size (with biases), bytes by form, products, crossover."""
-        how = {"seed": work.seed, "progress": work.progress, "checkpoint": work.checkpoint()}
-        self.method.run(net, data, **how)
+        self.method.run(net, data, **work.how())
         counts = cost.nonzeros(net).values()
         return {
             "accuracy": train.evaluate(net, data.test).accuracy,

@@ -89,7 +89,7 @@ class Scan:
         """The same table with what is measured after retraining each pruned network."""
         whole = train.evaluate(net, split)
         unseen = replace(data, val=data.val[:0], test=data.test[:0])  # saves its evaluations
-        points, done = table.to_dict("records"), work.points(*table.columns)
+        points, done = table.to_dict("records"), work.points()
         bar = tqdm(
             total=len(points),
             initial=len(done),

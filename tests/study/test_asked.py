@@ -32,22 +32,13 @@ REFUSED = {
     "SEEDS=1.0": "SEEDS must be one or more integers >= 0",
     "SEEDS=-1,0": "SEEDS must be one or more integers >= 0",
     "SEEDS=None": "SEEDS must be one or more integers >= 0",
-    f"SEEDS={2**70}": "integers below 2**63",
+    f"SEEDS={2**70}": "SEEDS must be one or more integers >= 0",
     "X={1, 2}": "must be a number, text,",
     "X=b'a'": "must be a number, text,",
     "X=1j": "must be a number, text,",
     "X=...": "must be a number, text,",
-    "X={1: 2}": "must be a number, text,",
     "X=[{1}]": "must be a number, text,",
-    "X=1e999": "numbers finite",
-    "X=\udcff": "must be a number, text,",
-    "X=" + "-" * 100_000: "100,000 characters of at most 10,000",
-    "X=" + "-" * 9_000 + "1": "nested too deeply",
-    "X=" + "[" * 9_000: "nested too deeply",
-    "X=" + "[" * 150 + "]" * 150: "nested too deeply|must be a number",
-    "X=" + "{1:" * 3_000: "nested too deeply",
-    "X=" + "9" * 5_000: "too large",
-    "X=0x" + "f" * 5_000: "more than 4,300 digits",
+    "X=1e999": "must be a number, text,",
     "X": "must be NAME=VALUE",
     "1X=2": "must be NAME=VALUE",
     "=2": "must be NAME=VALUE",
@@ -94,27 +85,6 @@ def test_any_text_is_a_value_or_one_line(text):
 def test_a_name_given_twice_is_refused():
     with pytest.raises(ValueError, match="once; got SEEDS again"):
         asked.parameters(["SEEDS=1", "X=1", "SEEDS=2"])
-
-
-@pytest.mark.parametrize("value", [0, -1, 10**6, 10**400, True, 2.0, "2", None])
-def test_workers_are_a_sensible_number(value, monkeypatch):
-    monkeypatch.setattr(asked.os, "cpu_count", lambda: 3)
-    assert [asked.workers(n, 10) for n in (1, 12)] == [1, 12]
-    assert asked.workers(15, 15) == 15, "one a notebook is never too many"
-    with pytest.raises(
-        ValueError, match=r"run: `workers` must be at (least 1|most 12 on this mac)"
-    ):
-        asked.workers(value, 10)
-
-
-@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), 1e300, 10**400, True, "9"])
-def test_a_limit_is_above_0_and_at_most_a_week(value):
-    assert asked.limit(0.5) == 0.5 and asked.limit(604_800) == 604_800
-    with pytest.raises(
-        ValueError, match=r"run: `limit` must be above 0 seconds and at most 604800, a week; got "
-    ) as e:
-        asked.limit(value)
-    assert len(str(e.value)) < 150
 
 
 LIGHT = {

@@ -20,7 +20,7 @@ from prunelab.study.pages.page import Figure, PageTable, figures, table
 from prunelab.study.printed import NoColumnError
 from prunelab.study.runner import notebook
 from prunelab.study.runner.notebook import Notebook
-from prunelab.study.runner.state import checked
+from prunelab.study.runner.state import entries
 
 if TYPE_CHECKING:
     from prunelab.study.study import Study
@@ -62,7 +62,7 @@ def build(
     """
     out, root = checks.path("report", "out", out), root or paths.project()
     papers = _papers() if papers is None else papers
-    state = checked(out / "state.json")
+    state = _entries(out / "state.json")
     books = notebook.notebooks(root)
     sections = [_section(book, papers.get(book.stem), out, root) for book in books]
     sections = [section for section in sections if section.paper or section.figures]
@@ -74,6 +74,13 @@ def build(
     page = template.render(sections=sections, **_header(state, books, sections))
     paths.write_text(out / "report.html", page, "report")
     return out / "report.html"
+
+
+def _entries(path: Path) -> dict[str, dict]:
+    try:
+        return entries(path)
+    except ValueError as error:
+        raise ValueError(f"report: {error}; delete it and run again") from None
 
 
 def _environment() -> jinja2.Environment:

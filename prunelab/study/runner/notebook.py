@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -76,7 +75,7 @@ class Notebook:
             raise ValueError(
                 f"series: {self.path.name}: papermill cannot read it: {reason}"
             ) from None
-        return {name: _literal(entry["default"]) for name, entry in found.items()}
+        return {name: literal(entry["default"]) for name, entry in found.items()}
 
     def identity(self) -> list[tuple]:
         """Types, sources and tags of its cells, without outputs."""
@@ -125,7 +124,9 @@ def text_of(source: str | list[str]) -> str:
     return source if isinstance(source, str) else "".join(source)
 
 
-def _literal(text: str) -> Any:
-    with contextlib.suppress(ValueError, SyntaxError):
+def literal(text: str) -> Any:
+    """The value of a Python literal; any other text is itself."""
+    try:
         return ast.literal_eval(text)
-    return text
+    except (ValueError, SyntaxError, RecursionError, MemoryError):  # the last two: deep nesting
+        return text

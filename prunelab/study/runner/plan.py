@@ -9,11 +9,11 @@ import os
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from prunelab import checks, paths
-from prunelab.study.moment import moment, now
 from prunelab.study.recipes import PRESETS, SEEDS
 from prunelab.study.runner import asked
 from prunelab.study.runner.notebook import Notebook, notebooks, select
@@ -55,7 +55,10 @@ class SeriesPlan:
         """Environment of the kernel: output folder, data, device, threads."""
         data = self.data_root or paths.data_folder() or self.root / "data" / "cache"
         data = Path(data).expanduser().resolve()  # absolute, since the kernel works in notebooks/
-        env = paths.environment(self.out, self.device, data, self.write, self.since)
+        write = "1" if self.write else ""
+        env = paths.environment(
+            runs=self.out, device=self.device, data=data, write=write, since=self.since
+        )
         if gpu is not None:
             env["CUDA_VISIBLE_DEVICES"] = gpu
         if self.workers > 1:  # workers that each take every core slow one another down
@@ -97,12 +100,12 @@ def plan(
         ValueError: a wrong name or value. FileNotFoundError: no such folder. OSError: `out`.
     """
     checks.word("run", "preset", preset, PRESETS)
-    limit = LIMITS[preset] if limit is None else asked.limit(limit)
+    limit = LIMITS[preset] if limit is None else limit
+    checks.number("run", "limit", limit, "a number of seconds above 0", lambda value: value > 0)
+    checks.count("run", "workers", workers)
     check_data_root("run", data_root)
     root = root or paths.project()
-    series = notebooks(root)
-    workers = asked.workers(workers, len(series))
-    chosen = select(numbers, series)
+    chosen = select(numbers, notebooks(root))
     # SEEDS as a list, because papermill injects a tuple as a string.
     given = {"PRESET": preset, "SEEDS": list(SEEDS[preset]), "REFRESH": refresh or "missing"}
     given |= asked.checked(parameters or {})
@@ -171,13 +174,18 @@ def refreshing(out: Path) -> Path:
 
 
 def _since(out: Path) -> str:
-    """When the refresh began: now, or when an interrupted one did, if its mark is valid."""
+    """When the refresh began: now, or when an interrupted one did."""
     mark = refreshing(out)
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        if moment(begun := mark.read_text(encoding="utf-8").strip()):
-            return begun
+    with contextlib.suppress(OSError, ValueError):  # none, or a damaged one
+        datetime.fromisoformat(begun := mark.read_text(encoding="utf-8").strip())
+        return begun
     paths.write_text(mark, begun := now(), "run")
     return begun
+
+
+def now() -> str:
+    """The current time to the second, in ISO 8601, UTC. Such texts are in the order of time."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _sources() -> list[bytes]:
@@ -187,10 +195,7 @@ def _sources() -> list[bytes]:
 
 
 def _hash(*parts: bytes) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(len(part).to_bytes(8, "big") + part)
-    return digest.hexdigest()[:16]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
 def gpus(plan: SeriesPlan) -> list[str | None]:

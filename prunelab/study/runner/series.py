@@ -14,13 +14,13 @@ import sys
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from prunelab import paths
-from prunelab.study.moment import is_since, moment
 from prunelab.study.runner.committed import committed
 from prunelab.study.runner.execution import Execution
 from prunelab.study.runner.notebook import Notebook
@@ -138,7 +138,7 @@ class _Runner:
         finished = entry.get("status") == "ok" and entry.get("hash") == self.plan.key(book)
         if (
             not finished
-            or (self.plan.since and not is_since(entry.get("date"), self.plan.since))
+            or entry["date"] <= self.plan.since
             or not self.plan.target(book).exists()
             or (self.plan.write and not _is_up_to_date(entry, self.plan.root))
         ):
@@ -178,6 +178,5 @@ def _clear(out: Path) -> None:
 
 def _is_up_to_date(entry: dict, root: Path) -> bool:
     """Whether a notebook finished after the committed ledger, which `--write` shows, got a row."""
-    finished = moment(entry.get("date"))
     times = [path.stat().st_mtime for path in root.glob("data/ledger/*.jsonl")]
-    return finished is not None and int(max(times, default=0)) <= finished.timestamp()
+    return int(max(times, default=0)) <= datetime.fromisoformat(entry["date"]).timestamp()
