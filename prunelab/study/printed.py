@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
@@ -43,27 +42,6 @@ class Said:
     captions: dict[str, str] = field(default_factory=dict)
     readme: list[str] = field(default_factory=list)
     searches: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-
-class NoColumnError(AttributeError):
-    """A printed table has no such column. The fault is the study's, never a measured row's."""
-
-
-class Row:
-    """A row of a printed table; its columns are its attributes.
-
-    Args:
-        file: the file it was read from, for errors.
-        values: column -> value.
-    """
-
-    def __init__(self, file: str, values: dict[str, Any]):
-        self.__dict__ |= values
-        self._file = file
-
-    def __getattr__(self, name: str) -> Any:
-        columns = ", ".join(column for column in self.__dict__ if column != "_file")
-        raise NoColumnError(f"tables: `{self._file}` has no column `{name}`; it has: {columns}")
 
 
 def stated(stem: str) -> Said:
@@ -104,12 +82,6 @@ def printed(stem: str, table: str) -> pd.DataFrame:
                 f" {', '.join(CONFIDENCE)}; got {word!r} (line {line})"
             )
     return frame[frame.confidence.isin(SHOWN)].reset_index(drop=True)
-
-
-def rows(stem: str, table: str) -> Iterator[Row]:
-    """The same rows one by one."""
-    for values in printed(stem, table).to_dict("records"):
-        yield Row(f"{stem}/{table}.csv", values)
 
 
 def words(stem: str) -> set[str]:

@@ -14,8 +14,6 @@ from prunelab.study.columns import Columns
 from prunelab.study.columns import Measure as Measure
 from prunelab.study.columns import Pair as Pair
 from prunelab.study.columns import ours as ours
-from prunelab.study.printed import Row
-from prunelab.study.printed import rows as printed_rows
 from prunelab.study.results import Line, Results, Run
 
 Lines = Callable[[Results, str | None], Iterable[Line]]
@@ -90,7 +88,7 @@ def beside(
     """
 
     def lines(results: Results, preset: str | None) -> Iterator[Line]:
-        rows = list(printed_rows(results.study.stem, table))
+        rows = list(results.study.printed(table).itertuples(index=False))
         if over and match:
             _check_over(rows, over, match[0])
         for row in filter(only, rows):
@@ -109,7 +107,7 @@ def beside(
     return lines
 
 
-def _check_over(rows: Iterable[Row], over: str, match: str) -> None:
+def _check_over(rows: Iterable[Any], over: str, match: str) -> None:
     names = {getattr(row, match) for row in rows}
     for row in rows:
         name = getattr(row, over)

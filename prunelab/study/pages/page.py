@@ -6,19 +6,16 @@ import base64
 import glob
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
-from xml.etree.ElementTree import ParseError
 
 import pandas as pd
 
 from prunelab.study import cells
 
-PNG = b"\x89PNG\r\n\x1a\n"  # how such a file begins
-SVG = "{http://www.w3.org/2000/svg}svg"  # its outermost element
+KINDS = {".png": "png", ".svg": "svg+xml"}  # of pictures
 WIDE = 16  # characters; a longer row of numbers may wrap
 SIGNS = {"agrees": "✓", "differs": "≠", "missing": "–", "other": ""}
 
@@ -63,9 +60,8 @@ class PageTable:
     @property
     def commands(self) -> list[str]:
         """The commands that measure the missing cells."""
-        return list(
-            dict.fromkeys(cell.command for row in self.rows for cell in row if cell.command)
-        )
+        found = [cell.command for row in self.rows for cell in row if cell.command]
+        return list(dict.fromkeys(found))
 
 
 def table(title: str, frame: pd.DataFrame) -> PageTable:
@@ -103,69 +99,33 @@ class Figure:
     """A picture on the page.
 
     Attributes:
-        file: its name.
         caption: what it shows.
         origin: "committed" or "this run".
-        address: the picture itself, as a data address.
+        address: the picture itself, as a data address: as an image, it runs and loads nothing.
         is_wide: whether it needs the page's whole width: panels side by side would be too small.
-        fault: why it is not shown.
     """
 
-    file: str
     caption: str
     origin: str
-    address: str = ""
-    is_wide: bool = False
-    fault: str = ""
+    address: str
+    is_wide: bool
 
 
 def figures(name: str, captions: Mapping[str, str], out: Path, root: Path) -> list[Figure]:
     """Figures of a notebook in the order of its captions; this run's replace committed ones."""
-    files: dict[str, Path] = {}
-    for folder in (root / "figures", out / "figures"):
-        for kind in ("png", "svg"):
-            found = sorted(folder.glob(f"{glob.escape(name)}--*.{kind}"))
-            files |= {path.stem.partition("--")[2]: path for path in found}
+    files: dict[str, tuple[Path, str]] = {}
+    for folder, origin in ((root / "figures", "committed"), (out / "figures", "this run")):
+        for path in sorted(folder.glob(f"{glob.escape(name)}--*")):
+            if path.suffix in KINDS:
+                files[path.stem.partition("--")[2]] = path, origin
     order = list(captions)
     views = sorted(files, key=lambda v: (order.index(v) if v in order else len(order), v))
-    shown = []
-    for view in views:
-        caption = captions.get(view) or view.replace("-", " ").capitalize()
-        origin = "this run" if out in files[view].parents else "committed"
-        shown.append(_figure(files[view], caption, origin))
-    return shown
+    return [_figure(view, captions.get(view), *files[view]) for view in views]
 
 
-def _figure(path: Path, caption: str, origin: str) -> Figure:
-    figure = Figure(path.name, caption, origin)
-    try:
-        content = _checked(path)
-    except ValueError as error:
-        return replace(figure, fault=str(error))
-    kind = "svg+xml" if path.suffix == ".svg" else "png"
-    address = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-    box = re.search(rb'viewBox="\S+ \S+ ([\d.]+) ([\d.]+)"', content[:2000])
-    return replace(
-        figure, address=address, is_wide=bool(box and float(box[1]) > 1.7 * float(box[2]))
-    )
-
-
-def _checked(path: Path) -> bytes:
-    """A picture as an `img` may hold it, where SVG runs no script and loads nothing.
-
-    Raises:
-        ValueError: it is no such picture.
-    """
+def _figure(view: str, caption: str | None, path: Path, origin: str) -> Figure:
     content = path.read_bytes()
-    if path.suffix == ".png":
-        if not content.startswith(PNG):
-            raise ValueError("it is no PNG picture")
-        return content
-    content = content[max(content.find(b"<svg"), 0) :]  # so no entity is ever declared
-    try:
-        root = ElementTree.fromstring(content)
-    except ParseError as error:
-        raise ValueError(f"it is no whole SVG file ({error})") from None
-    if root.tag != SVG:
-        raise ValueError("it is no SVG drawing")
-    return content
+    address = f"data:image/{KINDS[path.suffix]};base64,{base64.b64encode(content).decode()}"
+    box = re.search(rb'viewBox="\S+ \S+ ([\d.]+) ([\d.]+)"', content[:2000])
+    wide = bool(box and float(box[1]) > 1.7 * float(box[2]))
+    return Figure(caption or view.replace("-", " ").capitalize(), origin, address, wide)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,6 @@ import jinja2
 
 from prunelab import checks, paths
 from prunelab.study.pages.page import Figure, PageTable, figures, table
-from prunelab.study.printed import NoColumnError
 from prunelab.study.runner import notebook
 from prunelab.study.runner.notebook import Notebook
 from prunelab.study.runner.state import entries
@@ -70,7 +69,14 @@ def build(
     for stem in sorted(set(papers) - covered):
         section = Section(stem, papers[stem].said.title, papers[stem])
         sections.append(_measured(section, stem, out, root))
-    template = _environment().get_template("report.html")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    template = environment.get_template("report.html")
     page = template.render(sections=sections, **_header(state, books, sections))
     paths.write_text(out / "report.html", page, "report")
     return out / "report.html"
@@ -81,12 +87,6 @@ def _entries(path: Path) -> dict[str, dict]:
         return entries(path)
     except ValueError as error:
         raise ValueError(f"report: {error}; delete it and run again") from None
-
-
-def _environment() -> jinja2.Environment:
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    options = {"trim_blocks": True, "lstrip_blocks": True, "undefined": jinja2.StrictUndefined}
-    return jinja2.Environment(loader=loader, autoescape=True, **options)
 
 
 def _papers() -> dict[str, Study]:
@@ -101,24 +101,15 @@ def _header(state: Mapping, books: Sequence[Notebook], sections: Sequence[Sectio
 
     dates = [e.get("date", "") for e in state.values()]
     dates += [row.get("date", "") for section in sections for row in section.rows]
+    versions = {package: version(package) for package in PACKAGES}
     return {
         "preset": each("preset") or "committed results",
         "device": each("device") or "as each row says",
         "date": max(dates, default="")[:10] or "no row yet",
-        "versions": _versions(),
+        "versions": {"Python": platform.python_version()} | versions,
         "runs": [{"name": b.name, "title": b.title, **state.get(b.name, {})} for b in books],
         "total": sum(state[b.name]["seconds"] for b in books if b.name in state),
     }
-
-
-def _versions() -> dict[str, str]:
-    found = {"Python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _section(book: Notebook, paper: Study | None, out: Path, root: Path) -> Section:
@@ -136,29 +127,14 @@ def _measured(section: Section, stem: str, out: Path, root: Path) -> Section:
     section.rows = _rows(stem, out, root)
     try:
         frames = section.paper.tables(section.rows)
-    except NoColumnError as error:
-        raise ValueError(str(error)) from error
     except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
-        _check_alone(section.paper)
-        places = " or ".join(f"`{place / stem}.jsonl`" for place, _ in _places(out, root))
         raise ValueError(
-            f"report: the values of a row in {places} make no table ({error!r:.80}); correct "
-            "what the table reads, or, if only that row lacks it, delete the row, and it is "
-            "measured again"
+            f"report: the tables of `{stem}` cannot be made ({error!r:.80}): its study or its"
+            f" printed tables are wrong, or a row in `{out / 'ledger'}` or `data/ledger` lacks what"
+            " they read; a row that is deleted is measured again"
         ) from error
     section.tables = [table(title, frame) for title, frame in frames.items()]
     return section
-
-
-def _check_alone(paper: Study) -> None:
-    """Raise if not even empty tables can be made: then no row is to blame."""
-    try:
-        paper.tables([])
-    except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
-        raise ValueError(
-            f"report: the tables of `{paper.stem}` cannot be made, whatever the rows"
-            f" ({error!r:.80}); correct its study or its printed tables"
-        ) from error
 
 
 def _rows(stem: str, out: Path, root: Path) -> list[dict]:
@@ -166,12 +142,7 @@ def _rows(stem: str, out: Path, root: Path) -> list[dict]:
     from prunelab.study import ledger
 
     found = {}
-    for place, origin in _places(out, root):
+    for place, origin in ((root / "data" / "ledger", "committed"), (out / "ledger", "this run")):
         for row in ledger.read(place / f"{stem}.jsonl"):
             found[row["key"]] = {**row, "origin": origin}
     return list(found.values())
-
-
-def _places(out: Path, root: Path) -> tuple[tuple[Path, str], ...]:
-    """The folders of rows, and their names on the page."""
-    return (root / "data" / "ledger", "committed"), (out / "ledger", "this run")
