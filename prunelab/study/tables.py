@@ -10,7 +10,6 @@ import pandas as pd
 
 from prunelab.study.cells import DASH, Cell, Missing, Number, Range, Spread
 from prunelab.study.columns import Column as Column
-from prunelab.study.columns import Columns
 from prunelab.study.columns import Measure as Measure
 from prunelab.study.columns import Pair as Pair
 from prunelab.study.columns import ours as ours
@@ -26,14 +25,15 @@ class Table:
     Attributes:
         title: its heading; with `presets`, "{}" is replaced by the words for the preset.
         lines: its lines, as returned by `beside`, `each_case` or `each_run`.
-        columns: from left to right; a string names a column of the printed table.
+        columns: from left to right: `Column`, `Pair` or a rule of `prunelab.study.measures`; a
+            string names a column of the printed table.
         preset: the preset whose runs are shown; None = any.
         presets: preset -> words for it; gives one table for each preset that was run.
     """
 
     title: str
     lines: Lines
-    columns: tuple[Columns | str, ...]
+    columns: tuple[Any, ...]
     preset: str | None = None
     presets: Mapping[str, str] = field(default_factory=dict)
 

@@ -43,15 +43,6 @@ def test_a_range_is_the_mean_and_the_lowest_to_the_highest():
     assert str(Range((1.04, 1.0), "{:.1f}x")) == "1.0x"
 
 
-def test_a_number_is_the_first_of_several_runs_with_its_row():
-    assert Number.of((1.5, 2.5), "{:.1f}", ("a", "b")) == Number(1.5, "{:.1f}", rows=("a",))
-
-
-def test_an_unknown_verdict_is_refused():
-    with pytest.raises(ValueError, match="must be one of agrees, differs, missing, other; got"):
-        Verdict("equal", "equal")
-
-
 @pytest.mark.parametrize(
     ("cell", "kind", "text"),
     [
