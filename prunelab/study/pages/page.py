@@ -16,82 +16,33 @@ import pandas as pd
 from prunelab.study import cells
 
 KINDS = {".png": "png", ".svg": "svg+xml"}  # of pictures
-WIDE = 16  # characters; a longer row of numbers may wrap
-SIGNS = {"agrees": "✓", "differs": "≠", "missing": "–", "other": ""}
 
 
-@dataclass(frozen=True)
-class Shown:
-    """A cell on the page.
-
-    Attributes:
-        text: its text.
-        kind: its style: text, number, numbers (which may wrap), range, none or chip.
-        sign: sign before a verdict.
-        rows: keys of the ledger rows it comes from.
-        command: the command that measures what is missing.
-    """
-
-    text: str
-    kind: str = "text"
-    sign: str = ""
-    rows: str = ""
-    command: str = ""
-
-    def is_number(self) -> bool:
-        """Whether it is a number, alone or with its range."""
-        return self.kind in ("number", "numbers", "range")
-
-
-@dataclass(frozen=True)
-class PageTable:
-    """A table on the page."""
-
-    title: str
-    head: list[str]
-    rows: list[list[Shown]]
-
-    @property
-    def kinds(self) -> list[str]:
-        """Style of each column: "number" if it has any number."""
-        columns = zip(*self.rows) if self.rows else [[]] * len(self.head)
-        return ["number" if any(map(Shown.is_number, column)) else "" for column in columns]
-
-    @property
-    def commands(self) -> list[str]:
-        """The commands that measure the missing cells."""
-        found = [cell.command for row in self.rows for cell in row if cell.command]
-        return list(dict.fromkeys(found))
-
-
-def table(title: str, frame: pd.DataFrame) -> PageTable:
-    """A table of a study, as the page takes it."""
-    rows = [[_shown(cell) for cell in row] for row in frame.itertuples(index=False, name=None)]
-    return PageTable(title, list(frame.columns), rows)
-
-
-def _shown(cell: Any) -> Shown:
-    """The style depends on the type of the cell alone."""
-    text, sign = str(cell), ""
+def kind(cell: Any) -> str:
+    """The style of a cell, by its type alone: chip and its verdict, none, number or text."""
     match cell:
-        case cells.Verdict(kind=verdict):
-            kind, sign = f"chip {verdict}", SIGNS[verdict]
+        case cells.Verdict():
+            return f"chip {cell.kind}"
         case cells.Missing():
-            kind = "none"
-        case cells.Range(is_one=False):
-            kind = "range"
+            return "none"
         case cells.Printed(is_blank=True):
-            kind = "text"
+            return "text"
         case cells.Number() | cells.Printed() | cells.Range() | cells.Spread() | cells.Numbers():
-            kind = "numbers" if len(text) > WIDE else "number"
-        case Real() if cell == cell:
-            kind = "number"
-        case Real() | None:
-            kind, text = "text", cells.DASH
-        case _:
-            kind = "text"
-    rows = ", ".join(getattr(cell, "rows", ()))
-    return Shown(text, kind, sign, rows, getattr(cell, "command", ""))
+            return "number"
+        case Real():
+            return "number" if cell == cell else "text"
+    return "text"
+
+
+def kinds(frame: pd.DataFrame) -> list[str]:
+    """Style of each column: "number" if it has any number."""
+    return ["number" if "number" in map(kind, frame[name]) else "" for name in frame]
+
+
+def commands(frame: pd.DataFrame) -> list[str]:
+    """The commands that measure the missing cells."""
+    found = [getattr(cell, "command", "") for cell in frame.to_numpy().flat]
+    return list(dict.fromkeys(filter(None, found)))
 
 
 @dataclass(frozen=True)

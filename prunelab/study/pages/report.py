@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jinja2
+import pandas as pd
 
 from prunelab import checks, paths
-from prunelab.study.pages.page import Figure, PageTable, figures, table
+from prunelab.study.pages.page import Figure, commands, figures, kind, kinds
 from prunelab.study.runner import notebook
 from prunelab.study.runner.notebook import Notebook
 from prunelab.study.runner.state import entries
@@ -34,7 +35,7 @@ class Section:
     name: str
     title: str
     paper: Study | None = None
-    tables: list[PageTable] = field(default_factory=list)
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     figures: list[Figure] = field(default_factory=list)
     rows: list[dict] = field(default_factory=list)
 
@@ -76,6 +77,7 @@ def build(
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.globals |= {"kind": kind, "kinds": kinds, "commands": commands}
     template = environment.get_template("report.html")
     page = template.render(sections=sections, **_header(state, books, sections))
     paths.write_text(out / "report.html", page, "report")
@@ -126,14 +128,13 @@ def _section(book: Notebook, paper: Study | None, out: Path, root: Path) -> Sect
 def _measured(section: Section, stem: str, out: Path, root: Path) -> Section:
     section.rows = _rows(stem, out, root)
     try:
-        frames = section.paper.tables(section.rows)
+        section.tables = section.paper.tables(section.rows)
     except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
         raise ValueError(
             f"report: the tables of `{stem}` cannot be made ({error!r:.80}): its study or its"
             f" printed tables are wrong, or a row in `{out / 'ledger'}` or `data/ledger` lacks what"
             " they read; a row that is deleted is measured again"
         ) from error
-    section.tables = [table(title, frame) for title, frame in frames.items()]
     return section
 
 
