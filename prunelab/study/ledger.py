@@ -176,14 +176,22 @@ def trained(
         for file in (done, history, partial):
             if file.is_file() and file.stat().st_mtime < since:
                 file.unlink()
-        for found in (done, *_shipped(done)):
+        # A run of the series trains its own; otherwise the project's own copy will do.
+        for found in [done] if paths.in_a_run() else [done, CHECKPOINTS / done.name]:
             try:
                 return surgery.load(net, found), json.loads(found.with_suffix(".json").read_bytes())
             except FileNotFoundError:
                 continue
             except ValueError as error:
                 warnings.warn(f"ledger: {error}; the network is trained again", stacklevel=2)
-        extra = _train(net, recipe, data, progress, partial)
+        start = time.perf_counter()
+        how = {"seed": recipe.seed, "progress": progress, "checkpoint": partial}
+        course = train.fit(net, data, recipe.budget, **how)
+        extra = {
+            "best_accuracy": course.best["test_accuracy"],
+            "history": course.rows,
+            "training_seconds": round(time.perf_counter() - start, 2),
+        }
         surgery.save(net, Keep(), done)
         paths.write_text(history, json.dumps(extra), "ledger.run")
         partial.unlink(missing_ok=True)
@@ -197,22 +205,3 @@ def network(recipe: Recipe) -> nn.Module | None:
         if found.is_file():
             return surgery.load(models.build(recipe.model), found).eval()
     return None
-
-
-def _shipped(done: Path) -> list[Path]:
-    """The project's own copy of a trained network; a run of the series trains its own."""
-    return [] if paths.in_a_run() else [CHECKPOINTS / done.name]
-
-
-def _train(
-    net: nn.Module, recipe: Recipe, data: datasets.Dataset, progress: bool, partial: Path
-) -> dict:
-    start = time.perf_counter()
-    history = train.fit(
-        net, data, recipe.budget, seed=recipe.seed, progress=progress, checkpoint=partial
-    )
-    return {
-        "best_accuracy": history.best["test_accuracy"],
-        "history": history.rows,
-        "training_seconds": round(time.perf_counter() - start, 2),
-    }

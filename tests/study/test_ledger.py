@@ -170,9 +170,17 @@ def test_writing_the_projects_outputs_goes_to_the_committed_ledger(run_folder, m
     assert measured(COUNT, False) == []
 
 
-def test_a_run_trains_its_own_network_and_a_reader_takes_the_shipped_one(monkeypatch):
-    done = ledger.CHECKPOINTS / "0123456789ab.safetensors"
-    monkeypatch.setenv("PRUNELAB_RUNS", "somewhere")
-    assert ledger._shipped(done) == []
-    monkeypatch.delenv("PRUNELAB_RUNS")
-    assert ledger._shipped(done) == [done]
+def test_a_run_trains_its_own_network_and_a_reader_takes_the_shipped_one(
+    run_folder, tmp_path, monkeypatch
+):
+    measured(TRAINED)
+    (run_folder / "checkpoints").rename(tmp_path / "shipped")
+    monkeypatch.setattr(ledger, "CHECKPOINTS", tmp_path / "shipped")
+    asked, fit = [], ledger.train.fit
+    monkeypatch.setattr(ledger.train, "fit", lambda *a, **k: asked.append(a) or fit(*a, **k))
+    monkeypatch.setattr(paths, "in_a_run", lambda: False)
+    measured(TRAINED, True)
+    assert not asked
+    monkeypatch.setattr(paths, "in_a_run", lambda: True)
+    measured(TRAINED, True)
+    assert len(asked) == 1
