@@ -1,4 +1,4 @@
-"""What zeros in single weights save on this machine: bytes on disk, and seconds of a product.
+"""What zeros in single weights save on this machine, in bytes and seconds; and tables of that.
 
 A dense product streams its operands through vector units in blocks that fit the cache. A sparse one
 reads an index beside each value and jumps to the row of activations it names, so an entry costs
@@ -29,12 +29,16 @@ from tqdm import tqdm
 from prunelab import cost, pulse, surgery, train
 from prunelab.data import Dataset
 from prunelab.methods.base import Method
+from prunelab.study import tables as t
+from prunelab.study.cells import Numbers, Text
+from prunelab.study.results import Line, Results, Run
 from prunelab.study.work import Work
 from prunelab.surgery.sparse import FORMS
 
 BATCHES = (64, 1)
 DENSITIES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 WARMUP = 3
+X = "{:.1f}x"
 
 
 @dataclass(frozen=True)
@@ -187,3 +191,56 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def tables(network: t.Column) -> tuple[t.Table, t.Table]:
+    """What zeros save on disk, and in time.
+
+    Args:
+        network: the column that names the network.
+    """
+    disk = (
+        network,
+        t.PRESET,
+        t.number("compression by count", lambda run: run.values["size"] / run.values["kept"], X),
+        t.number("dense file, kB", lambda run: run.values["bytes"]["dense"] / 1e3, "{:,.0f}"),
+        t.Column("bit mask + values, kB", lambda line: _smaller(line, "bitmask")),
+        t.Column("CSR, kB", lambda line: _smaller(line, "csr")),
+    )
+    products = (
+        network,
+        t.PRESET,
+        t.Column("layer", lambda line: line.runs[0].values["layer"]),
+        t.Column("matrix", _matrix),
+        t.number("kept %", lambda run: 100 * run.values["kept"] / run.values["size"]),
+        t.Column("batch", lambda line: line.runs[0].values["batch"]),
+        t.number("dense, µs", lambda run: 1e6 * run.values["dense"], "{:.1f}"),
+        t.number("torch CSR / dense", lambda run: _ratio(run, "torch_csr")),
+        t.number("scipy CSR / dense", lambda run: _ratio(run, "scipy_csr")),
+    )
+    return (
+        t.Table("What the zeros save on disk", t.each_run(part="savings"), disk),
+        t.Table("What the zeros save in time", _timed, products),
+    )
+
+
+def _timed(results: Results, preset: str | None) -> Iterator[Line]:
+    """One line per timed product."""
+    for run in results.runs(preset, part="savings"):
+        yield from (Line(run.case, (run.at(product),)) for product in run.values["products"])
+
+
+def _smaller(line: Line, form: str) -> Text:
+    size = line.runs[0].values["bytes"]
+    times = X.format(size["dense"] / size[form])
+    return Text(f"{size[form] / 1e3:,.0f} ({times} smaller)", rows=line.keys)
+
+
+def _ratio(run: Run, product: str) -> float:
+    """Time of a product relative to the dense one."""
+    return run.values[product] / run.values["dense"]
+
+
+def _matrix(line: Line) -> Numbers:
+    values = line.runs[0].values
+    return Numbers(f"{values['rows']} x {values['columns']}", rows=line.keys)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prunelab import cli
-from prunelab.study.runner import asked
+from prunelab.study.runner.notebook import asked, checked
 
 TAKEN = {
     "SEEDS=5": [5],
@@ -48,7 +48,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("text", TAKEN)
 def test_what_is_meant_is_taken(text):
-    (found,) = asked.checked(asked.parameters([text])).values()
+    (found,) = checked(asked([text])).values()
     assert found == TAKEN[text]
 
 
@@ -57,7 +57,7 @@ def test_what_no_notebook_can_hold_is_one_short_line(text):
     with pytest.raises(
         ValueError, match=REFUSED[text].replace("**", r"\*\*").replace("[", r"\[")
     ) as e:
-        asked.checked(asked.parameters([text]))
+        checked(asked([text]))
     assert str(e.value).startswith("run: ") and "\n" not in str(e.value)
     assert len(str(e.value)) < 260
 
@@ -69,13 +69,13 @@ def test_what_no_notebook_can_hold_is_one_short_line(text):
     max_leaves=8,
 ))  # fmt: skip
 def test_plain_data_comes_through_as_it_is(value):
-    assert asked.checked(asked.parameters([f"X={value!r}"])) == {"X": value}
+    assert checked(asked([f"X={value!r}"])) == {"X": value}
 
 
 @given(st.text())
 def test_any_text_is_a_value_or_one_line(text):
     try:
-        found = asked.checked(asked.parameters([f"X={text}"]))
+        found = checked(asked([f"X={text}"]))
     except ValueError as error:
         assert str(error).startswith("run: `-p") and "\n" not in str(error)
     else:
@@ -84,7 +84,7 @@ def test_any_text_is_a_value_or_one_line(text):
 
 def test_a_name_given_twice_is_refused():
     with pytest.raises(ValueError, match="once; got SEEDS again"):
-        asked.parameters(["SEEDS=1", "X=1", "SEEDS=2"])
+        asked(["SEEDS=1", "X=1", "SEEDS=2"])
 
 
 LIGHT = {

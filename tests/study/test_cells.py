@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from prunelab.study.cells import Missing, Number, Numbers, Printed, Range, Spread, Text, Verdict
-from prunelab.study.pages import page
+from prunelab.study.pages import report
 
 
 @pytest.mark.parametrize(
@@ -63,12 +63,12 @@ def test_a_range_is_the_mean_and_the_lowest_to_the_highest():
     ],
 )
 def test_the_page_sets_a_cell_by_its_type(cell, kind):
-    assert page.kind(cell) == kind
+    assert report.kind(cell) == kind
 
 
 def test_a_column_with_a_number_is_set_as_numbers():
     frame = pd.DataFrame({"row": ["r", "s"], "a": [Spread((1, 2)), "x"]})
-    assert page.kinds(frame) == ["", "number"]
+    assert report.kinds(frame) == ["", "number"]
 
 
 def test_the_page_knows_the_commands_of_what_is_missing():
@@ -78,4 +78,4 @@ def test_the_page_knows_the_commands_of_what_is_missing():
             "verdict": [Verdict("agrees", "equal"), Verdict("missing", "no", "run 01"), "x"],
         }
     )
-    assert page.commands(frame) == ["run 01"]
+    assert report.commands(frame) == ["run 01"]

@@ -15,8 +15,7 @@ from typing import Any
 
 from prunelab import checks, paths
 from prunelab.study.recipes import PRESETS, SEEDS
-from prunelab.study.runner import asked
-from prunelab.study.runner.notebook import Notebook, notebooks, select
+from prunelab.study.runner.notebook import Notebook, checked, notebooks, select
 
 LIMITS = dict(zip(PRESETS, (600, 600, 1800, 7200)))  # seconds without progress
 
@@ -108,7 +107,7 @@ def plan(
     chosen = select(numbers, notebooks(root))
     # SEEDS as a list, because papermill injects a tuple as a string.
     given = {"PRESET": preset, "SEEDS": list(SEEDS[preset]), "REFRESH": refresh or "missing"}
-    given |= asked.checked(parameters or {})
+    given |= checked(parameters or {})
     for book in chosen:
         _check_parameters(book, given, write)
     device = _device(device)
