@@ -33,8 +33,11 @@ BAD = {
     "unknown notebook": (["run", "07"], "no notebook '07'; there are: 00-start-here, 01-filter-"),
     "unknown parameter": (["run", "1", "-p", "SEEDZ=1"], "no parameter 'SEEDZ'"),
     "no assignment": (["run", "-p", "SEEDS"], "`-p` must be NAME=VALUE; got 'SEEDS'"),
-    "out below a file": (["run", "--out", "a-file/x"], "`out` must be a folder that can be"),
-    "out is a file": (["run", "--out", "a-file"], "`out` must be a folder that can be written"),
+    "out below a file": (
+        ["run", "--out", "a-file/x"],
+        "run: cannot write `a-file/x` (",
+    ),
+    "out is a file": (["run", "--out", "a-file"], "run: cannot write `a-file` ("),
     "unknown device": (["run", "--device", "tpu"], "`device` must be cpu or cuda; got 'tpu'"),
     "no cuda": (["run", "--device", "cuda"], "`device` is 'cuda' but torch sees none"),
     "no workers": (["run", "--workers", "0"], "`workers` must be an integer >= 1; got 0"),

@@ -77,7 +77,6 @@ class Printed(Cell):
 
     @property
     def is_blank(self) -> bool:
-        """Whether the paper prints no number."""
         return self.value is None or math.isnan(self.value)
 
 

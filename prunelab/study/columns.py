@@ -50,7 +50,6 @@ class Column:
     cell: Callable[[Line], Any]
 
     def cells(self, line: Line) -> Iterator[tuple[str, Any]]:
-        """Heading and cell."""
         yield self.name, self.cell(line)
 
 
@@ -84,7 +83,6 @@ class Pair:
     at_least: bool = False
 
     def cells(self, line: Line) -> Iterator[tuple[str, Any]]:
-        """Headings and cells."""
         value = self.printed(line)
         shown = value if self.raw else Printed(value, self.places, self.unit)
         yield f"{self.name} {self.heads[0]}", shown

@@ -7,10 +7,13 @@ kill cut off is ignored, and removed by the next append.
 from __future__ import annotations
 
 import json
+import platform
+import subprocess
 import time
 import warnings
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -22,7 +25,6 @@ from prunelab import data as datasets
 from prunelab.masks import Keep
 from prunelab.study import rows as files
 from prunelab.study import tasks
-from prunelab.study.circumstances import circumstances
 from prunelab.study.recipes import Recipe, check_stem, plain
 from prunelab.study.rows import read
 from prunelab.study.work import Work
@@ -31,6 +33,7 @@ PROJECT = paths.results()
 COMMITTED = PROJECT / "data" / "ledger"
 CHECKPOINTS = PROJECT / "data" / "checkpoints"
 STARTED = time.time()
+PACKAGES = ("torch", "torchvision", "prunelab")  # whose versions a row names
 
 
 def folder() -> Path:
@@ -54,15 +57,6 @@ def rows(stem: str) -> list[dict]:
         for row in read(place / f"{stem}.jsonl"):
             found[row["key"]] = row
     return list(found.values())
-
-
-def append(row: dict) -> None:
-    """Add one row to the ledger of its paper, whole or not at all.
-
-    Raises:
-        OSError: it cannot be written; one line with the path, the reason and what to do.
-    """
-    files.append(folder() / f"{row['stem']}.jsonl", row)
 
 
 def run(
@@ -95,7 +89,7 @@ def run(
         again = refresh is True and not (row and _is_of_this_refresh(row))
         if again or (row is None and refresh == "missing"):
             row = measure(recipe, progress, since=_started() if refresh is True else 0.0)
-            append(row)
+            files.append(folder() / f"{recipe.stem}.jsonl", row)
             _work(recipe).done()
             known[recipe.key] = row
         if row is not None:
@@ -131,6 +125,7 @@ def measure(recipe: Recipe, progress: bool = True, since: float = 0.0) -> dict:
         The row; it is not appended.
     """
     device = paths.device() or ("cuda" if torch.cuda.is_available() else "cpu")
+    cuda = device.startswith("cuda")
     start = time.perf_counter()
     data, net, extra = None, None, {}
     if recipe.data is None:
@@ -155,8 +150,32 @@ def measure(recipe: Recipe, progress: bool = True, since: float = 0.0) -> dict:
         "values": values,
         "seconds": round(time.perf_counter() - start, 2),
         "data_checksum": data.checksum if data else None,
-        **circumstances(device),
+        "device": device,
+        "device_name": torch.cuda.get_device_name() if cuda else platform.machine(),
+        "threads": torch.get_num_threads(),
+        "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+        "commit": _commit(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _commit() -> str:
+    """Commit of the code, with a plus if the working tree differs; "unknown" outside git."""
+    source = paths.PACKAGE.parent
+    if not (source / ".git").exists():  # an installed package may lie in someone else's repository
+        return "unknown"
+    try:
+        out = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
+            cwd=source,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return out.stdout.strip()
 
 
 def trained(

@@ -81,7 +81,6 @@ class Rule:
     name = "verdict"
 
     def cells(self, line: Line) -> Iterator[tuple[str, Verdict]]:
-        """Heading and cell."""
         yield self.name, self(line)
 
     def __call__(self, line: Line) -> Verdict:

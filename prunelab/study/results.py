@@ -36,7 +36,6 @@ class Run:
     base: Run | None = None
 
     def at(self, values: Mapping[str, Any]) -> Run:
-        """The same run with other values."""
         return replace(self, values=values)
 
 
@@ -60,7 +59,6 @@ class Line:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Ledger keys of its runs."""
         return tuple(run.key for run in self.runs if run.key)
 
     @property
@@ -111,7 +109,6 @@ class Results:
         return found[0] if found else Line()
 
     def runs(self, preset: str | None = None, **wanted: Any) -> list[Run]:
-        """All runs of the matching cases."""
         return [run for line in self.lines(preset, **wanted) for run in line.runs]
 
     def missing(self, preset: str | None) -> Missing:

@@ -36,7 +36,6 @@ class Candidate:
 
     @property
     def label(self) -> str:
-        """Its name in tables."""
         if self == Candidate():
             return "as searched"
         scales = self.scale if isinstance(self.scale, Mapping) else {"c": self.scale}
@@ -44,7 +43,6 @@ class Candidate:
         return ", ".join([*words, *(f"{name} x {value:g}" for name, value in scales.items())])
 
     def of(self, method: Any) -> Any:
-        """The method with these changes."""
         own = {f.name for f in fields(method)}
         masks = {name: value for name, value in self.changes.items() if name in own}
         trained = {name: value for name, value in self.changes.items() if name not in own}
@@ -93,7 +91,6 @@ class Search:
 
     @property
     def shown(self) -> Any:
-        """The setting that is shown."""
         return self.taken.of(self.found)
 
     @property

@@ -39,7 +39,6 @@ class Table:
 
     @property
     def titles(self) -> list[str]:
-        """All titles it can have."""
         return [self.title.format(words) for words in self.presets.values()] or [self.title]
 
     def frames(self, results: Results) -> dict[str, pd.DataFrame]:

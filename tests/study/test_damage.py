@@ -108,7 +108,7 @@ def test_a_full_disk_takes_no_half_row(tmp_path, monkeypatch):
 def test_a_folder_that_cannot_be_written_is_one_line(run_folder):  # noqa: F811
     run_folder.write_text("a file")
     for write in (
-        lambda: ledger.append(row_of(COUNT)),
+        lambda: rows.append(ledger.folder() / "toy.jsonl", row_of(COUNT)),
         lambda: Work(folder=run_folder / "partial").keep([{}]),
         lambda: measured(TRAINED),
     ):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from prunelab import paths
-from prunelab.study import ledger
+from prunelab.study import ledger, rows
 from prunelab.study.recipes import Recipe, plain
 from prunelab.study.tasks import Baseline, Count
 from prunelab.train import Budget
@@ -125,7 +125,8 @@ def test_a_file_of_one_cut_off_line_is_an_empty_ledger(run_folder):
 def test_rows_appended_at_once_are_all_whole(run_folder):
     def add(worker):
         for n in range(20):
-            ledger.append(row_of(COUNT, {"long": "x" * 20_000}, key=f"{worker}-{n}"))
+            row = row_of(COUNT, {"long": "x" * 20_000}, key=f"{worker}-{n}")
+            rows.append(ledger.folder() / "toy.jsonl", row)
 
     workers = [threading.Thread(target=add, args=(i,)) for i in range(4)]
     for worker in workers:

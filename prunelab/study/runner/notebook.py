@@ -26,12 +26,10 @@ class Notebook:
 
     @property
     def name(self) -> str:
-        """`01-filter-norm`."""
         return self.path.stem
 
     @property
     def number(self) -> str:
-        """`01`."""
         return self.name[:2]
 
     @property
@@ -54,7 +52,6 @@ class Notebook:
 
     @property
     def title(self) -> str:
-        """Its first heading."""
         for cell in self.content["cells"]:
             heading = re.search(r"^#+\s+(.+)$", text_of(cell["source"]), re.MULTILINE)
             if cell["cell_type"] == "markdown" and heading:

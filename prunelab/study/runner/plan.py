@@ -47,7 +47,6 @@ class SeriesPlan:
         return _hash(json.dumps(parts, sort_keys=True).encode())
 
     def target(self, notebook: Notebook) -> Path:
-        """Where a finished notebook is."""
         return self.out / "notebooks" / f"{notebook.name}.ipynb"
 
     def environment(self, gpu: str | None) -> dict[str, str]:
@@ -155,15 +154,10 @@ def _device(device: str | None) -> str:
 def _writable(out: str | Path) -> Path:
     out = checks.path("run", "out", out)
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-        (out / "notebooks").mkdir(exist_ok=True)
+        (out / "notebooks").mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out).close()
     except OSError as error:
-        reason = error.strerror or error
-        raise OSError(
-            f"run: `out` must be a folder that can be written; got {str(out)!r} ({reason})"
-        ) from None
+        raise paths.unwritable("run", out, error) from None
     return out.resolve()
 
 

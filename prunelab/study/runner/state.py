@@ -24,7 +24,6 @@ class Result:
     before: bool = False
 
     def line(self, width: int) -> str:
-        """The line shown in the terminal."""
         note = "(done before)" if self.before else self.error or ""
         return f"{self.name:<{width}}  {self.status:>6}  {self.seconds:7.1f} s  {note}".rstrip()
 
