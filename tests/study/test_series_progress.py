@@ -131,6 +131,7 @@ def test_only_time_without_a_sign_counts(project, monkeypatch):
     add_notebook(project, "00-first", "1")
     checked = plan(device="cpu", root=project, limit=100)
     watched = execution.Execution(checked.notebooks[0], checked)
+    monkeypatch.setattr(watched, "kill", lambda: True)
     file = watched.signs
     file.parent.mkdir()
     for step in range(50):  # 50 x 90 s, each with a sign of some kind

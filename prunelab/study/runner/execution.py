@@ -90,7 +90,7 @@ class Execution:
             failed.unlink(missing_ok=True)
         elif part.exists():
             os.replace(part, failed)
-        if self.stuck:
+        if error and self.stuck:
             return f"{self.place}: no progress for {self.plan.limit:g} s (see --limit); {AGAIN}"
         return error
 
@@ -127,13 +127,14 @@ class Execution:
 
     def look(self) -> None:
         """Note where it is; end it if there was no progress for too long."""
+        if self.stuck:
+            return
         seen = (self.cell, *self._signs())
         if seen != self._seen:
             self._seen, self._since = seen, clock()
             self.place = ", ".join(filter(None, (f"cell {self.cell}", seen[-1])))
         elif clock() - self._since > self.plan.limit:
-            self.stuck = True
-            self.kill()
+            self.stuck = self.kill()
 
     def _signs(self) -> tuple[int, str]:
         with contextlib.suppress(OSError):
@@ -141,14 +142,16 @@ class Execution:
             return self.signs.stat().st_mtime_ns, text
         return 0, ""
 
-    def kill(self) -> None:
-        """Kill the kernel, if it runs, and all its descendants, also those in other sessions."""
+    def kill(self) -> bool:
+        """Kill the kernel and all its descendants, in any session; False if no cell runs yet."""
         if self._kernel is None:
-            return
+            return False
         with contextlib.suppress(psutil.NoSuchProcess):
             kernel = psutil.Process(self._kernel)
             for process in [*kernel.children(recursive=True), kernel]:
-                process.kill()
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+        return True
 
 
 def incomplete(notebook: Mapping[str, Any]) -> str | None:
