@@ -56,8 +56,9 @@ def explore(tmp_path):
 
 
 def hears_ctrl_c():
-    """What a shell starts in the background ignores it, and so would all that tests start."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """What a shell starts in the background may ignore it, and so would all that tests start."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def wait_for(condition, seconds=LONG):
