@@ -200,7 +200,3 @@ def _short(path: Path) -> str:
     path = Path(path).resolve()
     here = Path.cwd().resolve()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -23,7 +23,7 @@ def start(project):
     started = []
 
     def start(*arguments) -> subprocess.Popen:
-        command = [sys.executable, "-P", "-m", "prunelab.cli", "run", "--device", "cpu", *arguments]
+        command = [sys.executable, "-P", "-m", "prunelab", "run", "--device", "cpu", *arguments]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         runner = subprocess.Popen(command, cwd=project, preexec_fn=hears_ctrl_c, **pipes)
         started.append(runner)
