@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from prunelab import extras, paths
-from prunelab.study.runner import asked, notebook, plan
+from prunelab.study.runner import notebook, plan
 
 HANDLED = (OSError, ValueError, RuntimeError, TypeError, ModuleNotFoundError)
 
@@ -111,7 +111,7 @@ def _run(options: argparse.Namespace) -> int:
 
     fields = ("device", "data_root", "out", "workers", "refresh", "write", "limit")
     chosen = {name: getattr(options, name) for name in fields}
-    chosen["parameters"] = asked.parameters(options.parameters)
+    chosen["parameters"] = notebook.asked(options.parameters)
     checked = plan.plan(options.numbers, options.preset, **chosen)
     results = series.carry_out(checked)
     page = report.build(checked.out, root=checked.root)
@@ -200,7 +200,3 @@ def _short(path: Path) -> str:
     path = Path(path).resolve()
     here = Path.cwd().resolve()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from importlib.metadata import requires
 from importlib.util import find_spec
 
-# Extra -> what it installs, as in pyproject.toml.
-MODULES = {
-    "study": (
-        "matplotlib",
-        "seaborn",
-        "psutil",
-        "jupyterlab",
-        "ipywidgets",
-        "ipykernel",
-        "nbformat",
-        "nbconvert",
-        "papermill",
-        "jinja2",
-        "voila",
-        "anywidget",
-    ),
-    "onnx": ("onnx", "onnxscript", "onnxruntime"),
-}
+
+def modules_of(extra: str) -> list[str]:
+    """What an extra of pyproject.toml installs; its packages are named as their modules."""
+    lines = requires("prunelab") or []
+    return [re.split(r"\W", line)[0] for line in lines if re.search(rf"extra == .{extra}\b", line)]
 
 
 def need(user: str, extra: str, *modules: str) -> None:
@@ -35,7 +24,7 @@ def need(user: str, extra: str, *modules: str) -> None:
     Raises:
         ModuleNotFoundError: one is missing; one line that says what to install.
     """
-    for module in modules or MODULES[extra]:
+    for module in modules or modules_of(extra):
         if find_spec(module) is None:
             raise ModuleNotFoundError(
                 f"{user} needs {module}: install prunelab[{extra}]", name=module

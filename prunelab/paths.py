@@ -104,25 +104,11 @@ def progress() -> str | None:
     return os.environ.get(PROGRESS)
 
 
-def environment(runs: Path, device: str, data: Path, writing: bool, since: str) -> dict[str, str]:
-    """The environment of the processes that `prunelab run` starts.
-
-    Args:
-        runs: folder of the run.
-        device: that it chose.
-        data: folder with data sets.
-        writing: whether the project's own outputs are written.
-        since: when a refresh began (ISO 8601, UTC), or "".
-    """
-    given = {
-        "PRUNELAB_RUNS": str(runs),
-        "PRUNELAB_DEVICE": device,
-        "PRUNELAB_DATA": str(data),
-        "PRUNELAB_WRITE": "1" if writing else "",
-        "PRUNELAB_SINCE": since,
-    }
-    kept = {name: value for name, value in os.environ.items() if name not in given}
-    return kept | {name: value for name, value in given.items() if value}
+def environment(**given: object) -> dict[str, str]:
+    """The environment of this process with `PRUNELAB_<NAME>` for each name given; "" = without."""
+    texts = {f"PRUNELAB_{name.upper()}": str(value) for name, value in given.items()}
+    kept = {name: value for name, value in os.environ.items() if name not in texts}
+    return kept | {name: value for name, value in texts.items() if value}
 
 
 def cache_folder() -> Path:
@@ -178,6 +164,15 @@ def write_text(path: str | os.PathLike[str], text: str, caller: str) -> None:
     """Write a text file: a reader sees the old file or the new one. Errors: as `whole`."""
     with whole(path, caller) as partial:
         partial.write_text(text, encoding="utf-8", errors="replace")
+
+
+def made(folder: Path, caller: str) -> Path:
+    """The folder itself, which is made if it is missing. Errors: as `whole`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(caller, folder, error) from None
+    return folder
 
 
 def unwritable(caller: str, path: str | os.PathLike[str], error: Exception) -> OSError:

@@ -62,13 +62,13 @@ def test_the_five_lines_of_the_readme_print_what_it_shows(python, installed, tmp
 
 
 def test_a_new_study_runs_and_reports_the_committed_results(python, tmp_path):
-    said = python("-m", "prunelab.cli", "new-study", "mine")
+    said = python("-m", "prunelab", "new-study", "mine")
     study = tmp_path / "mine"
     assert "next: cd mine && prunelab run" in said
     for part in ("notebooks", "figures", "data/ledger", "data/checkpoints"):
         names = {path.name for path in (ROOT / part).iterdir() if path.suffix != ".lock"}
         assert {path.name for path in (study / part).iterdir()} == names
-    said = python("-m", "prunelab.cli", *SMOKE, cwd=study / "notebooks")
+    said = python("-m", "prunelab", *SMOKE, cwd=study / "notebooks")
     assert "1 of 1 notebooks finished" in said
     page = (study / "runs" / "smoke" / "report.html").read_text(encoding="utf-8")
     verdicts = set(re.findall(r"within print in \d of \d seeds", README))
@@ -83,10 +83,9 @@ from prunelab import cli
 with socket.socket() as found:  # a free port
     found.bind(("localhost", 0))
     port = str(found.getsockname()[1])
-with mock.patch("prunelab.study.app.subprocess") as started:  # a server that ends at once
-    started.Popen.return_value.__enter__.return_value.wait.return_value = 0
+with mock.patch("voila.app.main") as started:  # a server that ends at once
     assert cli.main(["explore", "--no-browser", "--port", port]) == 0
-assert "prunelab.study.app" in started.Popen.call_args.args[0]
+assert started.call_args.args[0][0].endswith("explorer.ipynb")
 from prunelab.study import app
 exec(app.SOURCE)  # what the server shows
 from prunelab.widgets.exploring.recorded import shipped

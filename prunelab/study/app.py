@@ -1,21 +1,15 @@
 """The explorer as an app: a notebook of one cell, served by Voila.
 
-Voila runs in a process of its own, whose stdin the command holds open. However the command ends, by
-Ctrl-C, a closed terminal or kill -9, stdin ends, and Voila takes its kernels and itself away.
+However the command ends, by Ctrl-C, a closed terminal or kill -9, its kernels end by themselves.
 """
 
 from __future__ import annotations
 
 import socket
-import subprocess
-import sys
 import tempfile
-import threading
 from pathlib import Path
 
 import nbformat
-
-from prunelab.study.runner.worker import leave_with_the_parent
 
 SOURCE = """\
 from prunelab import widgets
@@ -42,14 +36,15 @@ def serve(port: int, browser: bool = True) -> int:
 
     shipped()  # says at once if there is nothing to show
     print(f"explorer: http://localhost:{port} (end it with Ctrl-C)", flush=True)
-    command = [sys.executable, "-m", "prunelab.study.app", f"--port={port}"]
-    command += [] if browser else ["--no-browser"]
-    # In a session of its own: Ctrl-C reaches us alone, and the end of stdin reaches it.
-    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as server:
-        try:
-            return server.wait()
-        except KeyboardInterrupt:  # leaving the context closes stdin, and waits
-            return 0
+    import voila.app  # it takes a while
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "explorer.ipynb"
+        nbformat.write(page(), path)
+        options = [f"--port={port}", "--Voila.port_retries=0"]
+        options += [f"--Voila.connection_dir_root={folder}"]
+        voila.app.main([str(path), *options, *([] if browser else ["--no-browser"])])
+    return 0
 
 
 def _check_free(port: int) -> None:
@@ -70,19 +65,3 @@ def page() -> nbformat.NotebookNode:
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     cells = [nbformat.v4.new_code_cell(SOURCE)]
     return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-
-
-def main() -> None:
-    """Serve the page until stdin ends; Voila's options are those of this process."""
-    with tempfile.TemporaryDirectory() as folder:
-        threading.Thread(target=leave_with_the_parent, args=(folder,), daemon=True).start()
-        path = Path(folder) / "explorer.ipynb"
-        nbformat.write(page(), path)
-        from voila.app import main as voila
-
-        places = [str(path), f"--Voila.connection_dir_root={folder}", "--Voila.port_retries=0"]
-        voila([*places, *sys.argv[1:]])
-
-
-if __name__ == "__main__":
-    main()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from prunelab.study.cells import DASH, Cell, Printed, Range
+from prunelab.study.cells import DASH, Cell, Number, Printed, Range
 from prunelab.study.results import Line, Run
 
 Measure = Callable[[Run], float | None]
@@ -16,7 +16,7 @@ def ours(kind: type, measure: Measure, form: str = "{:.2f}", of: str | None = No
     """A function from a line to its cell of measured values.
 
     Args:
-        kind: `Range`, `Spread` or `Number`.
+        kind: `Range` or `Spread` of all runs, or `Number` of the first.
         measure: run -> value, or None if the run has none.
         form: format of the value.
         of: use only the runs of cases with this name.
@@ -30,20 +30,11 @@ def ours(kind: type, measure: Measure, form: str = "{:.2f}", of: str | None = No
         if not found:
             return DASH
         values, rows = zip(*found)
-        return kind.of(values, form, rows)
+        if kind is Number:
+            return Number(values[0], form, rows=rows[:1])
+        return kind(values, form, rows=rows)
 
     return cell
-
-
-class Columns(Protocol):
-    """What a table takes as a column: `Column`, `Pair`, or a rule of `prunelab.study.measures`."""
-
-    @property
-    def name(self) -> str:
-        """Its heading, or the start of its headings."""
-
-    def cells(self, line: Line) -> Iterator[tuple[str, Any]]:
-        """Headings and cells."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +50,6 @@ class Column:
     cell: Callable[[Line], Any]
 
     def cells(self, line: Line) -> Iterator[tuple[str, Any]]:
-        """Heading and cell."""
         yield self.name, self.cell(line)
 
 
@@ -93,7 +83,6 @@ class Pair:
     at_least: bool = False
 
     def cells(self, line: Line) -> Iterator[tuple[str, Any]]:
-        """Headings and cells."""
         value = self.printed(line)
         shown = value if self.raw else Printed(value, self.places, self.unit)
         yield f"{self.name} {self.heads[0]}", shown

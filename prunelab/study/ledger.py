@@ -7,9 +7,13 @@ kill cut off is ignored, and removed by the next append.
 from __future__ import annotations
 
 import json
+import platform
+import subprocess
 import time
 import warnings
 from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -19,10 +23,8 @@ from torch import nn
 from prunelab import checks, models, paths, pulse, surgery, train
 from prunelab import data as datasets
 from prunelab.masks import Keep
-from prunelab.study import notes, tasks
 from prunelab.study import rows as files
-from prunelab.study.circumstances import circumstances
-from prunelab.study.moment import is_since, moment
+from prunelab.study import tasks
 from prunelab.study.recipes import Recipe, check_stem, plain
 from prunelab.study.rows import read
 from prunelab.study.work import Work
@@ -31,6 +33,7 @@ PROJECT = paths.results()
 COMMITTED = PROJECT / "data" / "ledger"
 CHECKPOINTS = PROJECT / "data" / "checkpoints"
 STARTED = time.time()
+PACKAGES = ("torch", "torchvision", "prunelab")  # whose versions a row names
 
 
 def folder() -> Path:
@@ -38,14 +41,6 @@ def folder() -> Path:
     if paths.writing():
         return COMMITTED
     return paths.runs() / "ledger"
-
-
-def _made(place: Path) -> Path:
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise paths.unwritable("ledger.run", place, error) from None
-    return place
 
 
 def _folders() -> list[Path]:
@@ -62,15 +57,6 @@ def rows(stem: str) -> list[dict]:
         for row in read(place / f"{stem}.jsonl"):
             found[row["key"]] = row
     return list(found.values())
-
-
-def append(row: dict) -> None:
-    """Add one row to the ledger of its paper, whole or not at all.
-
-    Raises:
-        OSError: it cannot be written; one line with the path, the reason and what to do.
-    """
-    files.append(folder() / f"{row['stem']}.jsonl", row)
 
 
 def run(
@@ -103,7 +89,7 @@ def run(
         again = refresh is True and not (row and _is_of_this_refresh(row))
         if again or (row is None and refresh == "missing"):
             row = measure(recipe, progress, since=_started() if refresh is True else 0.0)
-            append(row)
+            files.append(folder() / f"{recipe.stem}.jsonl", row)
             _work(recipe).done()
             known[recipe.key] = row
         if row is not None:
@@ -113,13 +99,14 @@ def run(
 
 def _is_of_this_refresh(row: dict) -> bool:
     """Whether `prunelab run --refresh` measured it; a refresh by hand measures every time."""
-    return is_since(row["date"], paths.refresh_began() or "")
+    began = paths.refresh_began()
+    return began is not None and row["date"] > began
 
 
 def _started() -> float:
     """When this refresh began, or else this process, in seconds since 1970."""
-    since = moment(paths.refresh_began())
-    return since.timestamp() if since else STARTED
+    began = paths.refresh_began()
+    return datetime.fromisoformat(began).timestamp() if began else STARTED
 
 
 def _work(recipe: Recipe, progress: bool = False) -> Work:
@@ -138,6 +125,7 @@ def measure(recipe: Recipe, progress: bool = True, since: float = 0.0) -> dict:
         The row; it is not appended.
     """
     device = paths.device() or ("cuda" if torch.cuda.is_available() else "cpu")
+    cuda = device.startswith("cuda")
     start = time.perf_counter()
     data, net, extra = None, None, {}
     if recipe.data is None:
@@ -162,8 +150,32 @@ def measure(recipe: Recipe, progress: bool = True, since: float = 0.0) -> dict:
         "values": values,
         "seconds": round(time.perf_counter() - start, 2),
         "data_checksum": data.checksum if data else None,
-        **circumstances(device),
+        "device": device,
+        "device_name": torch.cuda.get_device_name() if cuda else platform.machine(),
+        "threads": torch.get_num_threads(),
+        "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+        "commit": _commit(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _commit() -> str:
+    """Commit of the code, with a plus if the working tree differs; "unknown" outside git."""
+    source = paths.PACKAGE.parent
+    if not (source / ".git").exists():  # an installed package may lie in someone else's repository
+        return "unknown"
+    try:
+        out = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
+            cwd=source,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return out.stdout.strip()
 
 
 def trained(
@@ -172,7 +184,7 @@ def trained(
     """The recipe's network, trained if it has a budget; and its history. A run trains it once."""
     place = paths.runs() / "checkpoints"
     done = place / f"{recipe.trained_key}.safetensors"
-    lock = _made(paths.runs() / "locks") / f"{recipe.trained_key}.lock"
+    lock = paths.made(paths.runs() / "locks", "ledger.run") / f"{recipe.trained_key}.lock"
     history, partial = done.with_suffix(".json"), done.with_suffix(".fit")
     torch.manual_seed(recipe.seed)
     channels = data.example.shape[1]
@@ -183,15 +195,22 @@ def trained(
         for file in (done, history, partial):
             if file.is_file() and file.stat().st_mtime < since:
                 file.unlink()
-        for found in (done, *_shipped(done)):
+        # A run of the series trains its own; otherwise the project's own copy will do.
+        for found in [done] if paths.in_a_run() else [done, CHECKPOINTS / done.name]:
             try:
-                return surgery.load(net, found), _history(found.with_suffix(".json"))
+                return surgery.load(net, found), json.loads(found.with_suffix(".json").read_bytes())
             except FileNotFoundError:
                 continue
             except ValueError as error:
                 warnings.warn(f"ledger: {error}; the network is trained again", stacklevel=2)
-        _made(place)
-        extra = _train(net, recipe, data, progress, partial)
+        start = time.perf_counter()
+        how = {"seed": recipe.seed, "progress": progress, "checkpoint": partial}
+        course = train.fit(net, data, recipe.budget, **how)
+        extra = {
+            "best_accuracy": course.best["test_accuracy"],
+            "history": course.rows,
+            "training_seconds": round(time.perf_counter() - start, 2),
+        }
         surgery.save(net, Keep(), done)
         paths.write_text(history, json.dumps(extra), "ledger.run")
         partial.unlink(missing_ok=True)
@@ -205,30 +224,3 @@ def network(recipe: Recipe) -> nn.Module | None:
         if found.is_file():
             return surgery.load(models.build(recipe.model), found).eval()
     return None
-
-
-def _history(path: Path) -> dict:
-    """How a network was trained. Errors: ValueError, the file is damaged."""
-    found = notes.read(path)
-    if not (isinstance(found, dict) and {"best_accuracy", "history"} <= found.keys()):
-        raise notes.DamagedError(f"`{path}` does not hold the history of a training")
-    return found
-
-
-def _shipped(done: Path) -> list[Path]:
-    """The project's own copy of a trained network; a run of the series trains its own."""
-    return [] if paths.in_a_run() else [CHECKPOINTS / done.name]
-
-
-def _train(
-    net: nn.Module, recipe: Recipe, data: datasets.Dataset, progress: bool, partial: Path
-) -> dict:
-    start = time.perf_counter()
-    history = train.fit(
-        net, data, recipe.budget, seed=recipe.seed, progress=progress, checkpoint=partial
-    )
-    return {
-        "best_accuracy": history.best["test_accuracy"],
-        "history": history.rows,
-        "training_seconds": round(time.perf_counter() - start, 2),
-    }

@@ -15,28 +15,22 @@ from prunelab.study.results import Line, Run
 from prunelab.study.tables import Measure, Pair
 
 
-def error(run: Run) -> float:
-    """Test error, in percent."""
-    return 100 * (1 - run.values["accuracy"])
+def value(key: str) -> Measure:
+    """A measure: a value of the run, or None if it has none of that name."""
+    return lambda run: run.values.get(key)
 
 
-def best_error(run: Run) -> float | None:
-    """The lowest test error of any epoch, in percent; it is optimistic."""
-    return _error(run, "best_accuracy")
+def missed(key: str) -> Measure:
+    """A measure: what an accuracy leaves of 100 percent, or None if the run has none such."""
+    return lambda run: 100 * (1 - run.values[key]) if key in run.values else None
 
 
-def val_error(run: Run) -> float:
-    """Error on validation images, in percent."""
-    return 100 * (1 - run.values["val_accuracy"])
-
-
-def error_before_retraining(run: Run) -> float | None:
-    """Test error right after pruning, in percent."""
-    return _error(run, "accuracy_before_retraining")
-
-
-def _error(run: Run, key: str) -> float | None:
-    return 100 * (1 - run.values[key]) if key in run.values else None
+error = missed("accuracy")  # test error
+best_error = missed("best_accuracy")  # the lowest of any epoch: it is optimistic
+val_error = missed("val_accuracy")
+error_before_retraining = missed("accuracy_before_retraining")
+compression = value("compression")  # number of all parameters divided by that of those kept
+kept = value("kept")  # parameters, of a layer or of the whole network
 
 
 def change(run: Run) -> float | None:
@@ -56,11 +50,6 @@ def change_by_pruning(run: Run) -> float:
     return error(run) - error_before(run)
 
 
-def kept(run: Run) -> int:
-    """Parameters kept, of a layer or of the whole network."""
-    return run.values["kept"]
-
-
 def kept_percent(run: Run) -> float:
     """The share of a layer's parameters that is kept, in percent."""
     return 100 * run.values["kept"] / run.values["size"]
@@ -69,11 +58,6 @@ def kept_percent(run: Run) -> float:
 def largest_percent(run: Run) -> float:
     """The share of a layer's surviving weights that were among its largest before, in percent."""
     return 100 * run.values["top_share"]
-
-
-def compression(run: Run) -> float:
-    """Number of all parameters divided by the number of those kept."""
-    return run.values["compression"]
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
@@ -97,7 +81,6 @@ class Rule:
     name = "verdict"
 
     def cells(self, line: Line) -> Iterator[tuple[str, Verdict]]:
-        """Heading and cell."""
         yield self.name, self(line)
 
     def __call__(self, line: Line) -> Verdict:

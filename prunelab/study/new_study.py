@@ -12,13 +12,9 @@ PARTS = ("notebooks", "figures", "data/ledger", "data/checkpoints")
 README = """\
 # A study of neural-network pruning
 
-* `notebooks/`: the series, as executed by its authors. `prunelab run` executes it again.
-* `figures/`: the figures of these notebooks.
-* `data/ledger/`: the measured rows that tables and figures are made from, one JSON object a line.
-* `data/checkpoints/`: small trained networks, named by the key of what trained them.
-* `runs/`: what `prunelab run` writes: executed notebooks, figures, rows, `report.html`.
-
-The papers' printed tables come with the package, as do the modules that read them.
+`notebooks/` and `figures/` are as executed by the authors, from the measured rows in `data/ledger/`
+and the trained networks in `data/checkpoints/`. `prunelab run` executes the series again; what it
+writes is in `runs/`. The papers' printed tables come with the package.
 """
 IGNORED = "runs/\ndata/cache/\ndata/ledger/*.lock\n.ipynb_checkpoints/\n"
 

@@ -36,7 +36,6 @@ class Run:
     base: Run | None = None
 
     def at(self, values: Mapping[str, Any]) -> Run:
-        """The same run with other values."""
         return replace(self, values=values)
 
 
@@ -60,7 +59,6 @@ class Line:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Ledger keys of its runs."""
         return tuple(run.key for run in self.runs if run.key)
 
     @property
@@ -91,7 +89,6 @@ class Results:
     def __init__(self, study: Study, rows: Iterable[dict]):
         self.study = study
         self._rows = {row["key"]: row for row in rows}
-        self._order = {key: place for place, key in enumerate(self._rows)}
         self._lines: dict[str, list[Line]] = {}
 
     def lines(self, preset: str | None = None, **wanted: Any) -> list[Line]:
@@ -112,7 +109,6 @@ class Results:
         return found[0] if found else Line()
 
     def runs(self, preset: str | None = None, **wanted: Any) -> list[Run]:
-        """All runs of the matching cases."""
         return [run for line in self.lines(preset, **wanted) for run in line.runs]
 
     def missing(self, preset: str | None) -> Missing:
@@ -130,10 +126,11 @@ class Results:
 
     def _runs(self, case: Case, seeds: Iterable[int]) -> tuple[Run, ...]:
         """The runs of a case, in the order of the rows."""
-        keys = {case.recipe(self.study.stem, seed).key for seed in seeds} & self._rows.keys()
-        rows = sorted((self._rows[key] for key in keys), key=lambda row: self._order[row["key"]])
+        keys = {case.recipe(self.study.stem, seed).key for seed in seeds}
         return tuple(
-            Run(case, row["key"], row["seed"], row["values"], row.get("device", "")) for row in rows
+            Run(case, key, row["seed"], row["values"], row.get("device", ""))
+            for key, row in self._rows.items()
+            if key in keys
         )
 
 

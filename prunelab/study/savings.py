@@ -1,20 +1,12 @@
-"""What zeros in single weights save on this machine: bytes on disk, and seconds of a product.
+"""What zeros in single weights save on this machine, in bytes and seconds; and tables of that.
 
-Zeros are easy to count and hard to skip. A dense product streams its operands through vector units
-in blocks that fit the cache. A sparse one reads an index beside each value and jumps to the row of
-activations it names, so an entry costs several times as much. Hence
-
-* it is quicker only below some density, which depends on the layer's size, the batch and the
-  library: `crossover` measures it;
-* where it is quicker, it is so by less than the share of zeros promises;
-* a small layer gains little or loses, as the call itself is most of the time;
-* convolutions have no sparse kernel in torch. As matrices, as they are timed here, their input must
-  be unfolded first, which is not timed.
-
-Pruned channels have none of this: what they leave is a smaller dense network.
-
-Deep Compression (Han, Mao, Dally 2016) is the other answer: it saves storage and memory traffic,
-with values and positions in a few bits, and leaves speed to hardware made for it.
+A dense product streams its operands through vector units in blocks that fit the cache. A sparse one
+reads an index beside each value and jumps to the row of activations it names, so an entry costs
+several times as much. It is quicker only below some density, which depends on the layer's size, the
+batch and the library (`crossover` measures it), and by less than the share of zeros promises. A
+small layer gains little or loses, as the call itself is most of the time. Convolutions have no
+sparse kernel in torch: as matrices, as they are timed here, their input must be unfolded first,
+which is not timed. Pruned channels have none of this: they leave a smaller dense network.
 """
 
 from __future__ import annotations
@@ -34,15 +26,19 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from prunelab import checks, cost, pulse, surgery, train
+from prunelab import cost, pulse, surgery, train
 from prunelab.data import Dataset
-from prunelab.methods.base import Method, check_count
+from prunelab.methods.base import Method
+from prunelab.study import tables as t
+from prunelab.study.cells import Numbers, Text
+from prunelab.study.results import Line, Results, Run
 from prunelab.study.work import Work
 from prunelab.surgery.sparse import FORMS
 
 BATCHES = (64, 1)
 DENSITIES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 WARMUP = 3
+X = "{:.1f}x"
 
 
 @dataclass(frozen=True)
@@ -59,21 +55,9 @@ class Savings:
     method: Method
     calls: int = 50
 
-    def __post_init__(self) -> None:
-        check_count(self, "calls")
-        chooses = self.method.CHOOSES
-        checks.need(
-            chooses == "weights",
-            "Savings",
-            "method",
-            f"one that prunes single weights, not {chooses}",
-            self.method,
-        )
-
     def run(self, net: nn.Module, data: Dataset, work: Work) -> dict:
         """Values: accuracy, kept and size (with biases), bytes by form, products, crossover."""
-        how = {"seed": work.seed, "progress": work.progress, "checkpoint": work.checkpoint()}
-        self.method.run(net, data, **how)
+        self.method.run(net, data, **work.how())
         counts = cost.nonzeros(net).values()
         return {
             "accuracy": train.evaluate(net, data.test).accuracy,
@@ -81,18 +65,17 @@ class Savings:
             "size": sum(size for _, size in counts),
             "bytes": sizes(net),
             "products": (rows := products(net, self.calls, work.progress)),
-            "crossover": _of_largest(rows, self.calls),
+            "crossover": [
+                point
+                for batch in BATCHES
+                for point in crossover(*_largest(rows), batch=batch, calls=self.calls)
+            ],
         }
 
 
-def _of_largest(rows: list[dict], calls: int) -> list[dict]:
-    """`crossover` at the shape of the largest layer, for each batch."""
-    shape = max(((row["rows"], row["columns"]) for row in rows), key=lambda s: s[0] * s[1])
-    return [
-        {"rows": shape[0], "columns": shape[1], "batch": batch} | point
-        for batch in BATCHES
-        for point in crossover(*shape, DENSITIES, batch=batch, calls=calls)
-    ]
+def _largest(products: list[dict]) -> tuple[int, int]:
+    """Rows and columns of the largest matrix."""
+    return max(((p["rows"], p["columns"]) for p in products), key=lambda shape: shape[0] * shape[1])
 
 
 def sizes(net: nn.Module) -> dict[str, int]:
@@ -131,7 +114,12 @@ def products(net: nn.Module, calls: int = 50, progress: bool = False) -> list[di
 
 
 def crossover(
-    rows: int, columns: int, densities: Sequence[float], *, batch: int = 64, calls: int = 50
+    rows: int,
+    columns: int,
+    densities: Sequence[float] = DENSITIES,
+    *,
+    batch: int = 64,
+    calls: int = 50,
 ) -> list[dict]:
     """How sparse a matrix has to be before leaving out its zeros is quicker on this machine.
 
@@ -143,15 +131,9 @@ def crossover(
         calls: timed products of each kind.
 
     Returns:
-        Per density: density, kept, the seconds of `times`, and for each sparse product its time
-        over that of the dense one (`torch_csr_ratio`, `scipy_csr_ratio`; below 1 it is quicker).
-
-    Raises:
-        ValueError: a density outside (0, 1].
+        Per density: rows, columns, batch, density, kept, the seconds of `times`, and for each
+        sparse product its time over that of the dense one (`torch_csr_ratio`, `scipy_csr_ratio`).
     """
-    for density in densities:
-        if not 0 < density <= 1:
-            raise ValueError(f"crossover: `densities` must be in (0, 1], got {density!r}")
     draw = torch.Generator().manual_seed(0)
     values = torch.randn(rows, columns, generator=draw)
     order = torch.randperm(values.numel(), generator=draw)
@@ -162,7 +144,8 @@ def crossover(
         matrix[order[:kept]] = values.view(-1)[order[:kept]]
         seconds = times(matrix.view(rows, columns), batch, calls)
         ratios = {f"{k}_ratio": seconds[k] / seconds["dense"] for k in seconds if k != "dense"}
-        found.append({"density": density, "kept": kept} | seconds | ratios)
+        about = {"rows": rows, "columns": columns, "batch": batch, "density": density, "kept": kept}
+        found.append(about | seconds | ratios)
     return found
 
 
@@ -188,18 +171,15 @@ def times(matrix: Tensor, batch: int, calls: int) -> dict[str, float]:
 def kernels(matrix: Tensor, batch: int) -> dict[str, Callable[[], object]]:
     """Name -> a function that multiplies `matrix` (rows, columns) by the same activations."""
     x = torch.randn(matrix.shape[1], batch, generator=torch.Generator().manual_seed(0))
-    by_torch, by_scipy, array = _csr(matrix), csr_array(matrix.numpy()), x.numpy()
+    with warnings.catch_warnings():  # torch calls its csr a beta, once a process
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support", UserWarning)
+        by_torch = matrix.to_sparse_csr()
+    by_scipy, array = csr_array(matrix.numpy()), x.numpy()
     return {
         "dense": lambda: matrix @ x,
         "torch_csr": lambda: by_torch @ x,
         "scipy_csr": lambda: by_scipy @ array,
     }
-
-
-def _csr(matrix: Tensor) -> Tensor:
-    with warnings.catch_warnings():  # torch calls its csr a beta, once a process
-        warnings.filterwarnings("ignore", "Sparse CSR tensor support", UserWarning)
-        return matrix.to_sparse_csr()
 
 
 @contextmanager
@@ -211,3 +191,56 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def tables(network: t.Column) -> tuple[t.Table, t.Table]:
+    """What zeros save on disk, and in time.
+
+    Args:
+        network: the column that names the network.
+    """
+    disk = (
+        network,
+        t.PRESET,
+        t.number("compression by count", lambda run: run.values["size"] / run.values["kept"], X),
+        t.number("dense file, kB", lambda run: run.values["bytes"]["dense"] / 1e3, "{:,.0f}"),
+        t.Column("bit mask + values, kB", lambda line: _smaller(line, "bitmask")),
+        t.Column("CSR, kB", lambda line: _smaller(line, "csr")),
+    )
+    products = (
+        network,
+        t.PRESET,
+        t.Column("layer", lambda line: line.runs[0].values["layer"]),
+        t.Column("matrix", _matrix),
+        t.number("kept %", lambda run: 100 * run.values["kept"] / run.values["size"]),
+        t.Column("batch", lambda line: line.runs[0].values["batch"]),
+        t.number("dense, µs", lambda run: 1e6 * run.values["dense"], "{:.1f}"),
+        t.number("torch CSR / dense", lambda run: _ratio(run, "torch_csr")),
+        t.number("scipy CSR / dense", lambda run: _ratio(run, "scipy_csr")),
+    )
+    return (
+        t.Table("What the zeros save on disk", t.each_run(part="savings"), disk),
+        t.Table("What the zeros save in time", _timed, products),
+    )
+
+
+def _timed(results: Results, preset: str | None) -> Iterator[Line]:
+    """One line per timed product."""
+    for run in results.runs(preset, part="savings"):
+        yield from (Line(run.case, (run.at(product),)) for product in run.values["products"])
+
+
+def _smaller(line: Line, form: str) -> Text:
+    size = line.runs[0].values["bytes"]
+    times = X.format(size["dense"] / size[form])
+    return Text(f"{size[form] / 1e3:,.0f} ({times} smaller)", rows=line.keys)
+
+
+def _ratio(run: Run, product: str) -> float:
+    """Time of a product relative to the dense one."""
+    return run.values[product] / run.values["dense"]
+
+
+def _matrix(line: Line) -> Numbers:
+    values = line.runs[0].values
+    return Numbers(f"{values['rows']} x {values['columns']}", rows=line.keys)

@@ -89,22 +89,14 @@ class Scan:
         """The same table with what is measured after retraining each pruned network."""
         whole = train.evaluate(net, split)
         unseen = replace(data, val=data.val[:0], test=data.test[:0])  # saves its evaluations
-        points, done = table.to_dict("records"), work.points(*table.columns)
-        bar = tqdm(
-            total=len(points),
-            initial=len(done),
-            desc="retrain",
-            leave=False,
-            disable=not work.progress,
-        )
-        for point in points[len(done) :]:
+        points, done = table.to_dict("records"), work.points()
+        bar = {"desc": "retrain", "leave": False, "disable": not work.progress}
+        for point in tqdm(points[len(done) :], total=len(points), initial=len(done), **bar):
             keep = {point["group"]: scores.best(order[point["group"]], point["kept"])}
             small = surgery.shrink(net, groups, keep)
             train.fit(small, unseen, self.retrain, seed=work.seed, progress=False)
             done.append(point | sensitivity.outcome(whole, train.evaluate(small, split)))
             work.keep(done)
-            bar.update()
-        bar.close()
         return pd.DataFrame(done, columns=table.columns)
 
 

@@ -26,34 +26,30 @@ class Candidate:
     """Changes to the setting that the search found; without any, that setting itself.
 
     Attributes:
-        scale: factor of the field `scaled`, for all layers or by layer (1 for those not named).
+        scale: factor of c, for all layers or by layer (1 for those not named).
         changes: field of the method or of its budget -> value. `flat` is the share of the training
             before the learning rate starts to fall linearly.
-        scaled: a field of the method that has a value for each layer.
     """
 
     scale: float | Mapping[str, float] = 1.0
     changes: Mapping[str, Any] = field(default_factory=dict)
-    scaled: str = "c"
 
     @property
     def label(self) -> str:
-        """Its name in tables."""
-        if self == Candidate(scaled=self.scaled):
+        if self == Candidate():
             return "as searched"
-        scales = self.scale if isinstance(self.scale, Mapping) else {self.scaled: self.scale}
+        scales = self.scale if isinstance(self.scale, Mapping) else {"c": self.scale}
         words = [f"{NAMES.get(name, name)} {value:g}" for name, value in self.changes.items()]
         return ", ".join([*words, *(f"{name} x {value:g}" for name, value in scales.items())])
 
     def of(self, method: Any) -> Any:
-        """The method with these changes."""
         own = {f.name for f in fields(method)}
         masks = {name: value for name, value in self.changes.items() if name in own}
         trained = {name: value for name, value in self.changes.items() if name not in own}
         if "flat" in trained:
             trained |= {"schedule": "linear", "milestones": (trained.pop("flat"),)}
-        scaled = {self.scaled: times(getattr(method, self.scaled), self.scale)}
-        return replace(method, **scaled, **masks, budget=replace(method.budget, **trained))
+        c, budget = times(method.c, self.scale), replace(method.budget, **trained)
+        return replace(method, c=c, budget=budget, **masks)
 
 
 def candidate(scale: float | Mapping[str, float] = 1.0, **changes: Any) -> Candidate:
@@ -94,24 +90,18 @@ class Search:
         return cls(found, candidates, tuple(entry["seen"]), candidate(**entry.get("taken", {})))
 
     @property
-    def plain(self) -> Candidate:
-        """The setting that the search found, as a candidate."""
-        return Candidate(scaled=self.taken.scaled)
-
-    @property
     def shown(self) -> Any:
-        """The setting that is shown."""
         return self.taken.of(self.found)
 
     @property
     def title(self) -> str:
         """Name of the setting that is shown."""
-        return "the one shown" + (f": {self.taken.label}" if self.taken != self.plain else "")
+        return "the one shown" + (f": {self.taken.label}" if self.taken != Candidate() else "")
 
     @property
     def others(self) -> dict[str, Any]:
         """Label -> method of everything the setting shown was compared with."""
-        every = (self.plain, *self.candidates)
+        every = (Candidate(), *self.candidates)
         return {one.label: one.of(self.found) for one in every if one != self.taken}
 
     def judged(
@@ -124,11 +114,9 @@ class Search:
             others: the lines of the candidates.
             fits: line -> whether all its seeds meet the constraint.
         """
-        shown, *others = (self._seen(line) for line in (shown, *others))
-        others = [line for line in others if line.runs]
-        taken = chosen(shown, others, fits)
-        lines = [shown, *others] if shown.runs else others
-        return [replace(line, note="yes" if line is taken else "") for line in lines]
+        lines = [self._seen(line) for line in (shown, *others)]
+        taken = chosen(lines[0], lines[1:], fits)
+        return [replace(one, note="yes" if one is taken else "") for one in lines if one.runs]
 
     def _seen(self, line: Line) -> Line:
         return replace(line, runs=tuple(run for run in line.runs if run.seed in self.seen))
@@ -137,17 +125,11 @@ class Search:
 def chosen(shown: Line, others: Iterable[Line], fits: Callable[[Line], bool]) -> Line | None:
     """The line that the rule takes: `shown`, or a candidate that is better.
 
-    Args:
-        shown: the line of the setting that is shown.
-        others: the lines of the candidates.
-        fits: line -> whether all its seeds meet the constraint.
-
-    Returns:
-        A line, or None if `shown` is not measured or does not fit.
+    None if `shown` is not measured or does not fit. For the arguments see `Search.judged`.
     """
     if not shown.runs or not fits(shown):
         return None
-    better = [line for line in others if fits(line) and _is_lower(line, shown)]
+    better = [line for line in others if line.runs and fits(line) and _is_lower(line, shown)]
     return min(better, key=_error, default=shown)
 
 
@@ -177,12 +159,12 @@ def table(
     """A table of the settings that were compared, and which one the rule takes (preset `paper`).
 
     Args:
-        title: title of the table.
-        lines: its lines, from `Search.judged`.
+        title: of the table.
+        lines: from `Search.judged`.
         network: the column that names the network.
         searches: model -> its search.
         fields: heading -> field of the method's budget.
-        size: the column that the constraint is about.
+        size: the column that the constraint `fits` is about.
         fits: the constraint.
         met: line -> how many of its runs agree with the paper; not used to choose.
     """

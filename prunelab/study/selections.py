@@ -46,7 +46,7 @@ class Selections:
         }
         keeps = {name: m.prune(deepcopy(net), data, **how) for name, m in others.items()}
         maps = self._maps(net, data)
-        done = self.method.run(net, data, **how, checkpoint=work.checkpoint())
+        done = self.method.run(net, data, **work.how())
         layers = {}
         for name, kept in done.keep.items():
             found = {what: done.events[f"{name}: {what}"] for what in ("order", "losses", "scores")}

@@ -48,17 +48,14 @@ class Case:
 
     @property
     def label(self) -> str:
-        """Name and setting."""
         return f"{self.name}, {self.setting}" if self.setting else self.name
 
     @property
     def model(self) -> str:
-        """Name of the network."""
         return self.network.model
 
     @property
     def data(self) -> str | None:
-        """Name of the data set."""
         return self.network.data
 
     def recipe(self, stem: str, seed: int) -> Recipe:
@@ -156,5 +153,4 @@ class Study:
         return f"prunelab run {self.said.notebook} --preset {preset}"
 
     def printed(self, table: str) -> pd.DataFrame:
-        """A printed table of the paper."""
         return printed.printed(self.stem, table)

@@ -10,12 +10,9 @@ import pandas as pd
 
 from prunelab.study.cells import DASH, Cell, Missing, Number, Range, Spread
 from prunelab.study.columns import Column as Column
-from prunelab.study.columns import Columns
 from prunelab.study.columns import Measure as Measure
 from prunelab.study.columns import Pair as Pair
 from prunelab.study.columns import ours as ours
-from prunelab.study.printed import Row
-from prunelab.study.printed import rows as printed_rows
 from prunelab.study.results import Line, Results, Run
 
 Lines = Callable[[Results, str | None], Iterable[Line]]
@@ -28,20 +25,20 @@ class Table:
     Attributes:
         title: its heading; with `presets`, "{}" is replaced by the words for the preset.
         lines: its lines, as returned by `beside`, `each_case` or `each_run`.
-        columns: from left to right; a string names a column of the printed table.
+        columns: from left to right: `Column`, `Pair` or a rule of `prunelab.study.measures`; a
+            string names a column of the printed table.
         preset: the preset whose runs are shown; None = any.
         presets: preset -> words for it; gives one table for each preset that was run.
     """
 
     title: str
     lines: Lines
-    columns: tuple[Columns | str, ...]
+    columns: tuple[Any, ...]
     preset: str | None = None
     presets: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def titles(self) -> list[str]:
-        """All titles it can have."""
         return [self.title.format(words) for words in self.presets.values()] or [self.title]
 
     def frames(self, results: Results) -> dict[str, pd.DataFrame]:
@@ -90,7 +87,7 @@ def beside(
     """
 
     def lines(results: Results, preset: str | None) -> Iterator[Line]:
-        rows = list(printed_rows(results.study.stem, table))
+        rows = list(results.study.printed(table).itertuples(index=False))
         if over and match:
             _check_over(rows, over, match[0])
         for row in filter(only, rows):
@@ -109,7 +106,7 @@ def beside(
     return lines
 
 
-def _check_over(rows: Iterable[Row], over: str, match: str) -> None:
+def _check_over(rows: Iterable[Any], over: str, match: str) -> None:
     names = {getattr(row, match) for row in rows}
     for row in rows:
         name = getattr(row, over)

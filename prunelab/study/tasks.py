@@ -127,8 +127,7 @@ class Prune:
         if chosen == "weights" and self.retrain is not None:
             raise ValueError("Prune: `retrain` would not hold the zeros of single weights")
         recorder = RECORDERS[chosen](self.method, net, data, work)
-        how = {"seed": work.seed, "progress": work.progress, "checkpoint": work.checkpoint()}
-        done = self.method.run(net, data, **how, watch=recorder.watch)
+        done = self.method.run(net, data, **work.how(), watch=recorder.watch)
         if chosen == "weights":
             return recorder.values(net, done)
         small = surgery.shrink(net, trace(net, data.example), done.keep)
@@ -187,12 +186,7 @@ def _fresh(module: nn.Module) -> None:
 def _retrained(
     net: nn.Module, data: Dataset, budget: train.Budget, work: Work, **doors: Any
 ) -> dict:
-    how = {
-        "seed": work.seed,
-        "progress": work.progress,
-        "checkpoint": work.checkpoint("retraining"),
-    }
-    history = train.fit(net, data, budget, **how, **doors)
+    history = train.fit(net, data, budget, **work.how("retraining"), **doors)
     return {
         "accuracy": history.last["test_accuracy"],
         "best_accuracy": history.best["test_accuracy"],

@@ -82,7 +82,7 @@ class Snapshots:
 
     def run(self, net: nn.Module, data: Dataset, work: Work) -> dict:
         """Values: `snapshots`, each with step and kept, the mask as `masks.packed` writes it."""
-        seen = {point["step"]: point for point in work.points("step", "kept")}
+        seen = {point["step"]: point for point in work.points()}
 
         def watch(step: int, state: Splicing) -> None:
             if step in self.steps:
@@ -90,8 +90,7 @@ class Snapshots:
                 seen[step] = {"step": step, "kept": packed(mask.cpu())}
                 work.keep(list(seen.values()))
 
-        how = {"seed": work.seed, "progress": work.progress, "checkpoint": work.checkpoint()}
-        self.method.run(net, data, **how, watch=watch)
+        self.method.run(net, data, **work.how(), watch=watch)
         return {"snapshots": [seen[step] for step in self.steps if step in seen]}
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from prunelab import paths
-from prunelab.study import notes
 
 
 @dataclass(frozen=True)
@@ -26,28 +25,16 @@ class Work:
     progress: bool = False
     folder: Path | None = None
 
-    def checkpoint(self, name: str = "training") -> Path | None:
-        """Where a training may be kept; a measurement with several names them."""
-        return None if self.folder is None else self.folder / f"{name}.fit"
+    def how(self, name: str = "training") -> dict[str, Any]:
+        """Arguments of a training, or of a method's run; a measurement with several names them."""
+        checkpoint = None if self.folder is None else self.folder / f"{name}.fit"
+        return {"seed": self.seed, "progress": self.progress, "checkpoint": checkpoint}
 
-    def points(self, *fields: str) -> list[dict]:
-        """The points that were measured before a kill; none, with a warning, if they are damaged.
-
-        Args:
-            fields: what each of them must have.
-        """
-        if self.folder is None:
+    def points(self) -> list[dict]:
+        """The points that were measured before an interruption."""
+        if self.folder is None or not self._points.is_file():
             return []
-        try:
-            found = notes.read(self._points)
-            if not (isinstance(found, list) and all(_has(point, fields) for point in found)):
-                raise notes.DamagedError(f"`{self._points}` does not hold what was measured")
-        except FileNotFoundError:
-            return []
-        except notes.DamagedError as error:
-            warnings.warn(f"ledger: {error}; it is measured again", stacklevel=2)
-            return []
-        return found
+        return json.loads(self._points.read_bytes())
 
     def keep(self, points: list[dict]) -> None:
         """Remember these points; the file is replaced at once. Errors: OSError, one line."""
@@ -62,7 +49,3 @@ class Work:
     @property
     def _points(self) -> Path:
         return self.folder / "points.json"
-
-
-def _has(point: object, fields: tuple[str, ...]) -> bool:
-    return isinstance(point, dict) and all(field in point for field in fields)

@@ -7,6 +7,7 @@ import nbformat
 import psutil
 
 from prunelab.study.runner import series
+from prunelab.study.runner.plan import plan
 
 PARAMETERS = 'PRESET = "quick"\nSEEDS = (0,)\nREFRESH = False'
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -27,7 +28,7 @@ def add_notebook(project: Path, name: str, *cells: str, parameters: str = PARAME
 
 
 def run(project, *numbers, **options):
-    return series.run(numbers, root=project, device="cpu", progress=False, **options)
+    return series.carry_out(plan(numbers, root=project, device="cpu", **options), progress=False)
 
 
 def wait_for(condition, seconds=300, runner=None):

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from prunelab.study.runner.committed import committed
-from prunelab.study.runner.worker import incomplete
+from prunelab.study.runner.execution import incomplete
 
 
 def test_widget_state_is_dropped_and_views_too():

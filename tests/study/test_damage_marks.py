@@ -8,16 +8,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from helpers.series import add_notebook
-from hypothesis import given
-from hypothesis import strategies as st
+from helpers.series import add_notebook, run
 from test_ledger import COUNT, measured, put, row_of, run_folder  # noqa: F401
 
-from prunelab.study.moment import is_since, moment
 from prunelab.study.pages import report
-from prunelab.study.runner import series, worker
+from prunelab.study.runner import execution, series
 from prunelab.study.runner.plan import plan, refreshing
-from prunelab.study.runner.state import State, checked
+from prunelab.study.runner.state import State
 
 ENTRY = {
     "status": "ok", "seconds": 1.0, "hash": "h", "preset": "quick", "device": "cpu", "error": None,
@@ -25,44 +22,26 @@ ENTRY = {
 }  # fmt: skip
 BAD_ENTRIES = [
     None, [], {}, {**ENTRY, "status": None}, {**ENTRY, "status": "fine"},
-    {**ENTRY, "seconds": None},
-    {**ENTRY, "seconds": -1}, {**ENTRY, "seconds": True}, {**ENTRY, "seconds": float("nan")},
-    {**ENTRY, "date": None}, {**ENTRY, "date": 5}, {**ENTRY, "preset": ["quick"]},
-    {**ENTRY, "hash": 5}, {**ENTRY, "device": None}, {**ENTRY, "error": 5},
-    {**ENTRY, "seconds": 10**400},
+    {**ENTRY, "seconds": None}, {**ENTRY, "seconds": True}, {**ENTRY, "seconds": float("nan")},
 ]  # fmt: skip
+NO_STATES = [b"", b"{", b"[]", b"null", b"\xff", b"\0" * 9, b"[" * 100_000]
+NO_STATES += [json.dumps({"00-good": ENTRY, "01-bad": bad}).encode() for bad in BAD_ENTRIES]
 
 
-@pytest.mark.parametrize("entry", BAD_ENTRIES)
-def test_an_entry_that_is_damaged_runs_again_and_is_named_by_the_report(entry, tmp_path, capsys):
-    path = tmp_path / "state.json"
-    path.write_text(json.dumps({"00-good": ENTRY, "01-bad": entry}))
-    assert State(path).entries == {"00-good": ENTRY}
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1 and "'01-bad'" in said and said.endswith("; it runs again\n")
-    with pytest.raises(
-        ValueError, match=r"state\.json is not the state of a run: '01-bad' .* run ag"
-    ):
-        checked(path)
-
-
-@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"null", b"\xff", b"\0" * 9, b"[" * 100_000])
-def test_a_state_that_is_damaged_is_begun_anew(text, tmp_path, capsys):
+@pytest.mark.parametrize("text", NO_STATES)
+def test_a_state_that_is_damaged_is_begun_anew_and_named_by_the_report(text, tmp_path, capsys):
     path = tmp_path / "state.json"
     path.write_bytes(text)
     assert State(path).entries == {}
-    assert capsys.readouterr().err.endswith("; every notebook runs again\n")
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and said.endswith("; every notebook runs again\n")
     with pytest.raises(
         ValueError, match=r"report: .*state\.json is not .*; delete it and run again"
     ):
-        checked(path)
+        report.build(tmp_path)
 
 
-MARKS = ["", "\n", "garbage", "2026-01-01", "2026-01-01T00:00:00", "2999-01-01T00:00:00+00:00",
-         "1970-01-01T00:00:00+00:00", "\0" * 25, "2026-01-01T00:00", "5"]  # fmt: skip
-
-
-@pytest.mark.parametrize("mark", MARKS)
+@pytest.mark.parametrize("mark", ["", "\n", "garbage", "\0" * 25, "5"])
 def test_a_refresh_whose_mark_is_not_sound_begins_anew(mark, project):
     add_notebook(project, "00-first", "1")
     out = plan(device="cpu", root=project).out
@@ -73,10 +52,9 @@ def test_a_refresh_whose_mark_is_not_sound_begins_anew(mark, project):
     assert refreshing(out).read_text() == checked.since
     (out / "notebooks/00-first.ipynb").write_text("{}")
     book = checked.notebooks[0]
-    for date, done in (("2026-01-01T00:00:00+00:00", False), ("2999-01-01T00:00:00+00:00", False)):
-        entry = {**ENTRY, "hash": checked.key(book), "date": date}
-        (out / "state.json").write_text(json.dumps({book.name: entry}))
-        assert (series._Runner(checked, progress=False)._done_before(book) is not None) == done
+    entry = {**ENTRY, "hash": checked.key(book), "date": "2026-01-01T00:00:00+00:00"}
+    (out / "state.json").write_text(json.dumps({book.name: entry}))
+    assert series._Runner(checked, progress=False)._done_before(book) is None
 
 
 def test_a_sound_mark_is_kept_and_what_came_after_it_is_done(project):
@@ -95,14 +73,8 @@ def test_a_sound_mark_is_kept_and_what_came_after_it_is_done(project):
         assert (series._Runner(checked, progress=False)._done_before(book) is not None) == done
 
 
-@given(st.text() | st.none() | st.integers() | st.datetimes().map(str))
-def test_a_moment_is_one_or_none(text):
-    assert moment(text) is None
-    assert not is_since(text, "2026-01-01T00:00:00+00:00")
-
-
-@pytest.mark.parametrize("date", ["2999-01-01T00:00:00+00:00", "garbage", ""])
-def test_a_row_with_an_unsound_date_is_measured_again(date, run_folder, monkeypatch):  # noqa: F811
+@pytest.mark.parametrize("date", ["2025-12-31T00:00:00+00:00", ""])
+def test_a_row_of_before_the_refresh_is_measured_again(date, run_folder, monkeypatch):  # noqa: F811
     monkeypatch.setenv("PRUNELAB_SINCE", "2026-01-01T00:00:00+00:00")
     put(run_folder / "ledger", row_of(COUNT, date=date))
     assert measured(COUNT, True)[0]["values"]["params"] == 431_080
@@ -120,24 +92,24 @@ def test_left_overs_of_a_kill_go_with_the_next_run(project, instant):
     alive = out / left[0].format(os.getpid())
     alive.touch()
     (out / "notebooks/.part-00-first.ipynb").touch()
-    series.run(root=project, device="cpu", progress=False)
+    run(project)
     assert [p for p in out.rglob("*part*") if p.is_file()] == [alive]
 
 
-def test_a_notebook_that_a_full_disk_cut_is_one_line_and_no_half_file(tmp_path, monkeypatch):
-    papermill = pytest.importorskip("papermill")
-    job = worker.NotebookJob(str(tmp_path / "in.ipynb"), str(tmp_path / "out.ipynb"), {})
-    (tmp_path / "in.ipynb").write_text('{"cells": []}')
+def test_a_notebook_that_a_full_disk_cut_is_one_line_and_not_taken_for_finished(
+    project, monkeypatch
+):
+    add_notebook(project, "00-first", "1")
 
     def full(source, target, **_):
         Path(target).write_text('{"cells": [{"cell_ty')
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(papermill, "execute_notebook", full)
-    error = worker.execute(job)
-    assert error.startswith("cell 0: run: cannot write `") and "\n" not in error
-    assert "(No space left on device); free some space" in error
-    assert [path.name for path in tmp_path.iterdir()] == ["in.ipynb"]
+    monkeypatch.setattr(execution.papermill, "execute_notebook", full)
+    [result] = run(project)
+    assert result.error == "cell 0: OSError: [Errno 28] No space left on device"
+    left = [path.name for path in (project / "runs/quick/notebooks").iterdir()]
+    assert left == ["00-first.failed.ipynb"]
 
 
 def test_a_state_or_page_that_cannot_be_written_is_one_line(tmp_path):

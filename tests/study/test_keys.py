@@ -154,7 +154,7 @@ def test_a_class_cannot_go_by_its_parents_name():
     class Child(Toy):
         pass
 
-    with pytest.raises(ValueError, match="Child must have a `KIND` of its own"):
+    with pytest.raises(TypeError, match="Child must have a `KIND` of its own"):
         digest(Child(0.5))
 
 

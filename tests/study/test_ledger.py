@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from prunelab import paths
-from prunelab.study import ledger
+from prunelab.study import ledger, rows
 from prunelab.study.recipes import Recipe, plain
 from prunelab.study.tasks import Baseline, Count
 from prunelab.train import Budget
@@ -125,7 +125,8 @@ def test_a_file_of_one_cut_off_line_is_an_empty_ledger(run_folder):
 def test_rows_appended_at_once_are_all_whole(run_folder):
     def add(worker):
         for n in range(20):
-            ledger.append(row_of(COUNT, {"long": "x" * 20_000}, key=f"{worker}-{n}"))
+            row = row_of(COUNT, {"long": "x" * 20_000}, key=f"{worker}-{n}")
+            rows.append(ledger.folder() / "toy.jsonl", row)
 
     workers = [threading.Thread(target=add, args=(i,)) for i in range(4)]
     for worker in workers:
@@ -170,9 +171,17 @@ def test_writing_the_projects_outputs_goes_to_the_committed_ledger(run_folder, m
     assert measured(COUNT, False) == []
 
 
-def test_a_run_trains_its_own_network_and_a_reader_takes_the_shipped_one(monkeypatch):
-    done = ledger.CHECKPOINTS / "0123456789ab.safetensors"
-    monkeypatch.setenv("PRUNELAB_RUNS", "somewhere")
-    assert ledger._shipped(done) == []
-    monkeypatch.delenv("PRUNELAB_RUNS")
-    assert ledger._shipped(done) == [done]
+def test_a_run_trains_its_own_network_and_a_reader_takes_the_shipped_one(
+    run_folder, tmp_path, monkeypatch
+):
+    measured(TRAINED)
+    (run_folder / "checkpoints").rename(tmp_path / "shipped")
+    monkeypatch.setattr(ledger, "CHECKPOINTS", tmp_path / "shipped")
+    asked, fit = [], ledger.train.fit
+    monkeypatch.setattr(ledger.train, "fit", lambda *a, **k: asked.append(a) or fit(*a, **k))
+    monkeypatch.setattr(paths, "in_a_run", lambda: False)
+    measured(TRAINED, True)
+    assert not asked
+    monkeypatch.setattr(paths, "in_a_run", lambda: True)
+    measured(TRAINED, True)
+    assert len(asked) == 1

@@ -122,7 +122,7 @@ def test_the_hours_stated_are_those_of_the_rows(name, preset):
 
 def test_the_whole_series_runs_at_smoke(tmp_path):
     options = ["--preset", "smoke", "--workers", "2", "--out", tmp_path / "run"]
-    command = [sys.executable, "-m", "prunelab.cli", "run", *options]
+    command = [sys.executable, "-m", "prunelab", "run", *options]
     env = {k: v for k, v in os.environ.items() if not k.startswith("PRUNELAB_")}
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -79,18 +79,6 @@ def test_workers_share_the_cores(project, monkeypatch):
     assert checked.environment(None)["OMP_NUM_THREADS"] == "3", "what the user set stands"
 
 
-@pytest.mark.parametrize(
-    ("cost", "seconds"),
-    [("under 1 min", 60), ("about 3.7 hours of one CPU core", 13_320), ("about two minutes", 120),
-     ("as standard; with ImageNet one GPU, not measured", float("inf")), ("", float("inf"))],
-)  # fmt: skip
-def test_a_stated_cost_says_how_long_a_run_takes(cost, seconds, project):
-    path = add_notebook(project, "00-first")
-    book = notebook.Notebook(path)
-    book.content["metadata"]["prunelab"] = {"cost": {"quick": cost}}
-    assert book.expected("quick") == pytest.approx(seconds)
-
-
 def test_presets_are_those_of_the_recipes():
     assert PRESETS == recipes.PRESETS
     assert set(recipes.SEEDS) == set(PRESETS)

@@ -173,7 +173,7 @@ def test_the_runs_figure_stands_before_the_committed_one(project):
 
 def test_a_broken_state_is_refused_in_one_line(project):
     (project / "runs/quick/state.json").write_text("{")
-    with pytest.raises(ValueError, match=r"report: .*state\.json is not JSON"):
+    with pytest.raises(ValueError, match=r"report: .*state\.json is not the state"):
         build(project)
 
 

@@ -1,7 +1,7 @@
 """A search: what a candidate changes, and the rule that chooses among candidates."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -11,19 +11,11 @@ from hypothesis import strategies as st
 from prunelab.methods import NetworkSurgery
 from prunelab.study.networks import Network
 from prunelab.study.results import Line, Run
-from prunelab.study.search import Candidate, Search, candidate, chosen, times
+from prunelab.study.search import Search, candidate, chosen
 from prunelab.study.study import Case
 from prunelab.train import Budget
 
 SURGERY = NetworkSurgery({"fc1": 4.1, "fc2": 2.6, "fc3": 2.1}, Budget(epochs=2, lr=0.06), 40)
-
-
-@dataclass(frozen=True)
-class Ratios:
-    """A method whose scaled field is not c."""
-
-    ratios: dict
-    budget: Budget
 
 
 def test_a_candidate_changes_what_its_label_names_and_nothing_else():
@@ -43,13 +35,6 @@ def test_a_candidate_changes_what_its_label_names_and_nothing_else():
     rates = [flat.of(SURGERY).budget.rate(step, 1000) / SURGERY.budget.lr for step in (0, 249, 625)]
     assert rates == pytest.approx([1, 1, 0.5])
     assert (candidate().label, candidate().of(SURGERY)) == ("as searched", SURGERY)
-
-
-def test_another_field_than_c_may_be_scaled():
-    method = Ratios({"a": 0.5, "b": 0.2}, Budget(epochs=1))
-    half = Candidate(0.5, scaled="ratios")
-    assert half.label == "ratios x 0.5" and half.of(method).ratios == {"a": 0.25, "b": 0.1}
-    assert times(method.ratios, {"a": 2}) == {"a": 1.0, "b": 0.2}
 
 
 def test_a_search_holds_what_is_shown_against_all_others():

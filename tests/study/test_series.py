@@ -13,8 +13,8 @@ from filelock import FileLock
 from helpers.series import SAY_PID, SLEEP, add_notebook, gone, run, wait_for
 
 from prunelab.study.runner import series
+from prunelab.study.runner.notebook import DROPPED_TAGS, tags_of
 from prunelab.study.runner.plan import plan
-from prunelab.study.runner.worker import DROPPED_TAGS, tags_of
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def start(project):
     started = []
 
     def start(*arguments) -> subprocess.Popen:
-        command = [sys.executable, "-P", "-m", "prunelab.cli", "run", "--device", "cpu", *arguments]
+        command = [sys.executable, "-P", "-m", "prunelab", "run", "--device", "cpu", *arguments]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         runner = subprocess.Popen(command, cwd=project, preexec_fn=hears_ctrl_c, **pipes)
         started.append(runner)
@@ -151,25 +151,24 @@ def test_write_runs_again_what_was_finished_before_the_last_row_was_measured(pro
     assert run(project)[0].before, "without --write a run sees only its own rows"
 
 
-def test_several_workers_start_with_what_takes_longest_and_report_in_order(project, instant):
-    costs = {"00-short": "under a minute", "01-long": "about 2 minutes", "02-open": "one GPU"}
-    for name, cost in costs.items():
-        path = add_notebook(project, name, "1")
-        book = nbformat.read(path, 4)
-        book.metadata["prunelab"] = {"cost": {"quick": cost}}
-        nbformat.write(book, path)
+def test_several_workers_start_with_what_took_longest_and_report_in_order(project, instant):
+    names = ["00-short", "01-long", "02-new"]
+    for name in names:
+        add_notebook(project, name, "1")
+    out = plan(device="cpu", root=project).out
+    entries = {
+        name: {"status": "ok", "seconds": seconds, "hash": "h"}
+        for name, seconds in (("00-short", 5.0), ("01-long", 500.0))
+    }
+    (out / "state.json").write_text(json.dumps(entries))
 
     def order(workers):
         runner = series._Runner(plan(device="cpu", root=project, workers=workers), progress=False)
         return [book.name for book in runner._order()]
 
-    assert order(1) == list(costs)
-    assert order(2) == ["02-open", "01-long", "00-short"]
-    entry = {"status": "ok", "seconds": 500.0, "hash": "h"}
-    (project / "runs/quick/state.json").write_text(json.dumps({"00-short": entry}))
-    assert order(2) == ["02-open", "00-short", "01-long"]
-    first = run(project, workers=2)
-    assert [result.name for result in first] == list(costs)
+    assert order(1) == names
+    assert order(2) == ["02-new", "01-long", "00-short"]
+    assert [result.name for result in run(project, workers=2)] == names
 
 
 def test_two_runs_do_not_share_a_folder(project, instant):

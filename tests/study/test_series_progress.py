@@ -13,7 +13,8 @@ from test_ledger import TRAINED
 
 from prunelab import data, models, paths, pulse, sensitivity, train
 from prunelab.study import ledger
-from prunelab.study.runner import series, watching
+from prunelab.study.runner import execution, series
+from prunelab.study.runner.plan import plan
 from prunelab.study.tasks import Count
 
 
@@ -124,26 +125,34 @@ class Clock:
         return self.now
 
 
-def test_only_time_without_a_sign_counts(tmp_path, monkeypatch):
-    clock, shown, file = Clock(), [], tmp_path / "signs"
-    monkeypatch.setattr(watching, "clock", clock)
-    watch = watching.Watch(0, file, 100, shown.append)
+def test_only_time_without_a_sign_counts(project, monkeypatch):
+    clock, places = Clock(), []
+    monkeypatch.setattr(execution, "clock", clock)
+    add_notebook(project, "00-first", "1")
+    checked = plan(device="cpu", root=project, limit=100)
+    watched = execution.Execution(checked.notebooks[0], checked)
+    monkeypatch.setattr(watched, "kill", lambda: True)
+    file = watched.signs
+    file.parent.mkdir()
     for step in range(50):  # 50 x 90 s, each with a sign of some kind
         clock.now += 90
         if step % 2:
-            watch.cell += 1
+            watched.cell += 1
         else:
             file.write_text(f"recipe {step} of 50")
             os.utime(file, (step, step))
-        assert watch.look()
+        watched.look()
+        places.append(watched.place)
     clock.now += 100
-    assert watch.look()
+    watched.look()
     os.utime(file, (99, 99))  # a beat: same words, another time
-    assert watch.look()
+    watched.look()
+    assert not watched.stuck
     clock.now += 101
-    assert not watch.look()
-    assert shown[:2] == ["cell 0, recipe 0 of 50", "cell 1, recipe 0 of 50"]
-    assert watch.place == shown[-1] == "cell 25, recipe 48 of 50"
+    watched.look()
+    assert watched.stuck
+    assert places[:2] == ["cell 0, recipe 0 of 50", "cell 1, recipe 0 of 50"]
+    assert watched.place == places[-1] == "cell 25, recipe 48 of 50"
 
 
 def test_a_notebook_that_stands_still_is_stopped_and_kept_for_reading(project, monkeypatch):
@@ -151,7 +160,7 @@ def test_a_notebook_that_stands_still_is_stopped_and_kept_for_reading(project, m
     add_notebook(project, "00-slow", f"print('so far'); {tell}", f"{SAY_PID}; {SLEEP}")
     pid, hours = project / "notebooks/pid", itertools.count(step=1e6)
     # Hours pass between any two looks, once the kernel is in its endless cell.
-    monkeypatch.setattr(watching, "clock", lambda: next(hours) if pid.exists() else 0.0)
+    monkeypatch.setattr(execution, "clock", lambda: next(hours) if pid.exists() else 0.0)
     [slow] = run(project, limit=5e5)
     assert slow.status == "failed"
     assert slow.error == (
@@ -165,9 +174,13 @@ def test_a_notebook_that_stands_still_is_stopped_and_kept_for_reading(project, m
     assert not list((project / "runs/quick/logs").glob("*.progress"))
 
 
-def test_the_bar_says_where_a_notebook_is(project, monkeypatch):
+def test_the_bar_says_where_a_notebook_is(project):
     add_notebook(project, "00-first", "1")
-    runner = series._Runner(series.plan(device="cpu", root=project), progress=True)
-    runner._show(runner.plan.notebooks[0], "cell 7, recipe 3 of 12, epoch 2 of 4")
-    assert runner.bar.desc == "00-first cell 7, recipe 3 of 12, epoch 2 of 4"
+    checked = plan(device="cpu", root=project)
+    runner = series._Runner(checked, progress=True)
+    watched = execution.Execution(checked.notebooks[0], checked)
+    watched.cell = 2
+    runner.running.append(watched)
+    runner._look()
+    assert runner.bar.desc == "00-first cell 2" and runner.bar.n == 2
     runner.bar.close()

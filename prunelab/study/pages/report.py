@@ -6,26 +6,48 @@ from ledger rows, figure files and the studies.
 
 from __future__ import annotations
 
+import base64
+import glob
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
+from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jinja2
+import pandas as pd
 
 from prunelab import checks, paths
-from prunelab.study.pages.page import Figure, PageTable, figures, table
-from prunelab.study.printed import NoColumnError
+from prunelab.study import cells
 from prunelab.study.runner import notebook
 from prunelab.study.runner.notebook import Notebook
-from prunelab.study.runner.state import checked
+from prunelab.study.runner.state import entries
 
 if TYPE_CHECKING:
     from prunelab.study.study import Study
 
+KINDS = {".png": "png", ".svg": "svg+xml"}  # of pictures
 PACKAGES = ("prunelab", "torch", "torchvision", "numpy", "pandas", "matplotlib")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture on the page.
+
+    Attributes:
+        caption: what it shows.
+        origin: "committed" or "this run".
+        address: the picture itself, as a data address: as an image, it runs and loads nothing.
+        is_wide: whether it needs the page's whole width: panels side by side would be too small.
+    """
+
+    caption: str
+    origin: str
+    address: str
+    is_wide: bool
 
 
 @dataclass
@@ -35,7 +57,7 @@ class Section:
     name: str
     title: str
     paper: Study | None = None
-    tables: list[PageTable] = field(default_factory=list)
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     figures: list[Figure] = field(default_factory=list)
     rows: list[dict] = field(default_factory=list)
 
@@ -62,7 +84,7 @@ def build(
     """
     out, root = checks.path("report", "out", out), root or paths.project()
     papers = _papers() if papers is None else papers
-    state = checked(out / "state.json")
+    state = _entries(out / "state.json")
     books = notebook.notebooks(root)
     sections = [_section(book, papers.get(book.stem), out, root) for book in books]
     sections = [section for section in sections if section.paper or section.figures]
@@ -70,16 +92,25 @@ def build(
     for stem in sorted(set(papers) - covered):
         section = Section(stem, papers[stem].said.title, papers[stem])
         sections.append(_measured(section, stem, out, root))
-    template = _environment().get_template("report.html")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.globals |= {"kind": kind, "kinds": kinds, "commands": commands}
+    template = environment.get_template("report.html")
     page = template.render(sections=sections, **_header(state, books, sections))
     paths.write_text(out / "report.html", page, "report")
     return out / "report.html"
 
 
-def _environment() -> jinja2.Environment:
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    options = {"trim_blocks": True, "lstrip_blocks": True, "undefined": jinja2.StrictUndefined}
-    return jinja2.Environment(loader=loader, autoescape=True, **options)
+def _entries(path: Path) -> dict[str, dict]:
+    try:
+        return entries(path)
+    except ValueError as error:
+        raise ValueError(f"report: {error}; delete it and run again") from None
 
 
 def _papers() -> dict[str, Study]:
@@ -94,24 +125,15 @@ def _header(state: Mapping, books: Sequence[Notebook], sections: Sequence[Sectio
 
     dates = [e.get("date", "") for e in state.values()]
     dates += [row.get("date", "") for section in sections for row in section.rows]
+    versions = {package: version(package) for package in PACKAGES}
     return {
         "preset": each("preset") or "committed results",
         "device": each("device") or "as each row says",
         "date": max(dates, default="")[:10] or "no row yet",
-        "versions": _versions(),
+        "versions": {"Python": platform.python_version()} | versions,
         "runs": [{"name": b.name, "title": b.title, **state.get(b.name, {})} for b in books],
         "total": sum(state[b.name]["seconds"] for b in books if b.name in state),
     }
-
-
-def _versions() -> dict[str, str]:
-    found = {"Python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _section(book: Notebook, paper: Study | None, out: Path, root: Path) -> Section:
@@ -128,30 +150,14 @@ def _section(book: Notebook, paper: Study | None, out: Path, root: Path) -> Sect
 def _measured(section: Section, stem: str, out: Path, root: Path) -> Section:
     section.rows = _rows(stem, out, root)
     try:
-        frames = section.paper.tables(section.rows)
-    except NoColumnError as error:
-        raise ValueError(str(error)) from error
+        section.tables = section.paper.tables(section.rows)
     except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
-        _check_alone(section.paper)
-        places = " or ".join(f"`{place / stem}.jsonl`" for place, _ in _places(out, root))
         raise ValueError(
-            f"report: the values of a row in {places} make no table ({error!r:.80}); correct "
-            "what the table reads, or, if only that row lacks it, delete the row, and it is "
-            "measured again"
+            f"report: the tables of `{stem}` cannot be made ({error!r:.80}): its study or its"
+            f" printed tables are wrong, or a row in `{out / 'ledger'}` or `data/ledger` lacks what"
+            " they read; a row that is deleted is measured again"
         ) from error
-    section.tables = [table(title, frame) for title, frame in frames.items()]
     return section
-
-
-def _check_alone(paper: Study) -> None:
-    """Raise if not even empty tables can be made: then no row is to blame."""
-    try:
-        paper.tables([])
-    except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
-        raise ValueError(
-            f"report: the tables of `{paper.stem}` cannot be made, whatever the rows"
-            f" ({error!r:.80}); correct its study or its printed tables"
-        ) from error
 
 
 def _rows(stem: str, out: Path, root: Path) -> list[dict]:
@@ -159,12 +165,54 @@ def _rows(stem: str, out: Path, root: Path) -> list[dict]:
     from prunelab.study import ledger
 
     found = {}
-    for place, origin in _places(out, root):
+    for place, origin in ((root / "data" / "ledger", "committed"), (out / "ledger", "this run")):
         for row in ledger.read(place / f"{stem}.jsonl"):
             found[row["key"]] = {**row, "origin": origin}
     return list(found.values())
 
 
-def _places(out: Path, root: Path) -> tuple[tuple[Path, str], ...]:
-    """The folders of rows, and their names on the page."""
-    return (root / "data" / "ledger", "committed"), (out / "ledger", "this run")
+def kind(cell: Any) -> str:
+    """The style of a cell, by its type alone: chip and its verdict, none, number or text."""
+    match cell:
+        case cells.Verdict():
+            return f"chip {cell.kind}"
+        case cells.Missing():
+            return "none"
+        case cells.Printed(is_blank=True):
+            return "text"
+        case cells.Number() | cells.Printed() | cells.Range() | cells.Spread() | cells.Numbers():
+            return "number"
+        case Real():
+            return "number" if cell == cell else "text"
+    return "text"
+
+
+def kinds(frame: pd.DataFrame) -> list[str]:
+    """Style of each column: "number" if it has any number."""
+    return ["number" if "number" in map(kind, frame[name]) else "" for name in frame]
+
+
+def commands(frame: pd.DataFrame) -> list[str]:
+    """The commands that measure the missing cells."""
+    found = [getattr(cell, "command", "") for cell in frame.to_numpy().flat]
+    return list(dict.fromkeys(filter(None, found)))
+
+
+def figures(name: str, captions: Mapping[str, str], out: Path, root: Path) -> list[Figure]:
+    """Figures of a notebook in the order of its captions; this run's replace committed ones."""
+    files: dict[str, tuple[Path, str]] = {}
+    for folder, origin in ((root / "figures", "committed"), (out / "figures", "this run")):
+        for path in sorted(folder.glob(f"{glob.escape(name)}--*")):
+            if path.suffix in KINDS:
+                files[path.stem.partition("--")[2]] = path, origin
+    order = list(captions)
+    views = sorted(files, key=lambda v: (order.index(v) if v in order else len(order), v))
+    return [_figure(view, captions.get(view), *files[view]) for view in views]
+
+
+def _figure(view: str, caption: str | None, path: Path, origin: str) -> Figure:
+    content = path.read_bytes()
+    address = f"data:image/{KINDS[path.suffix]};base64,{base64.b64encode(content).decode()}"
+    box = re.search(rb'viewBox="\S+ \S+ ([\d.]+) ([\d.]+)"', content[:2000])
+    wide = bool(box and float(box[1]) > 1.7 * float(box[2]))
+    return Figure(caption or view.replace("-", " ").capitalize(), origin, address, wide)

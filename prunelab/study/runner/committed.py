@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from prunelab.study.runner.worker import DROPPED_TAGS, tags_of, text_of
+from prunelab.study.runner.notebook import DROPPED_TAGS, tags_of, text_of
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -25,34 +25,33 @@ def committed(notebook: Mapping[str, Any], places: Mapping[str, str]) -> dict[st
         notebook: as executed.
         places: text to replace in outputs -> what to write instead (machine paths).
     """
-    kept = [c for c in notebook["cells"] if DROPPED_TAGS.isdisjoint(tags_of(c))]
     cells, count = [], 0
-    for cell in kept:
-        if cell["cell_type"] == "code":
-            count += bool(text_of(cell["source"]).strip())
-            cell = _committed_cell(cell, count, places)
+    for cell in notebook["cells"]:
         tags = tags_of(cell)
-        cells.append({**cell, "metadata": {"tags": tags} if tags else {}})
+        if not DROPPED_TAGS.isdisjoint(tags):
+            continue
+        cell = {**cell, "metadata": {"tags": tags} if tags else {}}
+        if cell["cell_type"] == "code":
+            ran = bool(text_of(cell["source"]).strip())
+            count += ran
+            cell["execution_count"] = count if ran else None
+            outputs = (
+                _without(output, places) for output in cell["outputs"] if not _is_bar(output)
+            )
+            cell["outputs"] = [_committed(output, count) for output in outputs]
+        cells.append(cell)
     metadata = {k: v for k, v in notebook["metadata"].items() if k not in ("papermill", "widgets")}
     metadata["language_info"] = {"name": "python"}  # its version is this machine's
     return {**notebook, "cells": cells, "metadata": metadata}
 
 
-def _committed_cell(cell: Mapping, count: int, places: Mapping[str, str]) -> dict[str, Any]:
-    if not text_of(cell["source"]).strip():
-        return {**cell, "execution_count": None, "outputs": []}
-    outputs = [_committed_output(o, count, places) for o in cell["outputs"] if not _is_bar(o)]
-    return {**cell, "execution_count": count, "outputs": outputs}
-
-
-def _committed_output(output: Mapping, count: int, places: Mapping[str, str]) -> dict[str, Any]:
-    output = _replace(output, places)
+def _committed(output: dict, count: int) -> dict:
     if "execution_count" in output:
         output["execution_count"] = count
-    if "data" in output:
-        output["data"].pop(WIDGET_VIEW, None)
-        if "image/png" in output["data"]:
-            output["data"]["image/png"] = _in_256_colours(output["data"]["image/png"])
+    data = output.get("data", {})
+    data.pop(WIDGET_VIEW, None)
+    if "image/png" in data:
+        data["image/png"] = _in_256_colours(data["image/png"])
     return output
 
 
@@ -66,14 +65,14 @@ def _in_256_colours(picture: str) -> str:
     return base64.b64encode(small.getvalue()).decode()
 
 
-def _replace(value: Any, places: Mapping[str, str]) -> Any:
+def _without(value: Any, places: Mapping[str, str]) -> Any:
     if isinstance(value, str):
         for old, new in places.items():
             value = value.replace(old, new)
         return re.sub(r"(/[^\s'\"]*)?/ipykernel_\d+/\d+\.py", "cell.py", value)
     if isinstance(value, Mapping):
-        return {key: _replace(entry, places) for key, entry in value.items()}
-    return [_replace(entry, places) for entry in value] if isinstance(value, list) else value
+        return {key: _without(entry, places) for key, entry in value.items()}
+    return [_without(entry, places) for entry in value] if isinstance(value, list) else value
 
 
 def _is_bar(output: Mapping) -> bool:

@@ -1,24 +1,21 @@
-"""The numbered series of notebooks: names, titles, parameters and stated costs."""
+"""The numbered series of notebooks: names, titles, stated costs, and parameters that `-p` sets."""
 
 from __future__ import annotations
 
 import ast
-import contextlib
 import json
-import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from prunelab import paths
-from prunelab.study.runner.worker import tags_of, text_of
+from prunelab.checks import is_count, shown
 
-NUMBERS = {"a": 1, "an": 1, "one": 1, "two": 2}
-UNITS = {"s": 1, "min": 60, "h": 3600}
-TIME = re.compile(r"\b(\d+\.?\d*|a|an|one|two) (s|min|h)")
+PLAIN = "a number, text, True, False, None, or a list or dict of these"  # what `-p` may set
+DROPPED_TAGS = {"injected-parameters", "papermill-error-cell-tag"}  # of cells that papermill adds
 
 
 @dataclass(frozen=True)
@@ -29,12 +26,10 @@ class Notebook:
 
     @property
     def name(self) -> str:
-        """`01-filter-norm`."""
         return self.path.stem
 
     @property
     def number(self) -> str:
-        """`01`."""
         return self.name[:2]
 
     @property
@@ -57,7 +52,6 @@ class Notebook:
 
     @property
     def title(self) -> str:
-        """Its first heading."""
         for cell in self.content["cells"]:
             heading = re.search(r"^#+\s+(.+)$", text_of(cell["source"]), re.MULTILINE)
             if cell["cell_type"] == "markdown" and heading:
@@ -68,11 +62,6 @@ class Notebook:
     def costs(self) -> dict[str, str]:
         """Preset -> stated cost of a run, from `prunelab.cost` in the notebook's metadata."""
         return dict(self.content.get("metadata", {}).get("prunelab", {}).get("cost", {}))
-
-    def expected(self, preset: str) -> float:
-        """Seconds that a run takes by its stated cost; infinite if that names no time."""
-        found = TIME.search(self.costs.get(preset, ""))
-        return float(NUMBERS.get(found[1], found[1])) * UNITS[found[2]] if found else math.inf
 
     def parameters(self) -> dict[str, Any]:
         """Names and defaults of the cell tagged `parameters`, as papermill sees them."""
@@ -85,7 +74,7 @@ class Notebook:
             raise ValueError(
                 f"series: {self.path.name}: papermill cannot read it: {reason}"
             ) from None
-        return {name: _literal(entry["default"]) for name, entry in found.items()}
+        return {name: literal(entry["default"]) for name, entry in found.items()}
 
     def identity(self) -> list[tuple]:
         """Types, sources and tags of its cells, without outputs."""
@@ -124,7 +113,67 @@ def select(numbers: Iterable[str], series: list[Notebook]) -> tuple[Notebook, ..
     return tuple(book for book in series if book in chosen)
 
 
-def _literal(text: str) -> Any:
-    with contextlib.suppress(ValueError, SyntaxError):
+def tags_of(cell: Mapping) -> list[str]:
+    """The tags of a cell."""
+    return cell["metadata"].get("tags", [])
+
+
+def text_of(source: str | list[str]) -> str:
+    """Source of a cell or text of a stream: in a file, one string or a list of lines."""
+    return source if isinstance(source, str) else "".join(source)
+
+
+def literal(text: str) -> Any:
+    """The value of a Python literal; any other text is itself."""
+    try:
         return ast.literal_eval(text)
-    return text
+    except (ValueError, SyntaxError, RecursionError, MemoryError):  # the last two: deep nesting
+        return text
+
+
+def asked(texts: Sequence[str]) -> dict[str, Any]:
+    """Names and values of NAME=VALUE texts. A value that is no Python literal is a string.
+
+    Raises:
+        ValueError: no such form, or a name twice.
+    """
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name.isidentifier() and equals):
+            raise ValueError(f"run: `-p` must be NAME=VALUE; got {shown(text)}")
+        if name in found:
+            raise ValueError(f"run: `-p` must name each parameter once; got {name} again")
+        found[name] = literal(value)
+    return found
+
+
+def checked(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as a notebook can hold them: tuples become lists, SEEDS a list of seeds.
+
+    Raises:
+        ValueError: a value of another kind, no seeds, or a parameter that an option sets.
+    """
+    for name, option in (("PRESET", "--preset"), ("REFRESH", "--refresh")):
+        if name in parameters:
+            raise ValueError(f"run: {name} is set by `{option}`, not by `-p`")
+    found = {}
+    for name, value in parameters.items():
+        try:
+            found[name] = json.loads(json.dumps(value, allow_nan=False))
+        except (TypeError, ValueError, RecursionError):
+            raise ValueError(f"run: `-p {name}=` must be {PLAIN}; got {shown(value)}") from None
+    if "SEEDS" in found:
+        found["SEEDS"] = _seeds(found["SEEDS"])
+    return found
+
+
+def _seeds(value: Any) -> list[int]:
+    seeds = value if isinstance(value, list) else [value]
+    if not seeds or not all(is_count(seed, 0) for seed in seeds):
+        raise ValueError(
+            f"run: SEEDS must be one or more integers >= 0, as in SEEDS=0,1; got {shown(value)}"
+        )
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"run: SEEDS must not repeat; got {shown(value)}")
+    return seeds

@@ -9,14 +9,13 @@ import os
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from prunelab import checks, paths
-from prunelab.study.moment import moment, now
 from prunelab.study.recipes import PRESETS, SEEDS
-from prunelab.study.runner import asked
-from prunelab.study.runner.notebook import Notebook, notebooks, select
+from prunelab.study.runner.notebook import Notebook, checked, notebooks, select
 
 LIMITS = dict(zip(PRESETS, (600, 600, 1800, 7200)))  # seconds without progress
 
@@ -47,11 +46,17 @@ class SeriesPlan:
         parts = (notebook.identity(), asked, self.device, self.write, self.sources)
         return _hash(json.dumps(parts, sort_keys=True).encode())
 
+    def target(self, notebook: Notebook) -> Path:
+        return self.out / "notebooks" / f"{notebook.name}.ipynb"
+
     def environment(self, gpu: str | None) -> dict[str, str]:
         """Environment of the kernel: output folder, data, device, threads."""
         data = self.data_root or paths.data_folder() or self.root / "data" / "cache"
         data = Path(data).expanduser().resolve()  # absolute, since the kernel works in notebooks/
-        env = paths.environment(self.out, self.device, data, self.write, self.since)
+        write = "1" if self.write else ""
+        env = paths.environment(
+            runs=self.out, device=self.device, data=data, write=write, since=self.since
+        )
         if gpu is not None:
             env["CUDA_VISIBLE_DEVICES"] = gpu
         if self.workers > 1:  # workers that each take every core slow one another down
@@ -93,15 +98,15 @@ def plan(
         ValueError: a wrong name or value. FileNotFoundError: no such folder. OSError: `out`.
     """
     checks.word("run", "preset", preset, PRESETS)
-    limit = LIMITS[preset] if limit is None else asked.limit(limit)
+    limit = LIMITS[preset] if limit is None else limit
+    checks.number("run", "limit", limit, "a number of seconds above 0", lambda value: value > 0)
+    checks.count("run", "workers", workers)
     check_data_root("run", data_root)
     root = root or paths.project()
-    series = notebooks(root)
-    workers = asked.workers(workers, len(series))
-    chosen = select(numbers, series)
+    chosen = select(numbers, notebooks(root))
     # SEEDS as a list, because papermill injects a tuple as a string.
     given = {"PRESET": preset, "SEEDS": list(SEEDS[preset]), "REFRESH": refresh or "missing"}
-    given |= asked.checked(parameters or {})
+    given |= checked(parameters or {})
     for book in chosen:
         _check_parameters(book, given, write)
     device = _device(device)
@@ -149,15 +154,10 @@ def _device(device: str | None) -> str:
 def _writable(out: str | Path) -> Path:
     out = checks.path("run", "out", out)
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-        (out / "notebooks").mkdir(exist_ok=True)
+        (out / "notebooks").mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out).close()
     except OSError as error:
-        reason = error.strerror or error
-        raise OSError(
-            f"run: `out` must be a folder that can be written; got {str(out)!r} ({reason})"
-        ) from None
+        raise paths.unwritable("run", out, error) from None
     return out.resolve()
 
 
@@ -167,13 +167,18 @@ def refreshing(out: Path) -> Path:
 
 
 def _since(out: Path) -> str:
-    """When the refresh began: now, or when an interrupted one did, if its mark is valid."""
+    """When the refresh began: now, or when an interrupted one did."""
     mark = refreshing(out)
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        if moment(begun := mark.read_text(encoding="utf-8").strip()):
-            return begun
+    with contextlib.suppress(OSError, ValueError):  # none, or a damaged one
+        datetime.fromisoformat(begun := mark.read_text(encoding="utf-8").strip())
+        return begun
     paths.write_text(mark, begun := now(), "run")
     return begun
+
+
+def now() -> str:
+    """The current time to the second, in ISO 8601, UTC. Such texts are in the order of time."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _sources() -> list[bytes]:
@@ -183,10 +188,7 @@ def _sources() -> list[bytes]:
 
 
 def _hash(*parts: bytes) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(len(part).to_bytes(8, "big") + part)
-    return digest.hexdigest()[:16]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
 def gpus(plan: SeriesPlan) -> list[str | None]:

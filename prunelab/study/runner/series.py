@@ -1,41 +1,36 @@
 """Running the series: workers, limits, the bar, the lines, and the state that lets a run go on.
 
 papermill executes one notebook. What it lacks is around it: names checked before anything starts
-(`plan`), a limit of the time without progress (`watching`), resuming (here), and a verdict of our
-own on what is complete (`worker`).
+(`plan`), a limit of the time without progress and a verdict of our own on what is complete
+(`execution`), and resuming (here).
 """
 
 from __future__ import annotations
 
 import json
+import math
 import queue
 import sys
 import threading
 import time
-from collections.abc import Iterable
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from functools import partial
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from prunelab import paths
-from prunelab.study.moment import is_since, moment
 from prunelab.study.runner.committed import committed
+from prunelab.study.runner.execution import Execution
 from prunelab.study.runner.notebook import Notebook
-from prunelab.study.runner.plan import SeriesPlan, gpus, plan, refreshing
+from prunelab.study.runner.plan import SeriesPlan, gpus, refreshing
 from prunelab.study.runner.state import Result, State
-from prunelab.study.runner.watching import Watch, answers, clear, last_line, opened, start
-from prunelab.study.runner.worker import kill_tree
 
-DIED = "the worker died"
-AGAIN = "the same command goes on where it stopped"
+LOOK = 0.5  # seconds between two looks at what runs
 
 
-def run(
-    numbers: Iterable[str] = (), preset: str = "quick", *, progress: bool = True, **options
-) -> list[Result]:
+def carry_out(plan: SeriesPlan, *, progress: bool = True) -> list[Result]:
     """Execute the notebooks that are not finished yet; one line each and one bar on the way.
 
     Finished notebooks are in `<out>/notebooks`, one with an error stays there as
@@ -43,20 +38,13 @@ def run(
     is done.
 
     Args:
-        numbers: which notebooks, see `notebook.select`; all without any.
-        preset: smoke, quick, standard or paper.
+        plan: what to run and how.
         progress: show the bar.
-        options: device, data_root, out, workers, refresh, write, parameters, limit: see `plan`.
 
     Raises:
-        ValueError, OSError: see `plan`; nothing has started then.
-        KeyboardInterrupt: after every worker and kernel is gone.
+        OSError: another run writes to the same folder, or a file cannot be written.
+        KeyboardInterrupt: after every kernel is gone.
     """
-    return carry_out(plan(numbers, preset, **options), progress=progress)
-
-
-def carry_out(plan: SeriesPlan, *, progress: bool = True) -> list[Result]:
-    """`run` for a `SeriesPlan` that is made already."""
     try:
         with FileLock(plan.out / "run.lock", timeout=0):  # the system frees it after a kill
             return _Runner(plan, progress).run()
@@ -70,57 +58,68 @@ class _Runner:
     def __init__(self, plan: SeriesPlan, progress: bool):
         self.plan = plan
         self.stopping = threading.Event()
-        self.workers: set[int] = set()  # process ids
+        self.running: list[Execution] = []
         self.state = State(plan.out / "state.json")
         self.gpus: queue.SimpleQueue = queue.SimpleQueue()
         for gpu in gpus(plan):
             self.gpus.put(gpu)
-        cells = sum(len(book.content["cells"]) for book in plan.notebooks)
-        # A file that collects the output gets a bar now and then, a terminal a live one.
-        pace = 0.1 if sys.stderr.isatty() else 10.0
         self.bar = tqdm(
-            total=cells,
+            total=sum(len(book.content["cells"]) for book in plan.notebooks),
             unit="cell",
             disable=not progress,
-            mininterval=pace,
+            # A file that collects the output gets a bar now and then, a terminal a live one.
+            mininterval=0.1 if sys.stderr.isatty() else 10.0,
             miniters=0,
             leave=False,
         )
+        self.done = 0  # cells of finished notebooks
         self.width = max((len(book.name) for book in plan.notebooks), default=0)
 
     def run(self) -> list[Result]:
-        clear(self.plan.out)
+        _clear(self.plan.out)
         pool = ThreadPoolExecutor(self.plan.workers)
+        futures = {book: pool.submit(self._notebook, book) for book in self._order()}
+        waiting = set(futures.values())
         try:
-            futures = {book: pool.submit(self._notebook, book) for book in self._order()}
-            waiting = set(futures.values())
-            while waiting:  # a Ctrl-C that another thread caught is seen after a second
-                done, waiting = wait(waiting, timeout=1, return_when=FIRST_COMPLETED)
+            while waiting:
+                done, waiting = wait(waiting, timeout=LOOK, return_when=FIRST_COMPLETED)
                 for future in done:
                     future.result()
+                self._look()
         except BaseException:
-            self._stop()
+            self._stop(waiting)
             raise
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            pool.shutdown()
             self.bar.close()
         results = [futures[book].result() for book in self.plan.notebooks]
         if self.plan.since and all(result.status == "ok" for result in results):
             refreshing(self.plan.out).unlink(missing_ok=True)
         return results
 
+    def _look(self) -> None:
+        for execution in list(self.running):
+            execution.look()
+            self.bar.set_description_str(f"{execution.book.name} {execution.place}", refresh=False)
+        cells = self.done + sum(execution.cell for execution in self.running)
+        self.bar.update(cells - self.bar.n)  # draws, if the last drawing is some time ago
+
+    def _stop(self, waiting: set[Future]) -> None:
+        """Kill kernels until none is left; one may just be starting."""
+        self.stopping.set()
+        waiting = {future for future in waiting if not future.cancel()}
+        while waiting:
+            for execution in list(self.running):
+                execution.kill()
+            waiting = wait(waiting, timeout=LOOK).not_done
+
     def _order(self) -> list[Notebook]:
-        """In which notebooks start: with several workers, the longest first."""
+        """In which notebooks start: with several workers, those that took longest last time."""
         books = list(self.plan.notebooks)
         if self.plan.workers > 1:
-            books.sort(key=self._expected, reverse=True)
+            times = {name: entry["seconds"] for name, entry in self.state.entries.items()}
+            books.sort(key=lambda book: times.get(book.name, math.inf), reverse=True)
         return books
-
-    def _expected(self, book: Notebook) -> float:
-        """Seconds: of its last run into this folder, or as the notebook states."""
-        entry = self.state.entries.get(book.name, {})
-        done = entry.get("status") == "ok"
-        return entry["seconds"] if done else book.expected(self.plan.preset)
 
     def _notebook(self, book: Notebook) -> Result:
         result = self._done_before(book)
@@ -128,9 +127,8 @@ class _Runner:
             result = self._execute(book)
             if not self.stopping.is_set():
                 self.state.put(result, self.plan, self.plan.key(book))
-        else:
-            self.bar.update(len(book.content["cells"]))
         if not self.stopping.is_set():
+            self.done += len(book.content["cells"])
             self.bar.write(result.line(self.width), file=sys.stdout)
             sys.stdout.flush()
         return result
@@ -140,85 +138,45 @@ class _Runner:
         finished = entry.get("status") == "ok" and entry.get("hash") == self.plan.key(book)
         if (
             not finished
-            or (self.plan.since and not is_since(entry.get("date"), self.plan.since))
-            or not self._target(book).exists()
+            or entry["date"] <= self.plan.since
+            or not self.plan.target(book).exists()
             or (self.plan.write and not _is_up_to_date(entry, self.plan.root))
         ):
             return None
         return Result(book.name, "ok", entry["seconds"], before=True)
 
-    def _target(self, book: Notebook) -> Path:
-        return self.plan.out / "notebooks" / f"{book.name}.ipynb"
-
     def _execute(self, book: Notebook) -> Result:
         begun = time.monotonic()
+        execution = Execution(book, self.plan)
         gpu = self.gpus.get()
+        self.running.append(execution)
         try:
-            error = self._watch(book, self.plan.environment(gpu))
+            error = execution.run(gpu)
         finally:
+            self.running.remove(execution)
             self.gpus.put(gpu)
         if error is None and self.plan.write:
             self._commit(book)
         seconds = round(time.monotonic() - begun, 1)
         return Result(book.name, "failed" if error else "ok", seconds, error)
 
-    def _watch(self, book: Notebook, environment: dict[str, str]) -> str | None:
-        """Follow one worker to its end; what went wrong, or None."""
-        log, signs = (self.plan.out / "logs" / f"{book.name}.{end}" for end in ("log", "progress"))
-        error, environment[paths.PROGRESS] = DIED, str(signs)
-        with opened(log) as noise, start(book, environment, noise) as worker:
-            self._admit(worker.pid)
-            show = partial(self._show, book)
-            try:
-                with Watch(worker.pid, signs, self.plan.limit, show) as watch:
-                    for answer in answers(worker, self._job(book)):
-                        error = answer.get("error", error)
-                        self._advance(watch, answer.get("cell", watch.cell))
-            finally:
-                self.workers.discard(worker.pid)
-                signs.unlink(missing_ok=True)
-        self.bar.update(len(book.content["cells"]) - watch.cell)
-        if watch.stuck:
-            error = f"{watch.place}: no progress for {self.plan.limit:g} s (see --limit); {AGAIN}"
-        elif error == DIED:
-            error = f"cell {watch.cell}: {DIED}; {last_line(log)}"
-        return error
-
-    def _advance(self, watch: Watch, cell: int) -> None:
-        self.bar.update(max(0, cell - watch.cell))
-        watch.cell = cell
-
-    def _show(self, book: Notebook, place: str) -> None:
-        self.bar.set_description_str(f"{book.name} {place}", refresh=False)
-        self.bar.update(0)  # draws, if the last drawing is some time ago
-
-    def _admit(self, pid: int) -> None:
-        self.workers.add(pid)
-        if self.stopping.is_set():
-            kill_tree(pid)
-
-    def _stop(self) -> None:
-        self.stopping.set()
-        for pid in list(self.workers):
-            kill_tree(pid)
-
-    def _job(self, book: Notebook) -> dict:
-        return {
-            "source": str(book.path),
-            "target": str(self._target(book)),
-            "parameters": dict(self.plan.parameters),
-        }
-
     def _commit(self, book: Notebook) -> None:
         home, root = Path.home(), self.plan.root
         places = {f"{self.plan.out}/": "", f"{root}/": "", str(root): ".", f"{home}/": "~/"}
-        executed = json.loads(self._target(book).read_text(encoding="utf-8"))
+        executed = json.loads(self.plan.target(book).read_text(encoding="utf-8"))
         text = json.dumps(committed(executed, places), indent=1, ensure_ascii=False)
         paths.write_text(book.path, text + "\n", "run")
 
 
+def _clear(out: Path) -> None:
+    """Remove half-written files that a killed run left in `out`."""
+    for part in out.glob("notebooks/.part-*"):
+        part.unlink()
+    for folder in (out, *out.glob("*/"), *out.glob("partial/*/")):
+        paths.clear(folder)
+
+
 def _is_up_to_date(entry: dict, root: Path) -> bool:
     """Whether a notebook finished after the committed ledger, which `--write` shows, got a row."""
-    finished = moment(entry.get("date"))
     times = [path.stat().st_mtime for path in root.glob("data/ledger/*.jsonl")]
-    return finished is not None and int(max(times, default=0)) <= finished.timestamp()
+    return int(max(times, default=0)) <= datetime.fromisoformat(entry["date"]).timestamp()

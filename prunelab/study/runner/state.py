@@ -10,11 +10,7 @@ from pathlib import Path
 
 from prunelab import paths
 from prunelab.checks import is_number
-from prunelab.study import notes
-from prunelab.study.moment import now
-from prunelab.study.runner.plan import SeriesPlan
-
-STATUSES = ("ok", "failed")
+from prunelab.study.runner.plan import SeriesPlan, now
 
 
 @dataclass(frozen=True)
@@ -28,7 +24,6 @@ class Result:
     before: bool = False
 
     def line(self, width: int) -> str:
-        """The line shown in the terminal."""
         note = "(done before)" if self.before else self.error or ""
         return f"{self.name:<{width}}  {self.status:>6}  {self.seconds:7.1f} s  {note}".rstrip()
 
@@ -39,9 +34,11 @@ class State:
     def __init__(self, path: Path):
         self.path = path
         self.lock = threading.Lock()
-        self.entries, faults = _read(path)
-        for line, what in faults:
-            print(f"prunelab: {line}; {what} runs again", file=sys.stderr)
+        try:
+            self.entries = entries(path)
+        except ValueError as error:
+            print(f"prunelab: {error}; every notebook runs again", file=sys.stderr)
+            self.entries = {}
 
     def put(self, result: Result, plan: SeriesPlan, key: str) -> None:
         """Record one result; the file is replaced atomically.
@@ -57,45 +54,19 @@ class State:
             paths.write_text(self.path, text + "\n", "run")
 
 
-def _read(path: Path) -> tuple[dict[str, dict], list[tuple[str, str]]]:
-    """The valid entries of a `state.json`, and for each fault a line and what must run again."""
+def entries(path: Path) -> dict[str, dict]:
+    """The entries of a `state.json`; none if there is no such file. ValueError: it is damaged."""
+    if not path.is_file():
+        return {}
     try:
-        found = notes.read(path)
-    except FileNotFoundError:
-        return {}, []
-    except notes.DamagedError as error:
-        return {}, [(str(error), "every notebook")]
-    if not isinstance(found, dict):
-        return {}, [(f"{path} is not the state of a run", "every notebook")]
-    faults = {name: reason for name, entry in found.items() if (reason := fault(entry))}
-    sound = {name: entry for name, entry in found.items() if name not in faults}
-    told = f"{path} is not the state of a run: "
-    return sound, [(f"{told}{name!r} {reason}", "it") for name, reason in faults.items()]
+        found = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        found = None
+    if not (isinstance(found, dict) and all(map(_is_sound, found.values()))):
+        raise ValueError(f"{path} is not the state of a run")
+    return found
 
 
-def checked(path: Path) -> dict[str, dict]:
-    """The entries of a `state.json`; none if there is no such file.
-
-    Raises:
-        ValueError: it is damaged; names the file, the entry and the remedy.
-    """
-    entries, faults = _read(path)
-    for line, _ in faults:
-        raise ValueError(f"report: {line}; delete it and run again")
-    return entries
-
-
-def fault(entry: object) -> str | None:
-    """What is wrong with the entry of one notebook, or None."""
-    if not isinstance(entry, dict):
-        return "has no fields"
-    if entry.get("status") not in STATUSES:
-        return f"has the status {entry.get('status')!r}, not ok or failed"
-    if not is_number(entry.get("seconds")) or entry["seconds"] < 0:
-        return f"has the seconds {entry.get('seconds')!r}, no number"
-    for name in ("hash", "preset", "device", "date"):
-        if not isinstance(entry.get(name, ""), str):
-            return f"has the {name} {entry[name]!r}, no text"
-    if not isinstance(entry.get("error", ""), str | None):
-        return f"has the error {entry['error']!r}, no text"
-    return None
+def _is_sound(entry: object) -> bool:
+    sound = isinstance(entry, dict) and entry.get("status") in ("ok", "failed")
+    return sound and is_number(entry.get("seconds"))

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from prunelab.study import measures as m
-from prunelab.study import saved, search
+from prunelab.study import savings, search
 from prunelab.study import tables as t
 from prunelab.study.cells import Missing, Number, Printed
 from prunelab.study.papers.network_surgery import views
@@ -197,7 +197,7 @@ STUDY = Study(
                 t.number("out of them", lambda run: t.layer("fc2")(run)["kept"], "{}"),
             ),
         ),
-        *saved.tables(NETWORK),
+        *savings.tables(NETWORK),
         t.Table(
             "AlexNet: counts and Table 4 (preset paper)",
             _alexnet,
