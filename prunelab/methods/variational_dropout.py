@@ -14,7 +14,7 @@ Source: Molchanov, Ashukha, Vetrov. Variational Dropout Sparsifies Deep Neural N
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -38,18 +38,11 @@ READ = (IN, SELECT)
 
 
 class SparseLayer(NoisyLayer):
-    """A layer whose noisiest weights are pruned; its biases have no noise.
+    """A layer whose noisiest weights are pruned; its biases have no noise."""
 
-    Args:
-        layer: whose place it takes.
-        rate: see `NoisyLayer`.
-        log_var: log sigma^2 to begin with.
-        threshold: weights with a larger log alpha are pruned.
-    """
-
-    def __init__(self, layer: nn.Module, rate: float, log_var: float, threshold: float):
-        super().__init__(layer, rate, ("weight",), log_var)
-        self.threshold = threshold
+    def __init__(self, layer: nn.Module, method: VariationalDropout):
+        super().__init__(layer, method.rate, ("weight",), method.log_var)
+        self.threshold = method.threshold
 
     def log_alpha(self) -> Tensor:
         """Log sigma^2 - log theta^2 of each weight, within -8 and 8."""
@@ -110,15 +103,8 @@ class Unit(Gate):
 class SparseNetwork(NoisyNetwork):
     """A network whose layers are all `SparseLayer`s; arguments and errors as `NoisyNetwork`."""
 
-    def __init__(
-        self,
-        net: nn.Module,
-        example: Tensor,
-        make: Callable[[GatePlace], Gate],
-        inputs: tuple[str, ...],
-        noise: Callable[[nn.Module], SparseLayer],
-    ):
-        super().__init__(net, example, make, inputs, noise)
+    def __init__(self, net: nn.Module, example: Tensor, method: VariationalDropout):
+        super().__init__(net, example, method)
         calls = Counter(node.target for node in self.graph.graph.nodes)
         self._take = {
             name
@@ -227,6 +213,8 @@ class VariationalDropout(GatedMethod):
     """
 
     KIND: ClassVar[str] = "variational_dropout"
+    NETWORK: ClassVar[type[SparseNetwork]] = SparseNetwork
+
     threshold: float = 3.0
     log_var: float = -10.0
 
@@ -238,8 +226,6 @@ class VariationalDropout(GatedMethod):
     def gate(self, place: GatePlace) -> Unit:
         return Unit(place)
 
-    def network(self, net: nn.Module, example: Tensor) -> SparseNetwork:
-        return SparseNetwork(net, example, self.gate, self.inputs, self._noise)
-
-    def _noise(self, layer: nn.Module) -> SparseLayer:
-        return SparseLayer(layer, self.rate, self.log_var, self.threshold)
+    def noise(self, layer: nn.Module) -> SparseLayer:
+        """What stands in the place of a layer."""
+        return SparseLayer(layer, self)

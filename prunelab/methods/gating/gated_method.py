@@ -34,6 +34,7 @@ class GatedMethod(Method):
 
     Attributes:
         BY_PLACE: fields that may map place names to numbers.
+        NETWORK: the kind of network that trains.
         budget: the training.
         inputs: layers whose inputs get gates too, entry by entry.
         ramp: fraction of the run in which the penalty grows linearly from 0.
@@ -45,6 +46,7 @@ class GatedMethod(Method):
 
     CHOOSES: ClassVar[str] = "units"
     BY_PLACE: ClassVar[tuple[str, ...]] = ()
+    NETWORK: ClassVar[type[Gated]] = Gated
 
     budget: train.Budget = field(kw_only=True)
     inputs: tuple[str, ...] = field(default=(), kw_only=True)
@@ -115,7 +117,7 @@ class GatedMethod(Method):
         """
         with torch.random.fork_rng([]):
             torch.manual_seed(seed)
-            gated = self.network(net, example_of(data))
+            gated = self.NETWORK(net, example_of(data), self)
         for field_name in self.BY_PLACE:
             value = getattr(self, field_name)
             for name in value if isinstance(value, Mapping) else ():
@@ -125,10 +127,6 @@ class GatedMethod(Method):
                         f" it must be one of {', '.join(gated.gates)}"
                     )
         return gated
-
-    def network(self, net: nn.Module, example: Tensor) -> Gated:
-        """What `gated` gives, with the generator as it is: for methods that also change layers."""
-        return Gated(net, example, self.gate, self.inputs)
 
 
 def check_alive(method: Method, kept: Mapping[str, Tensor], step: int) -> None:

@@ -10,7 +10,8 @@ and at the end the factors are folded into the weights that read the unit.
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, fx, nn
@@ -20,6 +21,9 @@ from prunelab.methods.gating.places import GatePlace, insert, same_graph, sites_
 from prunelab.methods.masking.weights import check_finite
 from prunelab.scores import layers_of
 from prunelab.surgery import tensors_of
+
+if TYPE_CHECKING:
+    from prunelab.methods.gating.gated_method import GatedMethod
 
 EPSILON = 1e-8  # beside mu^2 and sigma^2
 
@@ -133,8 +137,7 @@ class Gated(nn.Module):
     Args:
         net: a network that torch.fx can trace.
         example: (N, ...) an input batch.
-        make: builds the gate of a place.
-        inputs: layers whose inputs get gates too, beside the units of all layers.
+        method: builds the gate of a place; names layers whose inputs get gates too.
         swap: layer name -> what stands in its place while training.
 
     Attributes:
@@ -150,8 +153,7 @@ class Gated(nn.Module):
         self,
         net: nn.Module,
         example: Tensor,
-        make: Callable[[GatePlace], Gate],
-        inputs: tuple[str, ...] = (),
+        method: GatedMethod,
         swap: Mapping[str, nn.Module] | None = None,
     ):
         super().__init__()
@@ -161,12 +163,12 @@ class Gated(nn.Module):
         seen = flow(net, example)
         self.groups = seen.groups
         graph, own = same_graph(net, example)
-        sites = sites_of(graph, own, seen, inputs)
+        sites = sites_of(graph, own, seen, method.inputs)
         self.gates: dict[str, Gate] = {}
         parts = own | dict(swap or {})
         for number, (place, node) in enumerate(sites):
             name = f"prunelab_gates.{number}"  # no name of a layer of `net`
-            parts[name] = self.gates[place.name] = make(place)
+            parts[name] = self.gates[place.name] = method.gate(place)
             insert(graph, name, place, node)
         self.graph = fx.GraphModule(parts, graph)
         self.register_buffer("done", torch.zeros((), device=example.device))
