@@ -94,7 +94,7 @@ def test_every_unit_has_a_gate_and_nothing_else_has(model):
 
 def test_on_resnet_20_only_the_inner_maps_of_blocks_have_gates():
     net = models.build("resnet-20")
-    gates = SMALL.network(net, torch.zeros(1, 3, 32, 32)).gates
+    gates = SMALL.gated(net, torch.zeros(1, 3, 32, 32)).gates
     assert list(gates) == list(network("resnet-20").whole)
 
 

@@ -6,14 +6,14 @@ Guo, Yao, Chen. Dynamic Network Surgery for Efficient DNNs. NIPS 2016.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from statistics import NormalDist
 
 from prunelab.methods import Magnitude, NetworkSurgery
 from prunelab.study.networks import IMAGENET, Network
-from prunelab.study.printed import printed
+from prunelab.study.printed import printed, stated
 from prunelab.study.savings import Savings
 from prunelab.study.search import Search, times
 from prunelab.study.study import Case
@@ -47,7 +47,7 @@ class SurgerySetting:
     surgery: NetworkSurgery
     equal: Mapping[str, float]
     greedy: Mapping[str, float]
-    scales: tuple[float, ...]
+    scales: Sequence[float]
     rounds: int = 5
     search: Search | None = None
 
@@ -83,28 +83,7 @@ def _mnist(
     return SurgerySetting(network, search.shown, search=search, **more)
 
 
-_MNIST = (
-    _mnist(
-        "lenet-300-100",
-        {"fc1": 4.1, "fc2": 2.6, "fc3": 2.1},
-        lr=0.06,
-        steps=25_000,
-        stop=22_000,
-        equal={"fc1": 0.0162, "fc2": 0.0215, "fc3": 0.032},
-        greedy={"fc1": 0.5, "fc2": 0.6, "fc3": 1.0},
-        scales=(0.25, 0.45, 0.65, 0.85, 1.15, 1.225, 1.3),
-    ),
-    _mnist(
-        "lenet-5",
-        {"conv1": 1.5, "conv2": 2.6, "fc1": 3.5, "fc2": 2.2},
-        lr=0.025,
-        steps=16_000,
-        stop=14_000,
-        equal={"conv1": 0.148, "conv2": 0.037, "fc1": 0.0067, "fc2": 0.046},
-        greedy={"conv1": 0.82, "conv2": 1.13, "fc1": 1.22, "fc2": 1.9},
-        scales=(0.5, 0.75, 1.075, 1.15),
-    ),
-)
+_MNIST = tuple(_mnist(model, **own) for model, own in stated(STEM).settings.items())
 SETTINGS: dict[str, tuple[SurgerySetting, ...]] = {
     "smoke": _digits(20, 40, 30),
     "quick": _digits(300, 600, 500),
