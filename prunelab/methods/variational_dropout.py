@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from prunelab.groups import Group
@@ -80,15 +80,12 @@ class Unit(Gate):
         self.register_buffer("open", torch.ones(place.size), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`x` itself."""
         return x
 
     def sample(self, n: int) -> Tensor:
-        """(n, size) ones."""
         return self.open.expand(n, -1)
 
     def mean(self) -> Tensor:
-        """(size,) ones."""
         return self.open
 
     def margin(self) -> Tensor:
@@ -96,7 +93,6 @@ class Unit(Gate):
         return self.open * torch.inf
 
     def penalty(self) -> Tensor:
-        """0."""
         return self.open.new_zeros(())
 
 
@@ -142,35 +138,27 @@ class SparseNetwork(NoisyNetwork):
         groups = {name: self.groups[name] for name in self.gates}
         kept, constant = {}, {}
         for name, group in groups.items():
-            constant[name] = ~_any(weights, group, (OUT,)) & self._can_move(group)
+            movable = {s.layer for s in group.slices if s.role in READ} <= self._take
+            constant[name] = ~_any(weights, group, (OUT,)) & movable
             _fill(weights, group, READ, constant[name], False)
         for name, group in reversed(groups.items()):
             kept[name] = _any(weights, group, READ) & ~constant[name]
             _fill(weights, group, (OUT,), ~kept[name], False)
         return {name: kept[name] for name in groups}, constant
 
-    def _can_move(self, group: Group) -> bool:
-        """Whether all who read the group can take its constants into their biases."""
-        return {s.layer for s in group.slices if s.role in READ} <= self._take
-
     def _inputs(self) -> dict[str, Tensor]:
         """Layer name -> what it reads of one image, in evaluation."""
-        runner = _Reading(self.graph)
+        names, seen = {id(layer): name for name, layer in self.noisy.items()}, {}
+
+        def note(layer: nn.Module, args: tuple[Tensor, ...]) -> None:
+            seen[names[id(layer)]] = args[0]
+
+        hooks = [layer.register_forward_pre_hook(note) for layer in self.noisy.values()]
         with in_mode(self, False):
-            runner.run(self._image)
-        return runner.seen
-
-
-class _Reading(fx.Interpreter):
-    """Runs a graph and notes what its modules read."""
-
-    def __init__(self, graph: fx.GraphModule):
-        super().__init__(graph)
-        self.seen: dict[str, Tensor] = {}
-
-    def call_module(self, target: str, args: tuple, kwargs: dict) -> object:
-        self.seen[target] = args[0] if args else None
-        return super().call_module(target, args, kwargs)
+            self.graph(self._image)
+        for hook in hooks:
+            hook.remove()
+        return seen
 
 
 def _parts(tensors: Mapping[str, Tensor], group: Group, roles: tuple[str, ...]) -> Iterator[Tensor]:

@@ -21,7 +21,7 @@ from prunelab.methods.base import (
     check_option,
     example_of,
 )
-from prunelab.methods.gating.gates import Gate, Gated, GatePlace
+from prunelab.methods.gating.gates import Gate, Gated, GatePlace, some
 from prunelab.methods.gating.narrowing import Narrowed
 from prunelab.methods.stages import Options
 
@@ -104,8 +104,7 @@ class GatedMethod(Method):
         history = stage.fit(running, penalty=penalty, after_step=after_step)
         keep: dict[str, Tensor] = {}
         for name, kept in gated.kept().items():
-            written = gated.written(name, keep)
-            keep[name] = _some(gated.gates[name], kept & written, written).cpu()
+            keep[name] = some(kept, gated.written(name, keep), gated.gates[name].mean())
         gated.fold(net, keep)
         return Pruned(Keep(keep), (history,))
 
@@ -137,14 +136,6 @@ def check_alive(method: Method, kept: Mapping[str, Tensor], step: int) -> None:
                 f"{type(method).__name__}: none of the {len(units)} units of `{name}` is left"
                 f" after {step} steps; make the penalty weaker, or dead='keep one'"
             )
-
-
-def _some(gate: Gate, kept: Tensor, written: Tensor) -> Tensor:
-    """`kept`, or the unit with the largest mean (of those that are written) where it is empty."""
-    if not kept.any():
-        kept = kept.clone()
-        kept[gate.mean().masked_fill(~written, -float("inf")).argmax()] = True
-    return kept
 
 
 def value_at(method: GatedMethod, field: str, place: str, default: float | None = None) -> float:

@@ -34,6 +34,20 @@ def units_of(tensor: Tensor, s: Slice, size: int) -> Tensor:
     return part.unflatten(0, (size, s.repeat))
 
 
+def scale(tensor: Tensor, s: Slice, factor: Tensor) -> None:
+    """Multiply what each unit has in a slice of a tensor by its factor (size,), in place."""
+    part = units_of(tensor, s, len(factor))
+    part.mul_(factor.view(-1, *[1] * (part.ndim - 1)))
+
+
+def some(units: Tensor, written: Tensor, by: Tensor) -> Tensor:
+    """(size,) bool: the units that are written; if none is left, the one that is largest `by`."""
+    units = units & written
+    if not units.any():
+        units[by.masked_fill(~written, -torch.inf).argmax()] = True
+    return units.cpu()
+
+
 class Gate(nn.Module, abc.ABC):
     """A random factor for each of `place.size` units.
 
@@ -208,8 +222,4 @@ class Gated(nn.Module):
             factor = gate.mean() * keep[name].to(self.done.device)
             for s in self.groups[name].slices:
                 if s.role in ("in", "select"):
-                    weight = net.get_parameter(s.tensor)
-                    part = weight.narrow(s.axis, s.offset, s.repeat * len(factor))
-                    shape = [1] * weight.ndim
-                    shape[s.axis] = -1
-                    part.mul_(factor.repeat_interleave(s.repeat).view(shape))
+                    scale(net.get_parameter(s.tensor), s, factor)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from prunelab.groups import INPUTS
-from prunelab.methods.gating.gates import Gated
+from prunelab.methods.gating.gates import Gated, some
 from prunelab.surgery import cuts, tensors_of
 from prunelab.surgery.selection import indices
 
@@ -93,11 +93,8 @@ class Narrowed(nn.Module):
         """Place name -> (size,) bool; at least one of each place."""
         keep = {}
         for name, gate in self.gated.gates.items():
-            margin, written = gate.margin(), self.gated.written(name, keep)
-            near = (margin >= -self.cut) & written
-            if not near.any():
-                near[margin.masked_fill(~written, -torch.inf).argmax()] = True
-            keep[name] = near.cpu()
+            margin = gate.margin()
+            keep[name] = some(margin >= -self.cut, self.gated.written(name, keep), margin)
         return keep
 
 

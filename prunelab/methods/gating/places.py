@@ -137,15 +137,13 @@ def same_graph(net: nn.Module, example: Tensor) -> tuple[fx.Graph, dict[str, obj
     Raises:
         ValueError: training and evaluation do not run the same operations.
     """
-    (still, _), (graph, parts) = (_traced(net, example, training) for training in (False, True))
+    with meta.in_mode(net, False):
+        still, _ = graph_of(net, example, "gates")
+    with meta.in_mode(net, True):
+        graph, parts = graph_of(net, example, "gates")
     if str(still) != str(graph):
         raise ValueError("gates: `net` runs other operations in training than in evaluation")
     return graph, parts
-
-
-def _traced(net: nn.Module, example: Tensor, training: bool) -> tuple[fx.Graph, dict[str, object]]:
-    with meta.in_mode(net, training):
-        return graph_of(net, example, "gates")
 
 
 def _behind(node: fx.Node, modules: Mapping[str, nn.Module]) -> fx.Node:
