@@ -1,8 +1,4 @@
-"""VIBNet: what is compared with print; `cases` says what is run.
-
-Dai, Zhu, Guo, Wipf. Compressing Neural Networks using the Variational Information Bottleneck.
-ICML 2018.
-"""
+"""VIBNet: what is compared with print; `cases` says what is run."""
 
 from __future__ import annotations
 

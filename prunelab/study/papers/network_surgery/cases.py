@@ -117,8 +117,10 @@ def _pruned(case: partial[Case], setting: SurgerySetting) -> Iterator[Case]:
     case = partial(case, printed=(name,))
     yield case("surgery", "surgery", task=Prune(surgery))
     if setting.search:
-        whole = _on_all_images(setting)
-        yield case(ALL_IMAGES, ALL_IMAGES, network=whole.network, task=Prune(whole.surgery))
+        share, plain = MNIST_STEPS / WHOLE_STEPS, setting.network  # the same steps, as in the paper
+        whole = Network(plain.model, f"{plain.data}+val", plain.budget.scaled(share))
+        task = Prune(replace(surgery, budget=surgery.budget.scaled(share)))
+        yield case(ALL_IMAGES, ALL_IMAGES, network=whole, task=task)
         for label, method in setting.search.others.items():
             yield case("candidates", "candidate", task=Prune(method), setting=label)
     for scale in setting.scales:
@@ -140,14 +142,6 @@ def _pruned(case: partial[Case], setting: SurgerySetting) -> Iterator[Case]:
         }
         for way, method in ways.items():
             yield case("controls", way, task=Prune(method), setting=size)
-
-
-def _on_all_images(setting: SurgerySetting) -> SurgerySetting:
-    """The same steps on all training images, as in the paper, with no validation images left."""
-    share, network = MNIST_STEPS / WHOLE_STEPS, setting.network
-    whole = Network(network.model, f"{network.data}+val", network.budget.scaled(share))
-    surgery = replace(setting.surgery, budget=setting.surgery.budget.scaled(share))
-    return replace(setting, network=whole, surgery=surgery)
 
 
 def _shots(surgery: NetworkSurgery) -> tuple[int, ...]:
@@ -187,16 +181,11 @@ def alexnet() -> NetworkSurgery:
 
     Source: DNS, Tables 1 and 4: 700K iterations; convolutions and linear layers apart.
     """
-    rates = printed(STEM, "table4_alexnet_layers").set_index("layer").dns_pct.drop("total")
-    c = {alexnet_layer(layer): gaussian_c(rate / 100) for layer, rate in rates.items()}
+    rates = printed(STEM, "table4_alexnet_layers").set_index("module").dns_pct.drop("total")
+    c = {module: gaussian_c(rate / 100) for module, rate in rates.items()}
     steps = 350_000  # a phase; an epoch of the 1,281,167 images has 5,005 steps of 256
     budget = replace(ALEXNET.budget, epochs=steps / 5005, lr=0.001, milestones=(0.5, 0.8))
     return NetworkSurgery(c, budget, round(0.8 * steps), phases="convolutions first")
-
-
-def alexnet_layer(name: str) -> str:
-    """Module name of a printed layer; the paper's fc1 is `classifier.fc6`."""
-    return f"classifier.fc{int(name[2]) + 5}" if name.startswith("fc") else f"features.{name}"
 
 
 def gaussian_c(density: float) -> float:
