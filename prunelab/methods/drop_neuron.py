@@ -35,7 +35,7 @@ from prunelab.methods.base import (
 )
 from prunelab.methods.gating.gated_method import DEAD, check_alive
 from prunelab.methods.gating.gates import scale, units_of
-from prunelab.methods.gating.places import written
+from prunelab.methods.gating.places import check_inputs, written
 from prunelab.methods.masking.weights import check_finite
 from prunelab.methods.stages import Options
 from prunelab.scores import layers_of
@@ -104,12 +104,7 @@ class Neurons:
 
     def __init__(self, net: nn.Module, example: Tensor, method: DropNeuron):
         groups = trace(net, example)
-        for name in method.inputs:
-            if name not in groups.reads:
-                raise ValueError(
-                    f"DropNeuron: `inputs` names {name!r}; it must be one of"
-                    f" {', '.join(groups.reads)}"
-                )
+        check_inputs("DropNeuron", method.inputs, groups.reads)
         found = [*groups.values(), *(groups[name + INPUTS] for name in method.inputs)]
         self.net, self.method, self._all = net, method, groups
         self.groups: Mapping[str, Group] = {group.name: group for group in found}

@@ -4,7 +4,18 @@ from copy import deepcopy
 
 import pytest
 import torch
-from helpers.surgeries import DATA, EPOCH, LAYERS, NAMES, equal, limits, net_of, run, surgery
+from helpers.surgeries import (
+    DATA,
+    EPOCH,
+    LAYERS,
+    NAMES,
+    equal,
+    first_cut,
+    limits,
+    net_of,
+    run,
+    surgery,
+)  # fmt: skip
 from helpers.toy import quiet, same
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -14,7 +25,7 @@ from torch.nn.functional import cross_entropy
 
 from prunelab.data import load
 from prunelab.methods import NetworkSurgery
-from prunelab.methods.masking.splicing import Splicing, first_cut
+from prunelab.methods.masking.splicing import Splicing
 from prunelab.models import build
 from prunelab.train import Budget, fit
 
@@ -237,7 +248,7 @@ def test_a_lenet_300_100_grows_after_the_first_cut_by_splicing_alone(lenet):
         )  # fmt: skip
 
         def watch(_, state, found=found):
-            found.append(sum(state.kept().values()))
+            found.append(sum(left_of(state).values()))
 
         method.run(deepcopy(lenet[0]), lenet[1], progress=False, watch=watch)
         assert len(found) == 201

@@ -7,11 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from helpers.surgeries import DATA, EPOCH, net_of, surgery
+from helpers.surgeries import DATA, EPOCH, first_cut, left_of, net_of, surgery
 from helpers.toy import dataset, quiet, same
 
 from prunelab.methods import NetworkSurgery
-from prunelab.methods.masking.splicing import first_cut
 
 IN_PHASES = {"phases": "convolutions first"}
 NAN, INF = float("nan"), float("inf")
@@ -61,7 +60,7 @@ def test_the_limit_in_the_message_is_the_limit(change, margins):
     below = {"5": limit - 0.01}
     left = []
     surgery(below, margins=margins).run(
-        net, DATA, progress=False, watch=lambda t, s: left.append(s.kept()["5"])
+        net, DATA, progress=False, watch=lambda t, s: left.append(left_of(s)["5"])
     )
     assert left[0] >= 1
 

@@ -195,9 +195,9 @@ class Gated(nn.Module):
         """Name in `net` -> the tensors here that carry units along the same axes."""
         return {name: [tensor] for name, tensor in tensors_of(net).items()}
 
-    def forward(self, x: Tensor) -> Tensor:
-        """What `net` gives, through the gates."""
-        return self.graph(x)
+    def forward(self, x: Tensor | None) -> Tensor:
+        """What `net` gives, through the gates; the penalty for None (see `narrowing`)."""
+        return self.penalty() if x is None else self.graph(x)
 
     def penalty(self) -> Tensor:
         """The sum over all gates."""
