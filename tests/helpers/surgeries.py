@@ -6,9 +6,7 @@ import torch
 from helpers.toy import dataset, quiet
 from torch import nn
 
-from prunelab import scores
 from prunelab.methods import NetworkSurgery
-from prunelab.methods.masking.splicing import threshold
 from prunelab.train import Budget
 
 DATA = dataset()  # 45 images
@@ -53,19 +51,6 @@ def run(method, net=None, data=DATA, **options):
     """(network, what `run` returns, what `watch` saw)"""
     net, seen = net or net_of(), Seen()
     return net, method.run(net, data, progress=False, watch=seen, **options), seen
-
-
-def left_of(state):
-    """Layer -> weights and biases that stay, in the state of a run."""
-    return {name: int(layer.kept().sum()) for name, layer in state.layers.items()}
-
-
-def first_cut(net, c, margin=0.9):
-    """Layer -> weights and biases that the first cut would leave: above margin x threshold."""
-    rates = c if isinstance(c, dict) else dict.fromkeys(scores.layers_of(net), c)
-    found = {name: net.get_submodule(name) for name in rates}
-    at = {name: margin * threshold(layer, rates[name]) for name, layer in found.items()}
-    return {name: int((scores.magnitudes(v) > at[name]).sum()) for name, v in found.items()}
 
 
 def equal(a, b):

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from helpers.surgeries import DATA, EPOCH, first_cut, left_of, net_of, surgery
+from helpers.pruning import first_cut
+from helpers.surgeries import DATA, EPOCH, net_of, surgery
 from helpers.toy import dataset, quiet, same
 
 from prunelab.methods import NetworkSurgery
@@ -60,7 +61,7 @@ def test_the_limit_in_the_message_is_the_limit(change, margins):
     below = {"5": limit - 0.01}
     left = []
     surgery(below, margins=margins).run(
-        net, DATA, progress=False, watch=lambda t, s: left.append(left_of(s)["5"])
+        net, DATA, progress=False, watch=lambda t, s: left.append(s.layers["5"].kept().sum())
     )
     assert left[0] >= 1
 

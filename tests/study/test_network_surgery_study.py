@@ -8,7 +8,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
-from helpers.surgeries import first_cut
+from helpers.pruning import first_cut
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -8,7 +8,7 @@ import ipywidgets as w
 import numpy as np
 import pytest
 import torch
-from helpers.surgeries import first_cut
+from helpers.pruning import first_cut
 from helpers.widget_text import is_picture, text_of
 from torch import nn
 
