@@ -108,14 +108,10 @@ class HorseshoeGate(Gate):
         mean, variance = self.log_normal()
         return (mean + 0.5 * variance).exp()
 
-    def log_mode(self) -> Tensor:
-        """(size,) logarithm of where the density of z is largest."""
-        mean, variance = self.log_normal()
-        return mean - variance
-
     def margin(self) -> Tensor:
-        """(size,) log mode - threshold."""
-        return self.log_mode() - self.threshold
+        """(size,) log of where the density of z is largest - threshold."""
+        mean, variance = self.log_normal()
+        return mean - variance - self.threshold
 
     def penalty(self) -> Tensor:
         """KL of the units' factors and of the layer's."""

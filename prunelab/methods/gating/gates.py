@@ -112,12 +112,7 @@ class Gate(nn.Module, abc.ABC):
 
 
 class NormalGate(Gate):
-    """z ~ N(mu, sigma^2), one mu and one log sigma^2 per unit.
-
-    Args:
-        place: where it stands.
-        rate: see `Gate`.
-        log_var: log sigma^2 to begin with; mu begins at 1.
+    """z ~ N(mu, sigma^2), one mu and one log sigma^2 per unit; they begin at 1 and `log_var`.
 
     Source: VIBNet's `ib_layers.py`: starts at N(1, 0.01) and N(log_var, 0.01), 0.01 being the
         standard deviation.

@@ -26,12 +26,8 @@ if TYPE_CHECKING:
 class Splicing:
     """The state of a run: masks, thresholds, and what happened. All of it is in `net`'s buffers.
 
-    Args:
-        net: the network; its layers get masks at once, and the first cut is made.
-        method: the hyper-parameters.
-        c: layer -> c.
-        seed: of the draws.
-        images: training images, which decide the number of steps.
+    The layers in `c` get masks at once, and the first cut is made. The number of training images
+    decides the number of steps.
 
     Attributes:
         layers: name -> `Spliced`.
