@@ -114,7 +114,9 @@ class Magnitude(Method):
                 f"Magnitude: `q` would remove all {len(size):,} weights and biases of `{name}`:"
                 f" its threshold is {wanted:.4g}, its largest weight {size.max():.4g}"
             )
-        layer.put(kept)
+        for mask, flags in zip(layer.masks.values(), kept.split(layer.lengths())):
+            mask.kept.copy_(flags.view_as(mask.kept))
+        layer.known = None
 
 
 def largest(size: Tensor, count: int) -> Tensor:

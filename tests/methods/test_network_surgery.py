@@ -83,6 +83,7 @@ def test_equation_3(start, now, kept, c, margins, splice):
     put(now)
     masks["weight"].kept.copy_(torch.tensor(kept[:6]).view(2, 3))
     masks["bias"].kept.copy_(torch.tensor(kept[6:]))
+    state.refresh()
     expected = []
     for w, mask in zip(now, kept):  # as the authors' code compares
         if mask and abs(w) <= a:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from prunelab.methods.masking.weights import Masked, check_finite, ones, per_layer
+from prunelab.methods.masking.weights import Masked, check_finite, ones, per_layer, shared_ones
 from prunelab.scores import magnitudes, moments
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Splicing:
     decides the number of steps.
 
     Attributes:
-        layers: name -> `Spliced`.
+        layers: name -> `Masked`.
         due: (steps + 1, layers) bool, whether a mask is looked at when so many steps are done.
     """
 
@@ -39,22 +39,61 @@ class Splicing:
     ):
         stops = check_start(net, method, c, images)
         steps = method.budget.steps(images)[1]
-        self.due = _due(steps, stops, method, seed)
-        self.layers: dict[str, Spliced] = {}
+        self.splice, self.due = method.splice, _due(steps, stops, method, seed)
+        self.layers: dict[str, Masked] = {}
         try:
-            for name in c:
-                self.layers[name] = Spliced(net.get_submodule(name), method, c[name], steps)
-            self.look(0)
+            self._begin(net, method, c, steps)
         except BaseException:  # also Ctrl-C
             self.close(zeros=False)
             raise
 
+    def _begin(
+        self, net: nn.Module, method: NetworkSurgery, c: Mapping[str, float], steps: int
+    ) -> None:
+        """Masks on all layers, and the first cut."""
+        for name in c:
+            layer = net.get_submodule(name)
+            at = threshold(layer, c[name])
+            self.layers[name] = Masked(layer, straight=True)
+            state = self.layers[name].masks["weight"]
+            low, high = (margin * at for margin in method.margins)
+            state.register_buffer("low", low)
+            state.register_buffer("high", low + (high - low))  # to the bit what `Row` lifts by
+            state.register_buffer("events", torch.zeros(steps + 1, 2, dtype=torch.int32))
+        self.refresh()
+        self.look(0)
+
     @torch.no_grad()
     def look(self, done: int) -> None:
         """After `done` steps: equation (3) on each layer that is due; what happened is counted."""
-        for layer, due in zip(self.layers.values(), self.due[done].tolist()):
-            if due:
-                layer.masks["weight"].events[done] = layer.renew()
+        due = [name for name, now in zip(self.layers, self.due[done].tolist()) if now]
+        if not due:
+            return
+        counts = torch.stack([count for name in due for count in self._rows[name].renew()])
+        kept, stay = counts.view(-1, 2).T.tolist()
+        for name, of_new, of_old in zip(due, kept, stay):
+            self._put(name, int(of_new), int(of_old), done)
+
+    def _put(self, name: str, kept: int, stay: int, done: int) -> None:
+        """Make what was renewed the mask of a layer: it has lost and won back some weights."""
+        layer, row = self.layers[name], self._rows[name]
+        if not kept:  # the largest of what was kept stays: what is masked counts as zero
+            row.new[magnitudes(layer.layer).argmax()] = 1
+            kept = stay = 1
+        pruned, spliced = layer.kept() - stay, kept - stay
+        if pruned or spliced:
+            row.swap()
+            layer.known = kept
+            layer.masks["weight"].events.numpy()[done] = pruned, spliced
+
+    def refresh(self) -> None:
+        """Take up masks that were changed by hand, or came from a checkpoint."""
+        self._rows: dict[str, Row] = {}
+        for name, layer in self.layers.items():
+            layer.known, state = None, layer.masks["weight"]
+            low, high = float(state.low), float(state.high)
+            limit, lift = (high, high - low) if self.splice else (low, None)
+            self._rows[name] = Row(layer, limit, lift)
 
     def events(self) -> dict[str, Tensor]:
         """Layer -> (steps + 1, 2) weights and biases pruned, spliced; row 0 is the first cut."""
@@ -66,31 +105,49 @@ class Splicing:
             layer.close(zeros)
 
 
-class Spliced(Masked):
-    """One layer under masks that are pruned and spliced; the arguments are those of `Splicing`."""
+class Row:
+    """The mask of a layer as one row, weights before biases, and all that a look at it needs.
 
-    def __init__(self, layer: nn.Module, method: NetworkSurgery, c: float, steps: int):
-        low, high = (margin * threshold(layer, c) for margin in method.margins)
-        super().__init__(layer, straight=True)
-        self.splice, state = method.splice, self.masks["weight"]
-        state.register_buffer("low", low)
-        state.register_buffer("high", low + (high - low))  # to the bit what `renew` lifts by
-        state.register_buffer("events", torch.zeros(steps + 1, 2, dtype=torch.int32))
+    Args:
+        layer: whose mask it is.
+        limit: what is larger is kept: b_k; without splicing a_k.
+        lift: b_k - a_k; None = what is masked stays so.
 
-    def renew(self) -> Tensor:
-        """Equation (3) on weights and biases; (2,) how many it has pruned and spliced."""
-        state, old = self.masks["weight"], self.kept()
-        new = torch.cat([dense.flatten() for dense in self.dense.values()]).abs_()
-        low, high = float(state.low), float(state.high)
-        if self.splice:
-            new.add_(old, alpha=high - low).gt_(high)  # what is kept has the limit of all
+    Attributes:
+        kept: (weights and biases,) the mask.
+        new: the next one; its place is taken by turns, so that nothing is made anew in a step.
+    """
+
+    def __init__(self, layer: Masked, limit: float, lift: float | None):
+        self.layer, self.limit, self.lift = layer, limit, lift
+        self.kept = torch.cat([mask.kept.flatten() for mask in layer.masks.values()])
+        self.new = torch.empty_like(self.kept)
+        self._parts, self._next = self._split(self.kept), self._split(self.new)
+
+    def _split(self, row: Tensor) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Of weights and biases: dense values, mask, and their part of the row."""
+        layer = self.layer
+        dense, masks = layer.dense.values(), [mask.kept for mask in layer.masks.values()]
+        parts = zip(dense, masks, row.split(layer.lengths()))
+        return [(values, mask, part.view(mask.shape)) for values, mask, part in parts]
+
+    def renew(self) -> tuple[Tensor, Tensor]:
+        """Equation (3) into `new`; how many it keeps, and how many of those were kept."""
+        for dense, _, part in self._next:
+            torch.abs(dense, out=part)
+        if self.lift is None:
+            self.new.mul_(self.kept)
         else:
-            new.mul_(old).gt_(low)
-        if not ones(new):  # the largest of what was kept stays: what is masked counts as zero
-            new[magnitudes(self.layer).argmax()] = 1
-        self.put(new)
-        stay = ones(old * new)
-        return torch.stack([ones(old) - stay, ones(new) - stay])
+            self.new.add_(self.kept, alpha=self.lift)  # what is kept has the limit of all
+        self.new.gt_(self.limit)
+        return ones(self.new), shared_ones(self.new, self.kept)
+
+    def swap(self) -> None:
+        """Make `new` the mask."""
+        self.kept, self.new = self.new, self.kept
+        self._parts, self._next = self._next, self._parts
+        for _, mask, part in self._parts:
+            mask.set_(part)
 
 
 def check_start(

@@ -77,25 +77,27 @@ class Masked:
     Attributes:
         dense: parameter name -> the dense parameter, which training moves.
         masks: parameter name -> its `Mask`.
+        known: how many are kept, if that was counted; who changes a mask says so here.
     """
 
     def __init__(self, layer: nn.Module, straight: bool):
         self.layer, self.dense, self.masks = layer, {}, {}
+        self.known: int | None = None
         for name in PARAMETERS:
             parameter = getattr(layer, name)
             if parameter is not None:
                 self.dense[name], self.masks[name] = parameter, Mask(parameter.detach(), straight)
                 parametrize.register_parametrization(layer, name, self.masks[name])
 
-    def kept(self) -> Tensor:
-        """(weights and biases,) the masks as one row."""
-        return torch.cat([mask.kept.flatten() for mask in self.masks.values()])
+    def lengths(self) -> list[int]:
+        """Number of weights, and of biases if it has any."""
+        return [parameter.numel() for parameter in self.dense.values()]
 
-    def put(self, row: Tensor) -> None:
-        """Make such a row, of bools or numbers, the masks."""
-        parts = row.split([mask.kept.numel() for mask in self.masks.values()])
-        for mask, part in zip(self.masks.values(), parts):
-            mask.kept.copy_(part.view_as(mask.kept))
+    def kept(self) -> int:
+        """Weights and biases that are not masked."""
+        if self.known is None:
+            self.known = int(sum(ones(mask.kept) for mask in self.masks.values()))
+        return self.known
 
     def close(self, zeros: bool = True) -> None:
         """Take the masks away: leave zeros in the weights, or the dense weights as they are."""
@@ -115,9 +117,14 @@ def masked(states: Collection[Masked]) -> Iterator[None]:
             state.close(zeros)
 
 
-def ones(row: Tensor) -> Tensor:
+def ones(mask: Tensor) -> Tensor:
     """How many, 0-dim; single precision counts to 2^24."""
-    return row.sum() if row.numel() < 2**24 else row.sum(dtype=torch.float64)
+    return mask.sum() if mask.numel() < 2**24 else mask.sum(dtype=torch.float64)
+
+
+def shared_ones(a: Tensor, b: Tensor) -> Tensor:
+    """How many are 1 in both, 0-dim."""
+    return torch.dot(a.flatten(), b.flatten()) if a.numel() < 2**24 else ones(a * b)
 
 
 def keep_of(layers: Mapping[str, Masked]) -> Keep:
