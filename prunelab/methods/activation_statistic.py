@@ -12,7 +12,8 @@ Source: PFEC, section 4.5; Hu, Peng, Tai, Tang. Network Trimming. 2016 (APoZ).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -21,7 +22,7 @@ from torch import Tensor, fx, nn
 from tqdm import tqdm
 
 from prunelab import scores
-from prunelab.groups import Groups, trace
+from prunelab.groups import Group, Groups, trace
 from prunelab.groups.following import graph_of
 from prunelab.masks import Keep
 from prunelab.meta import dtype_of, in_mode
@@ -39,7 +40,15 @@ from prunelab.methods.stages import Options
 
 # What stands between a layer and its ReLU without mixing maps; of a residual sum, the sum's ReLU.
 TRANSPARENT = ("norm", "add", "pool", "dropout", "identity")
-STATISTICS = ("mean-mean", "mean-std", "mean-l1", "mean-l2", "var-l2", "apoz")
+# (N, C, pixels) maps -> (N, C) numbers that are averaged over the images; of var-l2 the variance.
+STATISTICS = {
+    "mean-mean": lambda maps: maps.mean(2),
+    "mean-std": lambda maps: maps.std(2, correction=0),
+    "mean-l1": lambda maps: maps.abs().sum(2),
+    "mean-l2": lambda maps: maps.norm(dim=2),
+    "var-l2": lambda maps: maps.norm(dim=2),
+    "apoz": lambda maps: (maps != 0).double().mean(2),
+}
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,7 @@ class ActivationStatistic(Method):
 
     def __post_init__(self) -> None:
         check_ratios(self, self.ratios)
-        check_option(self, "statistic", STATISTICS)
+        check_option(self, "statistic", tuple(STATISTICS))
         check_count(self, "batch")
         if self.images is not None:
             check_count(self, "images")
@@ -82,28 +91,25 @@ class ActivationStatistic(Method):
         batches = data.train[: self.images].batches(self.batch)
         if options.progress:
             batches = tqdm(batches, desc=f"activations ({self.statistic})", leave=False)
-        found = statistics(net, groups.select(ratios), batches, [self.statistic])[self.statistic]
+        found = statistics(net, groups.select(ratios), batches, self.statistic)
         keep = {n: scores.best(found[n], scores.kept(groups[n].size, r)) for n, r in ratios.items()}
         return Pruned(Keep(keep))
 
 
 def statistics(
-    net: nn.Module,
-    groups: Groups,
-    batches: Iterable[tuple[Tensor, Tensor]],
-    wanted: Iterable[str] = STATISTICS,
-) -> dict[str, dict[str, Tensor]]:
-    """Scores of all channels by several statistics, in one pass over the images.
+    net: nn.Module, groups: Groups, batches: Iterable[tuple[Tensor, Tensor]], statistic: str
+) -> dict[str, Tensor]:
+    """Scores of all channels by a statistic, in one pass over the images.
 
     Args:
         net: a trained network; run in evaluation mode, left as it was.
         groups: the groups to score.
         batches: (x, y) with x (n, C, H, W), normalised.
-        wanted: names from `STATISTICS`.
+        statistic: a name from `STATISTICS`.
 
     Returns:
-        statistic -> group name -> (size,) scores, larger = more important (for APoZ the fraction
-        of values that are not zero).
+        group name -> (size,) scores, larger = more important (for APoZ the fraction of values that
+        are not zero).
 
     Raises:
         ValueError: there are no images, or a layer's output cannot be watched.
@@ -112,75 +118,47 @@ def statistics(
     layers = {layer for g in groups.values() for layer in g.producers}
     with in_mode(net, False), torch.inference_mode():
         for x, _ in batches:
-            watch = watch or _Watch(net, x, layers)
+            watch = watch or _Watch(net, x, layers, statistic)
             seen += len(x)
             watch.run(x.to(dtype))
     if not seen:
         raise ValueError("statistics: there are no images to look at")
-    return {
-        name: {
-            g.name: _of_group(g, lambda layer, s=name: _final(watch.sums, layer, s, seen))
-            for g in groups.values()
-        }
-        for name in wanted
-    }
+    found = {layer: sums / seen for layer, sums in watch.sums.items()}
+    for layer, (mean, square) in found.items():
+        found[layer] = square - mean.square() if statistic == "var-l2" else mean
+    return {name: _of_group(group, found) for name, group in groups.items()}
 
 
-def _maps(x: Tensor) -> Tensor:
-    """(N, C, ...) -> (N, C, pixels); a linear layer's maps have one pixel."""
-    return x.flatten(2) if x.ndim > 2 else x.unsqueeze(2)
-
-
-def _sums(raw: Tensor) -> dict[str, Tensor]:
-    """(C,) sums over the images of one batch."""
-    raw = _maps(raw)
-    l2 = raw.norm(dim=2)
-    return {
-        "mean-mean": raw.mean(2).sum(0),
-        "mean-std": raw.std(2, correction=0).sum(0),
-        "mean-l1": raw.abs().sum(2).sum(0),
-        "mean-l2": l2.sum(0),
-        "squares": l2.square().sum(0),
-    }
-
-
-def _final(sums: dict, layer: str, statistic: str, n: int) -> Tensor:
-    if statistic == "var-l2":
-        return sums[layer, "squares"] / n - (sums[layer, "mean-l2"] / n).square()
-    return sums[layer, "nonzero" if statistic == "apoz" else statistic] / n
-
-
-def _of_group(group: object, score: Callable[[str], Tensor]) -> Tensor:
+def _of_group(group: Group, found: Mapping[str, Tensor]) -> Tensor:
     """(size,) sum over the layers that write the group, and over the channels of a unit."""
     total = 0
     for s in group.slices:
         if s.role == "out" and s.tensor.endswith("weight"):
-            part = score(s.layer)[s.offset : s.offset + s.repeat * group.size]
+            part = found[s.layer][s.offset : s.offset + s.repeat * group.size]
             total = total + part.view(group.size, s.repeat).sum(1)
     return total.cpu()
 
 
 class _Watch(fx.Interpreter):
-    """Runs the network and adds up, per layer, the sums over its output and over the ReLU after it.
+    """Runs the network and adds up, per layer, (2, C) what is averaged and its square.
 
     Sums are taken where a map appears: an in-place ReLU may overwrite it right after.
     """
 
-    def __init__(self, net: nn.Module, example: Tensor, layers: set[str]):
+    def __init__(self, net: nn.Module, example: Tensor, layers: set[str], statistic: str):
         graph, parts = graph_of(net, example, "statistics")
         super().__init__(fx.GraphModule(parts, graph))
-        self.sums: dict[tuple[str, str], Tensor] = {}
-        calls = [n for n in self.module.graph.nodes if n.op == "call_module"]
-        self.raw = {n: n.target for n in calls if n.target in layers}
-        missing = layers - set(self.raw.values())
-        if missing:
+        self.statistic = statistic
+        self.sums: dict[str, Tensor] = dict.fromkeys(layers, torch.zeros(()))
+        calls = [n for n in self.module.graph.nodes if n.op == "call_module" and n.target in layers]
+        if missing := layers - {n.target for n in calls}:
             raise ValueError(
                 f"statistics: `{min(missing)}` is not a module that the network calls;"
                 " its maps cannot be watched"
             )
-        self.active: dict[fx.Node, list[str]] = {}
-        for node, layer in self.raw.items():
-            self.active.setdefault(self._activation(node), []).append(layer)
+        self.watched = defaultdict(list)
+        for n in calls:
+            self.watched[self._activation(n) if statistic == "apoz" else n].append(n.target)
 
     def _activation(self, node: fx.Node) -> fx.Node:
         """The ReLU that follows, before any other layer reads the maps; the node itself if none."""
@@ -201,12 +179,8 @@ class _Watch(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> object:
         out = super().run_node(n)
-        if n in self.raw:
-            self._add(self.raw[n], _sums(out.double()))
-        for layer in self.active.get(n, ()):
-            self._add(layer, {"nonzero": _maps(out != 0).double().mean(2).sum(0)})
+        for layer in self.watched.get(n, ()):
+            maps = (out.flatten(2) if out.ndim > 2 else out.unsqueeze(2)).double()
+            found = STATISTICS[self.statistic](maps)
+            self.sums[layer] = self.sums[layer] + torch.stack([found.sum(0), found.square().sum(0)])
         return out
-
-    def _add(self, layer: str, values: dict[str, Tensor]) -> None:
-        for key, value in values.items():
-            self.sums[layer, key] = self.sums.get((layer, key), 0) + value

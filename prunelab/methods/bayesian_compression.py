@@ -52,8 +52,8 @@ def gamma_kl(mean: Tensor, log_var: Tensor, log_scale: float = 0.0) -> Tensor:
 class GaussianLayer(NoisyLayer):
     """A layer with noise on its weights and biases, and with a standard normal prior on both."""
 
-    def __init__(self, layer: nn.Module, rate: float, log_var: float):
-        super().__init__(layer, rate, ("weight", "bias"), log_var)
+    def __init__(self, layer: nn.Module, method: BayesianCompression):
+        super().__init__(layer, method.rate, ("weight", "bias"), method.log_var)
 
     def penalty(self) -> Tensor:
         """KL of weights and biases."""
@@ -62,18 +62,11 @@ class GaussianLayer(NoisyLayer):
 
 
 class JeffreysGate(NormalGate):
-    """z ~ N(mu, sigma^2) under the log-uniform prior.
+    """z ~ N(mu, sigma^2) under the log-uniform prior."""
 
-    Args:
-        place: where it stands.
-        rate: see `Gate`.
-        log_var: log sigma^2 to begin with.
-        threshold: on log alpha.
-    """
-
-    def __init__(self, place: GatePlace, rate: float, log_var: float, threshold: float):
-        super().__init__(place, rate, log_var)
-        self.threshold = threshold
+    def __init__(self, place: GatePlace, method: BayesianCompression):
+        super().__init__(place, method.rate, method.log_var)
+        self.threshold = value_at(method, "threshold", place.name, default=THRESHOLD)
 
     def margin(self) -> Tensor:
         """(size,) threshold - log alpha."""
@@ -88,23 +81,15 @@ class HorseshoeGate(Gate):
     """z = sqrt(s_a s_b a b), log-normal, under half-Cauchy priors.
 
     At the start z is about 1 and s_a has its prior's size: s_b carries the rest.
-
-    Args:
-        place: where it stands.
-        rate: see `Gate`.
-        log_var: log v of all four factors to begin with.
-        threshold: on the log mode.
-        tau0: scale of the half-Cauchy prior on the layer's factor.
     """
 
-    def __init__(
-        self, place: GatePlace, rate: float, log_var: float, threshold: float, tau0: float
-    ):
-        scale = 2 * math.log(tau0)
+    def __init__(self, place: GatePlace, method: BayesianCompression):
+        scale, log_var = 2 * math.log(method.tau0), method.log_var
         start = {"units": torch.zeros(2, place.size), "layer": torch.tensor([[scale], [-scale]])}
         start |= {f"{name}_log_var": torch.full_like(m, log_var) for name, m in start.items()}
-        super().__init__(place, rate, **start)
-        self.threshold, self.log_scale = threshold, scale
+        super().__init__(place, method.rate, **start)
+        self.threshold = value_at(method, "threshold", place.name, default=THRESHOLD)
+        self.log_scale = scale
 
     def log_normal(self) -> tuple[Tensor, Tensor]:
         """(size,) mean and (size,) variance of log z."""
@@ -123,14 +108,10 @@ class HorseshoeGate(Gate):
         mean, variance = self.log_normal()
         return (mean + 0.5 * variance).exp()
 
-    def log_mode(self) -> Tensor:
-        """(size,) logarithm of where the density of z is largest."""
-        mean, variance = self.log_normal()
-        return mean - variance
-
     def margin(self) -> Tensor:
-        """(size,) log mode - threshold."""
-        return self.log_mode() - self.threshold
+        """(size,) log of where the density of z is largest - threshold."""
+        mean, variance = self.log_normal()
+        return mean - variance - self.threshold
 
     def penalty(self) -> Tensor:
         """KL of the units' factors and of the layer's."""
@@ -150,7 +131,7 @@ class BayesianCompression(GatedMethod):
         threshold: a unit stays while the log alpha of its factor is below ("jeffreys"), or while
             the log mode of its factor is above ("horseshoe"); one number, or by place name (other
             places then have -3).
-        tau0: of the horseshoe's prior on a layer's factor; small = sparse.
+        tau0: scale of the half-Cauchy prior on a layer's factor; small = sparse.
         log_var: log variances to begin with, of factors and weights.
 
     Cost: `budget`, each step about 2.4 times a plain one (LeNet-5, batch 64).
@@ -166,6 +147,7 @@ class BayesianCompression(GatedMethod):
 
     KIND: ClassVar[str] = "bayesian_compression"
     BY_PLACE: ClassVar[tuple[str, ...]] = ("threshold",)
+    NETWORK: ClassVar[type[NoisyNetwork]] = NoisyNetwork
 
     prior: str = "jeffreys"
     threshold: float | Mapping[str, float] = THRESHOLD
@@ -180,13 +162,8 @@ class BayesianCompression(GatedMethod):
         check_numbers(self, "threshold", "a number")
 
     def gate(self, place: GatePlace) -> Gate:
-        at = value_at(self, "threshold", place.name, default=THRESHOLD)
-        if self.prior == "jeffreys":
-            return JeffreysGate(place, self.rate, self.log_var, at)
-        return HorseshoeGate(place, self.rate, self.log_var, at, self.tau0)
+        return (JeffreysGate if self.prior == "jeffreys" else HorseshoeGate)(place, self)
 
-    def network(self, net: nn.Module, example: Tensor) -> NoisyNetwork:
-        return NoisyNetwork(net, example, self.gate, self.inputs, self._noise)
-
-    def _noise(self, layer: nn.Module) -> GaussianLayer:
-        return GaussianLayer(layer, self.rate, self.log_var)
+    def noise(self, layer: nn.Module) -> GaussianLayer:
+        """What stands in the place of a layer."""
+        return GaussianLayer(layer, self)

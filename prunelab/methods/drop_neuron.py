@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from prunelab import train
 from prunelab.groups import INPUTS, Group, trace
-from prunelab.groups.group import IN, OUT, SELECT, THROUGH, Slice
+from prunelab.groups.group import IN, OUT, SELECT, THROUGH
 from prunelab.masks import Keep
 from prunelab.methods.base import (
     Method,
@@ -34,8 +34,8 @@ from prunelab.methods.base import (
     example_of,
 )
 from prunelab.methods.gating.gated_method import DEAD, check_alive
-from prunelab.methods.gating.gates import units_of
-from prunelab.methods.gating.places import written
+from prunelab.methods.gating.gates import scale, units_of
+from prunelab.methods.gating.places import check_inputs, written
 from prunelab.methods.masking.weights import check_finite
 from prunelab.methods.stages import Options
 from prunelab.scores import layers_of
@@ -104,12 +104,7 @@ class Neurons:
 
     def __init__(self, net: nn.Module, example: Tensor, method: DropNeuron):
         groups = trace(net, example)
-        for name in method.inputs:
-            if name not in groups.reads:
-                raise ValueError(
-                    f"DropNeuron: `inputs` names {name!r}; it must be one of"
-                    f" {', '.join(groups.reads)}"
-                )
+        check_inputs("DropNeuron", method.inputs, groups.reads)
         found = [*groups.values(), *(groups[name + INPUTS] for name in method.inputs)]
         self.net, self.method, self._all = net, method, groups
         self.groups: Mapping[str, Group] = {group.name: group for group in found}
@@ -131,7 +126,7 @@ class Neurons:
                     norm = self._norms(group, roles)
                     factor = (1 - rate * strength / norm.clamp(min=1e-30)).clamp(min=0)
                     for s in slices:
-                        self._scale(s, factor)
+                        scale(self._tensors[s.tensor], s, factor)
 
     @torch.no_grad()
     def kept(self) -> dict[str, Tensor]:
@@ -157,19 +152,12 @@ class Neurons:
                 kept[self._norms(self.groups[name], (OUT, SELECT)).argmax()] = True
             for s in self.groups[name].slices:
                 if s.role in (IN, SELECT):
-                    self._scale(s, kept.float())
+                    scale(self._tensors[s.tensor], s, kept.float())
             keep[name] = kept.cpu()
         return Keep(keep)
 
     def _norms(self, group: Group, roles: tuple[str, ...]) -> Tensor:
         """(size,) l2 norm of what each neuron has in slices of these roles."""
-        found = [self._of(s, group.size) for s in group.slices if s.role in roles]
+        slices = [s for s in group.slices if s.role in roles]
+        found = [units_of(self._tensors[s.tensor], s, group.size) for s in slices]
         return sum(part.flatten(1).square().sum(1) for part in found).sqrt()
-
-    def _of(self, s: Slice, size: int) -> Tensor:
-        """(size, repeat, ...) view of what each neuron has there."""
-        return units_of(self._tensors[s.tensor], s, size)
-
-    def _scale(self, s: Slice, factor: Tensor) -> None:
-        part = self._of(s, len(factor))
-        part.mul_(factor.view(-1, *[1] * (part.ndim - 1)))

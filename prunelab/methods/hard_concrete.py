@@ -35,31 +35,16 @@ BOUND = math.log(100)  # of |log a|
 class HardConcreteGate(Gate):
     """z ~ hard concrete, one log a per unit.
 
-    Args:
-        place: where it stands.
-        rate: see `Gate`.
-        lam: price of one weight.
-        temperature: b; the smaller, the nearer to zeros and ones.
-        limits: (gam, zeta), below 0 and above 1.
-        start: sigmoid(log a) to begin with.
-
     Source: the authors' `l0_layers.py`: log a starts with a standard deviation of 0.01, and is
         clamped to +-log 100 after each step.
     """
 
-    def __init__(
-        self,
-        place: GatePlace,
-        rate: float = 1.0,
-        *,
-        lam: float = 1.0,
-        temperature: float = 2 / 3,
-        limits: tuple[float, float] = (-0.1, 1.1),
-        start: float = 0.5,
-    ):
+    def __init__(self, place: GatePlace, method: HardConcrete):
+        start = value_at(method, "start", place.name)
         log_a = math.log(start / (1 - start)) + 0.01 * torch.randn(place.size)
-        super().__init__(place, rate, log_a=log_a)
-        self.lam, self.temperature, (self.low, self.high) = lam, temperature, limits
+        super().__init__(place, method.rate, log_a=log_a)
+        self.lam = value_at(method, "lam", place.name)
+        self.temperature, (self.low, self.high) = method.temperature, method.limits
 
     def sample(self, n: int) -> Tensor:
         """(n, size) in [0, 1]."""
@@ -98,7 +83,7 @@ class HardConcrete(GatedMethod):
     Attributes:
         lam: price of one weight, before division by the number of images; one number ("L0"), or by
             place name ("L0-sep"; then it names every gated place).
-        temperature: b.
+        temperature: b; the smaller, the nearer to zeros and ones.
         limits: (gam, zeta).
         start: sigmoid(log a) to begin with; one number, or by place name as `lam` (the authors: 0.8
             for the pixels of a linear network, 0.5 elsewhere).
@@ -129,6 +114,4 @@ class HardConcrete(GatedMethod):
         check_pair(self, "limits", allowed, lambda low, high: low < 0 and high > 1)
 
     def gate(self, place: GatePlace) -> HardConcreteGate:
-        own = {field: value_at(self, field, place.name) for field in self.BY_PLACE}
-        shape = {"temperature": self.temperature, "limits": self.limits}
-        return HardConcreteGate(place, self.rate, **own, **shape)
+        return HardConcreteGate(place, self)

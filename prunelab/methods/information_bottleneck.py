@@ -29,18 +29,11 @@ from prunelab.methods.gating.places import GatePlace
 
 
 class BottleneckGate(NormalGate):
-    """z ~ N(mu, sigma^2) under the best Gaussian prior.
+    """z ~ N(mu, sigma^2) under the best Gaussian prior."""
 
-    Args:
-        place: where it stands.
-        rate: see `Gate`.
-        log_var: see `NormalGate`.
-        kl: strength of this place beside the others.
-    """
-
-    def __init__(self, place: GatePlace, rate: float = 1.0, log_var: float = -9.0, kl: float = 1.0):
-        super().__init__(place, rate, log_var)
-        self.kl = kl
+    def __init__(self, place: GatePlace, method: InformationBottleneck):
+        super().__init__(place, method.rate, method.log_var)
+        self.kl = value_at(method, "kl", place.name)
 
     def margin(self) -> Tensor:
         """(size,) log mu^2 - log sigma^2: the paper's log alpha, the code's with a minus."""
@@ -81,8 +74,7 @@ class InformationBottleneck(GatedMethod):
         check_number(self, "log_var", "a number in [-30, 5]", lambda v: -30 <= v <= 5)
 
     def gate(self, place: GatePlace) -> BottleneckGate:
-        kl = value_at(self, "kl", place.name)
-        return BottleneckGate(place, self.rate, self.log_var, kl)
+        return BottleneckGate(place, self)
 
     def strength(self, images: int) -> float:
         return 1.0

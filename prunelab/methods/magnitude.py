@@ -90,11 +90,11 @@ class Magnitude(Method):
                 layers[name] = Masked(net.get_submodule(name), straight=False)
             if self.retrain is None:
                 self._cut(layers, wanted, 1.0)
-            else:
-                budgets = {f"round {done}": self.retrain for done in range(1, self.rounds + 1)}
-                for stage in options.stages(budgets, data, first=1):
-                    self._cut(layers, wanted, stage.number / self.rounds)
-                    history.append(stage.fit(net))
+                return Pruned(keep_of(layers))
+            budgets = {f"round {done}": self.retrain for done in range(1, self.rounds + 1)}
+            for stage in options.stages(budgets, data, first=1):
+                self._cut(layers, wanted, stage.number / self.rounds)
+                history.append(stage.fit(net))
             keep = keep_of(layers)
         return Pruned(keep, tuple(history))
 

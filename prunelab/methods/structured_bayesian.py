@@ -137,30 +137,15 @@ def _mean(x: Tensor, g: Tensor) -> Tensor:
 class LogNormalGate(Gate):
     """theta, one mu and one log sigma per unit.
 
-    Args:
-        place: where it stands.
-        rate: see `Gate`.
-        log_sigma: to begin with; mu begins at 0.
-        snr: the least signal-to-noise ratio of a unit that is kept.
-        scale: factor of the KL.
-
     Source: the authors' `layers.py`.
     Differs: parameters are clamped after each step, log sigma to [-12, 5]; the code clips to [-20,
         5] in the formulas, so that what leaves the interval has no gradient and never comes back.
     """
 
-    def __init__(
-        self,
-        place: GatePlace,
-        rate: float = 1.0,
-        *,
-        log_sigma: float = -5.0,
-        snr: float = 1.0,
-        scale: float = 1.0,
-    ):
-        start = torch.full((place.size,), float(log_sigma))
-        super().__init__(place, rate, mu=torch.zeros(place.size), log_sigma=start)
-        self.snr, self.scale = snr, scale
+    def __init__(self, place: GatePlace, method: StructuredBayesian):
+        start = torch.full((place.size,), float(method.log_sigma))
+        super().__init__(place, method.rate, mu=torch.zeros(place.size), log_sigma=start)
+        self.snr, self.scale = method.snr, value_at(method, "scale", place.name, default=1.0)
 
     def noise(self) -> LogNormal:
         """The distribution of theta."""
@@ -223,5 +208,4 @@ class StructuredBayesian(GatedMethod):
         check_number(self, "log_sigma", "a number in [-12, 5]", lambda v: -12 <= v <= 5)
 
     def gate(self, place: GatePlace) -> LogNormalGate:
-        scale = value_at(self, "scale", place.name, default=1.0)
-        return LogNormalGate(place, self.rate, log_sigma=self.log_sigma, snr=self.snr, scale=scale)
+        return LogNormalGate(place, self)

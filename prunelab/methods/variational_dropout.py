@@ -14,12 +14,12 @@ Source: Molchanov, Ashukha, Vetrov. Variational Dropout Sparsifies Deep Neural N
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from prunelab.groups import Group
@@ -38,18 +38,11 @@ READ = (IN, SELECT)
 
 
 class SparseLayer(NoisyLayer):
-    """A layer whose noisiest weights are pruned; its biases have no noise.
+    """A layer whose noisiest weights are pruned; its biases have no noise."""
 
-    Args:
-        layer: whose place it takes.
-        rate: see `NoisyLayer`.
-        log_var: log sigma^2 to begin with.
-        threshold: weights with a larger log alpha are pruned.
-    """
-
-    def __init__(self, layer: nn.Module, rate: float, log_var: float, threshold: float):
-        super().__init__(layer, rate, ("weight",), log_var)
-        self.threshold = threshold
+    def __init__(self, layer: nn.Module, method: VariationalDropout):
+        super().__init__(layer, method.rate, ("weight",), method.log_var)
+        self.threshold = method.threshold
 
     def log_alpha(self) -> Tensor:
         """Log sigma^2 - log theta^2 of each weight, within -8 and 8."""
@@ -87,15 +80,12 @@ class Unit(Gate):
         self.register_buffer("open", torch.ones(place.size), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`x` itself."""
         return x
 
     def sample(self, n: int) -> Tensor:
-        """(n, size) ones."""
         return self.open.expand(n, -1)
 
     def mean(self) -> Tensor:
-        """(size,) ones."""
         return self.open
 
     def margin(self) -> Tensor:
@@ -103,22 +93,14 @@ class Unit(Gate):
         return self.open * torch.inf
 
     def penalty(self) -> Tensor:
-        """0."""
         return self.open.new_zeros(())
 
 
 class SparseNetwork(NoisyNetwork):
     """A network whose layers are all `SparseLayer`s; arguments and errors as `NoisyNetwork`."""
 
-    def __init__(
-        self,
-        net: nn.Module,
-        example: Tensor,
-        make: Callable[[GatePlace], Gate],
-        inputs: tuple[str, ...],
-        noise: Callable[[nn.Module], SparseLayer],
-    ):
-        super().__init__(net, example, make, inputs, noise)
+    def __init__(self, net: nn.Module, example: Tensor, method: VariationalDropout):
+        super().__init__(net, example, method)
         calls = Counter(node.target for node in self.graph.graph.nodes)
         self._take = {
             name
@@ -156,35 +138,27 @@ class SparseNetwork(NoisyNetwork):
         groups = {name: self.groups[name] for name in self.gates}
         kept, constant = {}, {}
         for name, group in groups.items():
-            constant[name] = ~_any(weights, group, (OUT,)) & self._can_move(group)
+            movable = {s.layer for s in group.slices if s.role in READ} <= self._take
+            constant[name] = ~_any(weights, group, (OUT,)) & movable
             _fill(weights, group, READ, constant[name], False)
         for name, group in reversed(groups.items()):
             kept[name] = _any(weights, group, READ) & ~constant[name]
             _fill(weights, group, (OUT,), ~kept[name], False)
         return {name: kept[name] for name in groups}, constant
 
-    def _can_move(self, group: Group) -> bool:
-        """Whether all who read the group can take its constants into their biases."""
-        return {s.layer for s in group.slices if s.role in READ} <= self._take
-
     def _inputs(self) -> dict[str, Tensor]:
         """Layer name -> what it reads of one image, in evaluation."""
-        runner = _Reading(self.graph)
+        names, seen = {id(layer): name for name, layer in self.noisy.items()}, {}
+
+        def note(layer: nn.Module, args: tuple[Tensor, ...]) -> None:
+            seen[names[id(layer)]] = args[0]
+
+        hooks = [layer.register_forward_pre_hook(note) for layer in self.noisy.values()]
         with in_mode(self, False):
-            runner.run(self._image)
-        return runner.seen
-
-
-class _Reading(fx.Interpreter):
-    """Runs a graph and notes what its modules read."""
-
-    def __init__(self, graph: fx.GraphModule):
-        super().__init__(graph)
-        self.seen: dict[str, Tensor] = {}
-
-    def call_module(self, target: str, args: tuple, kwargs: dict) -> object:
-        self.seen[target] = args[0] if args else None
-        return super().call_module(target, args, kwargs)
+            self.graph(self._image)
+        for hook in hooks:
+            hook.remove()
+        return seen
 
 
 def _parts(tensors: Mapping[str, Tensor], group: Group, roles: tuple[str, ...]) -> Iterator[Tensor]:
@@ -227,6 +201,8 @@ class VariationalDropout(GatedMethod):
     """
 
     KIND: ClassVar[str] = "variational_dropout"
+    NETWORK: ClassVar[type[SparseNetwork]] = SparseNetwork
+
     threshold: float = 3.0
     log_var: float = -10.0
 
@@ -238,8 +214,6 @@ class VariationalDropout(GatedMethod):
     def gate(self, place: GatePlace) -> Unit:
         return Unit(place)
 
-    def network(self, net: nn.Module, example: Tensor) -> SparseNetwork:
-        return SparseNetwork(net, example, self.gate, self.inputs, self._noise)
-
-    def _noise(self, layer: nn.Module) -> SparseLayer:
-        return SparseLayer(layer, self.rate, self.log_var, self.threshold)
+    def noise(self, layer: nn.Module) -> SparseLayer:
+        """What stands in the place of a layer."""
+        return SparseLayer(layer, self)

@@ -32,6 +32,7 @@ class Said:
         deviations: what differs from the paper, and why.
         captions: view -> caption of that figure.
         readme: README.md shows the tables whose titles begin with one of these.
+        settings: model -> what its methods run with; each paper says how.
         searches: model -> how its setting was chosen; see `search.Search.stated`.
     """
 
@@ -41,6 +42,7 @@ class Said:
     deviations: list[str] = field(default_factory=list)
     captions: dict[str, str] = field(default_factory=dict)
     readme: list[str] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=dict)
     searches: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 

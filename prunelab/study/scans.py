@@ -83,7 +83,7 @@ class Scan:
         if self.criterion not in STATISTICS:
             return self.criterion
         images = data.train[: self.images and 4 * self.images]
-        return statistics(net, groups, images.batches(250), [self.criterion])[self.criterion]
+        return statistics(net, groups, images.batches(250), self.criterion)
 
     def _retrain(self, table, net, groups, order, data, split: Split, work: Work) -> pd.DataFrame:
         """The same table with what is measured after retraining each pruned network."""

@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import torch
 from helpers.networks import Net, conv, head
@@ -84,8 +85,8 @@ class KnownMethod(GatedMethod):
         return 0.01
 
 
-def gated(net, x, make=Known, **options):
-    return Gated(net, x, make, **options)
+def gated(net, x, make=Known, inputs=()):
+    return Gated(net, x, SimpleNamespace(gate=make, inputs=inputs))
 
 
 def factors(network, draws=True):

@@ -3,7 +3,8 @@
 import torch
 from torch import nn
 
-from prunelab import surgery
+from prunelab import scores, surgery
+from prunelab.methods.masking.splicing import threshold
 
 
 @torch.no_grad()
@@ -69,3 +70,11 @@ def outputs(net, groups, keep, x):
 
 def parameters(net: nn.Module):
     return sum(p.numel() for p in net.parameters())
+
+
+def first_cut(net, c, margin=0.9):
+    """Layer -> weights and biases that the first cut would leave: above margin x threshold."""
+    rates = c if isinstance(c, dict) else dict.fromkeys(scores.layers_of(net), c)
+    found = {name: net.get_submodule(name) for name in rates}
+    at = {name: margin * threshold(layer, rates[name]) for name, layer in found.items()}
+    return {name: int((scores.magnitudes(v) > at[name]).sum()) for name, v in found.items()}

@@ -48,10 +48,9 @@ def direct(maps):
     }
 
 
-def scores_of(net, images, layer, batch=7, wanted=STATISTICS):
+def scores_of(net, images, layer, batch=7):
     groups = trace(net, images.batch(slice(0, 1))[0]).select([layer])
-    found = statistics(net, groups, images.batches(batch), wanted)
-    return {name: by_group[layer] for name, by_group in found.items()}
+    return {s: statistics(net, groups, images.batches(batch), s)[layer] for s in STATISTICS}
 
 
 def test_each_statistic_equals_the_direct_computation_before_batch_norm():
@@ -149,7 +148,7 @@ def test_the_maps_of_smallest_score_go(statistic):
 def test_only_the_images_asked_for_are_looked_at():
     net, data = conv_bn_relu(), dataset()
     groups = trace(net, data.example)
-    few = statistics(net, groups, data.train[:9].batches(4), ["mean-std"])["mean-std"]["0"]
+    few = statistics(net, groups, data.train[:9].batches(4), "mean-std")["0"]
     keep = ActivationStatistic(0.5, "mean-std", images=9).prune(net, data, progress=False)["0"]
     assert torch.equal(keep, few >= few.sort().values[3])
 
@@ -185,7 +184,7 @@ def test_bad_input_is_refused():
     with pytest.raises(TypeError, match="ActivationStatistic: `data` must be a Dataset"):
         ActivationStatistic(0.5).prune(conv_bn_relu(), data.example)
     with pytest.raises(ValueError, match="statistics: there are no images"):
-        statistics(conv_bn_relu(), trace(conv_bn_relu(), data.example), [])
+        statistics(conv_bn_relu(), trace(conv_bn_relu(), data.example), [], "apoz")
     net = Functional()
     with pytest.raises(ValueError, match="`weight` is not a module that the network calls"):
         ActivationStatistic(0.5).prune(net, data, progress=False)

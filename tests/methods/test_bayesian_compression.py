@@ -12,8 +12,6 @@ from torch import nn
 
 from prunelab.methods.bayesian_compression import (
     BayesianCompression,
-    HorseshoeGate,
-    JeffreysGate,
     gamma_kl,
     standard_kl,
 )
@@ -37,7 +35,7 @@ def place(size=3):
 
 def horseshoe(units=(), layer=(), size=3, threshold=-3.0, tau0=0.1, rate=1.0):
     """A gate whose log-normals have the given (mean, log variance), each for all units."""
-    gate = HorseshoeGate(place(size), rate, -9.0, threshold, tau0)
+    gate = method("horseshoe", rate=rate, threshold=threshold, tau0=tau0).gate(place(size))
     with torch.no_grad():
         for name, pairs in (("units", units), ("layer", layer)):
             for row, (mean, log_var) in enumerate(pairs):
@@ -95,7 +93,7 @@ def test_a_horseshoe_factor_is_distributed_as_the_root_of_the_product_of_four_lo
         assert float(z.mean()) == pytest.approx(float(expected[0]), abs=5 * float(z.std()) / N**0.5)
     grid = torch.linspace(-6, 4, 100_001)
     peak = grid[D.LogNormal(mean[0], variance[0].sqrt()).log_prob(grid.exp()).argmax()]
-    assert gate.log_mode()[0].item() == pytest.approx(float(peak), abs=2e-4)
+    assert (gate.margin() + gate.threshold)[0].item() == pytest.approx(float(peak), abs=2e-4)
     assert torch.corrcoef(ours.T)[0, 1].abs() < 5 / N**0.5
 
 
@@ -117,7 +115,7 @@ def test_the_horseshoe_penalty_is_the_sum_over_units_and_the_layer():
 
 @pytest.mark.parametrize("rate", [1.0, 10.0])
 def test_a_horseshoe_factor_starts_near_1_at_the_size_of_its_layers_prior(rate):
-    gate = HorseshoeGate(place(5), rate, -9.0, -3.0, 1e-5)
+    gate = method("horseshoe", rate=rate).gate(place(5))
     torch.testing.assert_close(gate.mean(), torch.ones(5), rtol=0, atol=1e-3)
     s_a, s_b = gate.value("layer")[:, 0].tolist()
     assert s_a == pytest.approx(2 * math.log(1e-5)) and s_b == pytest.approx(-s_a)
@@ -128,13 +126,13 @@ def test_a_horseshoe_unit_is_kept_while_its_log_mode_is_above_the_threshold():
     gate = horseshoe(UNITS, LAYER, threshold=-1.5)
     with torch.no_grad():
         gate.units[0] = torch.tensor([4.0, 0.0, -4.0])
-        modes = gate.log_mode()
+        modes = gate.margin() + gate.threshold
     assert gate.kept().tolist() == [m > -1.5 for m in modes.tolist()] == [True, True, False]
     assert torch.equal(gate.factor(), gate.mean() * torch.tensor([1.0, 1.0, 0.0]))
 
 
 def normal(mu, log_var, threshold=-3.0):
-    gate = JeffreysGate(place(len(mu)), 1.0, -9.0, threshold)
+    gate = method(threshold=threshold).gate(place(len(mu)))
     with torch.no_grad():
         gate.mu.copy_(torch.tensor(mu))
         gate.log_var.copy_(torch.tensor(log_var))
@@ -177,7 +175,7 @@ def test_gradients_of_gates_are_finite_at_extremes(mu, log_var, mean, other):
 @pytest.mark.parametrize("prior", PRIORS)
 def test_the_penalty_is_that_of_gates_weights_and_biases_over_the_number_of_images(prior):
     net = ready(nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3, bias=False)))
-    gated = method(prior, inputs=("0",), log_var=-4.0).network(net, batch(6))
+    gated = method(prior, inputs=("0",), log_var=-4.0).gated(net, batch(6))
     assert list(gated.gates) == ["0.inputs", "0"]
     expected = sum(gate.penalty().item() for gate in gated.gates.values())
     for p in net.parameters():

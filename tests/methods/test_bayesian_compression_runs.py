@@ -87,7 +87,7 @@ def test_the_weights_left_are_the_means_times_the_factors(prior):
     def watch(done, gated):
         gate = gated.gates["0"]
         with torch.no_grad():
-            values = gate.log_ratio() if prior == "jeffreys" else gate.log_mode()
+            values = gate.log_ratio() if prior == "jeffreys" else gate.margin() + gate.threshold
             if done == 12:  # the last step: some stay, some go
                 gate.threshold = values.median().item()
             seen["factors"] = {name: gate.factor() for name, gate in gated.gates.items()}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 
 from prunelab.methods.gating.places import GatePlace
-from prunelab.methods.hard_concrete import HardConcrete, HardConcreteGate
+from prunelab.methods.hard_concrete import HardConcrete
 from prunelab.train import Budget, evaluate
 
 ADAM = Budget(epochs=10, lr=1e-3, batch=32, optimizer="adam", weight_decay=0, schedule="linear",
@@ -24,7 +24,7 @@ DRAWS = 100_000
 
 
 def gate_of(log_a, rate=1.0, weights=7, **options):
-    gate = HardConcreteGate(GatePlace("a", len(log_a), -1, 1, weights), rate, **options)
+    gate = method(rate=rate, **options).gate(GatePlace("a", len(log_a), -1, 1, weights))
     with torch.no_grad():
         gate.log_a.copy_(torch.tensor(log_a) / rate)
     return gate
@@ -128,7 +128,7 @@ def test_log_a_is_brought_back_within_log_100_and_has_slopes_there(rate):
 @pytest.mark.parametrize("start", [0.2, 0.5, 0.8])
 def test_log_a_starts_around_the_probability_given(start):
     torch.manual_seed(6)
-    gate = HardConcreteGate(GatePlace("a", 2000, -1, 1, 1), 20.0, start=start)
+    gate = method(start=start).gate(GatePlace("a", 2000, -1, 1, 1))
     spread, mean = torch.std_mean(gate.value("log_a"))
     assert mean.item() == pytest.approx(math.log(start / (1 - start)), abs=0.002)
     assert spread.item() == pytest.approx(0.01, rel=0.1)

@@ -16,7 +16,6 @@ from prunelab.data import load
 from prunelab.groups import trace
 from prunelab.methods import InformationBottleneck
 from prunelab.methods.gating.places import GatePlace
-from prunelab.methods.information_bottleneck import BottleneckGate
 from prunelab.models import build
 from prunelab.train import Budget, evaluate
 
@@ -36,7 +35,7 @@ def run(m, seed=0, net=None, **options):
 def gate(mu, log_var, side=1):
     """In double precision, with these parameters."""
     mu, log_var = (torch.as_tensor(v, dtype=torch.float64) for v in (mu, log_var))
-    found = BottleneckGate(GatePlace("a", len(mu), 1, side, 1)).double()
+    found = method(1.0).gate(GatePlace("a", len(mu), 1, side, 1)).double()
     with torch.no_grad():
         found.mu.copy_(mu)
         found.log_var.copy_(log_var)
@@ -110,7 +109,7 @@ def test_noise_has_the_mean_and_the_deviation_of_the_gate_and_their_gradients():
 def test_a_unit_stays_while_its_mean_is_positive_and_larger_than_its_deviation():
     mu = torch.tensor([1.0, 1.0, 1.0, 0.5, 0.5, -1.0, -5.0, 0.0, 0.0, 2.0])
     sigma = torch.tensor([1.0, 0.99, 1.01, 0.49, 0.51, 0.1, 0.1, 0.1, 1e-6, 1.9])
-    found = BottleneckGate(GatePlace("a", 10, 1, 1, 1))
+    found = method(1.0).gate(GatePlace("a", 10, 1, 1, 1))
     with torch.no_grad():
         found.mu.copy_(mu)
         found.log_var.copy_(2 * sigma.log())
@@ -122,7 +121,7 @@ def test_a_unit_stays_while_its_mean_is_positive_and_larger_than_its_deviation()
 
 def test_gates_start_around_1_with_little_noise():
     torch.manual_seed(3)
-    found = BottleneckGate(GatePlace("a", 40_000, 1, 1, 1), rate=20, log_var=-6.0)
+    found = method(rate=20, log_var=-6.0).gate(GatePlace("a", 40_000, 1, 1, 1))
     for values, centre in ((found.mean(), 1), (found.value("log_var"), -6)):
         assert values.mean().item() == pytest.approx(centre, abs=1e-3)
         assert values.std().item() == pytest.approx(0.01, rel=0.02)

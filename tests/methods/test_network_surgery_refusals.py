@@ -7,11 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from helpers.pruning import first_cut
 from helpers.surgeries import DATA, EPOCH, net_of, surgery
 from helpers.toy import dataset, quiet, same
 
 from prunelab.methods import NetworkSurgery
-from prunelab.methods.masking.splicing import first_cut
 
 IN_PHASES = {"phases": "convolutions first"}
 NAN, INF = float("nan"), float("inf")
@@ -61,7 +61,7 @@ def test_the_limit_in_the_message_is_the_limit(change, margins):
     below = {"5": limit - 0.01}
     left = []
     surgery(below, margins=margins).run(
-        net, DATA, progress=False, watch=lambda t, s: left.append(s.kept()["5"])
+        net, DATA, progress=False, watch=lambda t, s: left.append(s.layers["5"].kept().sum())
     )
     assert left[0] >= 1
 

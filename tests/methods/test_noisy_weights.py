@@ -1,6 +1,7 @@
 """Noisy weights against weights that are really drawn, and the log-uniform KL against integrals."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -199,7 +200,8 @@ def test_a_noisy_network_has_all_layers_that_run_and_sums_all_penalties():
     def noise(layer):
         return Noisy(layer, 1.0, ("weight",), -5.0)
 
-    made = NoisyNetwork(net, torch.zeros(2, 5), gate, ("a",), noise)
+    method = SimpleNamespace(gate=gate, inputs=("a",), noise=noise)
+    made = NoisyNetwork(net, torch.zeros(2, 5), method)
     assert list(made.noisy) == ["a", "body.0", "head"]
     assert [made.noisy[name].layer for name in made.noisy] == [net.a, net.body[0], net.head]
     assert list(made.gates) == ["a.inputs", "a", "body.0"]
@@ -213,4 +215,4 @@ def test_a_layer_with_a_computed_weight_is_refused_by_name():
     net = branchy()
     weight_norm(net.body[0])
     with pytest.raises(ValueError, match=r"`body.0` must have a weight and a bias only, got param"):
-        NoisyNetwork(net, torch.zeros(2, 5), Ones, (), lambda layer: Noisy(layer, 1.0, BOTH, -5.0))
+        NoisyNetwork(net, torch.zeros(2, 5), SimpleNamespace())

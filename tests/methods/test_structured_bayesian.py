@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from prunelab.methods.gating.places import GatePlace
-from prunelab.methods.structured_bayesian import LogNormal, LogNormalGate, StructuredBayesian
+from prunelab.methods.structured_bayesian import LogNormal, StructuredBayesian
 from prunelab.train import Budget, evaluate
 
 ADAM = Budget(epochs=8, lr=1e-3, batch=32, optimizer="adam", weight_decay=0, schedule="linear",
@@ -29,7 +29,7 @@ def leaf(*values):
 
 
 def gate_of(mu, log_sigma, rate=1.0, **options):
-    gate = LogNormalGate(GatePlace("a", len(mu), -1, 1, 7), rate, **options)
+    gate = method(rate=rate, **options).gate(GatePlace("a", len(mu), -1, 1, 7))
     with torch.no_grad():
         gate.mu.copy_(torch.tensor(mu) / rate)
         gate.log_sigma.copy_(torch.tensor(log_sigma) / rate)

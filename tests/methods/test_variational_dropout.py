@@ -16,7 +16,7 @@ from prunelab import surgery
 from prunelab.data import load
 from prunelab.groups import trace
 from prunelab.methods.gating.noisy_weights import log_uniform_kl
-from prunelab.methods.variational_dropout import SparseLayer, VariationalDropout
+from prunelab.methods.variational_dropout import VariationalDropout
 from prunelab.models import build
 from prunelab.train import Budget, evaluate
 
@@ -29,7 +29,7 @@ def method(budget=SHORT, **options):
 
 
 def sparse(weights, log_vars, threshold=3.0):
-    layer = SparseLayer(nn.Linear(len(weights), 1), 1.0, -10.0, threshold)
+    layer = method(threshold=threshold).noise(nn.Linear(len(weights), 1))
     with torch.no_grad():
         layer.layer.weight.copy_(torch.tensor([weights]))
         layer.log_vars["weight"].copy_(torch.tensor([log_vars]))
@@ -62,7 +62,7 @@ def test_weights_above_the_threshold_are_left_out_of_the_mean_but_not_of_trainin
 def test_the_penalty_is_the_kl_of_all_weights_over_the_number_of_images():
     torch.manual_seed(0)
     net = ready(nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3)))
-    gated = method(log_var=-4.0).network(net, batch(6))
+    gated = method(log_var=-4.0).gated(net, batch(6))
     expected = 0
     for layer in (net[0], net[2]):
         for w in layer.weight.flatten().tolist():

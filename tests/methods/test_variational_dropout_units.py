@@ -24,7 +24,7 @@ def pruned(net, x, share, seed, inputs=(), hurt=()):
     """
     g = torch.Generator().manual_seed(seed)
     made = VariationalDropout(budget=Budget(epochs=1), inputs=inputs)
-    gated = made.network(net, x)
+    gated = made.gated(net, x)
     with torch.no_grad():
         for name, layer in gated.noisy.items():
             weight = layer.layer.weight

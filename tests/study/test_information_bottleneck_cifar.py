@@ -87,14 +87,14 @@ def test_only_preset_paper_has_them_and_every_seed_is_another_measurement():
 @pytest.mark.parametrize("model", ["vgg-16", "vgg-16-fc2", "vgg-19"])
 def test_every_unit_has_a_gate_and_nothing_else_has(model):
     method = recipe_of("T3 D6").task.method
-    gates = method.network(models.build(model), torch.zeros(1, 3, 32, 32)).gates
+    gates = method.gated(models.build(model), torch.zeros(1, 3, 32, 32)).gates
     assert {name: gate.place.size for name, gate in gates.items()} == network(model).whole
     assert list(gates) == list(network(model).whole)
 
 
 def test_on_resnet_20_only_the_inner_maps_of_blocks_have_gates():
     net = models.build("resnet-20")
-    gates = SMALL.network(net, torch.zeros(1, 3, 32, 32)).gates
+    gates = SMALL.gated(net, torch.zeros(1, 3, 32, 32)).gates
     assert list(gates) == list(network("resnet-20").whole)
 
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
+from helpers.pruning import first_cut
 from hypothesis import given
 from hypothesis import strategies as st
 
 from prunelab import data, models, train
 from prunelab.masks import packed, unpacked
 from prunelab.methods import Magnitude, NetworkSurgery
-from prunelab.methods.masking.splicing import first_cut
 from prunelab.scores import layers_of
 from prunelab.study.networks import IMAGENET
 from prunelab.study.papers.network_surgery import SETTINGS, STUDY

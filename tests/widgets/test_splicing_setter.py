@@ -8,12 +8,13 @@ import ipywidgets as w
 import numpy as np
 import pytest
 import torch
+from helpers.pruning import first_cut
 from helpers.widget_text import is_picture, text_of
 from torch import nn
 
 from prunelab import models, plots, scores, train, widgets
 from prunelab.methods import NetworkSurgery
-from prunelab.methods.masking.splicing import first_cut, threshold
+from prunelab.methods.masking.splicing import threshold
 from prunelab.scores import layers_of, magnitudes
 from prunelab.widgets.threshold_setter import SortedWeights
 

@@ -21,7 +21,7 @@ from prunelab.methods.base import (
     check_option,
     example_of,
 )
-from prunelab.methods.gating.gates import Gate, Gated, GatePlace
+from prunelab.methods.gating.gates import Gate, Gated, GatePlace, some
 from prunelab.methods.gating.narrowing import Narrowed
 from prunelab.methods.stages import Options
 
@@ -34,6 +34,7 @@ class GatedMethod(Method):
 
     Attributes:
         BY_PLACE: fields that may map place names to numbers.
+        NETWORK: the kind of network that trains.
         budget: the training.
         inputs: layers whose inputs get gates too, entry by entry.
         ramp: fraction of the run in which the penalty grows linearly from 0.
@@ -45,6 +46,7 @@ class GatedMethod(Method):
 
     CHOOSES: ClassVar[str] = "units"
     BY_PLACE: ClassVar[tuple[str, ...]] = ()
+    NETWORK: ClassVar[type[Gated]] = Gated
 
     budget: train.Budget = field(kw_only=True)
     inputs: tuple[str, ...] = field(default=(), kw_only=True)
@@ -102,8 +104,7 @@ class GatedMethod(Method):
         history = stage.fit(running, penalty=penalty, after_step=after_step)
         keep: dict[str, Tensor] = {}
         for name, kept in gated.kept().items():
-            written = gated.written(name, keep)
-            keep[name] = _some(gated.gates[name], kept & written, written).cpu()
+            keep[name] = some(kept, gated.written(name, keep), gated.gates[name].mean())
         gated.fold(net, keep)
         return Pruned(Keep(keep), (history,))
 
@@ -115,7 +116,7 @@ class GatedMethod(Method):
         """
         with torch.random.fork_rng([]):
             torch.manual_seed(seed)
-            gated = self.network(net, example_of(data))
+            gated = self.NETWORK(net, example_of(data), self)
         for field_name in self.BY_PLACE:
             value = getattr(self, field_name)
             for name in value if isinstance(value, Mapping) else ():
@@ -126,10 +127,6 @@ class GatedMethod(Method):
                     )
         return gated
 
-    def network(self, net: nn.Module, example: Tensor) -> Gated:
-        """What `gated` gives, with the generator as it is: for methods that also change layers."""
-        return Gated(net, example, self.gate, self.inputs)
-
 
 def check_alive(method: Method, kept: Mapping[str, Tensor], step: int) -> None:
     """RuntimeError if no unit of a place is left and that is to stop the run."""
@@ -139,14 +136,6 @@ def check_alive(method: Method, kept: Mapping[str, Tensor], step: int) -> None:
                 f"{type(method).__name__}: none of the {len(units)} units of `{name}` is left"
                 f" after {step} steps; make the penalty weaker, or dead='keep one'"
             )
-
-
-def _some(gate: Gate, kept: Tensor, written: Tensor) -> Tensor:
-    """`kept`, or the unit with the largest mean (of those that are written) where it is empty."""
-    if not kept.any():
-        kept = kept.clone()
-        kept[gate.mean().masked_fill(~written, -float("inf")).argmax()] = True
-    return kept
 
 
 def value_at(method: GatedMethod, field: str, place: str, default: float | None = None) -> float:

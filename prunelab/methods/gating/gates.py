@@ -10,7 +10,8 @@ and at the end the factors are folded into the weights that read the unit.
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, fx, nn
@@ -21,6 +22,9 @@ from prunelab.methods.masking.weights import check_finite
 from prunelab.scores import layers_of
 from prunelab.surgery import tensors_of
 
+if TYPE_CHECKING:
+    from prunelab.methods.gating.gated_method import GatedMethod
+
 EPSILON = 1e-8  # beside mu^2 and sigma^2
 
 
@@ -28,6 +32,20 @@ def units_of(tensor: Tensor, s: Slice, size: int) -> Tensor:
     """(size, repeat, ...) view of what each of `size` units has in a slice of a tensor."""
     part = tensor.movedim(s.axis, 0).narrow(0, s.offset, s.repeat * size)
     return part.unflatten(0, (size, s.repeat))
+
+
+def scale(tensor: Tensor, s: Slice, factor: Tensor) -> None:
+    """Multiply what each unit has in a slice of a tensor by its factor (size,), in place."""
+    part = units_of(tensor, s, len(factor))
+    part.mul_(factor.view(-1, *[1] * (part.ndim - 1)))
+
+
+def some(units: Tensor, written: Tensor, by: Tensor) -> Tensor:
+    """(size,) bool: the units that are written; if none is left, the one that is largest `by`."""
+    units = units & written
+    if not units.any():
+        units[by.masked_fill(~written, -torch.inf).argmax()] = True
+    return units.cpu()
 
 
 class Gate(nn.Module, abc.ABC):
@@ -94,12 +112,7 @@ class Gate(nn.Module, abc.ABC):
 
 
 class NormalGate(Gate):
-    """z ~ N(mu, sigma^2), one mu and one log sigma^2 per unit.
-
-    Args:
-        place: where it stands.
-        rate: see `Gate`.
-        log_var: log sigma^2 to begin with; mu begins at 1.
+    """z ~ N(mu, sigma^2), one mu and one log sigma^2 per unit; they begin at 1 and `log_var`.
 
     Source: VIBNet's `ib_layers.py`: starts at N(1, 0.01) and N(log_var, 0.01), 0.01 being the
         standard deviation.
@@ -133,8 +146,7 @@ class Gated(nn.Module):
     Args:
         net: a network that torch.fx can trace.
         example: (N, ...) an input batch.
-        make: builds the gate of a place.
-        inputs: layers whose inputs get gates too, beside the units of all layers.
+        method: builds the gate of a place; names layers whose inputs get gates too.
         swap: layer name -> what stands in its place while training.
 
     Attributes:
@@ -150,8 +162,7 @@ class Gated(nn.Module):
         self,
         net: nn.Module,
         example: Tensor,
-        make: Callable[[GatePlace], Gate],
-        inputs: tuple[str, ...] = (),
+        method: GatedMethod,
         swap: Mapping[str, nn.Module] | None = None,
     ):
         super().__init__()
@@ -161,12 +172,12 @@ class Gated(nn.Module):
         seen = flow(net, example)
         self.groups = seen.groups
         graph, own = same_graph(net, example)
-        sites = sites_of(graph, own, seen, inputs)
+        sites = sites_of(graph, own, seen, method.inputs)
         self.gates: dict[str, Gate] = {}
         parts = own | dict(swap or {})
         for number, (place, node) in enumerate(sites):
             name = f"prunelab_gates.{number}"  # no name of a layer of `net`
-            parts[name] = self.gates[place.name] = make(place)
+            parts[name] = self.gates[place.name] = method.gate(place)
             insert(graph, name, place, node)
         self.graph = fx.GraphModule(parts, graph)
         self.register_buffer("done", torch.zeros((), device=example.device))
@@ -179,9 +190,9 @@ class Gated(nn.Module):
         """Name in `net` -> the tensors here that carry units along the same axes."""
         return {name: [tensor] for name, tensor in tensors_of(net).items()}
 
-    def forward(self, x: Tensor) -> Tensor:
-        """What `net` gives, through the gates."""
-        return self.graph(x)
+    def forward(self, x: Tensor | None) -> Tensor:
+        """What `net` gives, through the gates; the penalty for None (see `narrowing`)."""
+        return self.penalty() if x is None else self.graph(x)
 
     def penalty(self) -> Tensor:
         """The sum over all gates."""
@@ -206,8 +217,4 @@ class Gated(nn.Module):
             factor = gate.mean() * keep[name].to(self.done.device)
             for s in self.groups[name].slices:
                 if s.role in ("in", "select"):
-                    weight = net.get_parameter(s.tensor)
-                    part = weight.narrow(s.axis, s.offset, s.repeat * len(factor))
-                    shape = [1] * weight.ndim
-                    shape[s.axis] = -1
-                    part.mul_(factor.repeat_interleave(s.repeat).view(shape))
+                    scale(net.get_parameter(s.tensor), s, factor)

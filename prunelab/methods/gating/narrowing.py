@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from prunelab.groups import INPUTS
-from prunelab.methods.gating.gates import Gated
+from prunelab.methods.gating.gates import Gated, some
 from prunelab.surgery import cuts, tensors_of
 from prunelab.surgery.selection import indices
 
@@ -41,8 +41,7 @@ class Narrowed(nn.Module):
     def penalty(self) -> Tensor:
         """Of the units that run."""
         narrow, self._drawn = self._drawn or self._narrow(), None
-        narrow = {f"gated.{name}": tensor for name, tensor in narrow.items()}
-        return functional_call(_Penalty(self.gated), narrow, (), tie_weights=False)
+        return functional_call(self.gated, narrow, (None,), tie_weights=False)
 
     def look(self) -> None:
         """Let the whole parameters decide anew, before the next run."""
@@ -93,24 +92,9 @@ class Narrowed(nn.Module):
         """Place name -> (size,) bool; at least one of each place."""
         keep = {}
         for name, gate in self.gated.gates.items():
-            margin, written = gate.margin(), self.gated.written(name, keep)
-            near = (margin >= -self.cut) & written
-            if not near.any():
-                near[margin.masked_fill(~written, -torch.inf).argmax()] = True
-            keep[name] = near.cpu()
+            margin = gate.margin()
+            keep[name] = some(margin >= -self.cut, self.gated.written(name, keep), margin)
         return keep
-
-
-class _Penalty(nn.Module):
-    """A gated network's penalty as its output."""
-
-    def __init__(self, gated: Gated):
-        super().__init__()
-        self.gated = gated
-
-    def forward(self) -> Tensor:
-        """Scalar."""
-        return self.gated.penalty()
 
 
 def _entries(tensor: Tensor, axes: Mapping[int, Tensor]) -> Tensor:

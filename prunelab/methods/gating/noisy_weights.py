@@ -16,15 +16,14 @@ NIPS 2015.
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from prunelab.methods.gating.gates import Gate, Gated
-from prunelab.methods.gating.places import GatePlace
+from prunelab.methods.gating.gates import Gated
 from prunelab.scores import layers_of
 
 K1, K2, K3 = 0.63576, 1.87320, 1.48695
@@ -94,12 +93,7 @@ class NoisyLayer(nn.Module, abc.ABC):
 class NoisyNetwork(Gated):
     """A network with noise on the weights of all its layers, and with gates.
 
-    Args:
-        net: as `Gated` takes it.
-        example: as `Gated` takes it.
-        make: builds the gate of a place.
-        inputs: as `Gated` takes it.
-        noise: builds what stands in the place of a layer.
+    Arguments are those of `Gated`; the method's `noise` builds what stands in a layer's place.
 
     Attributes:
         noisy: layer name -> its stand-in, of the layers that run.
@@ -108,22 +102,15 @@ class NoisyNetwork(Gated):
         ValueError: as `Gated`; or a layer computes its weight from other parameters.
     """
 
-    def __init__(
-        self,
-        net: nn.Module,
-        example: Tensor,
-        make: Callable[[GatePlace], Gate],
-        inputs: tuple[str, ...],
-        noise: Callable[[nn.Module], NoisyLayer],
-    ):
+    def __init__(self, net: nn.Module, example: Tensor, method: Any):
         for name, layer in layers_of(net).items():
             if other := dict(layer.named_parameters()).keys() - {"weight", "bias"}:
                 raise ValueError(
                     f"noisy weights: `{name}` must have a weight and a bias only, got"
                     f" {', '.join(sorted(other))}"
                 )
-        stand_ins = {name: noise(layer) for name, layer in layers_of(net).items()}
-        super().__init__(net, example, make, inputs, stand_ins)
+        stand_ins = {name: method.noise(layer) for name, layer in layers_of(net).items()}
+        super().__init__(net, example, method, stand_ins)
         called = dict(self.graph.named_modules())
         self.noisy = {name: layer for name, layer in stand_ins.items() if name in called}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -50,11 +50,7 @@ def sites_of(
     """
     groups, found = seen.groups, []
     reading = [name for name in groups.reads if name in modules]
-    for name in inputs:
-        if name not in reading:
-            raise ValueError(
-                f"gates: `inputs` names {name!r}; it must be one of {', '.join(reading)}"
-            )
+    check_inputs("gates", inputs, reading)
     for node in graph.nodes:
         layer = node.target if node.op == "call_module" else None
         if layer in inputs:
@@ -76,6 +72,15 @@ def sites_of(
     if twice:
         raise ValueError(f"gates: `{twice.removesuffix(INPUTS)}` runs more than once in `net`")
     return found
+
+
+def check_inputs(caller: str, inputs: Collection[str], reading: Collection[str]) -> None:
+    """ValueError if one of `inputs` is no layer that reads."""
+    for name in inputs:
+        if name not in reading:
+            raise ValueError(
+                f"{caller}: `inputs` names {name!r}; it must be one of {', '.join(reading)}"
+            )
 
 
 def _check(
@@ -137,15 +142,13 @@ def same_graph(net: nn.Module, example: Tensor) -> tuple[fx.Graph, dict[str, obj
     Raises:
         ValueError: training and evaluation do not run the same operations.
     """
-    (still, _), (graph, parts) = (_traced(net, example, training) for training in (False, True))
+    with meta.in_mode(net, False):
+        still, _ = graph_of(net, example, "gates")
+    with meta.in_mode(net, True):
+        graph, parts = graph_of(net, example, "gates")
     if str(still) != str(graph):
         raise ValueError("gates: `net` runs other operations in training than in evaluation")
     return graph, parts
-
-
-def _traced(net: nn.Module, example: Tensor, training: bool) -> tuple[fx.Graph, dict[str, object]]:
-    with meta.in_mode(net, training):
-        return graph_of(net, example, "gates")
 
 
 def _behind(node: fx.Node, modules: Mapping[str, nn.Module]) -> fx.Node:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from prunelab.methods.masking.weights import Masked, check_finite, ones, per_layer, shared_ones
-from prunelab.scores import layers_of, magnitudes, moments
+from prunelab.scores import magnitudes, moments
 
 if TYPE_CHECKING:
     from prunelab.methods.network_surgery import NetworkSurgery
@@ -26,12 +26,8 @@ if TYPE_CHECKING:
 class Splicing:
     """The state of a run: masks, thresholds, and what happened. All of it is in `net`'s buffers.
 
-    Args:
-        net: the network; its layers get masks at once, and the first cut is made.
-        method: the hyper-parameters.
-        c: layer -> c.
-        seed: of the draws.
-        images: training images, which decide the number of steps.
+    The layers in `c` get masks at once, and the first cut is made. The number of training images
+    decides the number of steps.
 
     Attributes:
         layers: name -> `Masked`.
@@ -102,10 +98,6 @@ class Splicing:
     def events(self) -> dict[str, Tensor]:
         """Layer -> (steps + 1, 2) weights and biases pruned, spliced; row 0 is the first cut."""
         return {name: layer.masks["weight"].events.cpu() for name, layer in self.layers.items()}
-
-    def kept(self) -> dict[str, int]:
-        """Layer -> weights and biases that stay."""
-        return {name: layer.kept() for name, layer in self.layers.items()}
 
     def close(self, zeros: bool = True) -> None:
         """Take the masks off; see `Masked.close`."""
@@ -187,28 +179,19 @@ def threshold(layer: nn.Module, c: float) -> Tensor:
     return torch.tensor(max(mu + c * sigma, 0.0), device=layer.weight.device)
 
 
-def first_cut(
-    net: nn.Module, c: float | Mapping[str, float], margin: float = 0.9
-) -> dict[str, int]:
-    """Layer -> weights and biases that the first cut would leave: above margin x threshold."""
-    rates = c if isinstance(c, Mapping) else dict.fromkeys(layers_of(net), c)
-    found = {name: net.get_submodule(name) for name in rates}
-    at = {name: margin * threshold(layer, rates[name]) for name, layer in found.items()}
-    return {name: int((magnitudes(layer) > at[name]).sum()) for name, layer in found.items()}
-
-
 def _check_c(method: NetworkSurgery, net: nn.Module, c: Mapping[str, float]) -> None:
-    for name, left in first_cut(net, c, method.margins[0]).items():
-        if not left:
-            size = magnitudes(net.get_submodule(name))
+    for name, rate in c.items():
+        layer = net.get_submodule(name)
+        size, margin = magnitudes(layer), method.margins[0]
+        if not (size > margin * threshold(layer, rate)).any():
             mu, sigma = moments(size)
             limit = (
-                f"it must be below {(size.max().item() / method.margins[0] - mu) / sigma:.2f}"
+                f"it must be below {(size.max().item() / margin - mu) / sigma:.2f}"
                 if sigma
                 else "they all have one size"
             )
             raise ValueError(
-                f"NetworkSurgery: c = {c[name]:g} would remove all {len(size):,} weights and biases"
+                f"NetworkSurgery: c = {rate:g} would remove all {len(size):,} weights and biases"
                 f" of `{name}`; {limit} there"
             )
 

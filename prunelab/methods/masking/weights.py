@@ -72,11 +72,7 @@ class Mask(nn.Module):
 
 
 class Masked:
-    """One layer under masks.
-
-    Args:
-        layer: a convolution or linear layer, with or without bias.
-        straight: see `Mask`.
+    """One convolution or linear layer under masks; for `straight` see `Mask`.
 
     Attributes:
         dense: parameter name -> the dense parameter, which training moves.

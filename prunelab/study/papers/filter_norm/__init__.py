@@ -1,14 +1,10 @@
-"""PFEC: what is compared with print; `cases` says what is run.
-
-Li, Kadav, Durdanovic, Samet, Graf. Pruning Filters for Efficient ConvNets. ICLR 2017.
-"""
+"""PFEC: what is compared with print; `cases` says what is run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from prunelab.study import measures as m
 from prunelab.study import tables as t
@@ -44,10 +40,6 @@ def _pairs(name: str, key: str, field: str) -> tuple[t.Pair, t.Pair]:
     )
 
 
-def _has_counts(row: Any) -> bool:
-    return row.flop == row.flop
-
-
 COUNTS = (*_pairs("MACs", "macs", "flop"), *_pairs("weights", "weights", "params"))
 
 
@@ -56,14 +48,8 @@ def _layers(results: Results, preset: str | None) -> Iterator[Line]:
     rows = ("VGG-16-pruned-A", "VGG-16")
     pruned, whole = (results.line(preset, part="counts", printed=(row,)) for row in rows)
     for row in results.study.printed("table2_vgg16_layers").itertuples():
-        look = t.layer(_module(row.layer))
+        look = t.layer(row.module)
         yield replace(pruned.at(look).over(whole.at(look)), printed=row)
-
-
-def _module(printed: str) -> str:
-    """The module of a printed layer: `Conv_1`, `Linear_1` or `Total`."""
-    kind, _, number = printed.partition("_")
-    return {"Conv": "features.conv", "Linear": "classifier.fc", "Total": "total"}[kind] + number
 
 
 def _whole(key: str, run: Run) -> int | None:
@@ -109,7 +95,13 @@ STUDY = Study(
     (
         t.Table(
             "Table 1, cost: MACs and weights of really shrunk networks",
-            t.beside("table1_overall", "model", only=_has_counts, over="unpruned", part="counts"),
+            t.beside(
+                "table1_overall",
+                "model",
+                only=lambda row: row.flop == row.flop,
+                over="unpruned",
+                part="counts",
+            ),
             ("model", m.Equal(COUNTS, MISPRINTS), *COUNTS),
         ),
         t.Table(

@@ -1,8 +1,4 @@
-"""VIBNet: what is compared with print; `cases` says what is run.
-
-Dai, Zhu, Guo, Wipf. Compressing Neural Networks using the Variational Information Bottleneck.
-ICML 2018.
-"""
+"""VIBNet: what is compared with print; `cases` says what is run."""
 
 from __future__ import annotations
 
@@ -64,23 +60,14 @@ def _mnist(model: str) -> t.Table:
 # Source: papers/vibnet.md section 5.
 
 
-def _best(run: Run) -> dict:
-    return max(run.values["history"], key=lambda epoch: epoch["test_accuracy"])
-
-
-def _then(run: Run) -> Run:
-    """The run with the widths at that epoch."""
-    course, step = run.values["course"], _best(run)["step"]
-    return run.at({"widths": next(p["widths"] for p in course if p["step"] == step)})
-
-
-def _epoch(line: Line) -> str:
-    (run,) = line.runs
-    return f"{_best(run)['epoch']:g} of {run.values['history'][-1]['epoch']:g}"
-
-
-def _widths_then(line: Line) -> Numbers:
-    return counts.widths(replace(line, runs=tuple(map(_then, line.runs))))
+def _chosen(results: Results, preset: str) -> Iterator[Line]:
+    """Each run, with the widths and the accuracy of that epoch; the note says which it is."""
+    for run in results.runs(preset, part="bottleneck"):
+        history, course = run.values["history"], run.values["course"]
+        best = max(history, key=lambda epoch: epoch["test_accuracy"])
+        widths = next(point["widths"] for point in course if point["step"] == best["step"])
+        then = run.at(run.values | {"widths": widths, "best_accuracy": best["test_accuracy"]})
+        yield Line(run.case, (then,), note=f"{best['epoch']:g} of {history[-1]['epoch']:g}")
 
 
 # Do the printed numbers follow from the printed widths?
@@ -126,18 +113,16 @@ STUDY = Study(
         *map(_mnist, OF),
         t.Table(
             "VIBNet if the test set chooses the epoch (preset paper)",
-            t.each_run(part="bottleneck"),
+            _chosen,
             (
                 NETWORK,
                 t.SEED,
                 LAST,
-                t.number(
-                    "error %, best epoch", lambda run: 100 * (1 - _best(run)["test_accuracy"])
-                ),
-                t.Column("epoch", _epoch),
-                t.number("weights % then", lambda run: counts.weights(_then(run))),
-                t.number("activations % then", lambda run: counts.activations(_then(run))),
-                t.Column("widths then", _widths_then),
+                t.number("error %, best epoch", m.best_error),
+                t.Column("epoch", lambda line: line.note),
+                t.number("weights % then", counts.weights),
+                t.number("activations % then", counts.activations),
+                t.Column("widths then", counts.widths),
             ),
             preset="paper",
         ),

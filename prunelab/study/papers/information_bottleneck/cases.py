@@ -7,8 +7,10 @@ poster and slides.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 from prunelab.methods import (
     BayesianCompression,
@@ -20,6 +22,7 @@ from prunelab.methods import (
 )
 from prunelab.methods.base import Method
 from prunelab.study.networks import CIFAR_PAPER, NETWORKS, Network
+from prunelab.study.printed import stated
 from prunelab.study.study import Case
 from prunelab.study.tasks import Prune
 from prunelab.train import Budget
@@ -41,8 +44,8 @@ class BottleneckSetting:
 
     network: Network
     bottleneck: InformationBottleneck
-    frontier: tuple[float, ...] = ()
-    others: Mapping[str, Method] = field(default_factory=dict)
+    frontier: Sequence[float]
+    others: Mapping[str, Method]
 
 
 def _adam(epochs: float, batch: int) -> Budget:
@@ -51,73 +54,50 @@ def _adam(epochs: float, batch: int) -> Budget:
     return Budget(epochs=epochs, batch=batch, schedule="linear", milestones=(0.5,), **adam)
 
 
-def _sgd(epochs: float, batch: int) -> Budget:
-    """SGD: Adam's steps have one size, too large for DropNeuron's proximal steps to matter."""
-    return replace(_adam(epochs, batch), lr=0.05, optimizer="sgd")
-
-
+BUILT = {
+    "VIBNet": InformationBottleneck,
+    "VD": VariationalDropout,
+    "SBP": StructuredBayesian,
+    "BC-GNJ": BayesianCompression,
+    "BC-GHS": partial(BayesianCompression, "horseshoe"),
+    "L0": HardConcrete,
+    "L0-sep": HardConcrete,
+    "DN": DropNeuron,
+}
 INPUTS = ("fc1",)  # of the layer that reads pixels, or the flattened maps
-_START = {"fc1.inputs": 0.8, "fc1": 0.5, "fc2": 0.5}  # of L0's gates, as in the authors' code
 
 
-def _gates(epochs: float, batch: int = 100, **more: object) -> dict:
-    return {"budget": _adam(epochs, batch), "inputs": INPUTS, **more}
+def _method(name: str, epochs: float, batch: int = 100, **fields: Any) -> Method:
+    """A method with such fields, under Adam, or SGD for DropNeuron.
+
+    Adam's steps have one size, too large for the proximal steps to matter.
+    """
+    budget = _adam(epochs, batch)
+    if name == "DN":
+        budget = replace(budget, lr=0.05, optimizer="sgd")
+    return BUILT[name](budget=budget, inputs=INPUTS, **fields)
 
 
-def _bottleneck(kl: float, epochs: float, batch: int, **more: float) -> InformationBottleneck:
-    return InformationBottleneck(kl, **_gates(epochs, batch), cut=3.0, **more)
+def _setting(own: str, network: Network, **training: float) -> BottleneckSetting:
+    """What `study.toml` states under a name, trained like this where it does not say how."""
+    stated = STATED[own]["methods"]
+    methods = {name: _method(name, **training | fields) for name, fields in stated.items()}
+    return BottleneckSetting(network, methods.pop("VIBNet"), STATED[own]["frontier"], methods)
 
 
-def _digits(epochs: float) -> tuple[BottleneckSetting, ...]:
-    """Few steps, so the gates learn at many times the rate of the weights."""
-    gates = _gates(epochs, 64)
-    l0 = {**gates, "rate": 20.0, "start": _START, "cut": 2.0}
-    others = {
-        "VD": VariationalDropout(**gates, rate=10.0, ramp=0.5),
-        "SBP": StructuredBayesian(**gates, rate=50.0, ramp=0.3, cut=1.0),
-        "BC-GNJ": BayesianCompression(**gates, rate=7.0, ramp=0.8, threshold=-1.0, cut=2.0),
-        "L0": HardConcrete(0.02, **l0),
-        "L0-sep": HardConcrete({"fc1.inputs": 0.02, "fc1": 0.06, "fc2": 0.4}, **l0),
-        "DN": DropNeuron(_sgd(epochs, 64), 0.03, 0.15, inputs=INPUTS),
-    }
-    method = _bottleneck(3e-3, epochs, 64, rate=20.0, ramp=0.3)
-    return (BottleneckSetting(Network("lenet-300-100", "digits"), method, (1e-3, 1e-2), others),)
-
-
-def _mnist() -> tuple[BottleneckSetting, ...]:
-    """LeNet-300-100 from its initial weights, LeNet-5 after three plain epochs."""
-    l0 = _gates(60, rate=4.0, start=_START, cut=2.0)
-    jeffreys = _gates(50, rate=1.5, ramp=0.5, threshold=-1.0, cut=2.0)
-    small = {
-        "VD": VariationalDropout(**_gates(25), ramp=0.5),
-        "BC-GNJ": BayesianCompression(**jeffreys),
-        "BC-GHS": BayesianCompression("horseshoe", **_gates(40), rate=4.0, ramp=0.5, cut=3.0),
-        "L0": HardConcrete(0.1, **l0),
-        "L0-sep": HardConcrete({"fc1.inputs": 0.1, "fc1": 0.5, "fc2": 5.0}, **l0),
-        "DN": DropNeuron(_sgd(20, 100), 0.003, 0.012, inputs=INPUTS),
-    }
-    l0, noisy = _gates(25, rate=5.0, cut=2.0), _gates(12, rate=8.0, ramp=0.5)
-    apart = {"conv1": 10.0, "conv2": 0.5, "fc1.inputs": 0.3, "fc1": 10.0}
-    convolutional = {
-        "VD": VariationalDropout(**_gates(15), rate=5.0, ramp=0.3),
-        "SBP": StructuredBayesian(**_gates(20), rate=30.0, cut=1.0),
-        "L0": HardConcrete(0.2, **l0),
-        "L0-sep": HardConcrete(apart, **l0),
-        "BC-GNJ": BayesianCompression(**noisy, threshold=-1.0, cut=1.0),
-        "BC-GHS": BayesianCompression("horseshoe", **noisy, cut=3.0),
-    }
-    first, trained = (
-        Network("lenet-300-100", "mnist"),
-        Network("lenet-5-relu", "mnist", _adam(3, 64)),
-    )
-    return (
-        BottleneckSetting(first, _bottleneck(5e-4, 100, 100), (2e-4, 1e-3), small),
-        BottleneckSetting(trained, _bottleneck(3.5e-4, 20, 64), (1.5e-4, 8e-4), convolutional),
-    )
-
-
-_MNIST = _mnist()
-SETTINGS = {"smoke": _digits(2), "quick": _digits(30), "standard": _MNIST, "paper": _MNIST}
+STATED = stated(STEM).settings
+_DIGITS = Network("lenet-300-100", "digits")
+# LeNet-300-100 from its initial weights, LeNet-5 after three plain epochs.
+_MNIST = (
+    _setting("lenet-300-100", Network("lenet-300-100", "mnist")),
+    _setting("lenet-5-relu", Network("lenet-5-relu", "mnist", _adam(3, 64))),
+)
+SETTINGS = {
+    "smoke": (_setting("digits", _DIGITS, epochs=2, batch=64),),
+    "quick": (_setting("digits", _DIGITS, epochs=30, batch=64),),
+    "standard": _MNIST,
+    "paper": _MNIST,
+}
 METHODS = list(dict.fromkeys(["VIBNet", *(name for one in _MNIST for name in one.others)]))
 
 
@@ -152,21 +132,9 @@ def _gated(setting: BottleneckSetting, preset: str, others: int | None) -> Itera
         yield case("others", name, method, seeds=others)
 
 
-# Table, name of the network's configuration in the authors' code, model, images; strength, rate and
-# decay of weights and gates, augmentation; epochs of the plain training. Of that only names of
-# folders are public; none gives the epochs of T4 G: as many as most of the others.
-PROTOCOLS = (
-    ("T3", "D4", "vgg-16-fc2", "cifar10", 1.4e-5, 1.4e-3, 5e-5, "flip", 300),
-    ("T3", "D6", "vgg-16", "cifar10", 3e-5, 1e-3, 5e-5, "crop-flip", 600),
-    ("T3", "G5", "vgg-19", "cifar10", 1e-5, 1e-3, 5e-5, "crop-flip", 400),
-    ("T4", "G", "vgg-16", "cifar100", 1e-5, 1e-3, 1.2e-4, "none", 300),
-    ("T4", "G5", "vgg-19", "cifar100", 1.5e-5, 1e-3, 5e-5, "crop-flip", 300),
-)
-
-
 def _vggs() -> Iterator[Case]:
     """Tables 3 and 4: each row uses network and recipe of the method it is compared with."""
-    for table, name, model, data, kl, lr, decay, augment, epochs in PROTOCOLS:
+    for table, name, model, data, kl, lr, decay, augment, epochs in STATED["protocols"]:
         network = Network(model, data, replace(CIFAR_PAPER, epochs=epochs, augment=augment))
         budget = Budget(  # the rate is halved after every 30 epochs
             epochs=300,

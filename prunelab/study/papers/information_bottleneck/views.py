@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import pandas as pd
 
@@ -14,7 +13,6 @@ from prunelab.study.printed import printed
 from prunelab.study.results import Run
 from prunelab.study.study import Study
 
-NAMES = {"weights_pct": "weights_pct", "footprint_pct": "activations_pct", "error_pct": "error"}
 SIZES = {"weights_pct": counts.weights, "activations_pct": counts.activations, "error": v.error}
 
 
@@ -27,35 +25,38 @@ def frontier(rows: Iterable[dict], model: str, data: str) -> pd.DataFrame:
     return v.points(_runs(rows, model=model, data=data), SIZES)
 
 
-def printed_points(model: str, data: str) -> pd.DataFrame:
-    """The printed points of one network on MNIST, in the columns of `frontier`."""
+def _printed(model: str, data: str) -> pd.DataFrame:
+    """The printed rows of one network on MNIST, with the columns of `frontier`."""
     rows = printed(STEM, "results")
     rows = rows[rows.table == (TABLES[model] if data == "mnist" else None)].reset_index(drop=True)
-    points = rows[["method", *NAMES]].rename(columns=NAMES)
-    return points.assign(error=points.error / 100)
+    return rows.assign(activations_pct=rows.footprint_pct, error=rows.error_pct / 100)
 
 
-def _course(rows: Iterable[dict]) -> list[dict[str, Any]]:
-    """One entry per run, epoch and place."""
-    return [
-        {"place": place, "epoch": epoch, "size": size, "seed": run.seed, "point": point}
+def printed_points(model: str, data: str) -> pd.DataFrame:
+    """The printed points of one network on MNIST, in the columns of `frontier`."""
+    return _printed(model, data)[["method", *SIZES]]
+
+
+def _course(rows: Iterable[dict], noted: str, name: str) -> pd.DataFrame:
+    """One line per run, epoch and place where `noted` was, under `name`."""
+    found = [
+        (place, epoch, point[noted][place], size, run.seed)
         for run in _runs(rows)
         for epoch, point in enumerate(run.values["course"])
+        if noted in point
         for place, size in counts.of(run).whole.items()
     ]
+    return pd.DataFrame(found, columns=["place", "epoch", name, "size", "seed"])
 
 
 def course(rows: Iterable[dict]) -> pd.DataFrame:
     """Units left of each place after each epoch: place, epoch, units, size, seed."""
-    found = [one | {"units": one["point"]["widths"][one["place"]]} for one in _course(rows)]
-    return pd.DataFrame(found, columns=["place", "epoch", "units", "size", "seed"])
+    return _course(rows, "widths", "units")
 
 
 def log_ratios(rows: Iterable[dict]) -> pd.DataFrame:
     """Histograms of log(sigma^2 / mu^2) of runs: place, epoch, counts."""
-    shots = [one for one in _course(rows) if "log_ratio" in one["point"]]
-    found = [one | {"counts": one["point"]["log_ratio"][one["place"]]} for one in shots]
-    return pd.DataFrame(found, columns=["place", "epoch", "counts"])
+    return _course(rows, "log_ratio", "counts")[["place", "epoch", "counts"]]
 
 
 def played(rows: Iterable[dict]) -> list[dict]:
@@ -77,19 +78,16 @@ def played(rows: Iterable[dict]) -> list[dict]:
 
 def printed_run(model: str, data: str) -> dict | None:
     """The printed VIBNet row of a network on MNIST, as `widgets.strength_player` takes it."""
-    found = printed_points(model, data)
-    found = found[found.method == "VIBNet"].drop(columns="method").to_dict("records")
-    if not found:
-        return None
-    lines = printed(STEM, "results")
-    (line,) = lines[(lines.table == TABLES[model]) & (lines.method == "VIBNet")].itertuples()
-    (out,) = found
-    if line.mflop == line.mflop:
-        out["macs"] = round(1e6 * line.mflop)
-    if isinstance(line.architecture, str):
-        widths = map(int, line.architecture.split("-"))
-        out["widths"] = dict(zip(counts.network(model).whole, widths))
-    return out
+    found = _printed(model, data)
+    for line in found[found.method == "VIBNet"].itertuples():  # one at most
+        out = {name: getattr(line, name) for name in SIZES}
+        if line.mflop == line.mflop:
+            out["macs"] = round(1e6 * line.mflop)
+        if isinstance(line.architecture, str):
+            widths = map(int, line.architecture.split("-"))
+            out["widths"] = dict(zip(counts.network(model).whole, widths))
+        return out
+    return None
 
 
 def printed_curve(model: str, data: str) -> pd.DataFrame | None:

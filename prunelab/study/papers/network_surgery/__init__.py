@@ -1,7 +1,4 @@
-"""Network surgery: what is compared with print; `cases` says what is run.
-
-Guo, Yao, Chen. Dynamic Network Surgery for Efficient DNNs. NIPS 2016.
-"""
+"""Network surgery: what is compared with print; `cases` says what is run."""
 
 from __future__ import annotations
 
@@ -20,7 +17,6 @@ from prunelab.study.papers.network_surgery.cases import (
     PRINTED,
     SEARCHES,
     SETTINGS,
-    alexnet_layer,
     cases,
 )
 from prunelab.study.results import Line, Results
@@ -35,12 +31,9 @@ NETWORK = t.Column("network", lambda line: PRINTED[line.case.model])
 
 
 def _rows(results: Results) -> dict[str, Any]:
-    """Model -> the pruned network's printed row, with the error of its reference."""
-    table = results.study.printed("table1_overall")
-    errors = table[table.kind == "reference"].set_index("model").error_pct
-    pruned = table[table.kind == "pruned"].assign(reference=table.model.map(errors))
+    """Model -> its printed row."""
     models = {name: model for model, name in PRINTED.items()}
-    return {models[row.model]: row for row in pruned.itertuples()}
+    return {models[row.model]: row for row in results.study.printed("table1_overall").itertuples()}
 
 
 def _overall(results: Results, preset: str) -> Iterator[Line]:
@@ -58,7 +51,7 @@ def _network(line: Line) -> str:
 
 
 SIZE = t.Pair("compression", "compression", m.compression, "{:.1f}x", unit="x", at_least=True)
-BEFORE = t.Pair("error % before,", "reference", m.error_before, raw=True)
+BEFORE = t.Pair("error % before,", "reference_error_pct", m.error_before, raw=True)
 ERROR = t.Pair("error % after,", "error_pct", m.error, raw=True, heads=("printed", "ours (last)"))
 COMPRESSION = t.span("compression", m.compression, "{:.1f}x")
 NO_WORSE = m.NoWorse((ERROR, SIZE), seen=lambda line: SEARCHES[line.case.model].seen)
@@ -90,13 +83,8 @@ def _alexnet(results: Results, preset: str) -> Iterator[Line]:
     counted = results.line(part="counts", model="alexnet")
     pruned = results.line(preset, part="imagenet")
     for row in results.study.printed("table4_alexnet_layers").itertuples():
-        name = row.layer if row.layer == "total" else alexnet_layer(row.layer)
         line = replace(pruned, runs=(*counted.runs, *pruned.runs), printed=row)
-        yield line.at(t.layer(name))
-
-
-def _percent(share: float) -> Number:
-    return Number(100 * share, "{:.0f}")
+        yield line.at(t.layer(row.module))
 
 
 COUNT = partial(Number, form="{:,}")
@@ -149,7 +137,7 @@ STUDY = Study(
             (
                 t.printed("model", "network"),
                 "layer",
-                t.printed("top_share", "authors' model, %", _percent),
+                t.printed("top_share", "authors' model, %", lambda v: Number(100 * v, "{:.0f}")),
                 t.span("surgery, %", m.largest_percent, "{:.0f}", of="surgery"),
                 t.span("no splicing, %", m.largest_percent, "{:.0f}", of="no splicing"),
             ),

@@ -6,14 +6,14 @@ Guo, Yao, Chen. Dynamic Network Surgery for Efficient DNNs. NIPS 2016.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from statistics import NormalDist
 
 from prunelab.methods import Magnitude, NetworkSurgery
 from prunelab.study.networks import IMAGENET, Network
-from prunelab.study.printed import printed
+from prunelab.study.printed import printed, stated
 from prunelab.study.savings import Savings
 from prunelab.study.search import Search, times
 from prunelab.study.study import Case
@@ -47,7 +47,7 @@ class SurgerySetting:
     surgery: NetworkSurgery
     equal: Mapping[str, float]
     greedy: Mapping[str, float]
-    scales: tuple[float, ...]
+    scales: Sequence[float]
     rounds: int = 5
     search: Search | None = None
 
@@ -83,28 +83,7 @@ def _mnist(
     return SurgerySetting(network, search.shown, search=search, **more)
 
 
-_MNIST = (
-    _mnist(
-        "lenet-300-100",
-        {"fc1": 4.1, "fc2": 2.6, "fc3": 2.1},
-        lr=0.06,
-        steps=25_000,
-        stop=22_000,
-        equal={"fc1": 0.0162, "fc2": 0.0215, "fc3": 0.032},
-        greedy={"fc1": 0.5, "fc2": 0.6, "fc3": 1.0},
-        scales=(0.25, 0.45, 0.65, 0.85, 1.15, 1.225, 1.3),
-    ),
-    _mnist(
-        "lenet-5",
-        {"conv1": 1.5, "conv2": 2.6, "fc1": 3.5, "fc2": 2.2},
-        lr=0.025,
-        steps=16_000,
-        stop=14_000,
-        equal={"conv1": 0.148, "conv2": 0.037, "fc1": 0.0067, "fc2": 0.046},
-        greedy={"conv1": 0.82, "conv2": 1.13, "fc1": 1.22, "fc2": 1.9},
-        scales=(0.5, 0.75, 1.075, 1.15),
-    ),
-)
+_MNIST = tuple(_mnist(model, **own) for model, own in stated(STEM).settings.items())
 SETTINGS: dict[str, tuple[SurgerySetting, ...]] = {
     "smoke": _digits(20, 40, 30),
     "quick": _digits(300, 600, 500),
@@ -138,8 +117,10 @@ def _pruned(case: partial[Case], setting: SurgerySetting) -> Iterator[Case]:
     case = partial(case, printed=(name,))
     yield case("surgery", "surgery", task=Prune(surgery))
     if setting.search:
-        whole = _on_all_images(setting)
-        yield case(ALL_IMAGES, ALL_IMAGES, network=whole.network, task=Prune(whole.surgery))
+        share, plain = MNIST_STEPS / WHOLE_STEPS, setting.network  # the same steps, as in the paper
+        whole = Network(plain.model, f"{plain.data}+val", plain.budget.scaled(share))
+        task = Prune(replace(surgery, budget=surgery.budget.scaled(share)))
+        yield case(ALL_IMAGES, ALL_IMAGES, network=whole, task=task)
         for label, method in setting.search.others.items():
             yield case("candidates", "candidate", task=Prune(method), setting=label)
     for scale in setting.scales:
@@ -161,14 +142,6 @@ def _pruned(case: partial[Case], setting: SurgerySetting) -> Iterator[Case]:
         }
         for way, method in ways.items():
             yield case("controls", way, task=Prune(method), setting=size)
-
-
-def _on_all_images(setting: SurgerySetting) -> SurgerySetting:
-    """The same steps on all training images, as in the paper, with no validation images left."""
-    share, network = MNIST_STEPS / WHOLE_STEPS, setting.network
-    whole = Network(network.model, f"{network.data}+val", network.budget.scaled(share))
-    surgery = replace(setting.surgery, budget=setting.surgery.budget.scaled(share))
-    return replace(setting, network=whole, surgery=surgery)
 
 
 def _shots(surgery: NetworkSurgery) -> tuple[int, ...]:
@@ -208,16 +181,11 @@ def alexnet() -> NetworkSurgery:
 
     Source: DNS, Tables 1 and 4: 700K iterations; convolutions and linear layers apart.
     """
-    rates = printed(STEM, "table4_alexnet_layers").set_index("layer").dns_pct.drop("total")
-    c = {alexnet_layer(layer): gaussian_c(rate / 100) for layer, rate in rates.items()}
+    rates = printed(STEM, "table4_alexnet_layers").set_index("module").dns_pct.drop("total")
+    c = {module: gaussian_c(rate / 100) for module, rate in rates.items()}
     steps = 350_000  # a phase; an epoch of the 1,281,167 images has 5,005 steps of 256
     budget = replace(ALEXNET.budget, epochs=steps / 5005, lr=0.001, milestones=(0.5, 0.8))
     return NetworkSurgery(c, budget, round(0.8 * steps), phases="convolutions first")
-
-
-def alexnet_layer(name: str) -> str:
-    """Module name of a printed layer; the paper's fc1 is `classifier.fc6`."""
-    return f"classifier.fc{int(name[2]) + 5}" if name.startswith("fc") else f"features.{name}"
 
 
 def gaussian_c(density: float) -> float:

@@ -34,7 +34,7 @@ def printed_points(model: str, data: str) -> pd.DataFrame:
     if data != "mnist":
         return pd.DataFrame(columns=columns)
     name = PRINTED[model]
-    dns = printed(STEM, "table1_overall").set_index(["model", "kind"]).loc[(name, "pruned")]
+    dns = printed(STEM, "table1_overall").set_index("model").loc[name]
     han = printed(STEM, "han_magnitude").set_index("model").loc[name]
     points = [
         ("Guo et al. 2016", dns.compression, dns.error_pct / 100),
