@@ -7,7 +7,6 @@ from prunelab.sensitivity.budget.prediction import Prediction, predict
 from prunelab.sensitivity.budget.price import Price, price
 from prunelab.sensitivity.budget.solver import solve
 from prunelab.sensitivity.criteria import Criterion, ranking
-from prunelab.sensitivity.exchange import from_distiller, to_distiller
 from prunelab.sensitivity.points import outcome, paired_interval, settled
 from prunelab.sensitivity.scanning.folding import folded
 from prunelab.sensitivity.scanning.scan import COLUMNS, scan
@@ -18,7 +17,6 @@ __all__ = [
     "Prediction",
     "Price",
     "folded",
-    "from_distiller",
     "outcome",
     "paired_interval",
     "predict",
@@ -27,5 +25,4 @@ __all__ = [
     "scan",
     "settled",
     "solve",
-    "to_distiller",
 ]

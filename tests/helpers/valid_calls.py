@@ -120,8 +120,6 @@ CASES = {
     "sensitivity.outcome": lambda: dict.fromkeys(
         ("before", "after"), prunelab.train.evaluate(network(), SMALL)
     ),
-    "sensitivity.to_distiller": lambda: {"curves": CURVES},
-    "sensitivity.from_distiller": lambda: {"table": sensitivity.to_distiller(CURVES)},
     "scores.filter_norm": lambda: {"weight": torch.ones(3, 2), "p": 1, "axis": 0},
     "scores.group_norm": lambda: {
         "group": traced()["groups"]["0"], "tensors": network().state_dict(), "p": 1,
