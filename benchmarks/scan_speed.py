@@ -82,8 +82,9 @@ def main(threads, images):
     for name, goal in CASES.items():
         torch.manual_seed(0)
         net, split = models.build(name).eval(), cifar.val[:images]
-        seen = flow(net, split.batch(slice(0, 1))[0])
-        program = Program(net, seen)
+        x, _ = split.batch(slice(0, 3))
+        seen = flow(net, x[:1])
+        program = Program(net, seen, x)
         convs = [g for g in seen.groups if "conv" in g]
         view = seen.groups.first_convolutions() or seen.groups.select(convs)
         sweeps = list(sweeps_of(net, program, view))

@@ -8,7 +8,6 @@ from prunelab.sensitivity.budget.price import Price, price
 from prunelab.sensitivity.budget.solver import solve
 from prunelab.sensitivity.criteria import Criterion, ranking
 from prunelab.sensitivity.points import outcome, paired_interval, settled
-from prunelab.sensitivity.scanning.folding import folded
 from prunelab.sensitivity.scanning.scan import COLUMNS, scan
 
 __all__ = [
@@ -16,7 +15,6 @@ __all__ = [
     "Criterion",
     "Prediction",
     "Price",
-    "folded",
     "outcome",
     "paired_interval",
     "predict",

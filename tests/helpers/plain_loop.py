@@ -1,7 +1,5 @@
 """The oracle of every scan: prune one group, evaluate, start over. And a scan's answers."""
 
-from types import SimpleNamespace
-
 import torch
 from helpers.pruning import fill
 from helpers.toy import split
@@ -49,6 +47,5 @@ def answers(net, images, *, ratios, groups=None, logits=None):
     """Of each (group, ratio) of a scan, and under "whole": (correct, close) flags in order."""
     program, _, sweeps = prepared(net, images, ratios, groups, "l1", logits)
     bench = measuring.Bench(program, sweeps, images, Store(None))
-    silent = SimpleNamespace(update=lambda *_: None)
-    seen = measuring.measure(bench, torch.arange(len(images)), silent)
+    seen = measuring.measure(bench, torch.arange(len(images)), lambda points: None)
     return {point: (judged.correct, judged.close) for point, judged in seen.items()}

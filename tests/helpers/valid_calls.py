@@ -104,10 +104,9 @@ CASES = {
     ),
     "sensitivity.scan": lambda: {
         "net": network(), "split": SMALL, "ratios": [0.5], "groups": None, "criterion": "l1",
-        "images": None, "recalibrate": None, "cache": False, "progress": False,
+        "images": None, "cache": False, "progress": False,
     },
     "sensitivity.ranking": lambda: traced() | {"criterion": "l1"},
-    "sensitivity.folded": lambda: {"net": network(), "norms": {}},
     "sensitivity.price": lambda: traced() | {"example": X},
     "sensitivity.predict": lambda: {"curves": CURVES, "ratios": {"0": 0.5}},
     "sensitivity.solve": lambda: {"curves": CURVES, "macs": 0.9, "params": None},

@@ -87,7 +87,7 @@ def test_logits_are_the_shrunk_networks_in_float64(name):
     shape = (2, 1, 28, 28) if name.startswith("lenet") else (2, 3, 32, 32)
     x = torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     seen = flow(net, x)
-    program = Program(net, seen)
+    program = Program(net, seen, x)
     names = list(seen.groups)[:: max(1, len(seen.groups) // 3)]
     sweeps = list(sweeps_of(net, program, names))
     with torch.inference_mode():
@@ -126,7 +126,8 @@ def test_what_is_overwritten_is_read_overwritten():
 
 def test_only_what_changes_runs_again():
     net = build("vgg-16")
-    program = Program(net, flow(net, torch.zeros(1, 3, 32, 32)))
+    x = torch.zeros(1, 3, 32, 32)
+    program = Program(net, flow(net, x), x)
     ran = [n.target for n in program.replay("features.conv9").steps if n.op == "call_module"]
     convs = [name for name in ran if "conv" in name]
     assert convs == [f"features.conv{i}" for i in range(10, 14)]
@@ -192,7 +193,7 @@ def peak(run):
 def test_memory_stays_at_the_activations_of_one_batch(name, groups):
     net, n = build(name), 32
     x = torch.randn(n, 3, 32, 32, generator=torch.Generator().manual_seed(5))
-    program = Program(net, flow(net, x[:1]))
+    program = Program(net, flow(net, x[:1]), x)
     sweeps = list(sweeps_of(net, program, [g for g in program.flow.groups if "conv" in g]))
     whole = 4 * n * sum(size(value) for value in program.flow.values.values())
 

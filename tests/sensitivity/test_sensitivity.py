@@ -194,4 +194,4 @@ def test_an_empty_split_is_refused():
 def test_an_argument_of_another_kind_is_named(change, message):
     arguments = {"split": dataset().val, "ratios": [0.5]} | change
     with pytest.raises(TypeError, match=f"scan: {message}"):
-        scan(build("lenet-5"), **arguments)
+        scan(network(), **arguments)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from prunelab import pulse
 from prunelab.data import Split
@@ -20,25 +19,17 @@ from prunelab.train.evaluation import check_logits
 
 WHOLE = "whole"
 MOST_VALUES = 3 * 2**17  # of a batch of images: 128 of 3x32x32, whose activations fit a cache
+Update = Callable[[int], object]  # called with a number of points that are done
 
 
 @dataclass(frozen=True)
 class Bench:
-    """Everything one scan runs on.
-
-    Attributes:
-        program: the network.
-        sweeps: the groups with their masks.
-        split: the images.
-        store: what is already known.
-        change: for `points`.
-    """
+    """A network, its groups with their masks, the images, and what is already known of these."""
 
     program: Program
     sweeps: list[Sweep]
     split: Split
     store: Store
-    change: Callable[[object, dict], dict] | None = None
 
     def total(self, index: Tensor) -> int:
         """Forward passes for the images `index`: batches times networks, the whole one included."""
@@ -51,10 +42,9 @@ def batch_size(split: Split) -> int:
     return min(1000, max(16, MOST_VALUES // math.prod(split.images.shape[1:])))
 
 
-def measure(bench: Bench, index: Tensor, bar: tqdm) -> dict[object, Judged]:
+def measure(bench: Bench, index: Tensor, update: Update) -> dict[object, Judged]:
     """Answers on the images `index`: of the whole network (key `WHOLE`) and of every point."""
-    parts = [_batch(bench, rows, bar) for rows in index.split(batch_size(bench.split))]
-    return merged(parts)
+    return merged(_batch(bench, rows, update) for rows in index.split(batch_size(bench.split)))
 
 
 def merged(parts: Iterable[Mapping[object, Judged]]) -> dict[object, Judged]:
@@ -76,23 +66,25 @@ def _name(sweep: Sweep, point: object) -> str:
     return f"{sweep.group} {bits}"
 
 
-def _batch(bench: Bench, rows: Tensor, bar: tqdm) -> dict[object, Judged]:
+def _batch(bench: Bench, rows: Tensor, update: Update) -> dict[object, Judged]:
     batch = digest(rows)
     known = bench.store.read(batch)
     names = {point: _name(sweep, point) for sweep in bench.sweeps for point in sweep.keeps}
     done = {point for point, name in names.items() if name in known}
     sweeps = [left for sweep in bench.sweeps if (left := without(sweep, done))]
-    bar.update(len(done) + (WHOLE in known and not sweeps))
+    update(len(done) + (WHOLE in known and not sweeps))
     if sweeps or WHOLE not in known:
         try:
-            _run(bench, sweeps, rows, names, known, bar)
+            _run(bench, sweeps, rows, names, known, update)
         finally:  # what was seen before an interruption is kept
             bench.store.write(batch, known)
     return {WHOLE: known[WHOLE]} | {point: known[name] for point, name in names.items()}
 
 
 @torch.inference_mode()
-def _run(bench, sweeps: list[Sweep], rows: Tensor, names: dict, known: dict, bar: tqdm) -> None:
+def _run(
+    bench: Bench, sweeps: list[Sweep], rows: Tensor, names: dict, known: dict, update: Update
+) -> None:
     """Compute what is not known of one batch, and add the answers to `known`."""
     x, y = bench.split.batch(rows.to(bench.split.device))
     logits, values = forward(bench.program, x, sweeps)
@@ -101,14 +93,10 @@ def _run(bench, sweeps: list[Sweep], rows: Tensor, names: dict, known: dict, bar
         raise ValueError(
             "scan: the logits of `net` must be finite; they are not for some images of `split`"
         )
-    known[WHOLE] = _on_cpu(judge(logits, y))
-    bar.update()
+    known[WHOLE] = judge(logits, y)
+    update(1)
     for sweep in sweeps:
-        for point, out in points(bench.program, sweep, values, bench.change):
-            known[names[point]] = _on_cpu(judge(out, y))
-            bar.update()
+        for point, out in points(bench.program, sweep, values):
+            known[names[point]] = judge(out, y)
+            update(1)
             pulse.beat()
-
-
-def _on_cpu(seen: Judged) -> Judged:
-    return Judged(seen.correct.cpu().clone(), seen.loss, seen.close.cpu().clone())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -49,24 +49,22 @@ def judge(logits: Tensor, labels: Tensor) -> Judged:
     best = logits.topk(min(2, logits.shape[1]), dim=1).values
     near = (best[:, 0] - best[:, -1]) < CLOSE * best.abs().amax(1)
     loss = cross_entropy(logits, labels, reduction="sum").double().item()
-    return Judged(logits.argmax(1) == labels, loss, near & (logits.shape[1] > 1))
+    right, near = logits.argmax(1) == labels, near & (logits.shape[1] > 1)
+    return Judged(right.cpu(), loss, near.cpu())
 
 
 def forward(
-    program: Program, x: Tensor, sweeps: list[Sweep], layers: Mapping[str, object] | None = None
+    program: Program, x: Tensor, sweeps: list[Sweep]
 ) -> tuple[Tensor, dict[fx.Node, object]]:
     """Run the whole network on one batch: its output, and the values that the sweeps will read."""
     keep = {n for sweep in sweeps for n in sweep.replay.reads}
     env = program.start(x)
-    out = program.run(program.nodes, env, layers, keep)
+    out = program.run(program.nodes, env, keep=keep)
     return out, {n: v for n, v in env.items() if n in keep} | {program.output: out}
 
 
 def points(
-    program: Program,
-    sweep: Sweep,
-    values: Mapping[fx.Node, object],
-    change: Callable[[object, dict], dict] | None = None,
+    program: Program, sweep: Sweep, values: Mapping[fx.Node, object]
 ) -> Iterator[tuple[object, Tensor]]:
     """(point, logits) for each mask of a sweep: only what depends on the group runs again.
 
@@ -74,7 +72,6 @@ def points(
         program: the network.
         sweep: one group and the masks to try.
         values: what `forward` kept.
-        change: (point, layers) -> the layers to use, for batch norms that are re-estimated.
     """
     replay = sweep.replay
     if not replay.steps:  # an auxiliary classifier: the logits do not depend on it
@@ -83,7 +80,6 @@ def points(
     clean = {node: values[node] for node in replay.clean}
     for point, keep in sweep.keeps.items():
         layers = _cut_layers(program, sweep.group, replay.steps, keep)
-        layers = change(point, layers) if change else layers
         cut = {n: _kept(program, values[n], place, keep) for n, place in replay.cut.items()}
         yield point, program.run(replay.steps, clean | cut, layers)
 

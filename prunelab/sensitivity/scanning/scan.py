@@ -21,21 +21,16 @@ from prunelab.sensitivity.scanning.arguments import (
     checked,
     chosen,
     images_of,
-    names_of,
     traced,
 )
 from prunelab.sensitivity.scanning.measuring import WHOLE, Bench, measure, merged
 from prunelab.sensitivity.scanning.passes import Judged, Sweep
 from prunelab.sensitivity.scanning.program import Program
-from prunelab.sensitivity.scanning.recalibration import recalibrated
 from prunelab.sensitivity.scanning.store import Store
-from prunelab.sensitivity.scanning.trial import IMAGES
 from prunelab.train import Evaluation
 
 COLUMNS = "group ratio kept correct accuracy low high loss params macs".split()
-SEEN = "correct accuracy low high loss".split()
 
-Point = tuple[str, float]
 Progress = bool | Callable[[float], None]
 
 
@@ -47,7 +42,6 @@ def scan(
     groups: Groups | Iterable[str] | None = None,
     criterion: Criterion = "l1",
     images: int | None = None,
-    recalibrate: Split | None = None,
     logits: str | int | None = None,
     cache: str | Path | bool | None = None,
     progress: Progress = True,
@@ -67,8 +61,6 @@ def scan(
             a function score(group) -> (size,). The channels of smallest score are removed first.
         images: start with this many images, drawn at random, and double the number until the
             ranking of the groups is settled (see `settled`); None = all images.
-        recalibrate: calibration images. If given, the scan also measures with batch norms
-            re-estimated on them: columns correct_bn, accuracy_bn, low_bn, high_bn, loss_bn.
         logits: which entry of the network's output holds the logits: a key, a position or an
             attribute. Only what it depends on is run. None = the output is the logits.
         cache: folder where answers are stored by content, so that more ratios, groups or images
@@ -96,24 +88,15 @@ def scan(
 
     Source: PFEC, section 3.2 and Figure 2(b).
     """
-    check_options(images, recalibrate, cache, progress)
-    groups = names_of(groups)
+    check_options(images, cache, progress)
     net, ratios = checked(net, split, ratios, logits)
-    example = images_of(net, split, 1)
     program, groups, sweeps = prepared(net, split, ratios, groups, criterion, logits)
     bench = Bench(program, sweeps, split, Store.at(cache, program, split))
     seen, index = _grow(bench, images, progress)
     table = _table(seen, groups, ratios)
-    prices = price(net, example, groups)
+    prices = price(net, images_of(net, split, 1), groups)
     costs = [prices({g: kept}) for g, kept in zip(table.group, table.kept)]
     table[["params", "macs"]] = pd.DataFrame(costs, columns=["params", "macs"], dtype="int64")
-    if recalibrate is not None:
-        renewed, change = recalibrated(net, traced(net, example), sweeps, recalibrate, logits)
-        replays = [Sweep(sweep.group, renewed.replay(sweep.group), sweep.keeps) for sweep in sweeps]
-        store = Store.at(cache, renewed, split, "recalibrated", recalibrate)
-        again = _all(Bench(renewed, replays, split, store, change), index, progress, "batch norm")
-        more = _table(again, groups, ratios)[SEEN].add_suffix("_bn")
-        table = pd.concat([table, more], axis=1)
     base = seen[WHOLE]
     params, macs = prices()
     whole = {"accuracy": float(base.correct.double().mean()), "loss": base.loss / len(index)}
@@ -131,7 +114,7 @@ def prepared(
     net: nn.Module,
     split: Split,
     ratios: Sequence[float],
-    groups: Groups | list[str] | None,
+    groups: Groups | Iterable[str] | None,
     criterion: Criterion,
     logits: str | int | None,
 ) -> tuple[Program, Groups, list[Sweep]]:
@@ -139,33 +122,30 @@ def prepared(
     flow = traced(net, images_of(net, split, 1))
     found = chosen(flow, groups)
     order = ranking(net, found, criterion)
-    program = Program(net, flow, logits=logits, example=images_of(net, split, IMAGES))
-    sweeps = [Sweep(g, program.replay(g), _keeps(order[g], g, ratios)) for g in found]
+    program = Program(net, flow, images_of(net, split, 3), logits)
+    sweeps = []
+    for name, score in order.items():
+        kept = {ratio: scores.kept(len(score), ratio) for ratio in ratios}
+        keeps = {(name, ratio): scores.best(score, count) for ratio, count in kept.items()}
+        sweeps.append(Sweep(name, program.replay(name), keeps))
     return program, found, sweeps
 
 
-def _keeps(score: Tensor, group: str, ratios: list[float]) -> dict[Point, Tensor]:
-    size = len(score)
-    return {(group, ratio): scores.best(score, scores.kept(size, ratio)) for ratio in ratios}
+def _all(bench: Bench, index: Tensor, progress: Progress) -> dict[object, Judged]:
+    total, done = bench.total(index), 0
+    with tqdm(
+        total=total, desc=f"scan, {len(index)} images", unit="point", leave=False,
+        disable=progress is not True,
+    ) as bar:  # fmt: skip
 
+        def update(points: int) -> None:
+            nonlocal done
+            done += points
+            bar.update(points)
+            if callable(progress):
+                checks.call("scan", "progress", progress, done / total)
 
-class _Told:
-    """A function in the place of a progress bar."""
-
-    def __init__(self, tell: Callable[[float], None], total: int):
-        self.tell, self.total, self.done = tell, total, 0
-
-    def update(self, points: int = 1) -> None:
-        self.done += points
-        checks.call("scan", "progress", self.tell, self.done / self.total)
-
-
-def _all(bench: Bench, index: Tensor, progress: Progress, name: str) -> dict[object, Judged]:
-    if callable(progress):
-        return measure(bench, index, _Told(progress, bench.total(index)))
-    with tqdm(total=0, desc=name, unit="point", leave=False, disable=not progress) as bar:
-        bar.reset(total=bench.total(index))
-        return measure(bench, index, bar)
+        return measure(bench, index, update)
 
 
 def _grow(
@@ -176,7 +156,7 @@ def _grow(
     end = len(order) if images is None else min(images, len(order))
     parts, start = [], 0
     while True:
-        parts.append(_all(bench, order[start:end], progress, f"scan, {end} images"))
+        parts.append(_all(bench, order[start:end], progress))
         seen = merged(parts)
         if end == len(order) or not bench.sweeps or settled(_flags(seen, bench.sweeps))["settled"]:
             return seen, order[:end]

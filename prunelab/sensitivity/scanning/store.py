@@ -1,7 +1,7 @@
 """Store: the answers of earlier scans, by content, so that a finer grid costs its new points only.
 
 One folder per network, data and setting; in it one file per batch of images. A file holds, for each
-point, the correct answers (one bit an image), the close calls and the loss.
+point, the correct answers, the close calls and the loss.
 """
 
 from __future__ import annotations
@@ -17,12 +17,11 @@ import torch
 
 from prunelab import paths
 from prunelab.data import Split
-from prunelab.sensitivity.scanning.identity import Identity, UnknownError
+from prunelab.sensitivity.scanning import identity
 from prunelab.sensitivity.scanning.passes import Judged
 from prunelab.sensitivity.scanning.program import Program
 
-VERSION = 3  # raised when the same content would give other answers or another identity
-WARNED: set[Path] = set()  # folders that could not be written to
+VERSION = 4  # raised when the same content would give other answers or another identity
 
 
 def digest(*parts: object) -> str:
@@ -31,19 +30,19 @@ def digest(*parts: object) -> str:
     Raises:
         UnknownError: something of a network cannot be told.
     """
-    identity = Identity()
-    for part in parts:
-        if isinstance(part, Program):
-            identity.add(part.flow.groups.to_json())
-            identity.graph(part.flow.graph, part.source, part.seen.constants)
-        elif isinstance(part, Split):
-            images = part.images
-            if hasattr(images, "paths"):  # photographs on disk: their names and sizes
-                images = [(str(path), os.stat(path).st_size) for path in images.paths]
-            identity.add((type(part).__qualname__, images, part.labels, part.mean, part.std))
-        else:
-            identity.add(part)
-    return identity.digest()
+    return identity.hashed([_content(part) for part in parts])
+
+
+def _content(part: object) -> object:
+    if isinstance(part, Program):
+        graph = identity.graph(part.flow.graph, part.source, part.seen.constants)
+        return part.flow.groups.to_json(), graph
+    if isinstance(part, Split):
+        images = part.images
+        if hasattr(images, "paths"):  # photographs on disk: their names and sizes
+            images = [(str(path), os.stat(path).st_size) for path in images.paths]
+        return type(part).__qualname__, images, part.labels, part.mean, part.std
+    return part
 
 
 class Store:
@@ -70,7 +69,7 @@ class Store:
         place = Path(cache) if cache else paths.scans()
         try:
             folder = place / digest(VERSION, torch.__version__, *content)
-        except UnknownError:  # what was kept of another network could come back for this one
+        except identity.UnknownError:  # what was kept of another network could come back
             return cls(None)
         if folder.is_dir():
             paths.clear(folder)
@@ -82,37 +81,31 @@ class Store:
             return {}
         try:
             with open(self.folder / f"{batch}.npz", "rb") as file, np.load(file) as raw:
-                correct, close = (np.unpackbits(raw[k], axis=1) for k in ("correct", "close"))
-                n, names, loss = int(raw["n"]), raw["names"].tolist(), raw["loss"].tolist()
+                correct, close = (torch.from_numpy(raw[k]) for k in ("correct", "close"))
+                names, loss = raw["names"].tolist(), raw["loss"].tolist()
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return {}
-        flags = (torch.from_numpy(bits[:, :n].astype(bool)) for bits in (correct, close))
-        return {k: Judged(c, v, t) for k, c, v, t in zip(names, next(flags), loss, next(flags))}
+        return {name: Judged(*seen) for name, *seen in zip(names, correct, loss, close)}
 
     def write(self, batch: str, answers: Mapping[str, Judged]) -> None:
-        """Replace what is known of a batch; if that fails, warn once and store nothing more."""
+        """Replace what is known of a batch; if that fails, warn and store nothing more."""
         if self.folder is None or not answers:
             return
-        seen = list(answers.values())
-        bits = {
-            name: np.packbits([getattr(a, name).cpu().numpy() for a in seen], axis=1)
-            for name in ("correct", "close")
-        }
-        names, loss = np.array(list(answers)), np.array([a.loss for a in seen])
+        correct, loss, close = zip(*((a.correct, a.loss, a.close) for a in answers.values()))
+        table = {"names": [*answers], "loss": loss}
+        table |= {"correct": torch.stack(correct).numpy(), "close": torch.stack(close).numpy()}
         try:
             with (
                 paths.whole(self.folder / f"{batch}.npz", "scan") as partial,
                 partial.open("wb") as file,
             ):
-                np.savez(file, names=names, loss=loss, n=len(seen[0].correct), **bits)
+                np.savez_compressed(file, **table)
         except OSError as error:
             place, self.folder = self.folder.parent, None
             reason = getattr(error.__cause__, "strerror", None) or error
-            if place not in WARNED:
-                WARNED.add(place)
-                warnings.warn(
-                    f"scan: answers cannot be kept in `{place}` ({reason}); the scan goes on"
-                    " without. Name another folder: cache=..., or $PRUNELAB_CACHE",
-                    UserWarning,
-                    stacklevel=2,
-                )
+            warnings.warn(
+                f"scan: answers cannot be kept in `{place}` ({reason}); the scan goes on"
+                " without. Name another folder: cache=..., or $PRUNELAB_CACHE",
+                UserWarning,
+                stacklevel=2,
+            )
