@@ -7,7 +7,7 @@ from prunelab.sensitivity.budget.prediction import Prediction, predict
 from prunelab.sensitivity.budget.price import Price, price
 from prunelab.sensitivity.budget.solver import solve
 from prunelab.sensitivity.criteria import Criterion, ranking
-from prunelab.sensitivity.points import outcome, paired_interval, settled
+from prunelab.sensitivity.points import outcome, paired_interval
 from prunelab.sensitivity.scanning.scan import COLUMNS, scan
 
 __all__ = [
@@ -21,6 +21,5 @@ __all__ = [
     "price",
     "ranking",
     "scan",
-    "settled",
     "solve",
 ]

@@ -28,7 +28,6 @@ class SortedWeights:
 
     Attributes:
         size: (n,) ascending.
-        most: largest c on the slider's grid that leaves something; None = there is none.
     """
 
     def __init__(self, name: str, module: nn.Module, margins: tuple[float, float]):
@@ -38,8 +37,6 @@ class SortedWeights:
         self.margins = margins
         self.mean, self.deviation = scores.moments(size)
         self.size = np.sort(size.cpu().numpy())
-        grid = np.round(np.arange(LOWEST, HIGHEST + STEP / 2, STEP), 1)
-        self.most = max((float(c) for c in grid if self.kept(c)), default=None)
 
     def thresholds(self, c: float) -> tuple[np.float32, np.float32]:
         """A and b: margins times max(mu + c sigma, 0), rounded as the method rounds them."""
@@ -115,8 +112,7 @@ def _check(found: Mapping, start: Mapping[str, float]) -> None:
         if not checks.is_number(value) or not LOWEST <= value <= HIGHEST:
             raise ValueError(
                 f"threshold_setter: `c` must lie in {LOWEST:g} to {HIGHEST:g}, got"
-                f" {checks.shown(value)} for"
-                f" `{name}`"
+                f" {checks.shown(value)} for `{name}`"
             )
 
 
@@ -144,20 +140,13 @@ def _table(layers: Mapping[str, SortedWeights], rates: Mapping, kept: Mapping[st
     for name, layer in layers.items():
         thresholds = [f"{value:.4f}" for value in layer.thresholds(rates[name])]
         share = f"{100 * kept[name] / len(layer.size):.2f}%"
-        cells = [name, f"{rates[name]:g}", *thresholds, f"{kept[name]:,}", share]
-        rows.append([*cells, _remark(layer, kept[name])])
+        remark = "" if kept[name] else "emptied"
+        rows.append([name, f"{rates[name]:g}", *thresholds, f"{kept[name]:,}", share, remark])
     left, whole, compression = _total(layers, kept)
     rows.append(["all", "", "", "", f"{left:,}", f"{100 * left / whole:.2f}%", compression])
     head = ["layer", "c", "a", "b", "kept", "% kept", "compression"]
     colours = ["" if kept[name] else RED for name in layers]
     return words.say("table", head, rows, [*colours, ""], words_last=True)
-
-
-def _remark(layer: SortedWeights, kept: int) -> str:
-    if kept:
-        return ""
-    why = "it holds only zeros" if layer.most is None else f"c can be at most {layer.most:.1f}"
-    return f"emptied: {why}"
 
 
 def _code(rates: Mapping[str, float]) -> str:

@@ -6,26 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import jinja2
+from matplotlib.ticker import EngFormatter
 
 from prunelab.widgets.source import MEASURED, Answer
 
 GREEN, ORANGE = "#007a5a", "#D55E00"
 
 
-def short(number: float) -> str:
-    """1234567 -> "1.23 M"."""
-    for size, suffix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if number >= size:
-            value = number / size
-            return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}{suffix}"
-    return f"{number:.0f}"
-
-
-def time(seconds: float | None) -> str:
-    """0.00123 -> "1.23 ms"."""
-    if seconds is None:
-        return "not known"
-    return f"{1000 * seconds:.3g} ms" if seconds < 0.9995 else f"{seconds:.3g} s"
+short = EngFormatter(places=2)  # 1234567 -> "1.23 M"
+time = EngFormatter("s", places=2)  # 0.00123 -> "1.23 ms"
 
 
 def percent(fraction: float) -> str:
@@ -81,9 +70,10 @@ def _costs(cost: tuple[int, int], now: Answer | None, whole: Mapping) -> list[tu
         )
     ]
     mine, full = now.seconds if now else None, whole.get("seconds")
-    about = "≈ " if now and now.how != MEASURED and mine is not None else ""
+    about = "≈ " if now and now.how != MEASURED else ""
     share = _share(mine, full) if mine is not None and full else ""
-    latency = about + time(mine) if now else "…"
+    known = "not known" if mine is None else about + time(mine)
+    latency = known if now else "…"
     return [*rows, ("latency, one image", latency, share, time(full) if full else "")]
 
 

@@ -12,7 +12,7 @@ import torch
 from helpers.toy import network, split
 
 from prunelab import paths
-from prunelab.sensitivity import outcome, paired_interval, ranking, scan, settled
+from prunelab.sensitivity import outcome, paired_interval, ranking, scan
 from prunelab.sensitivity.scanning import store as storing
 
 
@@ -114,9 +114,6 @@ def test_flags_of_another_kind_are_one_line(wrong):
     calls = [
         lambda: paired_interval(right, wrong),
         lambda: outcome(wrong, wrong),
-        lambda: settled(wrong),
-        lambda: settled({"a": wrong}),
-        lambda: settled({"a": torch.ones(2, 4)}, margin=[wrong]),
     ]
     for call in calls:
         with pytest.raises((ValueError, TypeError), match=r"^[a-z_]+: `") as caught:

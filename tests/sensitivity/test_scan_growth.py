@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from prunelab.groups import flow, trace
-from prunelab.sensitivity import scan, settled
+from prunelab.sensitivity import scan
+from prunelab.sensitivity.points import settled
 from prunelab.sensitivity.scanning.program import Program
 from prunelab.sensitivity.scanning.store import digest
 

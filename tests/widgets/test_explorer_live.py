@@ -8,8 +8,10 @@ from helpers.recordings import shrunk
 from helpers.widget_text import text_of
 
 from prunelab import cost, scores, sensitivity, train, widgets
+from prunelab.widgets import words
 from prunelab.widgets.exploring import live
 from prunelab.widgets.exploring.live import Live
+from prunelab.widgets.exploring.worker import StoppedError
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def test_the_answer_is_what_shrinking_and_evaluating_by_hand_gives(box, net, dat
     said = text_of(box.text)
     assert f"{100 * answer.accuracy:.1f}% accuracy" in said
     assert "measured on the physically shrunk network; 60 images" in said
-    assert " ms" in said
+    assert words.time(answer.seconds) in said
 
 
 def test_both_ends_of_the_slider_are_measured(box, net, data):
@@ -68,8 +70,9 @@ def test_answers_are_refined_on_growing_parts_of_the_same_images(net, data, monk
 def test_between_two_parts_it_stops_when_told_to(net, data, monkeypatch):
     monkeypatch.setattr(live, "FIRST", (4, 8))
     source, seen = Live(net, data), []
-    for answer in source.answers({"0": 0.5}, lambda: len(seen) >= 2):
-        seen.append(answer)
+    with pytest.raises(StoppedError):
+        for answer in source.answers({"0": 0.5}, lambda: len(seen) >= 2):
+            seen.append(answer)
     assert [a.images for a in seen] == [8, 24]
     assert source.known({"0": 0.5}) is None
 

@@ -21,17 +21,11 @@ CLOSE = 1e-5  # two logits nearer than this share of their size may swap by roun
 
 @dataclass(frozen=True)
 class Judged:
-    """What a network answered on some images.
+    """What a network answered on some images."""
 
-    Attributes:
-        correct: (n,) bool.
-        loss: summed cross-entropy, nats.
-        close: (n,) bool, True where the two best logits are within `CLOSE` of their size.
-    """
-
-    correct: Tensor
-    loss: float
-    close: Tensor
+    correct: Tensor  # (n,) bool
+    loss: float  # summed cross-entropy, nats
+    close: Tensor  # (n,) bool, True where the two best logits are within `CLOSE` of their size
 
 
 @dataclass(frozen=True)

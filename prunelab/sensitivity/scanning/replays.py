@@ -23,17 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Replay:
-    """The steps that run again when a group is pruned, and what they read.
+    """The steps that run again when a group is pruned, and what they read."""
 
-    Attributes:
-        steps: the NEW nodes that the output depends on, in order.
-        cut: node -> place of the group, for the CUT values that these steps read.
-        clean: nodes whose CLEAN values these steps read.
-    """
-
-    steps: list[fx.Node]
-    cut: dict[fx.Node, ChannelAxis]
-    clean: list[fx.Node]
+    steps: list[fx.Node]  # the NEW nodes that the output depends on, in order
+    cut: dict[fx.Node, ChannelAxis]  # CUT values that these steps read -> place of the group
+    clean: list[fx.Node]  # nodes whose CLEAN values these steps read
 
     @property
     def reads(self) -> set[fx.Node]:

@@ -60,7 +60,7 @@ def scan(
         criterion: "l1", "l2", or "largest", "random" (PFEC's controls); or scores by group name; or
             a function score(group) -> (size,). The channels of smallest score are removed first.
         images: start with this many images, drawn at random, and double the number until the
-            ranking of the groups is settled (see `settled`); None = all images.
+            ranking of the groups is settled (see `points.settled`); None = all images.
         logits: which entry of the network's output holds the logits: a key, a position or an
             attribute. Only what it depends on is run. None = the output is the logits.
         cache: folder where answers are stored by content, so that more ratios, groups or images

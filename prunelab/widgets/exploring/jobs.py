@@ -11,14 +11,12 @@ from prunelab.sensitivity.budget.prediction import Prediction, predict
 from prunelab.sensitivity.budget.solver import solve
 from prunelab.widgets import words
 from prunelab.widgets.controls import TaskControls
-from prunelab.widgets.exploring.measuring import StoppedError
+from prunelab.widgets.exploring.worker import Stop, StoppedError
 from prunelab.widgets.frame import shown
 from prunelab.widgets.source import Answer, Ratios, Source
 
 if TYPE_CHECKING:
     from prunelab.widgets.exploring.explorer import Explorer
-
-Stop = Callable[[], bool]
 
 
 def scan(explorer: Explorer) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 
 import torch
 from torch import Tensor, nn
@@ -19,13 +18,14 @@ from prunelab.sensitivity.budget.price import price
 from prunelab.sensitivity.scanning.folding import folded
 from prunelab.sensitivity.scanning.trial import quickest
 from prunelab.train import Budget
-from prunelab.widgets.exploring.measuring import BATCH, StoppedError, all_cores, right
 from prunelab.widgets.exploring.presets import pfec
+from prunelab.widgets.exploring.worker import Stop, StoppedError
 from prunelab.widgets.source import MEASURED, Answer, Ratios, Source
 
 CALLER, SPLITS = "explorer", ("val", "test")
 FIRST = (50, 500)  # images of the first chunk: at least, at most
 WORK = 2e10  # MACs of the first chunk: a fifth of a second or so on two cores
+BATCH = 100  # images between two looks at whether to stop, on a CPU
 GRID = tuple(round(0.1 * k, 1) for k in range(1, 10))
 RETRAIN = train.Budget(epochs=1, lr=0.002, batch=64, weight_decay=5e-4)
 
@@ -106,16 +106,12 @@ class Live(Source):
         """The answer for a network that was measured completely before."""
         return self._final.get((_key(self.kept(ratios)), _epochs(self.budgets(ratios))))
 
-    def answers(self, ratios: Ratios, stop: Callable[[], bool]) -> Iterator[Answer]:
+    def answers(self, ratios: Ratios, stop: Stop) -> Iterator[Answer]:
         """Measured on more and more images; the last answer includes the latency."""
         kept = self.kept(ratios)
         if known := self.known(ratios):
             yield known
             return
-        with all_cores(), suppress(StoppedError):
-            yield from self._measured(kept, stop)
-
-    def _measured(self, kept: dict[str, int], stop: Callable[[], bool]) -> Iterator[Answer]:
         small, _, budgets = self._network(kept)
         quick, epochs = folded(small, *self._form), _epochs(budgets)
         pairs = []
@@ -125,7 +121,7 @@ class Live(Source):
             pairs.append((self._before[first], right(quick, part, stop, self._entry)))
             yield (answer := self._answer(kept, pairs, epochs))
         if stop():
-            return
+            raise StoppedError
         seconds = cost.latency(small, self.example, calls=9).median
         if "seconds" not in self.whole:
             self.whole["seconds"] = cost.latency(self.net, self.example, calls=9).median
@@ -154,7 +150,7 @@ class Live(Source):
             yield start, self.split[start:end]
             start, end = end, end + 2 * size
 
-    def scan(self, images: int, step: Callable[[float], None], stop: Callable[[], bool]) -> None:
+    def scan(self, images: int, step: Callable[[float], None], stop: Stop) -> None:
         """Scan all groups on the first images, and set `curves`; if stopped, it does not.
 
         Args:
@@ -171,19 +167,11 @@ class Live(Source):
                 raise StoppedError
             step(done)
 
-        with all_cores():
-            curves = sensitivity.scan(
-                self.net,
-                self.split[:images],
-                ratios=GRID,
-                criterion=self.order,
-                progress=progress,
-                **self._entry,
-            )
-        self.curves = curves
+        options = {"ratios": GRID, "criterion": self.order, "progress": progress} | self._entry
+        self.curves = sensitivity.scan(self.net, self.split[:images], **options)
 
     def finetune(
-        self, ratios: Ratios, epochs: int, step: Callable[[float], None], stop: Callable[[], bool]
+        self, ratios: Ratios, epochs: int, step: Callable[[float], None], stop: Stop
     ) -> None:
         """Train the network at these ratios further; if stopped, it stays as it was.
 
@@ -206,9 +194,8 @@ class Live(Source):
                 raise StoppedError
             step((number + 1) / steps)
 
-        with all_cores():
-            options = {"after_step": after, "progress": False} | self._entry
-            train.fit(small, self._dataset(), budget, **options)
+        options = {"after_step": after, "progress": False} | self._entry
+        train.fit(small, self._dataset(), budget, **options)
         self.tuned[_key(keep.widths())] = (small.eval(), [*budgets, budget])
 
     def _dataset(self) -> Dataset:
@@ -218,6 +205,16 @@ class Live(Source):
         return Dataset(
             "own", learning, none, none, classes, learning.mean, learning.std, checksum=""
         )
+
+
+def right(net: nn.Module, part: Split, stop: Stop, options: dict) -> Tensor:
+    """Which images `net` classifies correctly, (N,) bool. StoppedError: `stop` was true."""
+    found, step = [], BATCH if part.device.type == "cpu" else len(part)
+    for first in range(0, len(part), step):
+        if stop():
+            raise StoppedError
+        found.append(train.evaluate(net, part[first : first + step], **options).correct)
+    return torch.cat(found)
 
 
 def _epochs(budgets: list[train.Budget]) -> float:

@@ -13,7 +13,7 @@ from prunelab.plots.network_look import colours
 from prunelab.plots.network_map import network_map
 from prunelab.widgets import words
 from prunelab.widgets.controls import FineTuneControls, SaveControls, ScanControls, button
-from prunelab.widgets.frame import Pictured, png, short_lived, shown
+from prunelab.widgets.frame import Pictured, png, shown
 from prunelab.widgets.network_map import NetworkMap
 from prunelab.widgets.source import Ratios, Source
 
@@ -162,13 +162,10 @@ class Panel(Pictured):
 
     def draw(self, source: Source, ratios: Ratios, selected: Collection[str], title="") -> None:
         """The curves of a scan; before there are any, the map, for readers without a kernel."""
-        with short_lived():
-            picture = self._picture(source, ratios, selected, title)
-        self.picture.value = picture
-        self.picture.layout.display = "none" if source.curves is None else None
-
-    def _picture(self, source: Source, ratios: Ratios, selected: Collection[str], title: str):
         if source.curves is None:
-            return png(network_map(source.rows, ratios, selected, title))
-        whole = source.curves.attrs["whole"]["accuracy"]
-        return png(explored(source.curves, whole, ratios, selected, self._colours, title))
+            fig = network_map(source.rows, ratios, selected, title)
+        else:
+            whole = source.curves.attrs["whole"]["accuracy"]
+            fig = explored(source.curves, whole, ratios, selected, self._colours, title)
+        self.picture.value = png(fig)
+        self.picture.layout.display = "none" if source.curves is None else None
