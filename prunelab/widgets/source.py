@@ -73,6 +73,10 @@ class Source(abc.ABC):
         counts = {name: scores.kept(size, ratios.get(name, 0)) for name, size in self.sizes.items()}
         return {name: count for name, count in counts.items() if count < self.sizes[name]}
 
+    def key(self, ratios: Ratios) -> frozenset:
+        """What equal networks have in common: their widths."""
+        return frozenset(self.kept(ratios).items())
+
     def cost(self, ratios: Ratios) -> tuple[int, int]:
         """Parameters and MACs of the pruned network, exact."""
         return self.price(self.kept(ratios))

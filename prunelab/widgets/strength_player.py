@@ -129,13 +129,6 @@ def _start(found: Mapping, kl: float | None) -> tuple[float, int]:
     return min(key for key in found if key[0] == kl)
 
 
-def _mask(run: Mapping) -> np.ndarray | None:
-    kept = run["pixels"]
-    if kept is None:
-        return None
-    return unpacked(kept) if isinstance(kept, Mapping) else np.asarray(kept, bool)
-
-
 def _name(kl: float, seed: int) -> str:
     return f"kl {kl:g}, seed {seed}"
 
@@ -144,9 +137,11 @@ def _figure(run: Mapping, title: str, printed: Mapping, mean_image: np.ndarray |
     left = f"{run['weights_pct']:.2f}% of the weights, test error {100 * run['error']:.2f}%"
     name = f"{_name(run['kl'], run['seed'])}: {left}"
     text("strength_player", title)
+    kept = run["pixels"]
+    mask = unpacked(kept) if isinstance(kept, Mapping) else kept
     return plots.units_left(
         run["widths"], run["whole"], f"{title}\n{name}" if title else name,
-        mask=_mask(run), mean_image=mean_image, printed=printed.get("widths"),
+        mask=mask, mean_image=mean_image, printed=printed.get("widths"),
     )  # fmt: skip
 
 

@@ -19,16 +19,7 @@ RED = "#b00020"
 
 
 class SortedWeights:
-    """Absolute weights and biases of one layer, sorted once, so that a cut is a binary search.
-
-    Args:
-        name: of the layer, for errors.
-        module: the layer.
-        margins: a and b as multiples of the threshold.
-
-    Attributes:
-        size: (n,) ascending.
-    """
+    """Absolute weights and biases of one layer, sorted once, so that a cut is a binary search."""
 
     def __init__(self, name: str, module: nn.Module, margins: tuple[float, float]):
         size = scores.magnitudes(module)

@@ -53,11 +53,7 @@ def note(text: str) -> str:
 def answer(now: Answer | None, cost: tuple[int, int], whole: Mapping, fresh: bool = True) -> str:
     """The accuracy in large type, how it is known, and what the network costs.
 
-    Args:
-        now: the answer; None = there is none yet.
-        cost: parameters and MACs of the network on show.
-        whole: those of the whole network, and its seconds if known.
-        fresh: whether `now` is of the network on show, or of the one before.
+    The answer is None at first, and not `fresh` while it is of the network before.
     """
     return say("answer", now, fresh, _costs(cost, now if fresh else None, whole))
 
@@ -82,13 +78,7 @@ def _share(part: float, whole: float) -> str:
 
 
 def budget(macs: int, whole: int, allowed: int) -> str:
-    """A bar: the MACs in use, and a mark where the budget ends; green within, orange over.
-
-    Args:
-        macs: in use.
-        whole: those of the whole network.
-        allowed: percent of them.
-    """
+    """A bar: the MACs in use, and a mark where the budget ends; green within, orange over."""
     limit = limit_of(whole, allowed)
     return say("budget", round(100 * macs / whole, 1), allowed, macs > limit, macs, limit)
 

@@ -44,8 +44,8 @@ def floats(shape, n=23, classes=3):
 
 
 def answers(net, images, *, ratios, groups=None, logits=None):
-    """Of each (group, ratio) of a scan, and under "whole": (correct, close) flags in order."""
+    """Of each (group, ratio) of a scan, and under "whole": correct flags in order."""
     program, _, sweeps = prepared(net, images, ratios, groups, "l1", logits)
     bench = measuring.Bench(program, sweeps, images, Store(None))
-    seen = measuring.measure(bench, torch.arange(len(images)), lambda points: None)
-    return {point: (judged.correct, judged.close) for point, judged in seen.items()}
+    parts = measuring.measure(bench, torch.arange(len(images)), lambda points: None)
+    return {point: seen.correct for point, seen in measuring.merged(parts).items()}

@@ -52,12 +52,12 @@ def test_both_ends_of_the_slider_are_measured(box, net, data):
         assert f"0   {scores.kept(8, ratio)}/8" in [label for label, _ in box.groups.options]
 
 
-def test_answers_are_refined_on_growing_parts_of_the_same_images(net, data, monkeypatch):
-    monkeypatch.setattr(live, "FIRST", (4, 8))
+def test_answers_are_refined_on_more_and_more_of_the_same_images(net, data, monkeypatch):
+    monkeypatch.setattr(live, "BATCH", 8)
     source = Live(net, data)
     answers = list(source.answers({"0": 0.5}, never))
-    assert [a.images for a in answers] == [8, 24, 40, 56, 60, 60]
-    assert [a.seconds is None for a in answers] == [True] * 5 + [False]
+    assert [a.images for a in answers] == [8, 16, 32, 60, 60]
+    assert [a.seconds is None for a in answers] == [True] * 4 + [False]
     small = shrunk(net, data, {"0": 0.5})
     for answer in answers:
         part = data.val[: answer.images]
@@ -67,19 +67,19 @@ def test_answers_are_refined_on_growing_parts_of_the_same_images(net, data, monk
     assert source.known({"0": 0.5}) == answers[-1]
 
 
-def test_between_two_parts_it_stops_when_told_to(net, data, monkeypatch):
-    monkeypatch.setattr(live, "FIRST", (4, 8))
+def test_between_two_batches_it_stops_when_told_to(net, data, monkeypatch):
+    monkeypatch.setattr(live, "BATCH", 8)
     source, seen = Live(net, data), []
     with pytest.raises(StoppedError):
         for answer in source.answers({"0": 0.5}, lambda: len(seen) >= 2):
             seen.append(answer)
-    assert [a.images for a in seen] == [8, 24]
+    assert [a.images for a in seen] == [8, 16]
     assert source.known({"0": 0.5}) is None
 
 
 def test_a_newer_setting_stops_an_older_one_and_is_the_one_shown(box, monkeypatch):
     entered, gate, asked = threading.Event(), threading.Event(), []
-    judge = live.right
+    judge = Live._right
 
     def slow(*arguments):
         asked.append(threading.current_thread())
@@ -87,7 +87,7 @@ def test_a_newer_setting_stops_an_older_one_and_is_the_one_shown(box, monkeypatc
         gate.wait(20)
         return judge(*arguments)
 
-    monkeypatch.setattr(live, "right", slow)
+    monkeypatch.setattr(Live, "_right", slow)
     box.slider.value = 0.25
     assert entered.wait(20)
     box.slider.value = 0.5

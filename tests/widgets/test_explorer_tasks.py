@@ -24,7 +24,7 @@ def test_the_code_runs_and_rebuilds_the_network_on_show(net, data, criterion):
     box = widgets.explorer(net, data, criterion=criterion, ratios={"0": 0.3, "7": 0.85})
     names = {"net": net}
     exec(box.code.value, names)
-    small, keep = box.source.network(box.ratios)
+    small, keep, _ = box.source.network(box.ratios)
     assert same(names["small"], small)
     assert {g: k.tolist() for g, k in names["keep"].items()} == {
         g: k.tolist() for g, k in keep.items()

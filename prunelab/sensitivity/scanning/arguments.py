@@ -52,12 +52,6 @@ def check_options(images: object, cache: object, progress: object) -> None:
         checks.need(known, "scan", "progress", "True, False or a function", progress)
 
 
-def images_of(net: nn.Module, split: Split, count: int) -> Tensor:
-    """The first images of a split, in the network's own type."""
-    x, _ = split.batch(slice(0, count))
-    return x.to(meta.dtype_of(net)) if x.is_floating_point() else x
-
-
 def traced(net: nn.Module, example: Tensor) -> Flow:
     """The traced network, with errors in terms of the split."""
     try:

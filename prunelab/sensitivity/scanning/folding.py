@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import torch
-from torch import Tensor, fx, nn
+from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
 from torch.nn.utils.parametrize import is_parametrized
 
@@ -58,20 +57,16 @@ def norms_of(graph: fx.Graph, net: nn.Module) -> dict[str, str]:
     """Convolution or linear layer -> the batch norm that can be folded into it.
 
     It can where the norm is the only reader of the layer, both run once and are plain, the norm has
-    running statistics, and nothing else reads a tensor of either.
+    running statistics, and nothing else reads a tensor of either. (Tensors may be shared: the fused
+    layer gets its own.)
     """
     runs: dict[str, list[fx.Node]] = {}
-    for node in graph.nodes:
-        if node.op == "call_module":
-            runs.setdefault(node.target, []).append(node)
-    read = {node.target.rpartition(".")[0] for node in graph.nodes if node.op == "get_attr"}
-    uses = _uses(net)
+    for node in graph.find_nodes(op="call_module"):
+        runs.setdefault(node.target, []).append(node)
+    read = {node.target.rpartition(".")[0] for node in graph.find_nodes(op="get_attr")}
 
     def alone(name: str) -> bool:
-        module = net.get_submodule(name)
-        own = [t for t in [*module.parameters(), *module.buffers()] if t.numel()]
-        single = all(uses[_address(t)] == 1 for t in own)
-        return is_plain(module) and single and len(runs[name]) == 1 and name not in read
+        return is_plain(net.get_submodule(name)) and len(runs[name]) == 1 and name not in read
 
     found = {}
     for name, nodes in runs.items():
@@ -84,22 +79,6 @@ def norms_of(graph: fx.Graph, net: nn.Module) -> dict[str, str]:
         if layer in (*CONVS, nn.Linear) and alone(name) and alone(before.target):
             found[before.target] = name
     return found
-
-
-def _uses(net: nn.Module) -> Counter:
-    """Memory -> how many names it has among parameters, buffers and other attributes."""
-    tensors = [
-        value
-        for module in net.modules()
-        for kind in (module._parameters, module._buffers, vars(module))
-        for value in kind.values()
-        if isinstance(value, Tensor) and value.layout == torch.strided
-    ]
-    return Counter(map(_address, tensors))
-
-
-def _address(tensor: Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()
 
 
 @torch.no_grad()

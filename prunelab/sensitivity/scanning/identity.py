@@ -14,13 +14,11 @@ import io
 import pickle
 import re
 import sys
-from collections.abc import Mapping
 from importlib import metadata
+from operator import attrgetter
 
 import torch
 from torch import Tensor, fx, nn
-
-from prunelab.sensitivity.scanning.watching import attribute
 
 LIBRARIES = {"torch", "torchvision", "numpy", "prunelab", *sys.stdlib_module_names}
 # Attributes of a layer that no answer depends on; what remains of its hooks is torch's own.
@@ -49,8 +47,8 @@ def hashed(value: object) -> str:
     return hashlib.blake2b(found.getvalue(), digest_size=12).hexdigest()
 
 
-def graph(graph: fx.Graph, net: nn.Module, constants: Mapping[str, Tensor]) -> tuple:
-    """A traced graph, and what it calls and reads of `net` or of its own constants.
+def graph(graph: fx.Graph, net: nn.Module) -> tuple:
+    """A traced graph, and what it calls and reads of `net`.
 
     Raises:
         UnknownError: it holds an object that is known by its address alone.
@@ -60,7 +58,7 @@ def graph(graph: fx.Graph, net: nn.Module, constants: Mapping[str, Tensor]) -> t
         raise UnknownError("the graph")
     functions = [node.target for node in graph.nodes if node.op == "call_function"]
     named = [*graph.find_nodes(op="call_module"), *graph.find_nodes(op="get_attr")]
-    return text, functions, {n.target: attribute(n.target, net, constants) for n in named}
+    return text, functions, {n.target: attrgetter(n.target)(net) for n in named}
 
 
 class _Content(pickle.Pickler):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +15,7 @@ from prunelab.data import Split
 from prunelab.sensitivity.scanning.passes import Judged, Sweep, forward, judge, points, without
 from prunelab.sensitivity.scanning.program import Program
 from prunelab.sensitivity.scanning.store import Store, digest
+from prunelab.train import Evaluation
 from prunelab.train.evaluation import check_logits
 
 WHOLE = "whole"
@@ -42,22 +43,19 @@ def batch_size(split: Split) -> int:
     return min(1000, max(16, MOST_VALUES // math.prod(split.images.shape[1:])))
 
 
-def measure(bench: Bench, index: Tensor, update: Update) -> dict[object, Judged]:
-    """Answers on the images `index`: of the whole network (key `WHOLE`) and of every point."""
-    return merged(_batch(bench, rows, update) for rows in index.split(batch_size(bench.split)))
+def measure(bench: Bench, index: Tensor, update: Update) -> list[dict[object, Judged]]:
+    """By batch of the images `index`: answers of the whole network (`WHOLE`) and of every point."""
+    return [_batch(bench, rows, update) for rows in index.split(batch_size(bench.split))]
 
 
-def merged(parts: Iterable[Mapping[object, Judged]]) -> dict[object, Judged]:
-    """The answers on several sets of images, one after the other."""
-    parts = list(parts)
-    return {
-        point: Judged(
-            torch.cat([part[point].correct for part in parts]),
-            sum(part[point].loss for part in parts),
-            torch.cat([part[point].close for part in parts]),
-        )
-        for point in parts[0]
-    }
+def merged(parts: Sequence[Mapping[object, Judged]]) -> dict[object, Evaluation]:
+    """The answers on several sets of images, as on all of them."""
+    found = {}
+    for point in parts[0]:
+        correct = torch.cat([part[point].correct for part in parts])
+        loss, n = sum(part[point].loss for part in parts), len(correct)
+        found[point] = Evaluation(int(correct.sum()) / n, loss / n, correct)
+    return found
 
 
 def _name(sweep: Sweep, point: object) -> str:
@@ -86,7 +84,7 @@ def _run(
     bench: Bench, sweeps: list[Sweep], rows: Tensor, names: dict, known: dict, update: Update
 ) -> None:
     """Compute what is not known of one batch, and add the answers to `known`."""
-    x, y = bench.split.batch(rows.to(bench.split.device))
+    x, y = bench.split.batch(rows.to(bench.split.device), bench.program.dtype)
     logits, values = forward(bench.program, x, sweeps)
     check_logits("scan", logits, len(y), bench.split.labels)
     if not logits.amax(1).isfinite().all():  # a class may be ruled out by minus infinity

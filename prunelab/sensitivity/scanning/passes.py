@@ -15,8 +15,7 @@ from prunelab.groups import ChannelAxis
 from prunelab.sensitivity.scanning.folding import channels_last
 from prunelab.sensitivity.scanning.program import Program
 from prunelab.sensitivity.scanning.replays import Replay
-
-CLOSE = 1e-5  # two logits nearer than this share of their size may swap by rounding
+from prunelab.train.evaluation import precise
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,6 @@ class Judged:
 
     correct: Tensor  # (n,) bool
     loss: float  # summed cross-entropy, nats
-    close: Tensor  # (n,) bool, True where the two best logits are within `CLOSE` of their size
 
 
 @dataclass(frozen=True)
@@ -38,13 +36,10 @@ class Sweep:
 
 
 def judge(logits: Tensor, labels: Tensor) -> Judged:
-    """Correct answers, loss and close calls of (n, classes) logits."""
-    logits = logits if logits.dtype == torch.float64 else logits.float()
-    best = logits.topk(min(2, logits.shape[1]), dim=1).values
-    near = (best[:, 0] - best[:, -1]) < CLOSE * best.abs().amax(1)
+    """Correct answers and loss of (n, classes) logits."""
+    logits = precise(logits)
     loss = cross_entropy(logits, labels, reduction="sum").double().item()
-    right, near = logits.argmax(1) == labels, near & (logits.shape[1] > 1)
-    return Judged(right.cpu(), loss, near.cpu())
+    return Judged((logits.argmax(1) == labels).cpu(), loss)
 
 
 def forward(
@@ -62,10 +57,7 @@ def points(
 ) -> Iterator[tuple[object, Tensor]]:
     """(point, logits) for each mask of a sweep: only what depends on the group runs again.
 
-    Args:
-        program: the network.
-        sweep: one group and the masks to try.
-        values: what `forward` kept.
+    The rest comes from `values`, which `forward` kept.
     """
     replay = sweep.replay
     if not replay.steps:  # an auxiliary classifier: the logits do not depend on it

@@ -6,6 +6,7 @@ channels.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping
 
 import torch
@@ -17,7 +18,7 @@ from prunelab.sensitivity.scanning import trial
 from prunelab.sensitivity.scanning.folding import folded, is_plain, norms_of, without_hooks
 from prunelab.sensitivity.scanning.replays import Replay, owners, replay_of
 from prunelab.sensitivity.scanning.small_maps import quick
-from prunelab.sensitivity.scanning.watching import attribute, unwritten
+from prunelab.sensitivity.scanning.watching import completed, unwritten
 
 
 class Program:
@@ -31,10 +32,6 @@ class Program:
         flow: from `prunelab.groups.flow` on `net`; its graph is made free of writes in place.
         example: (n, ...) images to try it on, in the network's own type.
         logits: which entry of the output holds the logits, as for `train.evaluate`.
-
-    Attributes:
-        norms: layer -> the batch norm that is folded into it.
-        layout: memory of images; channels-last in the fast form.
 
     Raises:
         TypeError: the output of `net` is no tensor and `logits` is not given.
@@ -70,21 +67,19 @@ class Program:
     def _build(self, layout: torch.memory_format) -> None:
         self.layout = layout
         self.norms = self.norms if self.fast else {}
-        self.net = without_hooks(folded(self.source, self.norms, layout))
+        fused = without_hooks(folded(self.source, self.norms, layout))
+        self.net = completed(fused, self.flow.graph, self.flow.root)
         for module in self.net.modules():
             if getattr(module, "inplace", False) is True:
                 module.inplace = False
-        merged = set(self.norms.values())
-        nodes = self.flow.graph.nodes
-        self.alias = {n: n.args[0] for n in nodes if n.op == "call_module" and n.target in merged}
-        self.nodes = [n for n in nodes if n not in self.alias]
+        self.nodes = [*self.flow.graph.nodes]
         self.calls = {n: self._call(n) for n in self.nodes}
         self.quick: dict[tuple, object] = {}
 
     def _call(self, node: fx.Node) -> object:
         """What a node calls in a replay, where nothing may be overwritten; or an attribute."""
         if node.op == "get_attr":
-            return attribute(node.target, self.net, self.seen.constants)
+            return operator.attrgetter(node.target)(self.net)
         call = node.target
         if node.op == "call_module":
             call = self.net.get_submodule(node.target)
@@ -107,13 +102,8 @@ class Program:
         """The values with which a run on the images `x` starts."""
         if x.ndim == 4:
             x = x.contiguous(memory_format=self.layout)
-        x = x.to(self.dtype) if x.is_floating_point() else x
         first, *others = [n for n in self.nodes if n.op == "placeholder"]
         return {first: x} | {n: n.args[0] if n.args else None for n in others}
-
-    def inputs(self, node: fx.Node) -> list[fx.Node]:
-        """The nodes that a node reads, without folded norms."""
-        return [self.alias.get(n, n) for n in node.all_input_nodes]
 
     def tensors(self, node: fx.Node) -> Mapping[str, str]:
         """A node's own tensors: name in its module ("" = itself) -> name that groups use."""
@@ -140,13 +130,11 @@ class Program:
             keep: nodes whose values stay in `env`.
         """
         steps, layers = list(steps), layers or {}
-        last = {n: step for step in steps for n in self.inputs(step)}
+        last = {n: step for step in steps for n in step.all_input_nodes}
         kept = {*keep, *env}
         out = None
         for node in steps:
-            args, kwargs = fx.node.map_arg(
-                (node.args, node.kwargs), lambda n: env[self.alias.get(n, n)]
-            )
+            args, kwargs = fx.node.map_arg((node.args, node.kwargs), env.__getitem__)
             if node.op == "output":
                 out = args[0]
             elif node.op == "get_attr":
@@ -155,7 +143,7 @@ class Program:
                 own = node.op == "call_module" and node.target in layers
                 call = layers[node.target] if own else self._quickest(node, args)
                 env[node] = call(*args, **kwargs)
-            for n in self.inputs(node):
+            for n in node.all_input_nodes:
                 if last[n] is node and n not in kept:
                     env.pop(n, None)
         return out

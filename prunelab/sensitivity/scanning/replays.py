@@ -61,7 +61,7 @@ def replay_of(program: Program, group: str) -> Replay:
     cut: dict[fx.Node, ChannelAxis] = {}
     new: dict[fx.Node, None] = {}
     for node in program.nodes:
-        inputs = program.inputs(node)
+        inputs = node.all_input_nodes
         own = set(program.tensors(node).values())
         if not own & touched and not any(n in cut or n in new for n in inputs):
             continue
@@ -74,7 +74,7 @@ def replay_of(program: Program, group: str) -> Replay:
     needed = {program.output}
     for node in reversed(new):
         if node in needed:
-            needed.update(program.inputs(node))
+            needed.update(node.all_input_nodes)
     steps = [n for n in new if n in needed]
-    reads = {n: None for step in steps for n in program.inputs(step) if n not in new}
+    reads = {n: None for step in steps for n in step.all_input_nodes if n not in new}
     return Replay(steps, {n: cut[n] for n in reads if n in cut}, [n for n in reads if n not in cut])

@@ -10,19 +10,13 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from prunelab import checks, scores
+from prunelab import checks, meta, scores
 from prunelab.data import Split
 from prunelab.groups import Groups
 from prunelab.sensitivity.budget.price import price
 from prunelab.sensitivity.criteria import Criterion, ranking
 from prunelab.sensitivity.points import outcome, settled
-from prunelab.sensitivity.scanning.arguments import (
-    check_options,
-    checked,
-    chosen,
-    images_of,
-    traced,
-)
+from prunelab.sensitivity.scanning.arguments import check_options, checked, chosen, traced
 from prunelab.sensitivity.scanning.measuring import WHOLE, Bench, measure, merged
 from prunelab.sensitivity.scanning.passes import Judged, Sweep
 from prunelab.sensitivity.scanning.program import Program
@@ -48,7 +42,8 @@ def scan(
 ) -> pd.DataFrame:
     """Prune each group alone at each ratio, and evaluate the network.
 
-    Exact: every image gets the answer of the network that was really shrunk. Fast: a batch goes
+    Exact: every image gets the answer of the network that was really shrunk (two logits within 1e-5
+    of their size may swap by rounding). Fast: a batch goes
     forward once; then, for each group, only what depends on it runs again, on the kept channels.
 
     Args:
@@ -74,9 +69,7 @@ def scan(
         One row per (group, ratio): group, ratio, kept (channels), correct (images), accuracy, low
         and high (95% interval of the change in accuracy from the unpruned network, paired on the
         same images), loss, params, macs (of the shrunk network). `attrs` holds `whole` (the
-        unpruned network), `price` (exact costs of all combinations), `ranking` (its certainty) and
-        `close` (the number of answers that rounding could change: two logits within 1e-5 of their
-        size).
+        unpruned network), `price` (exact costs of all combinations) and `ranking` (its certainty).
 
     Raises:
         ValueError: ratios not rising or outside [0, 1), an unknown group or criterion, scores that
@@ -92,21 +85,18 @@ def scan(
     net, ratios = checked(net, split, ratios, logits)
     program, groups, sweeps = prepared(net, split, ratios, groups, criterion, logits)
     bench = Bench(program, sweeps, split, Store.at(cache, program, split))
-    seen, index = _grow(bench, images, progress)
-    table = _table(seen, groups, ratios)
-    prices = price(net, images_of(net, split, 1), groups)
-    costs = [prices({g: kept}) for g, kept in zip(table.group, table.kept)]
-    table[["params", "macs"]] = pd.DataFrame(costs, columns=["params", "macs"], dtype="int64")
-    base = seen[WHOLE]
-    params, macs = prices()
-    whole = {"accuracy": float(base.correct.double().mean()), "loss": base.loss / len(index)}
-    whole |= {"correct": int(base.correct.sum()), "images": len(index)}
-    table.attrs = {
-        "whole": whole | {"params": params, "macs": macs},
-        "price": prices.to_dict(),
-        "ranking": settled(_flags(seen, sweeps)) if sweeps else None,
-        "close": sum(int(judged.close.sum()) for judged in seen.values()),
-    }
+    seen, prices = _grow(bench, images, progress), price(net, _first(net, split, 1), groups)
+    base, rows = seen[WHOLE], []
+    for name, group in groups.items():
+        for ratio in ratios:
+            kept = scores.kept(group.size, ratio)
+            row = {"group": name, "ratio": ratio, "kept": kept} | outcome(base, seen[name, ratio])
+            rows.append(row | dict(zip(("params", "macs"), prices({name: kept}))))
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    whole = {"accuracy": base.accuracy, "loss": base.loss, "correct": int(base.correct.sum())}
+    whole |= {"images": len(base.correct), **dict(zip(("params", "macs"), prices()))}
+    order = settled(_flags(seen, sweeps)) if sweeps else None
+    table.attrs = {"whole": whole, "price": prices.to_dict(), "ranking": order}
     return table
 
 
@@ -119,10 +109,10 @@ def prepared(
     logits: str | int | None,
 ) -> tuple[Program, Groups, list[Sweep]]:
     """The network as a program, the groups chosen, and what to try on each."""
-    flow = traced(net, images_of(net, split, 1))
+    flow = traced(net, _first(net, split, 1))
     found = chosen(flow, groups)
     order = ranking(net, found, criterion)
-    program = Program(net, flow, images_of(net, split, 3), logits)
+    program = Program(net, flow, _first(net, split, 3), logits)
     sweeps = []
     for name, score in order.items():
         kept = {ratio: scores.kept(len(score), ratio) for ratio in ratios}
@@ -131,7 +121,11 @@ def prepared(
     return program, found, sweeps
 
 
-def _all(bench: Bench, index: Tensor, progress: Progress) -> dict[object, Judged]:
+def _first(net: nn.Module, split: Split, images: int) -> Tensor:
+    return split.batch(slice(0, images), meta.dtype_of(net))[0]
+
+
+def _all(bench: Bench, index: Tensor, progress: Progress) -> list[dict[object, Judged]]:
     total, done = bench.total(index), 0
     with tqdm(
         total=total, desc=f"scan, {len(index)} images", unit="point", leave=False,
@@ -148,35 +142,18 @@ def _all(bench: Bench, index: Tensor, progress: Progress) -> dict[object, Judged
         return measure(bench, index, update)
 
 
-def _grow(
-    bench: Bench, images: int | None, progress: Progress
-) -> tuple[dict[object, Judged], Tensor]:
+def _grow(bench: Bench, images: int | None, progress: Progress) -> dict[object, Evaluation]:
     """Answers on all images, or on more and more until the ranking is settled."""
     order = torch.randperm(len(bench.split), generator=torch.Generator().manual_seed(0))
     end = len(order) if images is None else min(images, len(order))
     parts, start = [], 0
     while True:
-        parts.append(_all(bench, order[start:end], progress))
+        parts += _all(bench, order[start:end], progress)
         seen = merged(parts)
         if end == len(order) or not bench.sweeps or settled(_flags(seen, bench.sweeps))["settled"]:
-            return seen, order[:end]
+            return seen
         start, end = end, min(2 * end, len(order))
 
 
-def _flags(seen: Mapping[object, Judged], sweeps: list[Sweep]) -> dict[str, Tensor]:
+def _flags(seen: Mapping[object, Evaluation], sweeps: list[Sweep]) -> dict[str, Tensor]:
     return {sweep.group: torch.stack([seen[p].correct for p in sweep.keeps]) for sweep in sweeps}
-
-
-def _table(seen: Mapping[object, Judged], groups: Groups, ratios: list[float]) -> pd.DataFrame:
-    base, rows = _evaluation(seen[WHOLE]), []
-    for name, group in groups.items():
-        for ratio in ratios:
-            kept = scores.kept(group.size, ratio)
-            point = outcome(base, _evaluation(seen[name, ratio]))
-            rows.append({"group": name, "ratio": ratio, "kept": kept, **point})
-    return pd.DataFrame(rows, columns=COLUMNS[:-2])
-
-
-def _evaluation(judged: Judged) -> Evaluation:
-    n = len(judged.correct)
-    return Evaluation(int(judged.correct.sum()) / n, judged.loss / n, judged.correct)

@@ -1,7 +1,7 @@
 """Store: the answers of earlier scans, by content, so that a finer grid costs its new points only.
 
 One folder per network, data and setting; in it one file per batch of images. A file holds, for each
-point, the correct answers, the close calls and the loss.
+point, the correct answers and the loss.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def digest(*parts: object) -> str:
 
 def _content(part: object) -> object:
     if isinstance(part, Program):
-        graph = identity.graph(part.flow.graph, part.source, part.seen.constants)
+        graph = identity.graph(part.flow.graph, part.net)
         return part.flow.groups.to_json(), graph
     if isinstance(part, Split):
         images = part.images
@@ -46,24 +46,14 @@ def _content(part: object) -> object:
 
 
 class Store:
-    """Answers by batch; without a folder nothing is stored.
-
-    Args:
-        folder: of one network, data and setting; None = keep nothing.
-    """
+    """Answers by batch of one network, data and setting; without a folder nothing is stored."""
 
     def __init__(self, folder: Path | None):
         self.folder = folder
 
     @classmethod
     def at(cls, cache: str | Path | bool | None, *content: object) -> Store:
-        """The store of some content.
-
-        Args:
-            cache: a folder for all scans; False = keep nothing; None = `$PRUNELAB_CACHE`, or
-                scans in `paths.cache_folder`.
-            content: everything that the answers depend on.
-        """
+        """The store of answers that depend on `content`; `cache` is as for `scan`."""
         if cache is False:
             return cls(None)
         place = Path(cache) if cache else paths.scans()
@@ -81,19 +71,21 @@ class Store:
             return {}
         try:
             with open(self.folder / f"{batch}.npz", "rb") as file, np.load(file) as raw:
-                correct, close = (torch.from_numpy(raw[k]) for k in ("correct", "close"))
-                names, loss = raw["names"].tolist(), raw["loss"].tolist()
+                correct, loss = torch.from_numpy(raw["correct"]), raw["loss"].tolist()
+                names = raw["names"].tolist()
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return {}
-        return {name: Judged(*seen) for name, *seen in zip(names, correct, loss, close)}
+        return {name: Judged(*seen) for name, *seen in zip(names, correct, loss)}
 
     def write(self, batch: str, answers: Mapping[str, Judged]) -> None:
         """Replace what is known of a batch; if that fails, warn and store nothing more."""
         if self.folder is None or not answers:
             return
-        correct, loss, close = zip(*((a.correct, a.loss, a.close) for a in answers.values()))
-        table = {"names": [*answers], "loss": loss}
-        table |= {"correct": torch.stack(correct).numpy(), "close": torch.stack(close).numpy()}
+        table = {
+            "names": [*answers],
+            "correct": torch.stack([answer.correct for answer in answers.values()]).numpy(),
+            "loss": [answer.loss for answer in answers.values()],
+        }
         try:
             with (
                 paths.whole(self.folder / f"{batch}.npz", "scan") as partial,

@@ -53,15 +53,7 @@ def replayable(
 ) -> Watched:
     """Make the graph of `flow` free of writes in place, and its output the logits alone.
 
-    Args:
-        net: unchanged.
-        flow: from `prunelab.groups.flow` on `net`.
-        x: (n, ...) images.
-        logits: which entry of the output holds the logits.
-        wanted: the logits of these images.
-
-    Returns:
-        The run of the graph that showed what it writes; what its nodes gave is gone.
+    Returns the run on `x` that showed what the graph writes; `wanted` are the logits of `x`.
 
     Raises:
         ValueError: a hook changes what `net` gives, its forward does more than the graph tells, or

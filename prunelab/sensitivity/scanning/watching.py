@@ -21,32 +21,22 @@ REMEDY = "make a new value instead, as in y = torch.relu(y)"
 
 
 class Watched(fx.Interpreter):
-    """One run of a graph on real numbers.
-
-    Args:
-        graph: what tracing made of `net`.
-        net: its modules are called; they may be changed by what they write.
-        root: holds the constants that tracing found.
-        x: images.
+    """One run of a graph on images, which may change the modules of `net`.
 
     Attributes:
         env: node -> what it gave; all are alive, so that memory tells them apart.
         writes: node -> which of its arguments' leaves it wrote in place.
+        names: memory of the network -> the name of what has it.
         owned: memory of the network that was written -> (its name, the last node that did).
-        constants: target -> tensors made in `forward` while it was traced.
     """
 
     def __init__(self, graph: fx.Graph, net: nn.Module, root: nn.Module, x: Tensor):
-        super().__init__(net, garbage_collect_values=False, graph=graph)
+        self.names = _names(net)
+        super().__init__(completed(net, graph, root), garbage_collect_values=False, graph=graph)
         self.extra_traceback = False  # errors stay in one line
-        self.constants = _constants(graph, net, root)
         self.writes: dict[fx.Node, list[int]] = {}
         self.owned: dict[int, tuple[str, fx.Node]] = {}
         self.run(x)
-
-    def fetch_attr(self, target: str) -> object:
-        """A module, a tensor of the network, or a constant."""
-        return attribute(target, self.module, self.constants)
 
     def run_node(self, node: fx.Node) -> object:
         """Run one step, and note what it writes."""
@@ -113,11 +103,10 @@ def settle(graph: fx.Graph, seen: Watched) -> None:
         ValueError: a later reader sees the written memory through another view.
     """
     nodes = [*graph.nodes]
-    names = _names(seen.module)
     for writer, positions in seen.writes.items():
         leaves, later = seen.leaves(writer), nodes[nodes.index(writer) + 1 :]
         for target in [leaves[i] for i in positions]:
-            if name := names.get(_memory(target)):
+            if name := seen.names.get(_memory(target)):
                 seen.owned[_memory(target)] = name, writer
             else:
                 _redirect(seen, writer, target, dict.fromkeys(later))
@@ -157,14 +146,9 @@ def _names(net: nn.Module) -> dict[int | None, str]:
 
 
 def check_owned(graph: fx.Graph, seen: Watched) -> None:
-    """Refuse a network that reads what it writes into itself; a counter that nothing reads may be.
+    """Refuse a network whose output needs a parameter, buffer or attribute that it writes.
 
-    Args:
-        graph: without what the output does not need.
-        seen: the run of the whole graph, settled.
-
-    Raises:
-        ValueError: a parameter, a buffer or another attribute is both written and read.
+    A counter that nothing else reads may be written: `graph` does not hold it any more.
     """
     for node in graph.nodes:
         reads = seen.leaves(node)
@@ -192,26 +176,21 @@ def unwritten(call: Callable, positions: list[int]) -> Callable:
     return run
 
 
-def attribute(target: str, net: nn.Module, constants: dict[str, Tensor]) -> object:
-    """The value of a `get_attr` node."""
-    return constants[target] if target in constants else operator.attrgetter(target)(net)
-
-
-def _constants(graph: fx.Graph, net: nn.Module, root: nn.Module) -> dict[str, Tensor]:
-    """Target -> what `net` does not have: constants that tracing left on `root`.
+def completed(net: nn.Module, graph: fx.Graph, root: nn.Module) -> nn.Module:
+    """`net` with the constants that it made in `forward` while it was traced, which are on `root`.
 
     Raises:
         ValueError: a constant of which tracing knows the shape only.
     """
-    found = {}
     for node in graph.find_nodes(op="get_attr"):
         try:
             operator.attrgetter(node.target)(net)
         except AttributeError:
-            found[node.target] = value = operator.attrgetter(node.target)(root)
+            value = getattr(root, node.target)
             if isinstance(value, Tensor) and value.is_meta:
                 raise ValueError(
                     f"scan: `net` ({type(net).__name__}) computes a tensor in forward of its own"
                     f" tensors alone (shape {tuple(value.shape)}); compute it in __init__"
                 ) from None
-    return found
+            setattr(net, node.target, value)
+    return net

@@ -63,7 +63,8 @@ class Explorer(Panel):
         self._moved: tuple[Hashable, float] = (None, 0.0)  # what was dragged, and when
         self.arrange(source)
         self.hear(self.map, self.select, "selected")
-        self.scan.fit(source.whole["images"], SCANNED)
+        self.scan.images.max = source.whole["images"]
+        self.scan.images.value = SCANNED  # or as many as there are
         self.allow()
         self.selected = list(ratios) or [next(iter(source.sizes))]
         self._changed()

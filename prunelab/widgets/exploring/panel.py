@@ -12,7 +12,7 @@ from prunelab.plots.explored import explored
 from prunelab.plots.network_look import colours
 from prunelab.plots.network_map import network_map
 from prunelab.widgets import words
-from prunelab.widgets.controls import FineTuneControls, SaveControls, ScanControls, button
+from prunelab.widgets.controls import TaskControls, button
 from prunelab.widgets.frame import Pictured, png, shown
 from prunelab.widgets.network_map import NetworkMap
 from prunelab.widgets.source import Ratios, Source
@@ -59,9 +59,9 @@ class Panel(Pictured):
         self.text, self.budget_bar = w.HTML(), w.HTML(layout=WIDE)
         self.compare, self.code = w.HTML(), w.Textarea(rows=10, layout=WIDE)
         self.undo, self.reset = button("Undo", "undo"), button("Reset", "refresh")
-        self.scan, self.finetune, self.save = ScanControls(), FineTuneControls(), SaveControls()
         self.picture = w.Image(format="png", layout={"width": "540px", "max_width": "100%"})
         self._make_settings()
+        self._make_tasks()
         super().__init__(layout={"width": f"{WIDTH}px", "max_width": "100%"})
 
     def _make_settings(self) -> None:
@@ -89,6 +89,25 @@ class Panel(Pictured):
             value=50, min=5, max=100, description="MAC budget (%)", continuous_update=False,
             style={"description_width": "108px"}, layout=WIDE,
         )  # fmt: skip
+
+    def _make_tasks(self) -> None:
+        """What takes longer."""
+        style = {"description_width": "54px"}
+        images = w.BoundedIntText(
+            min=1, max=1, description="images", style=style, layout={"width": "150px"}
+        )
+        epochs = w.BoundedIntText(
+            value=1, min=1, max=1000, description="epochs", style=style, layout={"width": "130px"}
+        )
+        path = w.Text(value="pruned.safetensors", description="file", style=style)
+        self.scan = TaskControls("images", images, button("Scan all groups", "line-chart", "150px"))
+        self.finetune = TaskControls(
+            "epochs", epochs, button("Fine-tune", "graduation-cap", "110px")
+        )
+        self.save = TaskControls("path", path, button("Save", "download"))
+        self.scan.note.value = words.note(
+            "A scan prunes each group alone. It gives the curves that the solver works on."
+        )
 
     def arrange(self, source: Source) -> None:
         """Put every part in its place, with a map of the source's network."""

@@ -55,7 +55,7 @@ class Recorded(Source):
 
     def known(self, ratios: Ratios) -> Answer | None:
         """Recorded, if these widths were: equal widths are the same network."""
-        row = self._known.get(frozenset(self.kept(ratios).items()))
+        row = self._known.get(self.key(ratios))
         if row is None:
             return None
         return self._answer(row, row["low"], row["high"], row.get("seconds"), RECORDED)
@@ -79,9 +79,9 @@ class Recorded(Source):
         change = 0.5 / self.whole["images"]  # as `paired_interval` gives for no change at all
         known = {frozenset(): self.whole | {"low": -change, "high": change}}
         for point in points:
-            known.setdefault(frozenset(self.kept({point["group"]: point["ratio"]}).items()), point)
+            known.setdefault(self.key({point["group"]: point["ratio"]}), point)
         for row in combinations:
-            known.setdefault(frozenset(self.kept(row["ratios"]).items()), row)
+            known.setdefault(self.key(row["ratios"]), row)
         return known
 
     def _seconds(self, macs: float) -> float | None:

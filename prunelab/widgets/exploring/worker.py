@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 REST = 0.15  # seconds without a move after which a drag has ended
 Stop = Callable[[], bool]
+Advance = Callable[[float], None]  # told the fraction done; raises StoppedError to end a task
 
 
 class StoppedError(Exception):
