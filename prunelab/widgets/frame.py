@@ -23,7 +23,7 @@ class Pictured(w.VBox):
 
 
 def linked(
-    controls: Sequence[w.Widget], draw: Callable[[], tuple[str, bytes]], trait: str = "value"
+    controls: Sequence[w.Widget], draw: Callable[[], tuple[str, bytes]]
 ) -> tuple[w.HTML, w.Image]:
     """A text and a picture: what `draw()` gives now, and again whenever a control changes."""
     text, picture = w.HTML(), w.Image(format="png", layout=NATURAL)
@@ -32,7 +32,7 @@ def linked(
         text.value, picture.value = draw()
 
     for control in controls:
-        control.observe(shown(redraw, text), trait)
+        control.observe(shown(redraw, text), "value")
     redraw()
     return text, picture
 

@@ -54,7 +54,7 @@ def mask_player(
             frames[at] = png(fig)
         return _sentence(steps, masks, at), frames[at]
 
-    text, picture = linked([slider], draw, "index")
+    text, picture = linked([slider], draw)
     box = Pictured([w.HBox([play, slider]), text, picture])
     box.slider, box.play, box.text, box.picture = slider, play, text, picture
     box.link = link

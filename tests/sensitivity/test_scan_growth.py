@@ -11,8 +11,8 @@ from torch import nn
 from prunelab.groups import flow, trace
 from prunelab.sensitivity import scan
 from prunelab.sensitivity.points import settled
+from prunelab.sensitivity.scanning.identity import digest
 from prunelab.sensitivity.scanning.program import Program
-from prunelab.sensitivity.scanning.store import digest
 
 
 def net():

@@ -15,9 +15,8 @@ from torch.nn import functional
 
 from prunelab.groups import flow
 from prunelab.sensitivity import scan
-from prunelab.sensitivity.scanning.identity import UnknownError
+from prunelab.sensitivity.scanning.identity import UnknownError, digest
 from prunelab.sensitivity.scanning.program import Program
-from prunelab.sensitivity.scanning.store import digest
 
 
 class Net(nn.Module):

@@ -210,7 +210,7 @@ def test_with_nothing_shipped_one_line_says_what_to_do(tmp_path, monkeypatch):
     ("arguments", "message"),
     [
         ({"recorded": []}, "`recorded` is empty"),
-        ({"recorded": {"title": "x"}}, "`recorded` needs title, whole, price.* no 'whole'"),
+        ({"recorded": {"title": "x"}}, "`recorded` must have 'whole' in every row"),
         ({"net": nn.Identity()}, "`data` is missing"),
         ({"data": dataset()}, "`net` is missing"),
         ({"net": nn.Identity(), "data": dataset(), "recorded": []}, "not both"),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import io
+import os
 import pickle
 import re
 import sys
@@ -18,7 +19,10 @@ from importlib import metadata
 from operator import attrgetter
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
+
+from prunelab.data import Photos, Split
+from prunelab.sensitivity.scanning.program import Program
 
 LIBRARIES = {"torch", "torchvision", "numpy", "prunelab", *sys.stdlib_module_names}
 # Attributes of a layer that no answer depends on; what remains of its hooks is torch's own.
@@ -31,52 +35,61 @@ class UnknownError(Exception):
     """A value whose content cannot be told."""
 
 
-def hashed(value: object) -> str:
-    """24 hex digits of plain data, tensors, layers, and functions or classes of a library.
+def digest(*parts: object) -> str:
+    """24 hex digits over programs, splits, tensors, plain data, and functions of a library.
 
     Raises:
-        UnknownError: something of it cannot be told.
+        UnknownError: something of them cannot be told.
     """
     found = io.BytesIO()
     content = _Content(found)
     content.fast = True  # what is the same and what is only equal are written alike
     try:
-        content.dump(value)
+        content.dump(parts)
     except (pickle.PicklingError, AttributeError, RecursionError, TypeError, ValueError) as error:
         raise UnknownError(str(error)) from error
     return hashlib.blake2b(found.getvalue(), digest_size=12).hexdigest()
-
-
-def graph(graph: fx.Graph, net: nn.Module) -> tuple:
-    """A traced graph, and what it calls and reads of `net`.
-
-    Raises:
-        UnknownError: it holds an object that is known by its address alone.
-    """
-    text = str(graph)
-    if ADDRESS.search(text):
-        raise UnknownError("the graph")
-    functions = [node.target for node in graph.nodes if node.op == "call_function"]
-    named = [*graph.find_nodes(op="call_module"), *graph.find_nodes(op="get_attr")]
-    return text, functions, {n.target: attrgetter(n.target)(net) for n in named}
 
 
 class _Content(pickle.Pickler):
     """Pickles values by their content: tensors by their numbers, code by its name and version."""
 
     def persistent_id(self, value: object) -> object:
-        """What stands for a tensor, a layer, a function or a class; None for other values."""
-        if isinstance(value, Tensor):
-            return _tensor(value)
-        if isinstance(value, nn.Module):
-            own = {k: v for k, v in vars(value).items() if k not in ASIDE}
-            for kind in ("_forward_pre_hooks", "_forward_hooks"):
-                hooks = own[kind].values()
-                own[kind] = [h for h in hooks if type(h).__module__.startswith("torch.nn.utils.")]
-            return type(value), own
-        if hasattr(value, "__qualname__"):
-            return _code(value)
+        """What stands for a value; None for plain data and containers."""
+        match value:
+            case Program():
+                return value.flow.groups.to_json(), *_graph(value)
+            case Split():
+                images = value.images
+                if isinstance(images, Photos):  # on disk: their names and sizes
+                    images = [(str(path), os.stat(path).st_size) for path in images.paths]
+                return type(value).__qualname__, images, value.labels, value.mean, value.std
+            case nn.Module():
+                return _layer(value)
+            case Tensor():
+                return _tensor(value)
+            case _ if hasattr(value, "__qualname__"):
+                return _code(value)
         return None
+
+
+def _graph(program: Program) -> tuple:
+    """A traced graph, and what it calls and reads."""
+    graph = program.flow.graph
+    text = str(graph)
+    if ADDRESS.search(text):
+        raise UnknownError("the graph")
+    functions = [node.target for node in graph.nodes if node.op == "call_function"]
+    named = [*graph.find_nodes(op="call_module"), *graph.find_nodes(op="get_attr")]
+    return text, functions, {n.target: attrgetter(n.target)(program.net) for n in named}
+
+
+def _layer(layer: nn.Module) -> tuple:
+    own = {k: v for k, v in vars(layer).items() if k not in ASIDE}
+    for kind in ("_forward_pre_hooks", "_forward_hooks"):
+        hooks = own[kind].values()
+        own[kind] = [h for h in hooks if type(h).__module__.startswith("torch.nn.utils.")]
+    return type(layer), own
 
 
 def _tensor(tensor: Tensor) -> tuple:

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from prunelab import pulse
 from prunelab.data import Split
+from prunelab.sensitivity.scanning.identity import digest
 from prunelab.sensitivity.scanning.passes import Judged, Sweep, forward, judge, points, without
 from prunelab.sensitivity.scanning.program import Program
-from prunelab.sensitivity.scanning.store import Store, digest
+from prunelab.sensitivity.scanning.store import Store
 from prunelab.train import Evaluation
 from prunelab.train.evaluation import check_logits
 

@@ -6,7 +6,6 @@ point, the correct answers and the loss.
 
 from __future__ import annotations
 
-import os
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -16,33 +15,10 @@ import numpy as np
 import torch
 
 from prunelab import paths
-from prunelab.data import Split
-from prunelab.sensitivity.scanning import identity
+from prunelab.sensitivity.scanning.identity import UnknownError, digest
 from prunelab.sensitivity.scanning.passes import Judged
-from prunelab.sensitivity.scanning.program import Program
 
 VERSION = 4  # raised when the same content would give other answers or another identity
-
-
-def digest(*parts: object) -> str:
-    """24 hex digits over programs, splits, tensors and plain values.
-
-    Raises:
-        UnknownError: something of a network cannot be told.
-    """
-    return identity.hashed([_content(part) for part in parts])
-
-
-def _content(part: object) -> object:
-    if isinstance(part, Program):
-        graph = identity.graph(part.flow.graph, part.net)
-        return part.flow.groups.to_json(), graph
-    if isinstance(part, Split):
-        images = part.images
-        if hasattr(images, "paths"):  # photographs on disk: their names and sizes
-            images = [(str(path), os.stat(path).st_size) for path in images.paths]
-        return type(part).__qualname__, images, part.labels, part.mean, part.std
-    return part
 
 
 class Store:
@@ -59,7 +35,7 @@ class Store:
         place = Path(cache) if cache else paths.scans()
         try:
             folder = place / digest(VERSION, torch.__version__, *content)
-        except identity.UnknownError:  # what was kept of another network could come back
+        except UnknownError:  # what was kept of another network could come back
             return cls(None)
         if folder.is_dir():
             paths.clear(folder)

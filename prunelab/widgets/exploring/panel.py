@@ -20,12 +20,6 @@ from prunelab.widgets.source import Ratios, Source
 WIDTH, LEFT, RIGHT = 1064, 508, 548  # pixels
 HIGHEST, STEP, CLOSEST = 0.95, 0.05, 0.99  # ratios: of the slider, and the highest to type
 WIDE = {"width": "auto"}
-LABEL = {
-    "width": "58px",
-    "display": "flex",
-    "justify_content": "flex-end",
-    "margin": "2px 6px 2px 0",
-}
 BY_HAND, UNIFORM, SOLVER = "by hand", "uniform at this ratio", "solver's answer for the budget"
 
 
@@ -80,7 +74,8 @@ class Panel(Pictured):
         self.lock = w.ToggleButtons(
             options=[("selected", "group"), ("whole stage", "stage"), ("all", "all")],
             tooltips=["Only what is selected", "Groups with maps of the same size", "All groups"],
-            style={"button_width": "104px"},
+            style=narrow | {"button_width": "104px"},
+            description="moves",
         )
         self.preset = w.Dropdown(
             description="preset", style=narrow, layout=wide | {"flex": "1 1 80px", "min_width": "0"}
@@ -118,13 +113,12 @@ class Panel(Pictured):
         ratio = w.HBox(
             [self.slider, self.number, w.Label("of the channels")], layout={"align_items": "center"}
         )
-        moves = w.HBox([w.Label("moves", layout=LABEL), self.lock])
         ready = w.HBox([self.preset, self.undo, self.reset], layout={"align_items": "center"})
         more = w.Tab([self.compare, self.finetune, self.save, self.code])
         more.titles = ("Compare", "Fine-tune", "Save", "Code")
         caption = w.HTML(words.note("groups, with channels kept / all"))
         left = w.VBox(
-            [caption, self.groups, ratio, moves, ready, self.budget, self.budget_bar, more],
+            [caption, self.groups, ratio, self.lock, ready, self.budget, self.budget_bar, more],
             layout={"width": f"{LEFT}px", "padding": "0 16px 0 0"},
         )
         right = w.VBox([self.text, self.scan, self.picture], layout={"width": f"{RIGHT}px"})

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from prunelab import checks, paths
+from prunelab import paths
 from prunelab.groups.diagram import stages
 from prunelab.sensitivity.budget.prediction import predict
 from prunelab.sensitivity.budget.price import Price
@@ -26,19 +26,12 @@ class Recorded(Source):
             loss, correct, images, params, macs), price (`Price.to_dict`), points (rows of a scan),
             rows (of `groups.diagram`), combinations (label, ratios, accuracy, low, high, loss,
             params, macs, seconds) and latency (macs, seconds). May have seconds in whole, and
-            criterion (a name).
-
-    Raises:
-        ValueError: one of title, whole, price, points, rows is missing.
+            criterion (a name). Only `NEEDED` must be there.
     """
 
     why_not = why_not_train = "this is a recording: give a network and data, explorer(net, data)"
 
     def __init__(self, recording: Mapping):
-        checks.kind("explorer", "recorded", recording, Mapping, "a recording or several")
-        missing = [key for key in NEEDED if key not in recording]
-        if missing:
-            raise ValueError(f"explorer: `recorded` needs {', '.join(NEEDED)}; no {missing[0]!r}")
         self.title = recording["title"]
         self.made = recording.get("made", "")
         self.rows = recording["rows"]
