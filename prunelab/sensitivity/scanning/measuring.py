@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +33,12 @@ class Bench:
     split: Split
     store: Store
 
+    @functools.cached_property
+    def names(self) -> dict[object, str]:
+        """Point -> its name in the store: it depends on the channels, not on the ratio."""
+        masks = [(s.group, point, keep) for s in self.sweeps for point, keep in s.keeps.items()]
+        return {point: digest(group, keep) for group, point, keep in masks}
+
     def total(self, index: Tensor) -> int:
         """Forward passes for the images `index`: batches times networks, the whole one included."""
         batches = -(-len(index) // batch_size(self.split))
@@ -59,30 +65,23 @@ def merged(parts: Sequence[Mapping[object, Judged]]) -> dict[object, Evaluation]
     return found
 
 
-def _name(sweep: Sweep, point: object) -> str:
-    """A mask's name in the store: it depends on the channels, not on the ratio."""
-    bits = hashlib.blake2b(sweep.keeps[point].numpy().tobytes(), digest_size=8).hexdigest()
-    return f"{sweep.group} {bits}"
-
-
 def _batch(bench: Bench, rows: Tensor, update: Update) -> dict[object, Judged]:
     batch = digest(rows)
     known = bench.store.read(batch)
-    names = {point: _name(sweep, point) for sweep in bench.sweeps for point in sweep.keeps}
-    done = {point for point, name in names.items() if name in known}
+    done = {point for point, name in bench.names.items() if name in known}
     sweeps = [left for sweep in bench.sweeps if (left := without(sweep, done))]
     update(len(done) + (WHOLE in known and not sweeps))
     if sweeps or WHOLE not in known:
         try:
-            _run(bench, sweeps, rows, names, known, update)
+            _run(bench, sweeps, rows, known, update)
         finally:  # what was seen before an interruption is kept
             bench.store.write(batch, known)
-    return {WHOLE: known[WHOLE]} | {point: known[name] for point, name in names.items()}
+    return {WHOLE: known[WHOLE]} | {point: known[name] for point, name in bench.names.items()}
 
 
 @torch.inference_mode()
 def _run(
-    bench: Bench, sweeps: list[Sweep], rows: Tensor, names: dict, known: dict, update: Update
+    bench: Bench, sweeps: list[Sweep], rows: Tensor, known: dict[str, Judged], update: Update
 ) -> None:
     """Compute what is not known of one batch, and add the answers to `known`."""
     x, y = bench.split.batch(rows.to(bench.split.device), bench.program.dtype)
@@ -96,6 +95,6 @@ def _run(
     update(1)
     for sweep in sweeps:
         for point, out in points(bench.program, sweep, values):
-            known[names[point]] = judge(out, y)
+            known[bench.names[point]] = judge(out, y)
             update(1)
             pulse.beat()

@@ -16,9 +16,10 @@ from prunelab import meta
 from prunelab.groups import Flow
 from prunelab.sensitivity.scanning import trial
 from prunelab.sensitivity.scanning.folding import folded, is_plain, norms_of, without_hooks
-from prunelab.sensitivity.scanning.replays import Replay, owners, replay_of
+from prunelab.sensitivity.scanning.replays import Replay, replay_of
 from prunelab.sensitivity.scanning.small_maps import quick
 from prunelab.sensitivity.scanning.watching import completed, unwritten
+from prunelab.surgery import tensors_of
 
 
 class Program:
@@ -41,8 +42,8 @@ class Program:
     def __init__(
         self, net: nn.Module, flow: Flow, example: Tensor, logits: str | int | None = None
     ):
-        self.flow, self.source, self.owners = flow, net, owners(net)
-        self.dtype = meta.dtype_of(net)
+        self.flow, self.source, self.dtype = flow, net, meta.dtype_of(net)
+        self._names = {id(tensor): name for name, tensor in tensors_of(net).items()}
         # Neither one image, nor the two that a network is traced with.
         x = example[torch.arange(3) % len(example)]
         with torch.inference_mode(False):
@@ -107,8 +108,14 @@ class Program:
 
     def tensors(self, node: fx.Node) -> Mapping[str, str]:
         """A node's own tensors: name in its module ("" = itself) -> name that groups use."""
-        named = node.op in ("call_module", "get_attr")
-        return self.owners.get(node.target, {}) if named else {}
+        if node.op not in ("call_module", "get_attr"):
+            return {}
+        owner = self.source
+        for part in node.target.split("."):
+            owner = getattr(owner, part, None)  # None: a constant made in `forward`
+        module = isinstance(owner, nn.Module)
+        own = {**owner._parameters, **owner._buffers} if module else {"": owner}
+        return {k: self._names[id(t)] for k, t in own.items() if id(t) in self._names}
 
     def replay(self, group: str) -> Replay:
         """What runs again when `group` is pruned."""

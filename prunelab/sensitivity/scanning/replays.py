@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from torch import fx, nn
+from torch import fx
 
 from prunelab.groups import ChannelAxis
 
@@ -33,24 +33,6 @@ class Replay:
     def reads(self) -> set[fx.Node]:
         """Values of the whole network that must be kept for this replay."""
         return {*self.cut, *self.clean}
-
-
-def owners(net: nn.Module) -> dict[str, dict[str, str]]:
-    """What a node may name -> its own tensors -> the name that groups know each by.
-
-    A module's tensors go by their names in the module, a tensor that is named itself by "". One
-    that several modules share has one name.
-    """
-    names: dict[int, str] = {}
-    found: dict[str, dict[str, str]] = {}
-    tensors = [*net.named_parameters(remove_duplicate=False)]
-    tensors += net.named_buffers(remove_duplicate=False)
-    for name, tensor in tensors:
-        known = names.setdefault(id(tensor), name)
-        module, _, local = name.rpartition(".")
-        found.setdefault(module, {})[local] = known
-        found[name] = {"": known}
-    return found
 
 
 def replay_of(program: Program, group: str) -> Replay:
