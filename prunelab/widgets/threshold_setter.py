@@ -80,8 +80,12 @@ def threshold_setter(
         at = {name: layer.thresholds(rates[name]) for name, layer in layers.items()}
         sizes = {name: layer.size for name, layer in layers.items()}
         code.value = _code(rates)
-        picture = png(plots.magnitudes(sizes, at, _headline(layers, box.kept)))
-        return _table(layers, rates, box.kept), picture
+        left, whole = sum(box.kept.values()), sum(map(len, sizes.values()))
+        compression = f"{whole / left:.1f}×" if left else "nothing left"
+        title = f"The first cut keeps {left:,} of {whole:,} weights and biases: {compression}"
+        last = ["all", "", "", "", f"{left:,}", f"{100 * left / whole:.2f}%", compression]
+        picture = png(plots.magnitudes(sizes, at, title))
+        return _table(sizes, rates, at, box.kept, last), picture
 
     text, picture = linked(list(sliders.values()), draw)
     box.children = [w.HBox([w.VBox(list(sliders.values())), text]), picture, code]
@@ -115,29 +119,19 @@ def _slider(name: str, value: float) -> w.FloatSlider:
     )  # fmt: skip
 
 
-def _total(layers: Mapping[str, SortedWeights], kept: Mapping[str, int]) -> tuple[int, int, str]:
-    """Weights left, weights before, and the compression in words."""
-    left, whole = sum(kept.values()), sum(len(layer.size) for layer in layers.values())
-    return left, whole, f"{whole / left:.1f}×" if left else "nothing left"
-
-
-def _headline(layers: Mapping[str, SortedWeights], kept: Mapping[str, int]) -> str:
-    left, whole, compression = _total(layers, kept)
-    return f"The first cut keeps {left:,} of {whole:,} weights and biases: {compression}"
-
-
-def _table(layers: Mapping[str, SortedWeights], rates: Mapping, kept: Mapping[str, int]) -> str:
+def _table(
+    sizes: Mapping[str, np.ndarray], rates: Mapping, at: Mapping, kept: Mapping, last: list[str]
+) -> str:
+    """A line for each layer, red if it is emptied, and the last one for all."""
     rows = []
-    for name, layer in layers.items():
-        thresholds = [f"{value:.4f}" for value in layer.thresholds(rates[name])]
-        share = f"{100 * kept[name] / len(layer.size):.2f}%"
+    for name, size in sizes.items():
+        thresholds = [f"{value:.4f}" for value in at[name]]
+        share = f"{100 * kept[name] / len(size):.2f}%"
         remark = "" if kept[name] else "emptied"
         rows.append([name, f"{rates[name]:g}", *thresholds, f"{kept[name]:,}", share, remark])
-    left, whole, compression = _total(layers, kept)
-    rows.append(["all", "", "", "", f"{left:,}", f"{100 * left / whole:.2f}%", compression])
     head = ["layer", "c", "a", "b", "kept", "% kept", "compression"]
-    colours = ["" if kept[name] else RED for name in layers]
-    return words.say("table", head, rows, [*colours, ""], words_last=True)
+    colours = ["" if kept[name] else RED for name in sizes]
+    return words.say("table", head, [*rows, last], [*colours, ""], words_last=True)
 
 
 def _code(rates: Mapping[str, float]) -> str:
