@@ -7,9 +7,7 @@ from prunelab.sensitivity.budget.prediction import Prediction, predict
 from prunelab.sensitivity.budget.price import Price, price
 from prunelab.sensitivity.budget.solver import solve
 from prunelab.sensitivity.criteria import Criterion, ranking
-from prunelab.sensitivity.exchange import from_distiller, to_distiller
-from prunelab.sensitivity.points import outcome, paired_interval, settled
-from prunelab.sensitivity.scanning.folding import folded
+from prunelab.sensitivity.points import outcome, paired_interval
 from prunelab.sensitivity.scanning.scan import COLUMNS, scan
 
 __all__ = [
@@ -17,15 +15,11 @@ __all__ = [
     "Criterion",
     "Prediction",
     "Price",
-    "folded",
-    "from_distiller",
     "outcome",
     "paired_interval",
     "predict",
     "price",
     "ranking",
     "scan",
-    "settled",
     "solve",
-    "to_distiller",
 ]

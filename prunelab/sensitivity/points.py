@@ -48,17 +48,6 @@ def paired_interval(before: Tensor, after: Tensor) -> tuple[float, float]:
     return _interval(after.double() - before.double())
 
 
-def _check_settled(correct: Mapping[str, Tensor], margin: float) -> None:
-    checks.kind("settled", "correct", correct, Mapping, "a mapping of groups to flags")
-    for flags in correct.values():
-        checks.kind("settled", "correct", flags, Tensor, "a mapping of groups to tensors")
-    shapes = {tuple(flags.shape) for flags in correct.values()}
-    fits = len(shapes) == 1 and all(len(s) == 2 and min(s) for s in shapes)
-    allowed = "(ratios, N) flags of the same images, by group"
-    checks.need(fits, "settled", "correct", allowed, sorted(shapes))
-    checks.number("settled", "margin", margin, "a number >= 0", lambda m: m >= 0)
-
-
 def _interval(change: Tensor) -> tuple[float, float]:
     n = len(change)
     spread = Z95 * float(change.std(correction=0)) / math.sqrt(n) + 0.5 / n
@@ -79,12 +68,7 @@ def settled(correct: Mapping[str, Tensor], margin: float = 0.005) -> dict[str, A
 
     Returns:
         order (group names), sure (share of neighbours that are settled), settled (all are), images.
-
-    Raises:
-        TypeError: `correct` is no mapping to tensors.
-        ValueError: it is empty, its flags do not agree in shape, or `margin` is no number >= 0.
     """
-    _check_settled(correct, margin)
     share = {name: flags.double().mean(0) for name, flags in correct.items()}
     order = sorted(share, key=lambda name: -float(share[name].mean()))
     sure = []

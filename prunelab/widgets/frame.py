@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import base64
-import gc
 import io
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import ipywidgets as w
 from matplotlib.figure import Figure
 
-from prunelab import checks
 from prunelab.widgets import words
 
 NATURAL = {"max_width": "100%", "align_self": "flex-start"}  # a box stretches what it holds
@@ -26,7 +23,7 @@ class Pictured(w.VBox):
 
 
 def linked(
-    controls: Sequence[w.Widget], draw: Callable[[], tuple[str, bytes]], trait: str = "value"
+    controls: Sequence[w.Widget], draw: Callable[[], tuple[str, bytes]]
 ) -> tuple[w.HTML, w.Image]:
     """A text and a picture: what `draw()` gives now, and again whenever a control changes."""
     text, picture = w.HTML(), w.Image(format="png", layout=NATURAL)
@@ -35,31 +32,13 @@ def linked(
         text.value, picture.value = draw()
 
     for control in controls:
-        control.observe(shown(redraw, text), trait)
+        control.observe(shown(redraw, text), "value")
     redraw()
     return text, picture
 
 
-@contextmanager
-def short_lived() -> Iterator[None]:
-    """Collect what was made inside, such as a figure drawn to bytes, as soon as it is garbage.
-
-    Left alone, it reaches the oldest generation. After some forty pictures Python then searches
-    all objects of the process, which takes a third of a second in the middle of a user's move.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.collect(0)
-        if enabled:
-            gc.enable()
-
-
 def png(fig: Figure) -> bytes:
     """The figure as PNG bytes."""
-    checks.kind("png", "fig", fig, Figure, "a Figure")
     buffer = io.BytesIO()
     fig.savefig(buffer, format="png", dpi=100)
     return buffer.getvalue()
@@ -67,8 +46,6 @@ def png(fig: Figure) -> bytes:
 
 def shown(handler: Callable, text: w.HTML) -> Callable:
     """The handler, with any error shown in the widget's text instead of lost."""
-    checks.kind("shown", "handler", handler, Callable, "a function")
-    checks.kind("shown", "text", text, w.HTML, "an HTML widget")
 
     def run(change: object) -> None:
         try:

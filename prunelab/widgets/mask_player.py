@@ -32,8 +32,8 @@ def mask_player(
     Raises:
         ValueError: there are no snapshots, their steps do not ascend, or their shapes differ.
     """
-    _check_kinds(snapshots)
-    steps = [int(snapshot["step"]) for snapshot in snapshots]
+    snapshots = checks.rows("mask_player", "snapshots", snapshots, ("step", "kept"))
+    steps = [snapshot["step"] for snapshot in snapshots]
     masks = [_mask(snapshot["kept"]) for snapshot in snapshots]
     _check(steps, masks)
     there = checks.is_count(start, -len(steps)) and start < len(steps)
@@ -54,26 +54,11 @@ def mask_player(
             frames[at] = png(fig)
         return _sentence(steps, masks, at), frames[at]
 
-    text, picture = linked([slider], draw, "index")
+    text, picture = linked([slider], draw)
     box = Pictured([w.HBox([play, slider]), text, picture])
     box.slider, box.play, box.text, box.picture = slider, play, text, picture
     box.link = link
     return box
-
-
-def _check_kinds(snapshots: object) -> None:
-    """TypeError unless these are snapshots."""
-    listed = isinstance(snapshots, list | tuple)
-    if not listed or not all(
-        isinstance(s, Mapping) and {"step", "kept"} <= s.keys() for s in snapshots
-    ):
-        raise TypeError(
-            "mask_player: `snapshots` must be dicts with step and kept;"
-            f" got {checks.shown(snapshots)}"
-        )
-    for snapshot in snapshots:
-        step, whole = snapshot["step"], checks.is_count(snapshot["step"], -(2**63))
-        checks.need(whole, "mask_player", "snapshots", "dicts with an integer step", step)
 
 
 def _mask(kept: object) -> np.ndarray:
@@ -84,6 +69,9 @@ def _mask(kept: object) -> np.ndarray:
 def _check(steps: list[int], masks: list[np.ndarray]) -> None:
     if not steps:
         raise ValueError("mask_player: `snapshots` is empty; record some masks first")
+    for step in steps:
+        whole = checks.is_count(step, -(2**63))
+        checks.need(whole, "mask_player", "snapshots", "dicts with an integer step", step)
     if any(b <= a for a, b in zip(steps, steps[1:])):
         raise ValueError(f"mask_player: the steps of `snapshots` must ascend, got {steps}")
     shapes = sorted({mask.shape for mask in masks})

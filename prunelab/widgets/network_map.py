@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import anywidget
@@ -10,7 +10,7 @@ import traitlets as t
 
 from prunelab.plots.network_flow import LAYERS, MEETINGS
 from prunelab.plots.network_layout import WIDTH
-from prunelab.plots.network_look import check_groups, check_ratios, colours, ink, kept, pale, shade
+from prunelab.plots.network_look import colours, ink, kept, pale, shade
 from prunelab.plots.network_map import network_svg
 
 
@@ -30,12 +30,9 @@ class NetworkMap(anywidget.AnyWidget):
     Args:
         rows: what `prunelab.groups.diagram` gives.
         width: of the picture in pixels; a longer network continues on further lines.
-        traits: `selected` and `ratios` to begin with.
 
     Raises:
         ValueError: `rows` is empty.
-        TraitError: `selected` or `ratios` names a group that no layer writes, or a ratio is
-            outside [0, 1). They stay as they were.
     """
 
     _esm = Path(__file__).with_name("network_map.js")
@@ -46,30 +43,13 @@ class NetworkMap(anywidget.AnyWidget):
     selected = t.List(t.Unicode()).tag(sync=True)
     ratios = t.Dict(value_trait=t.Float(), key_trait=t.Unicode())
 
-    def __init__(self, rows: Sequence[Mapping], *, width: float = WIDTH, **traits: object) -> None:
-        self._rows, self._palette = rows, colours(rows)
+    def __init__(self, rows: Sequence[Mapping], *, width: float = WIDTH) -> None:
+        self._rows, palette = rows, colours(rows)
         super().__init__(
             svg=network_svg(rows, width),
-            boxes={row["name"]: _box(row, shade(row, self._palette)) for row in rows},
+            boxes={row["name"]: _box(row, shade(row, palette)) for row in rows},
             kept={row["name"]: kept(row, {}) for row in rows},
-            **traits,
         )
-
-    @t.validate("selected")
-    def _names_are_groups(self, proposal: dict) -> object:
-        return self._checked(check_groups, "selected", proposal["value"])
-
-    @t.validate("ratios")
-    def _ratios_are_fractions(self, proposal: dict) -> object:
-        return self._checked(check_ratios, proposal["value"])
-
-    def _checked(self, check: Callable, *arguments: object) -> object:
-        """The last argument if `check` accepts it; traitlets undo a TraitError."""
-        try:
-            check("NetworkMap", *arguments, self._palette)
-        except ValueError as error:
-            raise t.TraitError(str(error)) from None
-        return arguments[-1]
 
     @t.observe("ratios")
     def _refill(self, change: Mapping) -> None:

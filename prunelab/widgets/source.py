@@ -18,66 +18,36 @@ Ratios = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Answer:
-    """What a network does at some ratios, as far as it is known now.
+    """What a network does at some ratios, as far as it is known now."""
 
-    Attributes:
-        accuracy: of the pruned network on the images seen so far, in [0, 1].
-        low: of the change against the whole network: 95% interval, paired on the same images;
-            None for a prediction.
-        high: the other end.
-        whole: accuracy of the whole network on the same images.
-        images: seen so far.
-        total: images in all.
-        params: parameters of the pruned network.
-        macs: multiply-accumulates of the pruned network for one image.
-        seconds: time of one image alone, or None while it is not known.
-        how: "measured" now, "recorded" earlier, or "predicted" from single layers.
-        epochs: of fine-tuning that the network had after pruning.
-    """
-
-    accuracy: float
-    low: float | None
-    high: float | None
-    whole: float
-    images: int
-    total: int
-    params: int
-    macs: int
-    seconds: float | None
-    how: str
-    epochs: int = 0
+    accuracy: float  # of the pruned network on the images seen so far, in [0, 1]
+    low: float | None  # of the change against the whole network: 95% interval, paired on the same
+    high: float | None  # images; None for a prediction
+    whole: float  # accuracy of the whole network on the same images
+    images: int  # seen so far
+    total: int  # images in all
+    params: int  # of the pruned network
+    macs: int  # of the pruned network for one image
+    seconds: float | None  # time of one image alone; None while it is not known
+    how: str  # "measured" now, "recorded" earlier, or "predicted" from single layers
+    epochs: int = 0  # of fine-tuning that the network had after pruning
 
 
 class Source(abc.ABC):
-    """Answers for one network on one set of images.
+    """Answers for one network on one set of images."""
 
-    Attributes:
-        title: names the network and the images.
-        rows: the network as `prunelab.groups.diagram` gives it.
-        stages: stage label -> names of its groups.
-        price: exact parameters and MACs of any widths.
-        whole: the whole network: params, macs, images, and accuracy and seconds once known.
-        curves: a scan with its attrs, or None.
-        presets: label -> ratios.
-        criterion: name of what ranks the channels; None if it has no name.
-        logits: entry of the network's output that holds the logits; None = it is the logits.
-        made: when and how, in one line, if it is a recording.
-        why_not: why nothing can be scanned or saved; empty if it can.
-        why_not_train: the same for fine-tuning.
-    """
-
-    title: str
-    rows: list[dict]
-    stages: dict[str, list[str]]
-    price: Price
-    whole: dict
-    curves: pd.DataFrame | None = None
-    presets: dict[str, dict[str, float]]
-    criterion: str | None = "l1"
-    logits: str | int | None = None
-    made: str = ""
-    why_not: str = ""
-    why_not_train: str = ""
+    title: str  # names the network and the images
+    rows: list[dict]  # the network as `prunelab.groups.diagram` gives it
+    stages: dict[str, list[str]]  # stage label -> names of its groups
+    price: Price  # exact parameters and MACs of any widths
+    whole: dict  # the whole network: params, macs, images; accuracy and seconds once known
+    curves: pd.DataFrame | None = None  # a scan with its attrs
+    presets: dict[str, dict[str, float]]  # label -> ratios
+    criterion: str | None = "l1"  # what ranks the channels; None if it has no name
+    logits: str | int | None = None  # entry of the output that holds the logits
+    made: str = ""  # when and how, in one line, if it is a recording
+    why_not: str = ""  # why nothing can be scanned or saved; empty if it can
+    why_not_train: str = ""  # the same for fine-tuning
 
     @property
     def sizes(self) -> Mapping[str, int]:
@@ -102,6 +72,10 @@ class Source(abc.ABC):
                 raise ValueError(f"explorer: no group `{name}`; groups are {groups}")
         counts = {name: scores.kept(size, ratios.get(name, 0)) for name, size in self.sizes.items()}
         return {name: count for name, count in counts.items() if count < self.sizes[name]}
+
+    def key(self, ratios: Ratios) -> frozenset:
+        """What equal networks have in common: their widths."""
+        return frozenset(self.kept(ratios).items())
 
     def cost(self, ratios: Ratios) -> tuple[int, int]:
         """Parameters and MACs of the pruned network, exact."""

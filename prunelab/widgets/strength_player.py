@@ -58,8 +58,8 @@ def strength_player(
         parts.
 
     Raises:
-        ValueError: there are no runs, one lacks a key or does not fit the others, `kl` is none of
-            theirs, or `printed` has other keys.
+        ValueError: there are no runs, one lacks a key or comes twice, `kl` is none of theirs, or
+            `printed` has other keys.
     """
     found, printed = _found(runs), _printed(printed)
     start = _start(found, kl)
@@ -99,45 +99,15 @@ def strength_figure(
 
 def _found(runs: Sequence[Mapping]) -> dict[tuple[float, int], Mapping]:
     """(kl, seed) -> run."""
-    listed = isinstance(runs, list | tuple) and all(isinstance(run, Mapping) for run in runs)
-    checks.need(listed, "strength_player", "runs", "a list of dicts", runs)
-    if not runs:
-        raise ValueError("strength_player: `runs` is empty; measure some strengths first")
     found = {}
-    for i, run in enumerate(runs):
-        if lacking := [key for key in KEYS if key not in run]:
-            raise ValueError(f"strength_player: run {i} of `runs` lacks {', '.join(lacking)}")
+    for run in checks.rows("strength_player", "runs", runs, KEYS):
         key = (run["kl"], run["seed"])
         if key in found:
             raise ValueError(f"strength_player: `runs` has {_name(*key)} twice")
-        _check(run, runs[0]["whole"])
         found[key] = run
+    if not found:
+        raise ValueError("strength_player: `runs` is empty; measure some strengths first")
     return found
-
-
-def _check(run: Mapping, whole: Mapping) -> None:
-    name = _name(run["kl"], run["seed"])
-    if run["whole"] != whole:
-        raise ValueError(
-            f"strength_player: `whole` must be the same in all runs, got {dict(run['whole'])} for"
-            f" {name}, {dict(whole)} for the first"
-        )
-    if run["widths"].keys() != whole.keys():
-        raise ValueError(
-            f"strength_player: `widths` must name the places of `whole`, {', '.join(whole)}, got"
-            f" {', '.join(run['widths']) or 'none'} for {name}"
-        )
-    for place, left in run["widths"].items():
-        if not 0 <= left <= whole[place]:
-            raise ValueError(
-                f"strength_player: `widths` of {place} must lie in 0 to {whole[place]}, got {left}"
-                f" for {name}"
-            )
-    if (mask := _mask(run)) is not None and mask.ndim != 2:
-        raise ValueError(
-            f"strength_player: `pixels` must be (H, W), packed or None, got shape {mask.shape} for"
-            f" {name}"
-        )
 
 
 def _printed(printed: Mapping | None) -> Mapping:
@@ -159,13 +129,6 @@ def _start(found: Mapping, kl: float | None) -> tuple[float, int]:
     return min(key for key in found if key[0] == kl)
 
 
-def _mask(run: Mapping) -> np.ndarray | None:
-    kept = run["pixels"]
-    if kept is None:
-        return None
-    return unpacked(kept) if isinstance(kept, Mapping) else np.asarray(kept, bool)
-
-
 def _name(kl: float, seed: int) -> str:
     return f"kl {kl:g}, seed {seed}"
 
@@ -174,9 +137,11 @@ def _figure(run: Mapping, title: str, printed: Mapping, mean_image: np.ndarray |
     left = f"{run['weights_pct']:.2f}% of the weights, test error {100 * run['error']:.2f}%"
     name = f"{_name(run['kl'], run['seed'])}: {left}"
     text("strength_player", title)
+    kept = run["pixels"]
+    mask = unpacked(kept) if isinstance(kept, Mapping) else kept
     return plots.units_left(
         run["widths"], run["whole"], f"{title}\n{name}" if title else name,
-        mask=_mask(run), mean_image=mean_image, printed=printed.get("widths"),
+        mask=mask, mean_image=mean_image, printed=printed.get("widths"),
     )  # fmt: skip
 
 

@@ -19,17 +19,7 @@ RED = "#b00020"
 
 
 class SortedWeights:
-    """Absolute weights and biases of one layer, sorted once, so that a cut is a binary search.
-
-    Args:
-        name: of the layer, for errors.
-        module: the layer.
-        margins: a and b as multiples of the threshold.
-
-    Attributes:
-        size: (n,) ascending.
-        most: largest c on the slider's grid that leaves something; None = there is none.
-    """
+    """Absolute weights and biases of one layer, sorted once, so that a cut is a binary search."""
 
     def __init__(self, name: str, module: nn.Module, margins: tuple[float, float]):
         size = scores.magnitudes(module)
@@ -38,8 +28,6 @@ class SortedWeights:
         self.margins = margins
         self.mean, self.deviation = scores.moments(size)
         self.size = np.sort(size.cpu().numpy())
-        grid = np.round(np.arange(LOWEST, HIGHEST + STEP / 2, STEP), 1)
-        self.most = max((float(c) for c in grid if self.kept(c)), default=None)
 
     def thresholds(self, c: float) -> tuple[np.float32, np.float32]:
         """A and b: margins times max(mu + c sigma, 0), rounded as the method rounds them."""
@@ -92,8 +80,12 @@ def threshold_setter(
         at = {name: layer.thresholds(rates[name]) for name, layer in layers.items()}
         sizes = {name: layer.size for name, layer in layers.items()}
         code.value = _code(rates)
-        picture = png(plots.magnitudes(sizes, at, _headline(layers, box.kept)))
-        return _table(layers, rates, box.kept), picture
+        left, whole = sum(box.kept.values()), sum(map(len, sizes.values()))
+        compression = f"{whole / left:.1f}×" if left else "nothing left"
+        title = f"The first cut keeps {left:,} of {whole:,} weights and biases: {compression}"
+        last = ["all", "", "", "", f"{left:,}", f"{100 * left / whole:.2f}%", compression]
+        picture = png(plots.magnitudes(sizes, at, title))
+        return _table(sizes, rates, at, box.kept, last), picture
 
     text, picture = linked(list(sliders.values()), draw)
     box.children = [w.HBox([w.VBox(list(sliders.values())), text]), picture, code]
@@ -115,8 +107,7 @@ def _check(found: Mapping, start: Mapping[str, float]) -> None:
         if not checks.is_number(value) or not LOWEST <= value <= HIGHEST:
             raise ValueError(
                 f"threshold_setter: `c` must lie in {LOWEST:g} to {HIGHEST:g}, got"
-                f" {checks.shown(value)} for"
-                f" `{name}`"
+                f" {checks.shown(value)} for `{name}`"
             )
 
 
@@ -128,36 +119,19 @@ def _slider(name: str, value: float) -> w.FloatSlider:
     )  # fmt: skip
 
 
-def _total(layers: Mapping[str, SortedWeights], kept: Mapping[str, int]) -> tuple[int, int, str]:
-    """Weights left, weights before, and the compression in words."""
-    left, whole = sum(kept.values()), sum(len(layer.size) for layer in layers.values())
-    return left, whole, f"{whole / left:.1f}×" if left else "nothing left"
-
-
-def _headline(layers: Mapping[str, SortedWeights], kept: Mapping[str, int]) -> str:
-    left, whole, compression = _total(layers, kept)
-    return f"The first cut keeps {left:,} of {whole:,} weights and biases: {compression}"
-
-
-def _table(layers: Mapping[str, SortedWeights], rates: Mapping, kept: Mapping[str, int]) -> str:
+def _table(
+    sizes: Mapping[str, np.ndarray], rates: Mapping, at: Mapping, kept: Mapping, last: list[str]
+) -> str:
+    """A line for each layer, red if it is emptied, and the last one for all."""
     rows = []
-    for name, layer in layers.items():
-        thresholds = [f"{value:.4f}" for value in layer.thresholds(rates[name])]
-        share = f"{100 * kept[name] / len(layer.size):.2f}%"
-        cells = [name, f"{rates[name]:g}", *thresholds, f"{kept[name]:,}", share]
-        rows.append([*cells, _remark(layer, kept[name])])
-    left, whole, compression = _total(layers, kept)
-    rows.append(["all", "", "", "", f"{left:,}", f"{100 * left / whole:.2f}%", compression])
+    for name, size in sizes.items():
+        thresholds = [f"{value:.4f}" for value in at[name]]
+        share = f"{100 * kept[name] / len(size):.2f}%"
+        remark = "" if kept[name] else "emptied"
+        rows.append([name, f"{rates[name]:g}", *thresholds, f"{kept[name]:,}", share, remark])
     head = ["layer", "c", "a", "b", "kept", "% kept", "compression"]
-    colours = ["" if kept[name] else RED for name in layers]
-    return words.say("table", head, rows, [*colours, ""], words_last=True)
-
-
-def _remark(layer: SortedWeights, kept: int) -> str:
-    if kept:
-        return ""
-    why = "it holds only zeros" if layer.most is None else f"c can be at most {layer.most:.1f}"
-    return f"emptied: {why}"
+    colours = ["" if kept[name] else RED for name in sizes]
+    return words.say("table", head, [*rows, last], [*colours, ""], words_last=True)
 
 
 def _code(rates: Mapping[str, float]) -> str:

@@ -6,26 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import jinja2
+from matplotlib.ticker import EngFormatter
 
 from prunelab.widgets.source import MEASURED, Answer
 
 GREEN, ORANGE = "#007a5a", "#D55E00"
 
 
-def short(number: float) -> str:
-    """1234567 -> "1.23 M"."""
-    for size, suffix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if number >= size:
-            value = number / size
-            return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}{suffix}"
-    return f"{number:.0f}"
-
-
-def time(seconds: float | None) -> str:
-    """0.00123 -> "1.23 ms"."""
-    if seconds is None:
-        return "not known"
-    return f"{1000 * seconds:.3g} ms" if seconds < 0.9995 else f"{seconds:.3g} s"
+short = EngFormatter(places=2)  # 1234567 -> "1.23 M"
+time = EngFormatter("s", places=2)  # 0.00123 -> "1.23 ms"
 
 
 def percent(fraction: float) -> str:
@@ -64,11 +53,7 @@ def note(text: str) -> str:
 def answer(now: Answer | None, cost: tuple[int, int], whole: Mapping, fresh: bool = True) -> str:
     """The accuracy in large type, how it is known, and what the network costs.
 
-    Args:
-        now: the answer; None = there is none yet.
-        cost: parameters and MACs of the network on show.
-        whole: those of the whole network, and its seconds if known.
-        fresh: whether `now` is of the network on show, or of the one before.
+    The answer is None at first, and not `fresh` while it is of the network before.
     """
     return say("answer", now, fresh, _costs(cost, now if fresh else None, whole))
 
@@ -81,9 +66,10 @@ def _costs(cost: tuple[int, int], now: Answer | None, whole: Mapping) -> list[tu
         )
     ]
     mine, full = now.seconds if now else None, whole.get("seconds")
-    about = "≈ " if now and now.how != MEASURED and mine is not None else ""
+    about = "≈ " if now and now.how != MEASURED else ""
     share = _share(mine, full) if mine is not None and full else ""
-    latency = about + time(mine) if now else "…"
+    known = "not known" if mine is None else about + time(mine)
+    latency = known if now else "…"
     return [*rows, ("latency, one image", latency, share, time(full) if full else "")]
 
 
@@ -92,13 +78,7 @@ def _share(part: float, whole: float) -> str:
 
 
 def budget(macs: int, whole: int, allowed: int) -> str:
-    """A bar: the MACs in use, and a mark where the budget ends; green within, orange over.
-
-    Args:
-        macs: in use.
-        whole: those of the whole network.
-        allowed: percent of them.
-    """
+    """A bar: the MACs in use, and a mark where the budget ends; green within, orange over."""
     limit = limit_of(whole, allowed)
     return say("budget", round(100 * macs / whole, 1), allowed, macs > limit, macs, limit)
 

@@ -126,7 +126,7 @@ def test_the_scan_narrows_such_a_norm_without_a_warning():
     net = Net(forward, a=conv(3, 4), b=conv(4, 6), norm=nn.InstanceNorm2d(10), fc=head(10))
     net, x = ready(net), batch(3, 8, 8)
     seen = flow(net, x)
-    program = Program(net, seen)
+    program = Program(net, seen, x)
     keep = torch.tensor([True, False, True, True])
     sweep = Sweep("a", program.replay("a"), {0.25: keep})
     with torch.inference_mode():

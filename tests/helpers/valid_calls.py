@@ -1,6 +1,5 @@
 """A valid call of every public function, as a base for wrong ones."""
 
-import ipywidgets
 import numpy as np
 import pandas as pd
 import torch
@@ -104,24 +103,18 @@ CASES = {
     ),
     "sensitivity.scan": lambda: {
         "net": network(), "split": SMALL, "ratios": [0.5], "groups": None, "criterion": "l1",
-        "images": None, "recalibrate": None, "cache": False, "progress": False,
+        "images": None, "cache": False, "progress": False,
     },
     "sensitivity.ranking": lambda: traced() | {"criterion": "l1"},
-    "sensitivity.folded": lambda: {"net": network(), "norms": {}},
     "sensitivity.price": lambda: traced() | {"example": X},
     "sensitivity.predict": lambda: {"curves": CURVES, "ratios": {"0": 0.5}},
     "sensitivity.solve": lambda: {"curves": CURVES, "macs": 0.9, "params": None},
-    "sensitivity.settled": lambda: {
-        "correct": {"a": torch.ones(2, 9) > 0, "b": torch.ones(2, 9) > 0}, "margin": 0.005,
-    },
     "sensitivity.paired_interval": lambda: {
         "before": torch.ones(9) > 0, "after": torch.ones(9) > 0,
     },
     "sensitivity.outcome": lambda: dict.fromkeys(
         ("before", "after"), prunelab.train.evaluate(network(), SMALL)
     ),
-    "sensitivity.to_distiller": lambda: {"curves": CURVES},
-    "sensitivity.from_distiller": lambda: {"table": sensitivity.to_distiller(CURVES)},
     "scores.filter_norm": lambda: {"weight": torch.ones(3, 2), "p": 1, "axis": 0},
     "scores.group_norm": lambda: {
         "group": traced()["groups"]["0"], "tensors": network().state_dict(), "p": 1,
@@ -177,7 +170,6 @@ CASES = {
         "net": network(), "data": SMALL, "recorded": None, "ratios": None, "criterion": "l1",
         "split": "val", "images": None, "train": None, "retrain": BUDGET, "logits": None,
     },
-    "widgets.shown": lambda: {"handler": print, "text": ipywidgets.HTML()},
     "widgets.mask_player": lambda: {
         "snapshots": [{"step": 0, "kept": np.ones((2, 4), bool)}], "title": "", "pixels": True,
         "start": 0,
@@ -190,7 +182,6 @@ CASES = {
         "runs": [RUN], "title": "", "kl": 0.1, "printed": None, "mean_image": None,
     },
     "widgets.threshold_setter": lambda: {"net": network(), "c": 1.0, "margins": (0.9, 1.1)},
-    "widgets.png": lambda: {"fig": prunelab.plots.not_measured("x")},
     "plots.sensitivity": lambda: {"points": SCAN, "title": "", "whole": 0.9},
     "plots.panels": lambda: {
         "points": SCAN, "by": "criterion", "titles": None, "title": "", "columns": 3,

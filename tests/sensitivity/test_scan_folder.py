@@ -12,7 +12,7 @@ import torch
 from helpers.toy import network, split
 
 from prunelab import paths
-from prunelab.sensitivity import folded, outcome, paired_interval, ranking, scan, settled
+from prunelab.sensitivity import outcome, paired_interval, ranking, scan
 from prunelab.sensitivity.scanning import store as storing
 
 
@@ -22,7 +22,6 @@ def measured(cache, **options):
 
 @pytest.fixture
 def plain():
-    storing.WARNED.clear()
     return measured(False)
 
 
@@ -31,10 +30,10 @@ def full(*_, **__):
 
 
 def test_a_full_disk_is_one_warning_and_no_half_file(plain, tmp_path, monkeypatch):
-    monkeypatch.setattr(storing.np, "savez", full)
+    monkeypatch.setattr(storing.np, "savez_compressed", full)
     monkeypatch.setattr("prunelab.sensitivity.scanning.measuring.batch_size", lambda split: 10)
     with pytest.warns(UserWarning) as seen:
-        table = measured(tmp_path / "c", images=20, recalibrate=split(8))
+        table = measured(tmp_path / "c", images=20)
     assert len(seen) == 1
     message = str(seen[0].message)
     assert message.startswith(f"scan: answers cannot be kept in `{tmp_path / 'c'}` (No space left")
@@ -78,7 +77,7 @@ def test_the_default_folder_is_absolute_wherever_one_works(tmp_path, monkeypatch
         ("progress", "yes"), ("images", 2.5), ("groups", 5), ("groups", ["0", "0"]),
         ("groups", [5]), ("criterion", 5), ("criterion", lambda: 1), ("criterion", lambda g: None),
         ("criterion", {"0": "abcd"}), ("ratios", [float("nan")]), ("ratios", [float("inf")]),
-        ("ratios", None), ("ratios", {0.5: 1}), ("logits", True), ("recalibrate", 3),
+        ("ratios", None), ("ratios", {0.5: 1}), ("logits", True),
     ],
 )  # fmt: skip
 def test_an_option_of_another_kind_is_one_line(option, value):
@@ -91,8 +90,6 @@ def test_an_option_of_another_kind_is_one_line(option, value):
 def test_what_is_no_network_is_one_line(net):
     with pytest.raises(TypeError, match=r"scan: `net` must be a torch.nn.Module; got"):
         scan(net, split(6), ratios=[0.5])
-    with pytest.raises(TypeError, match="folded: `net` must be"):
-        folded(net, {})
     with pytest.raises(TypeError, match="ranking: `net` must be"):
         ranking(net, {}, "l1")
 
@@ -117,10 +114,6 @@ def test_flags_of_another_kind_are_one_line(wrong):
     calls = [
         lambda: paired_interval(right, wrong),
         lambda: outcome(wrong, wrong),
-        lambda: settled(wrong),
-        lambda: settled({"a": wrong}),
-        lambda: settled({"a": torch.ones(2, 4)}, margin=[wrong]),
-        lambda: folded(network(), {"0": wrong}),
     ]
     for call in calls:
         with pytest.raises((ValueError, TypeError), match=r"^[a-z_]+: `") as caught:

@@ -15,9 +15,8 @@ from torch.nn import functional
 
 from prunelab.groups import flow
 from prunelab.sensitivity import scan
-from prunelab.sensitivity.scanning.identity import UnknownError
+from prunelab.sensitivity.scanning.identity import UnknownError, digest
 from prunelab.sensitivity.scanning.program import Program
-from prunelab.sensitivity.scanning.store import digest
 
 
 class Net(nn.Module):
@@ -40,7 +39,8 @@ class Net(nn.Module):
 
 def key(net):
     """Of the network as a scan replays it."""
-    return digest(Program(net.eval(), flow(net, torch.zeros(2, 1, 5, 5))))
+    x = torch.zeros(2, 1, 5, 5)
+    return digest(Program(net.eval(), flow(net, x), x))
 
 
 def closing(slope):

@@ -54,8 +54,8 @@ RIGHT = """
     y += z; give = torch.relu(y)
 """.strip().split("\n")
 REFUSED = {
-    "a = y; a += 1": r"add_ or \+=",
-    "a = y; a *= torch.sigmoid(z)": r"mul_ or \*=",
+    "a = y; a += 1": "writes in place",
+    "a = y; a *= torch.sigmoid(z)": "writes in place",
     "y.flatten(2).relu_()": "`relu_`",
     "y.view(y.size(0), y.size(1), -1).add_(1.0)": "`add_`",
     "y[:, :2].mul_(0)": "`mul_`",

@@ -160,7 +160,7 @@ def test_ratios_may_be_an_array():
         ({"ratios": [0.5, 1.0]}, ValueError, r"must be in \[0, 1\), got 1.0"),
         ({"ratios": [-0.1]}, ValueError, "got -0.1"),
         ({"groups": ["9"]}, ValueError, "no group `9`; groups are 0, 3"),
-        ({"criterion": "l3"}, ValueError, "must be one of l1, l2, largest, random, .*; got 'l3'"),
+        ({"criterion": "l3"}, ValueError, "must be one of l1, l2, largest, random; got 'l3'"),
         ({"criterion": {"0": torch.ones(8)}}, ValueError, "has no scores for group `3`"),
         ({"criterion": lambda g: torch.ones(8)}, ValueError, r"4 finite scores for `3`.*\(8,\)"),
         (
@@ -194,4 +194,4 @@ def test_an_empty_split_is_refused():
 def test_an_argument_of_another_kind_is_named(change, message):
     arguments = {"split": dataset().val, "ratios": [0.5]} | change
     with pytest.raises(TypeError, match=f"scan: {message}"):
-        scan(build("lenet-5"), **arguments)
+        scan(network(), **arguments)

@@ -73,10 +73,10 @@ def test_curves_of_another_kind_are_named():
 @pytest.mark.parametrize(
     ("price", "message"),
     [
-        (Price({"a": 8}, {}, {("a",): 15}), "the price in `curves.attrs` has no group `b`"),
+        (Price({"a": 8}, {}, {("a",): 15}), "price: no group `b`; groups are a"),
         (
             Price({"a": 8, "b": 3}, {}, {("a",): 15}),
-            r"group `b` has 3 channels in the price in `curves.attrs`, a row keeps 4",
+            r"price: `b` must keep 1 to 3 channels, got 4",
         ),
         (
             Price({"a": 8, "b": 8}, {}, {("a",): 12}),

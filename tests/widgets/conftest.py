@@ -9,13 +9,13 @@ from helpers.toy import dataset, quiet, split
 from torch import nn
 
 from prunelab import surgery, train, widgets
-from prunelab.widgets.exploring import measuring
+from prunelab.widgets.exploring import worker
 
 
 @pytest.fixture(autouse=True)
 def no_rest(monkeypatch):
     """Tests do not wait for a drag to end."""
-    monkeypatch.setattr(measuring, "REST", 0.0)
+    monkeypatch.setattr(worker, "REST", 0.0)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,8 @@ from helpers.recordings import PAIR, point
 from helpers.widget_text import text_of
 
 from prunelab.sensitivity.budget.prediction import predict
-from prunelab.widgets import history, words
+from prunelab.widgets import words
+from prunelab.widgets.exploring import explorer
 from prunelab.widgets.exploring.recorded import Recorded
 
 # ---- what is answered
@@ -150,7 +151,7 @@ def test_locked_together_a_stage_or_all_move_as_one(box):
 
 
 def test_undo_goes_back_step_by_step_and_a_drag_is_one_step(box, monkeypatch):
-    monkeypatch.setattr(history, "DRAG", 600.0)  # however busy the machine is
+    monkeypatch.setattr(explorer, "DRAG", 600.0)  # however busy the machine is
     assert box.undo.disabled
     box.slider.value = 0.25
     box.slider.value = 0.5  # at once: the same drag
@@ -162,11 +163,21 @@ def test_undo_goes_back_step_by_step_and_a_drag_is_one_step(box, monkeypatch):
     box.undo.click()
     assert box.ratios == {}
     assert box.undo.disabled
-    monkeypatch.setattr(history, "DRAG", 0.0)  # now every move is slow
+    monkeypatch.setattr(explorer, "DRAG", 0.0)  # now every move is slow
     for ratio in (0.25, 0.5):
         box.slider.value = ratio
     box.undo.click()
     assert box.ratios == {"3": 0.25}
+
+
+def test_as_many_undos_as_changes_lead_back_through_all_of_them(box):
+    changes = [{"0": 0.25}, {"0": 0.25, "3": 0.5}, {}, {"7": 0.5}]
+    for ratios in [*changes, changes[-1]]:  # the last one changes nothing
+        box.show(ratios)
+    for ratios in reversed(changes):
+        assert box.ratios == ratios
+        box.undo.click()
+    assert box.ratios == {} and box.undo.disabled
 
 
 def test_reset_brings_the_whole_network_back_and_can_be_undone(box):

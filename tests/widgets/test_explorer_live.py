@@ -8,8 +8,10 @@ from helpers.recordings import shrunk
 from helpers.widget_text import text_of
 
 from prunelab import cost, scores, sensitivity, train, widgets
+from prunelab.widgets import words
 from prunelab.widgets.exploring import live
 from prunelab.widgets.exploring.live import Live
+from prunelab.widgets.exploring.worker import StoppedError
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def test_the_answer_is_what_shrinking_and_evaluating_by_hand_gives(box, net, dat
     said = text_of(box.text)
     assert f"{100 * answer.accuracy:.1f}% accuracy" in said
     assert "measured on the physically shrunk network; 60 images" in said
-    assert " ms" in said
+    assert words.time(answer.seconds) in said
 
 
 def test_both_ends_of_the_slider_are_measured(box, net, data):
@@ -50,12 +52,12 @@ def test_both_ends_of_the_slider_are_measured(box, net, data):
         assert f"0   {scores.kept(8, ratio)}/8" in [label for label, _ in box.groups.options]
 
 
-def test_answers_are_refined_on_growing_parts_of_the_same_images(net, data, monkeypatch):
-    monkeypatch.setattr(live, "FIRST", (4, 8))
+def test_answers_are_refined_on_more_and_more_of_the_same_images(net, data, monkeypatch):
+    monkeypatch.setattr(live, "BATCH", 8)
     source = Live(net, data)
     answers = list(source.answers({"0": 0.5}, never))
-    assert [a.images for a in answers] == [8, 24, 40, 56, 60, 60]
-    assert [a.seconds is None for a in answers] == [True] * 5 + [False]
+    assert [a.images for a in answers] == [8, 16, 32, 60, 60]
+    assert [a.seconds is None for a in answers] == [True] * 4 + [False]
     small = shrunk(net, data, {"0": 0.5})
     for answer in answers:
         part = data.val[: answer.images]
@@ -65,18 +67,19 @@ def test_answers_are_refined_on_growing_parts_of_the_same_images(net, data, monk
     assert source.known({"0": 0.5}) == answers[-1]
 
 
-def test_between_two_parts_it_stops_when_told_to(net, data, monkeypatch):
-    monkeypatch.setattr(live, "FIRST", (4, 8))
+def test_between_two_batches_it_stops_when_told_to(net, data, monkeypatch):
+    monkeypatch.setattr(live, "BATCH", 8)
     source, seen = Live(net, data), []
-    for answer in source.answers({"0": 0.5}, lambda: len(seen) >= 2):
-        seen.append(answer)
-    assert [a.images for a in seen] == [8, 24]
+    with pytest.raises(StoppedError):
+        for answer in source.answers({"0": 0.5}, lambda: len(seen) >= 2):
+            seen.append(answer)
+    assert [a.images for a in seen] == [8, 16]
     assert source.known({"0": 0.5}) is None
 
 
 def test_a_newer_setting_stops_an_older_one_and_is_the_one_shown(box, monkeypatch):
     entered, gate, asked = threading.Event(), threading.Event(), []
-    judge = live.right
+    judge = Live._right
 
     def slow(*arguments):
         asked.append(threading.current_thread())
@@ -84,7 +87,7 @@ def test_a_newer_setting_stops_an_older_one_and_is_the_one_shown(box, monkeypatc
         gate.wait(20)
         return judge(*arguments)
 
-    monkeypatch.setattr(live, "right", slow)
+    monkeypatch.setattr(Live, "_right", slow)
     box.slider.value = 0.25
     assert entered.wait(20)
     box.slider.value = 0.5

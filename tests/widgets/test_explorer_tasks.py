@@ -24,7 +24,7 @@ def test_the_code_runs_and_rebuilds_the_network_on_show(net, data, criterion):
     box = widgets.explorer(net, data, criterion=criterion, ratios={"0": 0.3, "7": 0.85})
     names = {"net": net}
     exec(box.code.value, names)
-    small, keep = box.source.network(box.ratios)
+    small, keep, _ = box.source.network(box.ratios)
     assert same(names["small"], small)
     assert {g: k.tolist() for g, k in names["keep"].items()} == {
         g: k.tolist() for g, k in keep.items()
@@ -117,14 +117,12 @@ def test_fine_tuning_is_fit_on_the_training_images_and_its_network_is_used_from_
     assert box.scan.button.disabled  # one at a time
     answer = box.wait(60).answer
     small = shrunk(net, data, box.ratios)
-    with live.all_cores():  # the number of threads decides the last digit
-        quiet(small, data, dataclasses.replace(retrain, epochs=2))
+    quiet(small, data, dataclasses.replace(retrain, epochs=2))
     assert answer.accuracy == train.evaluate(small, data.val).accuracy
     assert (answer.epochs, answer.macs) == (2, pruned.macs)
     assert "after 2 epochs of fine-tuning" in text_of(box.text)
     names = {"net": net, "data": data}
-    with live.all_cores():
-        exec(box.code.value, names)
+    exec(box.code.value, names)
     assert same(names["small"], small)
     box.save.path.value = str(tmp_path / "tuned.safetensors")
     box.save.button.click()

@@ -5,7 +5,6 @@ from collections import Counter
 
 import pytest
 from helpers.diagrams import rows_of
-from traitlets import TraitError
 
 from prunelab import scores
 from prunelab.plots.network_layout import layout
@@ -78,38 +77,6 @@ def test_selecting_is_observed(widget):
     widget.selected = ["conv1", "layer1.0.conv1"]
     widget.selected = []
     assert seen == [["conv1"], ["conv1", "layer1.0.conv1"], []]
-
-
-@pytest.mark.parametrize(
-    ("trait", "bad", "message"),
-    [
-        ("selected", ["fc"], "NetworkMap: `selected` has `fc`, which no layer writes; groups are"),
-        ("ratios", {"x": 0.5}, "NetworkMap: `ratios` has `x`, which no layer writes"),
-        ("ratios", {"conv1": 1.0}, r"NetworkMap: `ratios` .* in \[0, 1\), got 1.0 for `conv1`"),
-    ],
-)
-def test_what_is_no_group_or_fraction_is_refused_and_changes_nothing(widget, trait, bad, message):
-    before = getattr(widget, trait)
-    with pytest.raises(TraitError, match=message) as caught:
-        setattr(widget, trait, bad)
-    assert "\n" not in str(caught.value)
-    assert getattr(widget, trait) == before
-
-
-def test_a_browser_that_sends_an_unknown_group_changes_nothing(widget):
-    widget.selected = ["conv1"]
-    with pytest.raises(TraitError, match="has `nothing`"):
-        widget.set_state({"selected": ["nothing"]})
-    assert widget.selected == ["conv1"]
-
-
-def test_the_widget_begins_with_the_traits_given():
-    made = NetworkMap(rows_of("lenet-5"), selected=["conv1"], ratios={"conv2": 0.5})
-    assert (made.selected, made.ratios) == (["conv1"], {"conv2": 0.5})
-    assert made.kept["conv2"] == (25, 50)
-    made.close()
-    with pytest.raises(TraitError, match="no layer writes"):
-        NetworkMap(rows_of("lenet-5"), selected=["conv9"])
 
 
 def test_the_browser_s_half_needs_no_network():

@@ -1,4 +1,4 @@
-"""Several threads at once: tracing, and the setting of torch's threads."""
+"""Several threads trace at once."""
 
 import threading
 
@@ -6,7 +6,6 @@ import torch
 
 from prunelab import models
 from prunelab.groups import trace
-from prunelab.widgets.exploring.measuring import all_cores
 
 
 def test_tracing_leaves_the_networks_of_other_threads_alone():
@@ -44,19 +43,3 @@ def test_two_threads_may_trace_at_once():
         thread.join()
     assert len(found) == 4
     assert all(groups == trace(net, x) for groups in found)
-
-
-def test_the_number_of_threads_comes_back_when_the_last_one_is_done():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        first, second = all_cores(), all_cores()
-        first.__enter__()
-        most = torch.get_num_threads()
-        second.__enter__()
-        first.__exit__(None, None, None)
-        assert torch.get_num_threads() == most
-        second.__exit__(None, None, None)
-        assert torch.get_num_threads() == 1
-    finally:
-        torch.set_num_threads(before)

@@ -1,14 +1,9 @@
 """Widgets without a kernel: set values, look at what was computed and drawn."""
 
-import gc
-import weakref
-
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
 
 from prunelab import plots, widgets
-from prunelab.widgets.frame import short_lived
 
 
 @pytest.fixture
@@ -61,23 +56,3 @@ def test_an_error_appears_in_the_widget(points, monkeypatch):
 def test_an_empty_scan_is_refused():
     with pytest.raises(ValueError, match="`points` is empty"):
         widgets.recorded_scan(pd.DataFrame())
-
-
-def test_what_is_drawn_is_gone_when_the_picture_is_there_and_the_collector_is_as_before():
-    gone = []
-    for enabled in (True, False):
-        (gc.enable if enabled else gc.disable)()
-        try:
-            with short_lived():
-                assert not gc.isenabled()
-                fig = Figure()
-                fig.subplots().plot([0, 1])  # a figure and its axes hold each other
-                gone.append(weakref.ref(fig))
-                del fig
-                assert gone[-1]() is not None
-            assert gone[-1]() is None and gc.isenabled() == enabled
-            with pytest.raises(KeyError), short_lived():
-                raise KeyError
-            assert gc.isenabled() == enabled
-        finally:
-            gc.enable()

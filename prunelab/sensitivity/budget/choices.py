@@ -22,18 +22,13 @@ Rows = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Choices:
-    """The options of the groups of a scan, and the whole network.
+    """The options of the groups of a scan, and the whole network."""
 
-    Attributes:
-        whole: column -> value of the unpruned network.
-        options: group -> column -> (choices,) values, ratio rising from 0 = whole. A whole group's
-            `kept` is NaN where no row tells its size.
-        price: exact costs of any combination, if the scan gave them.
-    """
-
-    whole: Mapping[str, float]
+    whole: Mapping[str, float]  # column -> value of the unpruned network
+    # group -> column -> (choices,) values, ratio rising from 0 = whole; the `kept` of a whole group
+    # is NaN where no row tells its size
     options: Mapping[str, Rows]
-    price: Price | None
+    price: Price | None  # exact costs of any combination, if the scan gave them
 
 
 def read(function: str, curves: pd.DataFrame, columns: Sequence[str]) -> Choices:
@@ -138,18 +133,11 @@ def _price(function: str, raw: object) -> Price:
 
 def _check_price(function: str, name: str, rows: Rows, price: Price) -> None:
     """The price must tell what the group's last row does; another network's would not."""
-    if name not in price.sizes:
-        raise ValueError(f"{function}: the price in `curves.attrs` has no group `{name}`")
-    most, last = rows["kept"].max(), int(rows["kept"][-1])
-    if most > price.sizes[name]:
-        raise ValueError(
-            f"{function}: group `{name}` has {price.sizes[name]} channels in the price in"
-            f" `curves.attrs`, a row keeps {most}"
-        )
-    exact = dict(zip(("params", "macs"), price({name: last}))) if last >= 1 else {}
-    for column in [c for c in exact if c in rows]:
-        if exact[column] != rows[column][-1]:
+    last = {column: int(values[-1]) for column, values in rows.items() if column in COUNTS}
+    exact = dict(zip(("params", "macs"), price({name: max(1, last["kept"])})))
+    for column in exact.keys() & last.keys():
+        if last["kept"] and exact[column] != last[column]:
             raise ValueError(
                 f"{function}: the price in `curves.attrs` gives {exact[column]} {column} for group"
-                f" `{name}` at ratio {rows['ratio'][-1]}, its row {rows[column][-1]}"
+                f" `{name}` at ratio {rows['ratio'][-1]}, its row {last[column]}"
             )

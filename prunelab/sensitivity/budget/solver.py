@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from numbers import Integral, Real
 
 import numpy as np
@@ -82,22 +81,18 @@ def _budget(macs: float | None, params: float | None) -> tuple[str, float]:
 def _costs(
     choices: Choices, column: str, kept: list[np.ndarray]
 ) -> tuple[int, list[np.ndarray], dict[tuple[int, int], int]]:
-    """Cost of a combination: a constant, (options,) a group, a factor of the channels of a pair."""
-    if choices.price is not None:
-        return _priced(choices, getattr(choices.price, column), kept)
-    whole = choices.whole[column]
-    tables = choices.options.values()
-    return int(whole), [(rows[column] - whole).astype(np.int64) for rows in tables], {}
+    """Cost of a combination: a constant, (options,) a group, a factor of the channels of a pair.
 
-
-def _priced(
-    choices: Choices, terms: Mapping[tuple[str, ...], int], kept: list[np.ndarray]
-) -> tuple[int, list[np.ndarray], dict[tuple[int, int], int]]:
-    """The polynomial's terms by the groups they hold; groups without a curve stay whole."""
+    These are the price's terms by the groups they hold; groups without a curve stay whole.
+    """
+    price = choices.price
+    if price is None:
+        whole, tables = choices.whole[column], choices.options.values()
+        return int(whole), [(rows[column] - whole).astype(np.int64) for rows in tables], {}
     place = {name: i for i, name in enumerate(choices.options)}
     fixed, costs, pairs = 0, [np.zeros_like(k) for k in kept], {}
-    for names, factor in terms.items():
-        factor *= math.prod(choices.price.sizes[n] for n in names if n not in place)
+    for names, factor in getattr(price, column).items():
+        factor *= math.prod(price.sizes[n] for n in names if n not in place)
         open_ = sorted(place[n] for n in names if n in place)
         if not open_:
             fixed += factor

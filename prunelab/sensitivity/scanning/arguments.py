@@ -14,18 +14,13 @@ from prunelab.train.evaluation import check_device
 
 
 def checked(
-    net: nn.Module, split: Split, ratios: object, logits: object = None
+    net: nn.Module, split: Split, ratios: object, logits: object
 ) -> tuple[nn.Module, list[float]]:
-    """The network without wrappers, and the ratios as a list.
-
-    Raises:
-        TypeError, ValueError: as for `scan`.
-    """
+    """The network without wrappers, and the ratios as a list. Errors as for `scan`."""
     checks.kind("scan", "net", net, nn.Module, "a torch.nn.Module")
     checks.kind("scan", "split", split, Split, "a Split, as data.val")
-    ratios = [
-        scores.check_ratio("scan", r) for r in _several("ratios", ratios, "several fractions")
-    ]
+    several = _several("ratios", ratios, "several fractions")
+    ratios = [scores.check_ratio("scan", ratio) for ratio in several]
     rising = all(a < b for a, b in zip(ratios, ratios[1:]))
     checks.need(bool(ratios) and rising, "scan", "ratios", "rising, without repeats", ratios)
     if len(split) == 0:
@@ -37,46 +32,24 @@ def checked(
     return net, ratios
 
 
-def check_options(images: object, recalibrate: object, cache: object, progress: object) -> None:
-    """Check the options. Arguments and errors as for `scan`."""
-    few = images is not None and not checks.is_count(images, 2)
-    checks.need(not few, "scan", "images", "an integer >= 2", images)
-    if recalibrate is not None:
-        several = isinstance(recalibrate, Split) and len(recalibrate) > 1
-        checks.need(several, "scan", "recalibrate", "a Split of 2 images or more", recalibrate)
-    if cache is not None and cache is not False:
-        checks.path("scan", "cache", cache)
-    if callable(progress):
-        checks.function("scan", "progress", progress, "fraction")
-    else:
-        checks.need(
-            isinstance(progress, bool), "scan", "progress", "True, False or a function", progress
-        )
-
-
-def names_of(groups: object) -> Groups | list[str] | None:
-    """The groups as they are, or their names as a list. Errors as for `scan`."""
-    if groups is None or isinstance(groups, Groups):
-        return groups
-    names = _several("groups", groups, "Groups, several names (as ['conv1']) or None")
-    for name in names:
-        checks.kind("scan", "groups", name, str, "names of groups")
-        checks.need(names.count(name) == 1, "scan", "groups", "names without repeats", name)
-    return names
-
-
 def _several(name: str, value: object, allowed: str) -> list:
-    if isinstance(value, Tensor):
-        value = value.reshape(-1).tolist()
+    value = value.reshape(-1).tolist() if isinstance(value, Tensor) else value
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
         raise TypeError(f"scan: `{name}` must be {allowed}; got {checks.shown(value)}")
     return list(value)
 
 
-def images_of(net: nn.Module, split: Split, count: int) -> Tensor:
-    """The first images of a split, in the network's own type."""
-    x, _ = split.batch(slice(0, count))
-    return x.to(meta.dtype_of(net)) if x.is_floating_point() else x
+def check_options(images: object, cache: object, progress: object) -> None:
+    """Check the options. Errors as for `scan`."""
+    few = images is not None and not checks.is_count(images, 2)
+    checks.need(not few, "scan", "images", "an integer >= 2", images)
+    if cache is not None and cache is not False:
+        checks.path("scan", "cache", cache)
+    if callable(progress):
+        checks.function("scan", "progress", progress, "fraction")
+    else:
+        known = isinstance(progress, bool)
+        checks.need(known, "scan", "progress", "True, False or a function", progress)
 
 
 def traced(net: nn.Module, example: Tensor) -> Flow:
@@ -88,14 +61,16 @@ def traced(net: nn.Module, example: Tensor) -> Flow:
         raise ValueError(f"scan: {said}") from error
 
 
-def chosen(flow: Flow, groups: Groups | list[str] | None) -> Groups:
+def chosen(flow: Flow, groups: object) -> Groups:
     """The groups to scan. Errors as for `scan`."""
     if groups is None:
         return flow.groups
-    if isinstance(groups, Groups):
-        for name, group in groups.items():
-            if flow.groups[name] != group:
-                raise ValueError(
-                    f"scan: group `{name}` of `groups` is not as in `net`: trace it again"
-                )
+    if not isinstance(groups, Groups):
+        groups = _several("groups", groups, "Groups, several names (as ['conv1']) or None")
+        for name in groups:
+            checks.kind("scan", "groups", name, str, "names of groups")
+            checks.need(groups.count(name) == 1, "scan", "groups", "names without repeats", name)
+    for name, group in groups.items() if isinstance(groups, Groups) else ():
+        if flow.groups[name] != group:
+            raise ValueError(f"scan: group `{name}` of `groups` is not as in `net`: trace it again")
     return flow.groups.select(groups)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
-from torch import Tensor, fx, nn
+from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights, fuse_linear_bn_weights
 from torch.nn.utils.parametrize import is_parametrized
 
-from prunelab import checks
 from prunelab.groups.operators import CONVS, NORMS
 from prunelab.surgery import rebuild
 
@@ -22,28 +20,23 @@ def copy_of(net: nn.Module) -> nn.Module:
     return rebuild(net, lambda _, tensor: tensor).eval().requires_grad_(False)
 
 
+def hooks_of(net: nn.Module) -> Iterator[tuple[str, dict, int]]:
+    """Each hook that is not torch's own: name of its module, the dict that it is in, its key.
+
+    Weight norm, spectral norm and torch's pruning, all in their older form, are hooks of torch's.
+    """
+    for name, module in net.named_modules():
+        for hooks in (module._forward_hooks, module._forward_pre_hooks):
+            for key, hook in hooks.items():
+                if not type(hook).__module__.startswith("torch."):
+                    yield name, hooks, key
+
+
 def without_hooks(net: nn.Module) -> nn.Module:
     """The same network with no hooks but torch's own, which compute weights."""
-    for module in net.modules():
-        for hooks in (module._forward_hooks, module._forward_pre_hooks):
-            for key in [k for k, hook in hooks.items() if not _is_torchs(hook)]:
-                del hooks[key]
+    for _, hooks, key in list(hooks_of(net)):
+        del hooks[key]
     return net
-
-
-def _is_torchs(hook: object) -> bool:
-    """Weight norm, spectral norm and torch's pruning, all in their older form, are hooks."""
-    return type(hook).__module__.startswith("torch.")
-
-
-def hooked(net: nn.Module) -> list[str]:
-    """Names of the modules with hooks that are not torch's own."""
-    return [
-        name or type(net).__name__
-        for name, module in net.named_modules()
-        for hook in [*module._forward_hooks.values(), *module._forward_pre_hooks.values()]
-        if not _is_torchs(hook)
-    ]
 
 
 def is_plain(module: nn.Module) -> bool:
@@ -64,20 +57,16 @@ def norms_of(graph: fx.Graph, net: nn.Module) -> dict[str, str]:
     """Convolution or linear layer -> the batch norm that can be folded into it.
 
     It can where the norm is the only reader of the layer, both run once and are plain, the norm has
-    running statistics, and nothing else reads a tensor of either.
+    running statistics, and nothing else reads a tensor of either. (Tensors may be shared: the fused
+    layer gets its own.)
     """
     runs: dict[str, list[fx.Node]] = {}
-    for node in graph.nodes:
-        if node.op == "call_module":
-            runs.setdefault(node.target, []).append(node)
-    read = {node.target.rpartition(".")[0] for node in graph.nodes if node.op == "get_attr"}
-    uses = _uses(net)
+    for node in graph.find_nodes(op="call_module"):
+        runs.setdefault(node.target, []).append(node)
+    read = {node.target.rpartition(".")[0] for node in graph.find_nodes(op="get_attr")}
 
     def alone(name: str) -> bool:
-        module = net.get_submodule(name)
-        own = [t for t in [*module.parameters(), *module.buffers()] if t.numel()]
-        single = all(uses[_address(t)] == 1 for t in own)
-        return is_plain(module) and single and len(runs[name]) == 1 and name not in read
+        return is_plain(net.get_submodule(name)) and len(runs[name]) == 1 and name not in read
 
     found = {}
     for name, nodes in runs.items():
@@ -92,28 +81,8 @@ def norms_of(graph: fx.Graph, net: nn.Module) -> dict[str, str]:
     return found
 
 
-def _uses(net: nn.Module) -> Counter:
-    """Memory -> how many names it has among parameters, buffers and other attributes."""
-    tensors = [
-        value
-        for module in net.modules()
-        for kind in (module._parameters, module._buffers, vars(module))
-        for value in kind.values()
-        if isinstance(value, Tensor) and value.layout == torch.strided
-    ]
-    return Counter(map(_address, tensors))
-
-
-def _address(tensor: Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()
-
-
 @torch.no_grad()
-def folded(
-    net: nn.Module,
-    norms: Mapping[str, str],
-    layout: torch.memory_format = torch.channels_last,
-) -> nn.Module:
+def folded(net: nn.Module, norms: Mapping[str, str], layout: torch.memory_format) -> nn.Module:
     """A copy for evaluation, with batch norms folded into the layers before them.
 
     Args:
@@ -122,34 +91,16 @@ def folded(
         layout: memory that convolutions on images prefer; `torch.contiguous_format` for a network
             that asks how its values lie in memory (`view` does).
 
-    Raises:
-        TypeError: `net` is no network, or `norms` no mapping.
-        ValueError: `norms` names what is no such layer or norm.
-
     Returns:
         The same function up to rounding, as a network of the same layers with `Identity` in the
         place of each folded norm.
     """
-    checks.kind("folded", "net", net, nn.Module, "a torch.nn.Module")
-    checks.kind("folded", "norms", norms, Mapping, "a mapping of layers to norms")
     out = copy_of(net)
-    parts = dict(out.named_modules())
-    for pair in norms.items():
-        layer, norm = (parts.get(name) if isinstance(name, str) else None for name in pair)
-        fits = isinstance(layer, (*CONVS, nn.Linear)) and isinstance(norm, NORMS)
-        allowed = "a mapping of convolutions or linear layers of `net` to batch norms"
-        checks.need(fits, "folded", "norms", allowed, dict([pair]))
     for name, norm_name in norms.items():
         layer, norm = out.get_submodule(name), out.get_submodule(norm_name)
-        layer.weight, layer.bias = _folded(layer, norm)
-        parent, _, last = norm_name.rpartition(".")
-        setattr(out.get_submodule(parent), last, nn.Identity())
+        fuse = fuse_linear_bn_weights if isinstance(layer, nn.Linear) else fuse_conv_bn_weights
+        moments = norm.running_mean, norm.running_var, norm.eps
+        fused = fuse(layer.weight, layer.bias, *moments, norm.weight, norm.bias)
+        layer.weight, layer.bias = (nn.Parameter(t, requires_grad=False) for t in fused)
+        out.set_submodule(norm_name, nn.Identity())
     return channels_last(out) if layout == torch.channels_last else out
-
-
-def _folded(layer: nn.Module, norm: nn.Module) -> tuple[nn.Parameter, nn.Parameter]:
-    r"""W' = w * gamma / sigma and b' = (b - mu) * gamma / sigma + beta, channel by channel."""
-    fuse = fuse_linear_bn_weights if isinstance(layer, nn.Linear) else fuse_conv_bn_weights
-    moments: tuple[Tensor, ...] = (norm.running_mean, norm.running_var, norm.eps)
-    weight, bias = fuse(layer.weight, layer.bias, *moments, norm.weight, norm.bias)
-    return tuple(nn.Parameter(t.detach(), requires_grad=False) for t in (weight, bias))

@@ -2,43 +2,42 @@
 
 from __future__ import annotations
 
-import hashlib
+import functools
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from prunelab import pulse
 from prunelab.data import Split
+from prunelab.sensitivity.scanning.identity import digest
 from prunelab.sensitivity.scanning.passes import Judged, Sweep, forward, judge, points, without
 from prunelab.sensitivity.scanning.program import Program
-from prunelab.sensitivity.scanning.store import Store, digest
+from prunelab.sensitivity.scanning.store import Store
+from prunelab.train import Evaluation
 from prunelab.train.evaluation import check_logits
 
 WHOLE = "whole"
 MOST_VALUES = 3 * 2**17  # of a batch of images: 128 of 3x32x32, whose activations fit a cache
+Update = Callable[[int], object]  # called with a number of points that are done
 
 
 @dataclass(frozen=True)
 class Bench:
-    """Everything one scan runs on.
-
-    Attributes:
-        program: the network.
-        sweeps: the groups with their masks.
-        split: the images.
-        store: what is already known.
-        change: for `points`.
-    """
+    """A network, its groups with their masks, the images, and what is already known of these."""
 
     program: Program
     sweeps: list[Sweep]
     split: Split
     store: Store
-    change: Callable[[object, dict], dict] | None = None
+
+    @functools.cached_property
+    def names(self) -> dict[object, str]:
+        """Point -> its name in the store: it depends on the channels, not on the ratio."""
+        masks = [(s.group, point, keep) for s in self.sweeps for point, keep in s.keeps.items()]
+        return {point: digest(group, keep) for group, point, keep in masks}
 
     def total(self, index: Tensor) -> int:
         """Forward passes for the images `index`: batches times networks, the whole one included."""
@@ -51,64 +50,51 @@ def batch_size(split: Split) -> int:
     return min(1000, max(16, MOST_VALUES // math.prod(split.images.shape[1:])))
 
 
-def measure(bench: Bench, index: Tensor, bar: tqdm) -> dict[object, Judged]:
-    """Answers on the images `index`: of the whole network (key `WHOLE`) and of every point."""
-    parts = [_batch(bench, rows, bar) for rows in index.split(batch_size(bench.split))]
-    return merged(parts)
+def measure(bench: Bench, index: Tensor, update: Update) -> list[dict[object, Judged]]:
+    """By batch of the images `index`: answers of the whole network (`WHOLE`) and of every point."""
+    return [_batch(bench, rows, update) for rows in index.split(batch_size(bench.split))]
 
 
-def merged(parts: Iterable[Mapping[object, Judged]]) -> dict[object, Judged]:
-    """The answers on several sets of images, one after the other."""
-    parts = list(parts)
-    return {
-        point: Judged(
-            torch.cat([part[point].correct for part in parts]),
-            sum(part[point].loss for part in parts),
-            torch.cat([part[point].close for part in parts]),
-        )
-        for point in parts[0]
-    }
+def merged(parts: Sequence[Mapping[object, Judged]]) -> dict[object, Evaluation]:
+    """The answers on several sets of images, as on all of them."""
+    found = {}
+    for point in parts[0]:
+        correct = torch.cat([part[point].correct for part in parts])
+        loss, n = sum(part[point].loss for part in parts), len(correct)
+        found[point] = Evaluation(int(correct.sum()) / n, loss / n, correct)
+    return found
 
 
-def _name(sweep: Sweep, point: object) -> str:
-    """A mask's name in the store: it depends on the channels, not on the ratio."""
-    bits = hashlib.blake2b(sweep.keeps[point].numpy().tobytes(), digest_size=8).hexdigest()
-    return f"{sweep.group} {bits}"
-
-
-def _batch(bench: Bench, rows: Tensor, bar: tqdm) -> dict[object, Judged]:
+def _batch(bench: Bench, rows: Tensor, update: Update) -> dict[object, Judged]:
     batch = digest(rows)
     known = bench.store.read(batch)
-    names = {point: _name(sweep, point) for sweep in bench.sweeps for point in sweep.keeps}
-    done = {point for point, name in names.items() if name in known}
+    done = {point for point, name in bench.names.items() if name in known}
     sweeps = [left for sweep in bench.sweeps if (left := without(sweep, done))]
-    bar.update(len(done) + (WHOLE in known and not sweeps))
+    update(len(done) + (WHOLE in known and not sweeps))
     if sweeps or WHOLE not in known:
         try:
-            _run(bench, sweeps, rows, names, known, bar)
+            _run(bench, sweeps, rows, known, update)
         finally:  # what was seen before an interruption is kept
             bench.store.write(batch, known)
-    return {WHOLE: known[WHOLE]} | {point: known[name] for point, name in names.items()}
+    return {WHOLE: known[WHOLE]} | {point: known[name] for point, name in bench.names.items()}
 
 
 @torch.inference_mode()
-def _run(bench, sweeps: list[Sweep], rows: Tensor, names: dict, known: dict, bar: tqdm) -> None:
+def _run(
+    bench: Bench, sweeps: list[Sweep], rows: Tensor, known: dict[str, Judged], update: Update
+) -> None:
     """Compute what is not known of one batch, and add the answers to `known`."""
-    x, y = bench.split.batch(rows.to(bench.split.device))
+    x, y = bench.split.batch(rows.to(bench.split.device), bench.program.dtype)
     logits, values = forward(bench.program, x, sweeps)
     check_logits("scan", logits, len(y), bench.split.labels)
     if not logits.amax(1).isfinite().all():  # a class may be ruled out by minus infinity
         raise ValueError(
             "scan: the logits of `net` must be finite; they are not for some images of `split`"
         )
-    known[WHOLE] = _on_cpu(judge(logits, y))
-    bar.update()
+    known[WHOLE] = judge(logits, y)
+    update(1)
     for sweep in sweeps:
-        for point, out in points(bench.program, sweep, values, bench.change):
-            known[names[point]] = _on_cpu(judge(out, y))
-            bar.update()
+        for point, out in points(bench.program, sweep, values):
+            known[bench.names[point]] = judge(out, y)
+            update(1)
             pulse.beat()
-
-
-def _on_cpu(seen: Judged) -> Judged:
-    return Judged(seen.correct.cpu().clone(), seen.loss, seen.close.cpu().clone())

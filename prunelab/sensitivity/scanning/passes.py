@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,23 +15,15 @@ from prunelab.groups import ChannelAxis
 from prunelab.sensitivity.scanning.folding import channels_last
 from prunelab.sensitivity.scanning.program import Program
 from prunelab.sensitivity.scanning.replays import Replay
-
-CLOSE = 1e-5  # two logits nearer than this share of their size may swap by rounding
+from prunelab.train.evaluation import precise
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What a network answered on some images.
+    """What a network answered on some images."""
 
-    Attributes:
-        correct: (n,) bool.
-        loss: summed cross-entropy, nats.
-        close: (n,) bool, True where the two best logits are within `CLOSE` of their size.
-    """
-
-    correct: Tensor
-    loss: float
-    close: Tensor
+    correct: Tensor  # (n,) bool
+    loss: float  # summed cross-entropy, nats
 
 
 @dataclass(frozen=True)
@@ -44,37 +36,28 @@ class Sweep:
 
 
 def judge(logits: Tensor, labels: Tensor) -> Judged:
-    """Correct answers, loss and close calls of (n, classes) logits."""
-    logits = logits if logits.dtype == torch.float64 else logits.float()
-    best = logits.topk(min(2, logits.shape[1]), dim=1).values
-    near = (best[:, 0] - best[:, -1]) < CLOSE * best.abs().amax(1)
+    """Correct answers and loss of (n, classes) logits."""
+    logits = precise(logits)
     loss = cross_entropy(logits, labels, reduction="sum").double().item()
-    return Judged(logits.argmax(1) == labels, loss, near & (logits.shape[1] > 1))
+    return Judged((logits.argmax(1) == labels).cpu(), loss)
 
 
 def forward(
-    program: Program, x: Tensor, sweeps: list[Sweep], layers: Mapping[str, object] | None = None
+    program: Program, x: Tensor, sweeps: list[Sweep]
 ) -> tuple[Tensor, dict[fx.Node, object]]:
     """Run the whole network on one batch: its output, and the values that the sweeps will read."""
     keep = {n for sweep in sweeps for n in sweep.replay.reads}
     env = program.start(x)
-    out = program.run(program.nodes, env, layers, keep)
+    out = program.run(program.nodes, env, keep=keep)
     return out, {n: v for n, v in env.items() if n in keep} | {program.output: out}
 
 
 def points(
-    program: Program,
-    sweep: Sweep,
-    values: Mapping[fx.Node, object],
-    change: Callable[[object, dict], dict] | None = None,
+    program: Program, sweep: Sweep, values: Mapping[fx.Node, object]
 ) -> Iterator[tuple[object, Tensor]]:
     """(point, logits) for each mask of a sweep: only what depends on the group runs again.
 
-    Args:
-        program: the network.
-        sweep: one group and the masks to try.
-        values: what `forward` kept.
-        change: (point, layers) -> the layers to use, for batch norms that are re-estimated.
+    The rest comes from `values`, which `forward` kept.
     """
     replay = sweep.replay
     if not replay.steps:  # an auxiliary classifier: the logits do not depend on it
@@ -83,7 +66,6 @@ def points(
     clean = {node: values[node] for node in replay.clean}
     for point, keep in sweep.keeps.items():
         layers = _cut_layers(program, sweep.group, replay.steps, keep)
-        layers = change(point, layers) if change else layers
         cut = {n: _kept(program, values[n], place, keep) for n, place in replay.cut.items()}
         yield point, program.run(replay.steps, clean | cut, layers)
 

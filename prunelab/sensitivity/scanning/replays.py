@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from torch import fx, nn
+from torch import fx
 
 from prunelab.groups import ChannelAxis
 
@@ -23,40 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Replay:
-    """The steps that run again when a group is pruned, and what they read.
+    """The steps that run again when a group is pruned, and what they read."""
 
-    Attributes:
-        steps: the NEW nodes that the output depends on, in order.
-        cut: node -> place of the group, for the CUT values that these steps read.
-        clean: nodes whose CLEAN values these steps read.
-    """
-
-    steps: list[fx.Node]
-    cut: dict[fx.Node, ChannelAxis]
-    clean: list[fx.Node]
+    steps: list[fx.Node]  # the NEW nodes that the output depends on, in order
+    cut: dict[fx.Node, ChannelAxis]  # CUT values that these steps read -> place of the group
+    clean: list[fx.Node]  # nodes whose CLEAN values these steps read
 
     @property
     def reads(self) -> set[fx.Node]:
         """Values of the whole network that must be kept for this replay."""
         return {*self.cut, *self.clean}
-
-
-def owners(net: nn.Module) -> dict[str, dict[str, str]]:
-    """What a node may name -> its own tensors -> the name that groups know each by.
-
-    A module's tensors go by their names in the module, a tensor that is named itself by "". One
-    that several modules share has one name.
-    """
-    names: dict[int, str] = {}
-    found: dict[str, dict[str, str]] = {}
-    tensors = [*net.named_parameters(remove_duplicate=False)]
-    tensors += net.named_buffers(remove_duplicate=False)
-    for name, tensor in tensors:
-        known = names.setdefault(id(tensor), name)
-        module, _, local = name.rpartition(".")
-        found.setdefault(module, {})[local] = known
-        found[name] = {"": known}
-    return found
 
 
 def replay_of(program: Program, group: str) -> Replay:
@@ -67,7 +43,7 @@ def replay_of(program: Program, group: str) -> Replay:
     cut: dict[fx.Node, ChannelAxis] = {}
     new: dict[fx.Node, None] = {}
     for node in program.nodes:
-        inputs = program.inputs(node)
+        inputs = node.all_input_nodes
         own = set(program.tensors(node).values())
         if not own & touched and not any(n in cut or n in new for n in inputs):
             continue
@@ -80,7 +56,7 @@ def replay_of(program: Program, group: str) -> Replay:
     needed = {program.output}
     for node in reversed(new):
         if node in needed:
-            needed.update(program.inputs(node))
+            needed.update(node.all_input_nodes)
     steps = [n for n in new if n in needed]
-    reads = {n: None for step in steps for n in program.inputs(step) if n not in new}
+    reads = {n: None for step in steps for n in step.all_input_nodes if n not in new}
     return Replay(steps, {n: cut[n] for n in reads if n in cut}, [n for n in reads if n not in cut])

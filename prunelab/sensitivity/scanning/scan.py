@@ -10,32 +10,21 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from prunelab import checks, scores
+from prunelab import checks, meta, scores
 from prunelab.data import Split
 from prunelab.groups import Groups
 from prunelab.sensitivity.budget.price import price
 from prunelab.sensitivity.criteria import Criterion, ranking
 from prunelab.sensitivity.points import outcome, settled
-from prunelab.sensitivity.scanning.arguments import (
-    check_options,
-    checked,
-    chosen,
-    images_of,
-    names_of,
-    traced,
-)
+from prunelab.sensitivity.scanning.arguments import check_options, checked, chosen, traced
 from prunelab.sensitivity.scanning.measuring import WHOLE, Bench, measure, merged
 from prunelab.sensitivity.scanning.passes import Judged, Sweep
 from prunelab.sensitivity.scanning.program import Program
-from prunelab.sensitivity.scanning.recalibration import recalibrated
 from prunelab.sensitivity.scanning.store import Store
-from prunelab.sensitivity.scanning.trial import IMAGES
 from prunelab.train import Evaluation
 
 COLUMNS = "group ratio kept correct accuracy low high loss params macs".split()
-SEEN = "correct accuracy low high loss".split()
 
-Point = tuple[str, float]
 Progress = bool | Callable[[float], None]
 
 
@@ -47,14 +36,14 @@ def scan(
     groups: Groups | Iterable[str] | None = None,
     criterion: Criterion = "l1",
     images: int | None = None,
-    recalibrate: Split | None = None,
     logits: str | int | None = None,
     cache: str | Path | bool | None = None,
     progress: Progress = True,
 ) -> pd.DataFrame:
     """Prune each group alone at each ratio, and evaluate the network.
 
-    Exact: every image gets the answer of the network that was really shrunk. Fast: a batch goes
+    Exact: every image gets the answer of the network that was really shrunk (two logits within 1e-5
+    of their size may swap by rounding). Fast: a batch goes
     forward once; then, for each group, only what depends on it runs again, on the kept channels.
 
     Args:
@@ -66,9 +55,7 @@ def scan(
         criterion: "l1", "l2", or "largest", "random" (PFEC's controls); or scores by group name; or
             a function score(group) -> (size,). The channels of smallest score are removed first.
         images: start with this many images, drawn at random, and double the number until the
-            ranking of the groups is settled (see `settled`); None = all images.
-        recalibrate: calibration images. If given, the scan also measures with batch norms
-            re-estimated on them: columns correct_bn, accuracy_bn, low_bn, high_bn, loss_bn.
+            ranking of the groups is settled (see `points.settled`); None = all images.
         logits: which entry of the network's output holds the logits: a key, a position or an
             attribute. Only what it depends on is run. None = the output is the logits.
         cache: folder where answers are stored by content, so that more ratios, groups or images
@@ -82,9 +69,7 @@ def scan(
         One row per (group, ratio): group, ratio, kept (channels), correct (images), accuracy, low
         and high (95% interval of the change in accuracy from the unpruned network, paired on the
         same images), loss, params, macs (of the shrunk network). `attrs` holds `whole` (the
-        unpruned network), `price` (exact costs of all combinations), `ranking` (its certainty) and
-        `close` (the number of answers that rounding could change: two logits within 1e-5 of their
-        size).
+        unpruned network), `price` (exact costs of all combinations) and `ranking` (its certainty).
 
     Raises:
         ValueError: ratios not rising or outside [0, 1), an unknown group or criterion, scores that
@@ -96,34 +81,22 @@ def scan(
 
     Source: PFEC, section 3.2 and Figure 2(b).
     """
-    check_options(images, recalibrate, cache, progress)
-    groups = names_of(groups)
+    check_options(images, cache, progress)
     net, ratios = checked(net, split, ratios, logits)
-    example = images_of(net, split, 1)
     program, groups, sweeps = prepared(net, split, ratios, groups, criterion, logits)
     bench = Bench(program, sweeps, split, Store.at(cache, program, split))
-    seen, index = _grow(bench, images, progress)
-    table = _table(seen, groups, ratios)
-    prices = price(net, example, groups)
-    costs = [prices({g: kept}) for g, kept in zip(table.group, table.kept)]
-    table[["params", "macs"]] = pd.DataFrame(costs, columns=["params", "macs"], dtype="int64")
-    if recalibrate is not None:
-        renewed, change = recalibrated(net, traced(net, example), sweeps, recalibrate, logits)
-        replays = [Sweep(sweep.group, renewed.replay(sweep.group), sweep.keeps) for sweep in sweeps]
-        store = Store.at(cache, renewed, split, "recalibrated", recalibrate)
-        again = _all(Bench(renewed, replays, split, store, change), index, progress, "batch norm")
-        more = _table(again, groups, ratios)[SEEN].add_suffix("_bn")
-        table = pd.concat([table, more], axis=1)
-    base = seen[WHOLE]
-    params, macs = prices()
-    whole = {"accuracy": float(base.correct.double().mean()), "loss": base.loss / len(index)}
-    whole |= {"correct": int(base.correct.sum()), "images": len(index)}
-    table.attrs = {
-        "whole": whole | {"params": params, "macs": macs},
-        "price": prices.to_dict(),
-        "ranking": settled(_flags(seen, sweeps)) if sweeps else None,
-        "close": sum(int(judged.close.sum()) for judged in seen.values()),
-    }
+    seen, prices = _grow(bench, images, progress), price(net, _first(net, split, 1), groups)
+    base, rows = seen[WHOLE], []
+    for name, group in groups.items():
+        for ratio in ratios:
+            kept = scores.kept(group.size, ratio)
+            row = {"group": name, "ratio": ratio, "kept": kept} | outcome(base, seen[name, ratio])
+            rows.append(row | dict(zip(("params", "macs"), prices({name: kept}))))
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    whole = {"accuracy": base.accuracy, "loss": base.loss, "correct": int(base.correct.sum())}
+    whole |= {"images": len(base.correct), **dict(zip(("params", "macs"), prices()))}
+    order = settled(_flags(seen, sweeps)) if sweeps else None
+    table.attrs = {"whole": whole, "price": prices.to_dict(), "ranking": order}
     return table
 
 
@@ -131,72 +104,56 @@ def prepared(
     net: nn.Module,
     split: Split,
     ratios: Sequence[float],
-    groups: Groups | list[str] | None,
+    groups: Groups | Iterable[str] | None,
     criterion: Criterion,
     logits: str | int | None,
 ) -> tuple[Program, Groups, list[Sweep]]:
     """The network as a program, the groups chosen, and what to try on each."""
-    flow = traced(net, images_of(net, split, 1))
+    flow = traced(net, _first(net, split, 1))
     found = chosen(flow, groups)
     order = ranking(net, found, criterion)
-    program = Program(net, flow, logits=logits, example=images_of(net, split, IMAGES))
-    sweeps = [Sweep(g, program.replay(g), _keeps(order[g], g, ratios)) for g in found]
+    program = Program(net, flow, _first(net, split, 3), logits)
+    sweeps = []
+    for name, score in order.items():
+        kept = {ratio: scores.kept(len(score), ratio) for ratio in ratios}
+        keeps = {(name, ratio): scores.best(score, count) for ratio, count in kept.items()}
+        sweeps.append(Sweep(name, program.replay(name), keeps))
     return program, found, sweeps
 
 
-def _keeps(score: Tensor, group: str, ratios: list[float]) -> dict[Point, Tensor]:
-    size = len(score)
-    return {(group, ratio): scores.best(score, scores.kept(size, ratio)) for ratio in ratios}
+def _first(net: nn.Module, split: Split, images: int) -> Tensor:
+    return split.batch(slice(0, images), meta.dtype_of(net))[0]
 
 
-class _Told:
-    """A function in the place of a progress bar."""
+def _all(bench: Bench, index: Tensor, progress: Progress) -> list[dict[object, Judged]]:
+    total, done = bench.total(index), 0
+    with tqdm(
+        total=total, desc=f"scan, {len(index)} images", unit="point", leave=False,
+        disable=progress is not True,
+    ) as bar:  # fmt: skip
 
-    def __init__(self, tell: Callable[[float], None], total: int):
-        self.tell, self.total, self.done = tell, total, 0
+        def update(points: int) -> None:
+            nonlocal done
+            done += points
+            bar.update(points)
+            if callable(progress):
+                checks.call("scan", "progress", progress, done / total)
 
-    def update(self, points: int = 1) -> None:
-        self.done += points
-        checks.call("scan", "progress", self.tell, self.done / self.total)
-
-
-def _all(bench: Bench, index: Tensor, progress: Progress, name: str) -> dict[object, Judged]:
-    if callable(progress):
-        return measure(bench, index, _Told(progress, bench.total(index)))
-    with tqdm(total=0, desc=name, unit="point", leave=False, disable=not progress) as bar:
-        bar.reset(total=bench.total(index))
-        return measure(bench, index, bar)
+        return measure(bench, index, update)
 
 
-def _grow(
-    bench: Bench, images: int | None, progress: Progress
-) -> tuple[dict[object, Judged], Tensor]:
+def _grow(bench: Bench, images: int | None, progress: Progress) -> dict[object, Evaluation]:
     """Answers on all images, or on more and more until the ranking is settled."""
     order = torch.randperm(len(bench.split), generator=torch.Generator().manual_seed(0))
     end = len(order) if images is None else min(images, len(order))
     parts, start = [], 0
     while True:
-        parts.append(_all(bench, order[start:end], progress, f"scan, {end} images"))
+        parts += _all(bench, order[start:end], progress)
         seen = merged(parts)
         if end == len(order) or not bench.sweeps or settled(_flags(seen, bench.sweeps))["settled"]:
-            return seen, order[:end]
+            return seen
         start, end = end, min(2 * end, len(order))
 
 
-def _flags(seen: Mapping[object, Judged], sweeps: list[Sweep]) -> dict[str, Tensor]:
+def _flags(seen: Mapping[object, Evaluation], sweeps: list[Sweep]) -> dict[str, Tensor]:
     return {sweep.group: torch.stack([seen[p].correct for p in sweep.keeps]) for sweep in sweeps}
-
-
-def _table(seen: Mapping[object, Judged], groups: Groups, ratios: list[float]) -> pd.DataFrame:
-    base, rows = _evaluation(seen[WHOLE]), []
-    for name, group in groups.items():
-        for ratio in ratios:
-            kept = scores.kept(group.size, ratio)
-            point = outcome(base, _evaluation(seen[name, ratio]))
-            rows.append({"group": name, "ratio": ratio, "kept": kept, **point})
-    return pd.DataFrame(rows, columns=COLUMNS[:-2])
-
-
-def _evaluation(judged: Judged) -> Evaluation:
-    n = len(judged.correct)
-    return Evaluation(int(judged.correct.sum()) / n, judged.loss / n, judged.correct)

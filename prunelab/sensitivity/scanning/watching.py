@@ -9,7 +9,7 @@ value. Where the memory is read through another view, no value can replace it: t
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, fx, nn
@@ -21,32 +21,22 @@ REMEDY = "make a new value instead, as in y = torch.relu(y)"
 
 
 class Watched(fx.Interpreter):
-    """One run of a graph on real numbers.
-
-    Args:
-        graph: what tracing made of `net`.
-        net: its modules are called; they may be changed by what they write.
-        root: holds the constants that tracing found.
-        x: images.
+    """One run of a graph on images, which may change the modules of `net`.
 
     Attributes:
         env: node -> what it gave; all are alive, so that memory tells them apart.
         writes: node -> which of its arguments' leaves it wrote in place.
-        gives: the writers that must give what they wrote, as their own result is another.
-        constants: target -> tensors made in `forward` while it was traced.
+        names: memory of the network -> the name of what has it.
+        owned: memory of the network that was written -> (its name, the last node that did).
     """
 
     def __init__(self, graph: fx.Graph, net: nn.Module, root: nn.Module, x: Tensor):
-        super().__init__(net, garbage_collect_values=False, graph=graph)
+        self.names = _names(net)
+        super().__init__(completed(net, graph, root), garbage_collect_values=False, graph=graph)
         self.extra_traceback = False  # errors stay in one line
-        self.constants = constants_of(graph, net, root)
         self.writes: dict[fx.Node, list[int]] = {}
-        self.gives: set[fx.Node] = set()
+        self.owned: dict[int, tuple[str, fx.Node]] = {}
         self.run(x)
-
-    def fetch_attr(self, target: str) -> object:
-        """A module, a tensor of the network, or a constant."""
-        return attribute(target, self.module, self.constants)
 
     def run_node(self, node: fx.Node) -> object:
         """Run one step, and note what it writes."""
@@ -95,8 +85,10 @@ def _same_view(a: object, b: object) -> bool:
     return isinstance(a, Tensor) and isinstance(b, Tensor) and view(a) == view(b)
 
 
-def _overlap(a: Tensor, b: Tensor) -> bool:
-    """Whether two tensors of one memory have an entry in common."""
+def _overlap(a: object, b: Tensor) -> bool:
+    """Whether a value is a tensor that has an entry of the memory of `b` in common with it."""
+    if _memory(a) is None or _memory(a) != _memory(b):
+        return False
     if a.dtype != b.dtype:
         return True
     entries = torch.zeros(a.untyped_storage().nbytes() // a.element_size(), dtype=torch.bool)
@@ -108,131 +100,97 @@ def settle(graph: fx.Graph, seen: Watched) -> None:
     """Make `graph` correct without writes: later readers of a memory get the writer's value.
 
     Raises:
-        ValueError: a later reader sees the written memory through another view; or a parameter or
-            a buffer is both written and read.
+        ValueError: a later reader sees the written memory through another view.
     """
-    order = {node: i for i, node in enumerate(graph.nodes)}
-    owned = {_memory(t): name for name, t in tensors_of(seen.module).items()}
-    owned |= {
+    nodes = [*graph.nodes]
+    for writer, positions in seen.writes.items():
+        leaves, later = seen.leaves(writer), nodes[nodes.index(writer) + 1 :]
+        for target in [leaves[i] for i in positions]:
+            if name := seen.names.get(_memory(target)):
+                seen.owned[_memory(target)] = name, writer
+            else:
+                _redirect(seen, writer, target, dict.fromkeys(later))
+
+
+def _redirect(seen: Watched, writer: fx.Node, target: Tensor, later: dict[fx.Node, None]) -> None:
+    gives = _same_view(seen.env[writer], target)
+    for reader in later:
+        for source in reader.all_input_nodes:
+            if source is writer or source in later:
+                continue
+            value = seen.env[source]
+            takes = reader.target is operator.getitem and not isinstance(value, Tensor)
+            value = seen.env[reader] if takes else value
+            if not any(_overlap(part, target) for part in pytree.tree_leaves(value)):
+                continue
+            if not gives or not _same_view(value, target):
+                raise ValueError(
+                    f"scan: {_where(writer)} writes in place into memory that {_where(reader)}"
+                    f" reads later under another name; {REMEDY}"
+                )
+            if takes:
+                reader.replace_all_uses_with(writer)
+            else:
+                reader.replace_input_with(source, writer)
+
+
+def _names(net: nn.Module) -> dict[int | None, str]:
+    """Memory -> the name of what has it: a parameter, a buffer or another attribute."""
+    found = {
         _memory(value): name
-        for module in seen.module.modules()
+        for module in net.modules()
         for name, value in vars(module).items()
         if isinstance(value, Tensor)
     }
-    for writer, positions in seen.writes.items():
-        leaves = seen.leaves(writer)
-        targets: dict[int, Tensor] = {}
-        for i in written(positions, writer.kwargs):
-            targets.setdefault(_memory(leaves[i]), leaves[i])
-        for memory, target in targets.items():
-            if memory is None:
-                continue
-            if memory in owned:
-                _check_owned(graph, seen, writer, memory, owned[memory])
-            else:
-                _redirect(seen, writer, target, order)
+    return found | {_memory(t): name for name, t in tensors_of(net).items()}
 
 
-def _redirect(seen: Watched, writer: fx.Node, target: Tensor, order: dict[fx.Node, int]) -> None:
-    for reader, source in list(_later(seen, writer, target, order)):
-        value, taken = seen.env[source], seen.env[reader]
-        if _same_view(value, target):
-            _give(seen, writer, target, reader)
-            reader.replace_input_with(source, writer)
-        elif not isinstance(value, Tensor) and reader.target is operator.getitem:
-            if _memory(taken) == _memory(target) and _same_view(taken, target):
-                _give(seen, writer, target, reader)
-                reader.replace_all_uses_with(writer)
-            elif _memory(taken) == _memory(target) and _overlap(taken, target):
-                raise _refusal(writer, reader)
-        else:
-            raise _refusal(writer, reader)
+def check_owned(graph: fx.Graph, seen: Watched) -> None:
+    """Refuse a network whose output needs a parameter, buffer or attribute that it writes.
 
-
-def _later(seen: Watched, writer: fx.Node, target: Tensor, order: dict[fx.Node, int]) -> Iterator:
-    """(reader, source): after the write, `reader` reads memory of `target` from before it."""
-    for reader in order:
-        if order[reader] > order[writer]:
-            for source in reader.all_input_nodes:
-                if source is not writer and order[source] < order[writer]:
-                    parts = pytree.tree_leaves(seen.env[source])
-                    same = [p for p in parts if _memory(p) == _memory(target)]
-                    if any(_overlap(p, target) for p in same):
-                        yield reader, source
-
-
-def _give(seen: Watched, writer: fx.Node, target: Tensor, reader: fx.Node) -> None:
-    """Make the writer give what it wrote, unless something reads its own result."""
-    if writer in seen.gives or _same_view(seen.env[writer], target):
-        return
-    if writer.users:
-        raise _refusal(writer, reader)
-    seen.gives.add(writer)
-    seen.env[writer] = target
-
-
-def _refusal(writer: fx.Node, reader: fx.Node) -> ValueError:
-    return ValueError(
-        f"scan: {_where(writer)} writes in place into memory that {_where(reader)} reads later"
-        f" under another name; {REMEDY}"
-    )
-
-
-def _check_owned(graph: fx.Graph, seen: Watched, writer: fx.Node, memory: int, name: str) -> None:
-    """A counter that nothing reads may be written: a replay leaves it out."""
-    needed = needed_by(next(n for n in graph.nodes if n.op == "output"))
-    for node in needed:
-        own = []
+    A counter that nothing else reads may be written: `graph` does not hold it any more.
+    """
+    for node in graph.nodes:
+        reads = seen.leaves(node)
         if node.op == "call_module":
-            own = tensors_of(seen.module.get_submodule(node.target)).values()
-        if node is writer or memory in map(_memory, [*seen.leaves(node), *own]):
+            reads += tensors_of(seen.module.get_submodule(node.target)).values()
+        for memory in seen.owned.keys() & set(map(_memory, reads)):
+            name, writer = seen.owned[memory]
             raise ValueError(
                 f"scan: `net` writes `{name}` in forward ({_where(writer)}) and reads it"
-                f" ({_where(node)}): its answers depend on what it saw before; keep the"
-                " write out of evaluation, as in `if self.training:`"
+                f" ({_where(node)}): its answers depend on what it saw before; keep the write out"
+                " of evaluation, as in `if self.training:`"
             )
 
 
-def written(positions: list[int], kwargs: dict) -> list[int]:
-    """Positions with the target first.
+def unwritten(call: Callable, positions: list[int]) -> Callable:
+    """`call` on copies of what it writes: of the leaves of its arguments at these positions."""
 
-    Views of one memory count its writes together: the target is `out`, or else the first of them.
-    """
-    return positions[::-1] if kwargs.get("out") is not None else positions
+    def run(*args: object, **kwargs: object) -> object:
+        leaves, spec = pytree.tree_flatten((args, kwargs))
+        for i in positions:
+            leaves[i] = leaves[i].clone()
+        args, kwargs = pytree.tree_unflatten(leaves, spec)
+        return call(*args, **kwargs)
 
-
-def needed_by(output: fx.Node) -> set[fx.Node]:
-    """A node and all that it depends on."""
-    found, todo = {output}, [output]
-    while todo:
-        fresh = [n for n in todo.pop().all_input_nodes if n not in found]
-        found.update(fresh)
-        todo += fresh
-    return found
+    return run
 
 
-def attribute(target: str, net: nn.Module, constants: dict[str, Tensor]) -> object:
-    """The value of a `get_attr` node."""
-    return constants[target] if target in constants else operator.attrgetter(target)(net)
-
-
-def constants_of(graph: fx.Graph, net: nn.Module, root: nn.Module) -> dict[str, Tensor]:
-    """Target -> what `net` does not have: constants that tracing left on `root`.
+def completed(net: nn.Module, graph: fx.Graph, root: nn.Module) -> nn.Module:
+    """`net` with the constants that it made in `forward` while it was traced, which are on `root`.
 
     Raises:
         ValueError: a constant of which tracing knows the shape only.
     """
-    found = {}
-    for node in graph.nodes:
-        if node.op != "get_attr":
-            continue
+    for node in graph.find_nodes(op="get_attr"):
         try:
             operator.attrgetter(node.target)(net)
         except AttributeError:
-            found[node.target] = value = operator.attrgetter(node.target)(root)
+            value = getattr(root, node.target)
             if isinstance(value, Tensor) and value.is_meta:
                 raise ValueError(
                     f"scan: `net` ({type(net).__name__}) computes a tensor in forward of its own"
                     f" tensors alone (shape {tuple(value.shape)}); compute it in __init__"
                 ) from None
-    return found
+            setattr(net, node.target, value)
+    return net

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from contextlib import suppress
 
 from prunelab.sensitivity.budget.solver import solve
 from prunelab.widgets import words
 from prunelab.widgets.code import code
 from prunelab.widgets.exploring import jobs
-from prunelab.widgets.exploring.measuring import at_rest
 from prunelab.widgets.exploring.panel import BY_HAND, SOLVER, UNIFORM, Panel
-from prunelab.widgets.exploring.worker import Newest
+from prunelab.widgets.exploring.worker import Newest, Stop, StoppedError, at_rest
 from prunelab.widgets.frame import shown
-from prunelab.widgets.history import UndoStack
 from prunelab.widgets.source import Answer, Ratios, Source
 
 SCANNED = 500  # images of a scan, unless told otherwise
-Stop = Callable[[], bool]
+DRAG = 1.0  # seconds: moves of one control in quicker succession are undone in one step
 
 
 class Explorer(Panel):
@@ -60,10 +59,12 @@ class Explorer(Panel):
         ratios = {name: ratio for name, ratio in (ratios or {}).items() if ratio}
         source.kept(ratios)  # refuses what is no group or no ratio
         self.background.cancel()
-        self.source, self.answer, self._history = source, None, UndoStack(ratios)
+        self.source, self.answer, self.ratios, self._past = source, None, ratios, []
+        self._moved: tuple[Hashable, float] = (None, 0.0)  # what was dragged, and when
         self.arrange(source)
         self.hear(self.map, self.select, "selected")
-        self.scan.fit(source.whole["images"], SCANNED)
+        self.scan.images.max = source.whole["images"]
+        self.scan.images.value = SCANNED  # or as many as there are
         self.allow()
         self.selected = list(ratios) or [next(iter(source.sizes))]
         self._changed()
@@ -93,9 +94,9 @@ class Explorer(Panel):
         return self
 
     def close(self) -> None:
-        """End the threads and leave the page."""
-        self.worker.close()
-        self.background.close()
+        """Stop what is running and leave the page."""
+        self.worker.cancel()
+        self.background.cancel()
         super().close()
 
     def _repr_mimebundle_(self, **options: object) -> dict:
@@ -103,11 +104,6 @@ class Explorer(Panel):
         title = words.headline(self.source.title, self.answer)
         self.draw(self.source, self.ratios, self.selected, title)
         return super()._repr_mimebundle_(**options)
-
-    @property
-    def ratios(self) -> dict[str, float]:
-        """Group name -> fraction removed."""
-        return self._history.now
 
     def select(self, names: Iterable[str]) -> None:
         """Make the slider move these groups and those locked to them."""
@@ -125,8 +121,9 @@ class Explorer(Panel):
         self._change(self.ratios | moved, drag=(control, *self.selected))
 
     def _undo(self) -> None:
-        self._history.undo()
-        self._changed()
+        if self._past:
+            self.ratios, self._moved = self._past.pop(), (None, 0.0)
+            self._changed()
 
     def _apply(self, preset: str) -> None:
         if preset == UNIFORM:
@@ -148,7 +145,12 @@ class Explorer(Panel):
             self._show_budget()
 
     def _change(self, ratios: Ratios, preset: str = BY_HAND, drag: Hashable = None) -> None:
-        self._history.change({name: ratio for name, ratio in ratios.items() if ratio}, drag)
+        ratios = {name: ratio for name, ratio in ratios.items() if ratio}
+        (dragged, when), now = self._moved, time.monotonic()
+        goes_on = drag is not None and drag == dragged and now - when < DRAG
+        if ratios != self.ratios and not goes_on:
+            self._past.append(self.ratios)
+        self.ratios, self._moved = ratios, (drag, now)
         self._changed(preset)
 
     def _changed(self, preset: str = BY_HAND) -> None:
@@ -163,9 +165,9 @@ class Explorer(Panel):
         self.set_controls(
             self.source.kept(self.ratios), self.source.sizes, self.ratios, self.selected
         )
-        self.undo.disabled = not self._history
+        self.undo.disabled = not self._past
         self._show_budget()
-        self.code.value = code(self.source, self.ratios, self.source.budgets(self.ratios))
+        self.code.value = code(self.source, self.ratios)
         if self.source.curves is not None:
             self.draw(self.source, self.ratios, self.selected)
 
@@ -178,8 +180,9 @@ class Explorer(Panel):
         ratios, source = dict(self.ratios), self.source
 
         def job(stop: Stop) -> None:
-            for answer in source.answers(ratios, stop):
-                self._say(answer, stop)
+            with suppress(StoppedError):
+                for answer in source.answers(ratios, stop):
+                    self._say(answer, stop)
             if at_rest(stop):  # the solver is too slow for every step of a drag
                 self.compare.value = jobs.comparison(source, ratios)
 
@@ -202,7 +205,7 @@ class Explorer(Panel):
     def tuned(self, ratios: Ratios) -> None:
         """The network at these ratios was fine-tuned: answer again if it is on show."""
         if ratios == self.ratios:
-            self.code.value = code(self.source, ratios, self.source.budgets(ratios))
+            self.code.value = code(self.source, ratios)
             self.ask()
 
     def allow(self) -> None:

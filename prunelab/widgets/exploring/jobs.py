@@ -11,26 +11,24 @@ from prunelab.sensitivity.budget.prediction import Prediction, predict
 from prunelab.sensitivity.budget.solver import solve
 from prunelab.widgets import words
 from prunelab.widgets.controls import TaskControls
-from prunelab.widgets.exploring.measuring import StoppedError
+from prunelab.widgets.exploring.worker import Advance, Stop, StoppedError
 from prunelab.widgets.frame import shown
 from prunelab.widgets.source import Answer, Ratios, Source
 
 if TYPE_CHECKING:
     from prunelab.widgets.exploring.explorer import Explorer
 
-Stop = Callable[[], bool]
-
 
 def scan(explorer: Explorer) -> None:
     """Scan in the background; afterwards there are curves, and the solver."""
     source, part = explorer.source, explorer.scan
 
-    def job(stop: Stop) -> None:
-        source.scan(part.images.value, part.advance, stop)
-        if not stop():
-            images = source.curves.attrs["whole"]["images"]
-            part.note.value = words.note(f"Curves of {images:,} images, each group alone.")
-            explorer.has_curves()
+    def job(advance: Advance) -> None:
+        source.scan(part.images.value, advance)
+        advance(1.0)
+        images = source.curves.attrs["whole"]["images"]
+        part.note.value = words.note(f"Curves of {images:,} images, each group alone.")
+        explorer.has_curves()
 
     _start(explorer, part, job, "Stopped. The next scan continues from there.")
 
@@ -39,8 +37,8 @@ def finetune(explorer: Explorer) -> None:
     """Train the network on show in the background; if stopped, nothing changes."""
     source, part, ratios = explorer.source, explorer.finetune, dict(explorer.ratios)
 
-    def job(stop: Stop) -> None:
-        source.finetune(ratios, part.epochs.value, part.advance, stop)
+    def job(advance: Advance) -> None:
+        source.finetune(ratios, part.epochs.value, advance)
         part.note.value = words.note(
             "Done. The fine-tuned network is shown, saved and written as code."
         )
@@ -50,13 +48,18 @@ def finetune(explorer: Explorer) -> None:
 
 
 def _start(
-    explorer: Explorer, part: TaskControls, job: Callable[[Stop], None], stopped: str
+    explorer: Explorer, part: TaskControls, job: Callable[[Advance], None], stopped: str
 ) -> None:
     """Start a job in the background; the buttons of both tasks wait for its end."""
 
     def run(stop: Stop) -> None:
+        def advance(done: float) -> None:
+            if stop():
+                raise StoppedError
+            part.advance(done)
+
         try:
-            job(stop)
+            job(advance)
         except StoppedError:
             part.note.value = words.note(stopped)
         finally:
@@ -72,7 +75,7 @@ def _start(
 def save(explorer: Explorer) -> None:
     """Write the network on show, and say how to read it."""
     path = Path(explorer.save.path.value).expanduser()
-    small, keep = explorer.source.network(explorer.ratios)
+    small, keep, _ = explorer.source.network(explorer.ratios)
     surgery.save(small, keep, path)
     megabytes = f"{path.stat().st_size / 1e6:.2f}"
     explorer.save.note.value = words.say("saved", megabytes, str(path), repr(str(path)))

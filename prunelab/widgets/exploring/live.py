@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -19,19 +18,18 @@ from prunelab.sensitivity.budget.price import price
 from prunelab.sensitivity.scanning.folding import folded
 from prunelab.sensitivity.scanning.trial import quickest
 from prunelab.train import Budget
-from prunelab.widgets.exploring.measuring import BATCH, StoppedError, all_cores, right
 from prunelab.widgets.exploring.presets import pfec
+from prunelab.widgets.exploring.worker import Advance, Stop, StoppedError
 from prunelab.widgets.source import MEASURED, Answer, Ratios, Source
 
 CALLER, SPLITS = "explorer", ("val", "test")
-FIRST = (50, 500)  # images of the first chunk: at least, at most
-WORK = 2e10  # MACs of the first chunk: a fifth of a second or so on two cores
+BATCH, ON_GPU = 100, 1000  # images between two looks at whether to stop
 GRID = tuple(round(0.1 * k, 1) for k in range(1, 10))
 RETRAIN = train.Budget(epochs=1, lr=0.002, batch=64, weight_decay=5e-4)
 
 
 class Live(Source):
-    """Shrinks a copy of a network, and evaluates it in growing chunks of images.
+    """Shrinks a copy of a network, and evaluates it batch by batch.
 
     Arguments and errors are those of `explorer`. What is done to the network later changes nothing.
     """
@@ -69,7 +67,7 @@ class Live(Source):
         self._read(net, criterion)
         self.tuned: dict[frozenset, tuple[nn.Module, list[train.Budget]]] = {}
         self._final: dict[tuple[frozenset, float], Answer] = {}  # by widths and epochs tuned
-        self._before: dict[int, Tensor] = {}  # first image of a chunk -> what is right
+        self._before: dict[int, Tensor] = {}  # first image of a batch -> what is right
 
     def _read(self, net: nn.Module, criterion: sensitivity.Criterion) -> None:
         some, _ = self.split.batch(slice(0, 3), dtype_of(net))
@@ -88,128 +86,81 @@ class Live(Source):
         self.presets = pfec(self.groups, self.rows)
         self.whole = dict(zip(("params", "macs"), self.price())) | {"images": len(self.split)}
 
-    def network(self, ratios: Ratios) -> tuple[nn.Module, Keep]:
-        """The network at these ratios, fine-tuned if it was, and what it keeps."""
-        small, keep, _ = self._network(self.kept(ratios))
-        return small, keep
-
-    def _network(self, kept: dict[str, int]) -> tuple[nn.Module, Keep, list[train.Budget]]:
+    def network(self, ratios: Ratios) -> tuple[nn.Module, Keep, list[train.Budget]]:
+        """The network at these ratios, what it keeps, and the fine-tunings that it has had."""
+        kept = self.kept(ratios)
         keep = Keep({name: scores.best(self.order[name], count) for name, count in kept.items()})
-        tuned, budgets = self.tuned.get(_key(kept), (None, []))  # at once: threads change it
+        tuned, budgets = self.tuned.get(self.key(ratios), (None, []))  # at once: threads change it
         return tuned or surgery.shrink(self.net, self.groups, keep), keep, budgets
 
     def budgets(self, ratios: Ratios) -> list[train.Budget]:
         """Budgets of the fine-tunings that the network at these ratios has had."""
-        return self.tuned.get(_key(self.kept(ratios)), (None, []))[1]
+        return self.tuned.get(self.key(ratios), (None, []))[1]
 
     def known(self, ratios: Ratios) -> Answer | None:
         """The answer for a network that was measured completely before."""
-        return self._final.get((_key(self.kept(ratios)), _epochs(self.budgets(ratios))))
+        return self._final.get((self.key(ratios), _epochs(self.budgets(ratios))))
 
-    def answers(self, ratios: Ratios, stop: Callable[[], bool]) -> Iterator[Answer]:
+    def answers(self, ratios: Ratios, stop: Stop) -> Iterator[Answer]:
         """Measured on more and more images; the last answer includes the latency."""
-        kept = self.kept(ratios)
         if known := self.known(ratios):
             yield known
             return
-        with all_cores(), suppress(StoppedError):
-            yield from self._measured(kept, stop)
-
-    def _measured(self, kept: dict[str, int], stop: Callable[[], bool]) -> Iterator[Answer]:
-        small, _, budgets = self._network(kept)
-        quick, epochs = folded(small, *self._form), _epochs(budgets)
-        pairs = []
-        for first, part in self._chunks():
+        small, _, budgets = self.network(ratios)
+        quick, epochs, total = folded(small, *self._form), _epochs(budgets), len(self.split)
+        params, macs = self.cost(ratios)
+        before, after, due = [], [], 0
+        step = BATCH if self.split.device.type == "cpu" else ON_GPU
+        for first in range(0, total, step):
+            if stop():
+                raise StoppedError
+            part = self.split[first : first + step]
             if first not in self._before:
-                self._before[first] = right(self._quick, part, stop, self._entry)
-            pairs.append((self._before[first], right(quick, part, stop, self._entry)))
-            yield (answer := self._answer(kept, pairs, epochs))
+                self._before[first] = self._right(self._quick, part)
+            before.append(self._before[first])
+            after.append(self._right(quick, part))
+            seen = first + len(part)
+            if seen >= due or seen == total:  # twice as many images as before
+                due, flags = 2 * seen, (torch.cat(before), torch.cat(after))
+                whole, accuracy = (flag.sum().item() / seen for flag in flags)
+                low, high = sensitivity.paired_interval(*flags)
+                answer = Answer(
+                    accuracy, low, high, whole, seen, total, params, macs, None, MEASURED, epochs
+                )
+                yield answer
         if stop():
-            return
+            raise StoppedError
         seconds = cost.latency(small, self.example, calls=9).median
         if "seconds" not in self.whole:
             self.whole["seconds"] = cost.latency(self.net, self.example, calls=9).median
-        self._final[_key(kept), epochs] = answer = dataclasses.replace(answer, seconds=seconds)
+        answer = dataclasses.replace(answer, seconds=seconds)
+        self._final[self.key(ratios), epochs] = answer
         self.whole["accuracy"] = answer.whole
         yield answer
 
-    def _answer(self, kept: dict, pairs: list, epochs: float) -> Answer:
-        before, after = map(torch.cat, zip(*pairs))
-        low, high = sensitivity.paired_interval(before, after)
-        params, macs = self.price(kept)
-        seen, total = len(after), len(self.split)
-        accuracy, whole = (part.sum().item() / seen for part in (after, before))
-        return Answer(accuracy, low, high, whole, seen, total, params, macs, None, MEASURED, epochs)
+    def _right(self, net: nn.Module, part: Split) -> Tensor:
+        """Which images a network classifies correctly, (N,) bool."""
+        return train.evaluate(net, part, logits=self.logits).correct
 
-    @property
-    def _entry(self) -> dict:
-        """The option that says where the logits are, if needed."""
-        return {} if self.logits is None else {"logits": self.logits}
+    def scan(self, images: int, advance: Advance) -> None:
+        """Scan all groups on the first images, and set `curves`, unless `advance` raises."""
+        options = {"ratios": GRID, "criterion": self.order, "logits": self.logits}
+        part = self.split[:images]
+        self.curves = sensitivity.scan(self.net, part, progress=advance, **options)
 
-    def _chunks(self) -> Iterator[tuple[int, Split]]:
-        """(first image, part): a small part first, then parts of twice that size."""
-        size = int(min(max(WORK / max(1, self.whole["macs"]), FIRST[0]), FIRST[1]))
-        start, end = 0, size
-        while start < len(self.split):
-            yield start, self.split[start:end]
-            start, end = end, end + 2 * size
-
-    def scan(self, images: int, step: Callable[[float], None], stop: Callable[[], bool]) -> None:
-        """Scan all groups on the first images, and set `curves`; if stopped, it does not.
-
-        Args:
-            images: how many.
-            step: called with the fraction done.
-            stop: true = leave off; what was measured so far is remembered.
-
-        Raises:
-            StoppedError: `stop` was true.
-        """
-
-        def progress(done: float) -> None:
-            if stop():
-                raise StoppedError
-            step(done)
-
-        with all_cores():
-            curves = sensitivity.scan(
-                self.net,
-                self.split[:images],
-                ratios=GRID,
-                criterion=self.order,
-                progress=progress,
-                **self._entry,
-            )
-        self.curves = curves
-
-    def finetune(
-        self, ratios: Ratios, epochs: int, step: Callable[[float], None], stop: Callable[[], bool]
-    ) -> None:
-        """Train the network at these ratios further; if stopped, it stays as it was.
-
-        Args:
-            ratios: of the network on show.
-            epochs: how long.
-            step: called with the fraction done.
-            stop: true = leave off.
-
-        Raises:
-            StoppedError: `stop` was true.
-        """
+    def finetune(self, ratios: Ratios, epochs: int, advance: Advance) -> None:
+        """Train the network at these ratios further; if `advance` raises, it stays as it was."""
         budget = dataclasses.replace(self.retrain, epochs=epochs)
-        small, keep, budgets = self._network(self.kept(ratios))
+        small, _, budgets = self.network(ratios)
         small = surgery.shrink(small, self.groups, {})  # a copy: what is on show stays in use
         steps = budget.steps(len(self.learning))[1]
 
-        def after(number: int) -> None:
-            if stop():
-                raise StoppedError
-            step((number + 1) / steps)
+        def after(step: int) -> None:
+            advance((step + 1) / steps)
 
-        with all_cores():
-            options = {"after_step": after, "progress": False} | self._entry
-            train.fit(small, self._dataset(), budget, **options)
-        self.tuned[_key(keep.widths())] = (small.eval(), [*budgets, budget])
+        options = {"after_step": after, "progress": False, "logits": self.logits}
+        train.fit(small, self._dataset(), budget, **options)
+        self.tuned[self.key(ratios)] = (small.eval(), [*budgets, budget])
 
     def _dataset(self) -> Dataset:
         """The training images alone: nothing else is looked at while it trains."""
@@ -222,10 +173,6 @@ class Live(Source):
 
 def _epochs(budgets: list[train.Budget]) -> float:
     return sum(budget.epochs for budget in budgets)
-
-
-def _key(kept: dict[str, int]) -> frozenset:
-    return frozenset(kept.items())
 
 
 def _decoded(split: Split) -> Split:

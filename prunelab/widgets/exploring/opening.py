@@ -11,7 +11,7 @@ from prunelab.sensitivity import Criterion
 from prunelab.train import Budget
 from prunelab.widgets.exploring.explorer import Explorer
 from prunelab.widgets.exploring.live import RETRAIN, Live
-from prunelab.widgets.exploring.recorded import Recorded, shipped
+from prunelab.widgets.exploring.recorded import NEEDED, Recorded, shipped
 from prunelab.widgets.source import Ratios
 
 
@@ -55,10 +55,8 @@ def explorer(
     if ratios is not None:
         checks.kind("explorer", "ratios", ratios, Mapping, "a mapping, group -> fraction removed")
     if net is None and data is None:
-        if isinstance(recorded, Mapping):
-            recorded = [recorded]
-        recordings = shipped() if recorded is None else recorded
-        checks.kind("explorer", "recorded", recordings, list | tuple, "a recording or several")
+        given = shipped() if recorded is None else recorded
+        recordings = checks.rows("explorer", "recorded", given, NEEDED)
         if not recordings:
             raise ValueError("explorer: `recorded` is empty; give a recording or None")
         return Explorer([Recorded(recording) for recording in recordings], ratios)

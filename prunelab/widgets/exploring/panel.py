@@ -12,20 +12,14 @@ from prunelab.plots.explored import explored
 from prunelab.plots.network_look import colours
 from prunelab.plots.network_map import network_map
 from prunelab.widgets import words
-from prunelab.widgets.controls import FineTuneControls, SaveControls, ScanControls, button
-from prunelab.widgets.frame import Pictured, png, short_lived, shown
+from prunelab.widgets.controls import TaskControls, button
+from prunelab.widgets.frame import Pictured, png, shown
 from prunelab.widgets.network_map import NetworkMap
 from prunelab.widgets.source import Ratios, Source
 
 WIDTH, LEFT, RIGHT = 1064, 508, 548  # pixels
 HIGHEST, STEP, CLOSEST = 0.95, 0.05, 0.99  # ratios: of the slider, and the highest to type
 WIDE = {"width": "auto"}
-LABEL = {
-    "width": "58px",
-    "display": "flex",
-    "justify_content": "flex-end",
-    "margin": "2px 6px 2px 0",
-}
 BY_HAND, UNIFORM, SOLVER = "by hand", "uniform at this ratio", "solver's answer for the budget"
 
 
@@ -59,9 +53,9 @@ class Panel(Pictured):
         self.text, self.budget_bar = w.HTML(), w.HTML(layout=WIDE)
         self.compare, self.code = w.HTML(), w.Textarea(rows=10, layout=WIDE)
         self.undo, self.reset = button("Undo", "undo"), button("Reset", "refresh")
-        self.scan, self.finetune, self.save = ScanControls(), FineTuneControls(), SaveControls()
         self.picture = w.Image(format="png", layout={"width": "540px", "max_width": "100%"})
         self._make_settings()
+        self._make_tasks()
         super().__init__(layout={"width": f"{WIDTH}px", "max_width": "100%"})
 
     def _make_settings(self) -> None:
@@ -80,7 +74,8 @@ class Panel(Pictured):
         self.lock = w.ToggleButtons(
             options=[("selected", "group"), ("whole stage", "stage"), ("all", "all")],
             tooltips=["Only what is selected", "Groups with maps of the same size", "All groups"],
-            style={"button_width": "104px"},
+            style=narrow | {"button_width": "104px"},
+            description="moves",
         )
         self.preset = w.Dropdown(
             description="preset", style=narrow, layout=wide | {"flex": "1 1 80px", "min_width": "0"}
@@ -89,6 +84,25 @@ class Panel(Pictured):
             value=50, min=5, max=100, description="MAC budget (%)", continuous_update=False,
             style={"description_width": "108px"}, layout=WIDE,
         )  # fmt: skip
+
+    def _make_tasks(self) -> None:
+        """What takes longer."""
+        style = {"description_width": "54px"}
+        images = w.BoundedIntText(
+            min=1, max=1, description="images", style=style, layout={"width": "150px"}
+        )
+        epochs = w.BoundedIntText(
+            value=1, min=1, max=1000, description="epochs", style=style, layout={"width": "130px"}
+        )
+        path = w.Text(value="pruned.safetensors", description="file", style=style)
+        self.scan = TaskControls("images", images, button("Scan all groups", "line-chart", "150px"))
+        self.finetune = TaskControls(
+            "epochs", epochs, button("Fine-tune", "graduation-cap", "110px")
+        )
+        self.save = TaskControls("path", path, button("Save", "download"))
+        self.scan.note.value = words.note(
+            "A scan prunes each group alone. It gives the curves that the solver works on."
+        )
 
     def arrange(self, source: Source) -> None:
         """Put every part in its place, with a map of the source's network."""
@@ -99,13 +113,12 @@ class Panel(Pictured):
         ratio = w.HBox(
             [self.slider, self.number, w.Label("of the channels")], layout={"align_items": "center"}
         )
-        moves = w.HBox([w.Label("moves", layout=LABEL), self.lock])
         ready = w.HBox([self.preset, self.undo, self.reset], layout={"align_items": "center"})
         more = w.Tab([self.compare, self.finetune, self.save, self.code])
         more.titles = ("Compare", "Fine-tune", "Save", "Code")
         caption = w.HTML(words.note("groups, with channels kept / all"))
         left = w.VBox(
-            [caption, self.groups, ratio, moves, ready, self.budget, self.budget_bar, more],
+            [caption, self.groups, ratio, self.lock, ready, self.budget, self.budget_bar, more],
             layout={"width": f"{LEFT}px", "padding": "0 16px 0 0"},
         )
         right = w.VBox([self.text, self.scan, self.picture], layout={"width": f"{RIGHT}px"})
@@ -162,13 +175,10 @@ class Panel(Pictured):
 
     def draw(self, source: Source, ratios: Ratios, selected: Collection[str], title="") -> None:
         """The curves of a scan; before there are any, the map, for readers without a kernel."""
-        with short_lived():
-            picture = self._picture(source, ratios, selected, title)
-        self.picture.value = picture
-        self.picture.layout.display = "none" if source.curves is None else None
-
-    def _picture(self, source: Source, ratios: Ratios, selected: Collection[str], title: str):
         if source.curves is None:
-            return png(network_map(source.rows, ratios, selected, title))
-        whole = source.curves.attrs["whole"]["accuracy"]
-        return png(explored(source.curves, whole, ratios, selected, self._colours, title))
+            fig = network_map(source.rows, ratios, selected, title)
+        else:
+            whole = source.curves.attrs["whole"]["accuracy"]
+            fig = explored(source.curves, whole, ratios, selected, self._colours, title)
+        self.picture.value = png(fig)
+        self.picture.layout.display = "none" if source.curves is None else None

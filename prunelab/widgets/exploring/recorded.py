@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from prunelab import checks, paths
+from prunelab import paths
 from prunelab.groups.diagram import stages
 from prunelab.sensitivity.budget.prediction import predict
 from prunelab.sensitivity.budget.price import Price
@@ -26,19 +26,12 @@ class Recorded(Source):
             loss, correct, images, params, macs), price (`Price.to_dict`), points (rows of a scan),
             rows (of `groups.diagram`), combinations (label, ratios, accuracy, low, high, loss,
             params, macs, seconds) and latency (macs, seconds). May have seconds in whole, and
-            criterion (a name).
-
-    Raises:
-        ValueError: one of title, whole, price, points, rows is missing.
+            criterion (a name). Only `NEEDED` must be there.
     """
 
     why_not = why_not_train = "this is a recording: give a network and data, explorer(net, data)"
 
     def __init__(self, recording: Mapping):
-        checks.kind("explorer", "recorded", recording, Mapping, "a recording or several")
-        missing = [key for key in NEEDED if key not in recording]
-        if missing:
-            raise ValueError(f"explorer: `recorded` needs {', '.join(NEEDED)}; no {missing[0]!r}")
         self.title = recording["title"]
         self.made = recording.get("made", "")
         self.rows = recording["rows"]
@@ -55,7 +48,7 @@ class Recorded(Source):
 
     def known(self, ratios: Ratios) -> Answer | None:
         """Recorded, if these widths were: equal widths are the same network."""
-        row = self._known.get(frozenset(self.kept(ratios).items()))
+        row = self._known.get(self.key(ratios))
         if row is None:
             return None
         return self._answer(row, row["low"], row["high"], row.get("seconds"), RECORDED)
@@ -79,9 +72,9 @@ class Recorded(Source):
         change = 0.5 / self.whole["images"]  # as `paired_interval` gives for no change at all
         known = {frozenset(): self.whole | {"low": -change, "high": change}}
         for point in points:
-            known.setdefault(frozenset(self.kept({point["group"]: point["ratio"]}).items()), point)
+            known.setdefault(self.key({point["group"]: point["ratio"]}), point)
         for row in combinations:
-            known.setdefault(frozenset(self.kept(row["ratios"]).items()), row)
+            known.setdefault(self.key(row["ratios"]), row)
         return known
 
     def _seconds(self, macs: float) -> float | None:
