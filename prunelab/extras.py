@@ -9,6 +9,7 @@ MODULES = {
     "study": (
         "matplotlib",
         "seaborn",
+        "networkx",
         "psutil",
         "jupyterlab",
         "ipywidgets",

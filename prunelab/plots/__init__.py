@@ -6,7 +6,7 @@ input) to light (near the output); other things take the palette of Okabe and It
 
 from prunelab import extras
 
-extras.need("prunelab.plots", "study", "matplotlib", "seaborn")
+extras.need("prunelab.plots", "study", "matplotlib", "seaborn", "networkx")
 
 from prunelab.plots.bottleneck import log_ratios, size_frontier, widths
 from prunelab.plots.curves import accuracies, norm_curves, one_layer, panels, sensitivity

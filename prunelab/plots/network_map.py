@@ -10,16 +10,16 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Circle, Patch, PathPatch, Rectangle
-from matplotlib.path import Path
+from matplotlib.patches import Circle, Patch, Rectangle
 from matplotlib.patheffects import withStroke
 
 from prunelab.plots import given
 from prunelab.plots.frame import ORANGE, STYLE, not_measured, styled
 from prunelab.plots.network_flow import LAYERS, MEETINGS
-from prunelab.plots.network_layout import WIDTH, layout
+from prunelab.plots.network_layout import WIDTH, Box, Layout, layout
 from prunelab.plots.network_look import (
     AREA,
     FIXED,
@@ -36,10 +36,8 @@ from prunelab.plots.network_look import (
     shade,
     streams,
 )
-from prunelab.plots.network_shapes import Box, Layout, rounded
 
 WORDS = {"add": ("sum", "$+$"), "multiply": ("product", "$×$"), "cat": ("join", "s")}
-CODES = {"M": [Path.MOVETO], "L": [Path.LINETO], "Q": [Path.CURVE3, Path.CURVE3]}
 DPI, TITLE, LEGEND, NARROWEST = 90, 28, 26, 700
 
 
@@ -134,12 +132,8 @@ def _background(ax: Axes, plan: Layout) -> None:
             ax.text(note.x + note.wide / 2, note.y + 2, note.text, ha="center", **look)
         else:
             ax.text(note.x, note.y, note.text, style="italic", **look)
-    for corners in plan.edges.values():
-        codes, points = [], []
-        for letter, *numbers in rounded(corners):
-            codes += CODES[letter]
-            points += zip(numbers[::2], numbers[1::2])
-        ax.add_patch(PathPatch(Path(points, codes), fill=False, ec=LINES, lw=1, zorder=1))
+    lines = [piece for pieces in plan.edges.values() for piece in pieces]
+    ax.add_collection(LineCollection(lines, colors=LINES, linewidths=1, zorder=1), autolim=False)
 
 
 def _boxes(
