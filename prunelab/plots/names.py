@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
-from matplotlib.transforms import ScaledTranslation
+from matplotlib.transforms import Bbox, ScaledTranslation
 
 from prunelab.plots.frame import GREY
 
@@ -18,7 +18,6 @@ INK = "#333333"
 SIZE = 9.5  # of the letters
 CLEAR = 5.0  # points around a name without lines
 RIM = 7.0  # points from the middle of a mark
-ROUNDS = 3  # in which each name moves to where it then does least harm
 
 # Places of a name: points right of and above its mark, and the share of it that lies left of there.
 BESIDE = [(10 - 20 * side, y, side) for y in (0, 13, -13) for side in (0, 1)]
@@ -28,7 +27,7 @@ AROUND = [
     for sign, turns in ((0, (0, 180)), (1, (30, 60, 120, 150)), (-1, (30, 60, 120, 150)))
     for angle in np.radians(turns)
 ]
-PLACES = np.array(BESIDE + AROUND)
+PLACES = BESIDE + AROUND
 ALIGNED = {0: "left", 0.5: "center", 1: "right"}
 
 
@@ -53,18 +52,28 @@ def label(fig: Figure, ax: Axes, names: Sequence[Name]) -> None:
     if not names:
         return
     fig.draw_without_rendering()  # places the axes
-    ground = _Ground(ax, names)
-    for i in list(range(len(names))) * ROUNDS:
-        ground.move(i)
-    for name, place, size in zip(names, ground.chosen, ground.sizes / ground.point):
-        x, y, side = PLACES[place]
+    point = fig.dpi / 72
+    marks = ax.transData.transform([(name.x, name.y) for name in names])
+    drawn = np.concatenate([_along(line) for line in ax.lines])
+    taken: list[Bbox] = []
+    for name, mark in zip(names, marks):
+        size = np.array(_size(ax, name))
+        corners = [mark + point * np.array([x, y]) - size * (side, 0.5) for x, y, side in PLACES]
+        boxes = [Bbox.from_bounds(*corner, *size) for corner in corners]
+        harm = [_harm(ax, box, point, taken, marks, drawn) for box in boxes]
+        # The way weighs least; of equal places the first is taken.
+        costs = [h + np.hypot(x, y) / 10 * (y != 0) for h, (x, y, _) in zip(harm, PLACES)]
+        chosen = int(np.argmin(costs))
+        taken.append(boxes[chosen])
+        x, y, side = PLACES[chosen]
         ax.annotate(
             name.text, (name.x, name.y), (x, y), size=SIZE, color=name.colour, weight=name.weight,
             textcoords="offset points", ha=ALIGNED[side], va="center", zorder=5,
             path_effects=[withStroke(linewidth=2.5, foreground="white")],
         )  # fmt: skip
         if y:
-            _leader(ax, name, np.array([x, y - np.sign(y) * size[1] / 2 * (side == 0.5)]))
+            up = y - np.sign(y) * size[1] / point / 2 * (side == 0.5)
+            _leader(ax, name, np.array([x, up]))
 
 
 def _leader(ax: Axes, name: Name, end: np.ndarray) -> None:
@@ -74,55 +83,14 @@ def _leader(ax: Axes, name: Name, end: np.ndarray) -> None:
     ax.add_line(Line2D(*ends.T, transform=at, color=GREY, lw=0.8, zorder=3))
 
 
-class _Ground:
-    """Where names are put, and the cost of each of PLACES; lengths in dots.
-
-    Attributes:
-        low, high: (names, places, 2) corners of the words.
-        leaders: (names, places, 12, 2) along the lines to the marks.
-        harm: (names, places) by all that is not a name.
-        chosen: (names,) index into PLACES; -1 = nowhere yet.
-    """
-
-    def __init__(self, ax: Axes, names: Sequence[Name]):
-        self.point = ax.figure.dpi / 72
-        self.sizes = np.array([_size(ax, name) for name in names])
-        marks = ax.transData.transform([(name.x, name.y) for name in names])
-        left_and_below = np.stack([PLACES[:, 2], np.full(len(PLACES), 0.5)], axis=1)
-        offsets = self.point * PLACES[:, :2]
-        self.low = marks[:, None] + offsets - self.sizes[:, None] * left_and_below
-        self.high = self.low + self.sizes[:, None]
-        along = np.linspace(0.1, 1, 12)[:, None]
-        self.leaders = marks[:, None, None] + offsets[:, None] * along
-        self.chosen = np.full(len(names), -1)
-        drawn = np.concatenate([_along(line) for line in ax.lines])
-        self.harm = np.stack([self._fixed(ax, i, marks, drawn) for i in range(len(names))])
-
-    def _fixed(self, ax: Axes, i: int, marks: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-        """(places,) The edge weighs most, then marks, then lines, single dots and the way."""
-        low, high = self.low[i], self.high[i]
-        outside = (low < ax.bbox.min).any(1) | (high > ax.bbox.max).any(1)
-        covered = _inside(marks, low, high, RIM * self.point).sum(0)
-        crossed = _inside(drawn, low, high, CLEAR * self.point).sum(0)
-        others = marks[np.hypot(*(marks - marks[i]).T) > 1]
-        ways = np.hypot(*np.moveaxis(self.leaders[i][:, :, None] - others, -1, 0))
-        passed = (ways < RIM * self.point).any(1).sum(1)
-        way = np.where(PLACES[:, 1] == 0, 0, 30 * passed + np.hypot(*PLACES[:, :2].T) / 10)
-        return 1000 * outside + 200 * covered + crossed + way
-
-    def move(self, i: int) -> None:
-        """Move name `i` to the place of least cost; the first of equal ones."""
-        others = np.flatnonzero((self.chosen >= 0) & (np.arange(len(self.chosen)) != i))
-        low, high = (corner[others, self.chosen[others]] for corner in (self.low, self.high))
-        over = (self.low[i][:, None] < high) & (self.high[i][:, None] > low)
-        through = _inside(self.leaders[i], low, high, 0).any(1) & (PLACES[:, 1:2] != 0)
-        self.chosen[i] = (self.harm[i] + 1000 * over.all(2).sum(1) + 100 * through.sum(1)).argmin()
-
-
-def _inside(at: np.ndarray, low: np.ndarray, high: np.ndarray, room: float) -> np.ndarray:
-    """(points..., boxes) bool: which points lie in which boxes, widened by `room`."""
-    at = at[..., None, :]
-    return ((at > low - room) & (at < high + room)).all(-1)
+def _harm(
+    ax: Axes, box: Bbox, point: float, taken: list[Bbox], marks: np.ndarray, drawn: np.ndarray
+) -> float:
+    """What a name in this box would cover, in dots: other names weigh most, then marks."""
+    outside = not (ax.bbox.contains(*box.min) and ax.bbox.contains(*box.max))
+    covered = box.padded(RIM * point).count_contains(marks)
+    crossed = box.padded(CLEAR * point).count_contains(drawn)
+    return 1000 * (outside + box.count_overlaps(taken)) + 200 * covered + crossed
 
 
 def _size(ax: Axes, name: Name) -> tuple[float, float]:
