@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 
 def shown(value: object) -> str:
@@ -90,19 +89,6 @@ def function(caller: str, name: str, value: object, *takes: str, module: bool = 
         signature.bind(*takes)
     except TypeError as error:
         raise TypeError(f"{caller}: `{name}` must be {allowed}; {error}") from None
-
-
-def call(caller: str, name: str, value: Callable[..., Any], *arguments: object) -> Any:
-    """What such a function returns. TypeError: it cannot be called with these arguments."""
-    try:
-        return value(*arguments)
-    except TypeError as error:
-        if error.__traceback__ and error.__traceback__.tb_next:  # raised inside: its own error
-            raise
-        line = str(error).split("\n")[0]
-        raise TypeError(
-            f"{caller}: `{name}` cannot be called with {len(arguments)} values: {line}"
-        ) from error
 
 
 def path(caller: str, name: str, value: object) -> Path:

@@ -7,7 +7,6 @@ every tensor.
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,19 +17,9 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from prunelab import paths
-from prunelab.checks import shown
 
 FORMAT, CHECKSUM = "format", "crc32"  # keys of the head
 DAMAGED = "it is damaged: its checksum is wrong"
-
-
-def place(caller: str, path: object) -> Path:
-    """`path` as a Path. Errors: TypeError or ValueError, it is not a path."""
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"{caller}: `path` must be a file's path; got {shown(path)}")
-    if not str(path) or "\n" in str(path):
-        raise ValueError(f"{caller}: `path` must be a file's path, one line; got {shown(path)}")
-    return Path(path)
 
 
 def write(caller: str, path: Path, head: Mapping[str, str], tensors: Mapping[str, Tensor]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from prunelab import checks, extras, meta, paths, sealed
+from prunelab import checks, extras, meta, paths
 from prunelab.surgery.rebuilding import tensors_of
 from prunelab.train.fitting import taking
 
@@ -39,7 +39,7 @@ def export_onnx(
         ModuleNotFoundError: the packages of prunelab[onnx] are not installed.
     """
     extras.need("surgery.export_onnx", "onnx", "onnx", "onnxscript")
-    path = sealed.place("export_onnx", path)
+    path = checks.path("export_onnx", "path", path)
     checks.kind("export_onnx", "net", net, nn.Module, "a network")
     args, named = _inputs(example)
     with paths.whole(path, "export_onnx") as partial, meta.in_mode(net, False):

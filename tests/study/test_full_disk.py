@@ -194,8 +194,8 @@ def test_a_network_of_several_inputs_is_exported_with_its_weights_beside_it(
         ({"example": None}, TypeError, "`example` must be a batch .*; got NoneType"),
         ({"example": ()}, TypeError, "`example` must be a batch .*; got nothing"),
         ({"example": torch.tensor(1.0)}, TypeError, "`example` must be a batch .*; got Tensor"),
-        ({"example": torch.ones(2, 7)}, ValueError, r"`1` is Linear\(.* and got \(2, 7\)"),
-        ({"path": 5}, TypeError, "`path` must be a file's path; got 5"),
+        ({"example": torch.ones(2, 7)}, ValueError, r"`1` \(Linear\): .*2x7 and 64x3"),
+        ({"path": 5}, TypeError, "`path` must be a path; got 5"),
     ],
 )
 def test_what_cannot_be_exported_is_one_line(arguments, error, words, tmp_path):
