@@ -16,7 +16,6 @@ from matplotlib.figure import Figure
 from prunelab import checks, paths
 
 STYLE = Path(__file__).with_name("style.mplstyle")
-FIGURES = paths.results() / "figures"
 ORANGE, BLUE, GREY = "#D55E00", "#0072B2", "#8c8c8c"
 MARKERS = "osD^v<>Ph*Xpd"
 

@@ -23,29 +23,24 @@ def run(steps=300):
 
 def runs():
     rows = [
-        (method, times, worse + error + 0.001 * seed, seed)
+        (method, times, worse + error + 0.001 * seed, seed, str(times))
         for method, worse in (("splicing", 0.0), ("magnitude", 0.01))
         for times, error in ((20, 0.016), (100, 0.03))
         for seed in (0, 1, 2)
     ]
-    return pd.DataFrame(rows, columns="method compression error seed".split())
+    return pd.DataFrame(rows, columns="method compression error seed setting".split())
 
 
 PRINTED = pd.DataFrame(
     [("Han et al.", 12, 0.0159), ("DNS", 56, 0.0199)], columns="method compression error".split()
 )
-SURVIVORS = pd.DataFrame(
-    {"layer": ["conv1", "fc1"] * 2, "share": [0.7, 0.2, 0.9, 0.3], "corr": [0.8, 0.4, 0.6, 0.2]}
-)
 
 
 FIGURES = {
     "events": lambda: plots.events(run(), "LeNet", stop=200),
-    "events in counts": lambda: plots.events(run().drop(columns="size"), "LeNet"),
     "frontier": lambda: plots.frontier(runs(), PRINTED, 0.0215, "LeNet"),
     "narrow frontier": lambda: plots.frontier(runs()[:3], PRINTED[1:], 0.0215, "LeNet"),
     "only printed": lambda: plots.frontier(pd.DataFrame(), PRINTED),
-    "survivors": lambda: plots.survivors(SURVIVORS, "LeNet", SURVIVORS[:2]),
 }
 
 
@@ -67,18 +62,13 @@ def test_kept_weights_are_in_percent_of_their_layer():
     assert top.get_title(loc="left") == "LeNet"
 
 
-def test_without_sizes_they_are_counted():
-    top, _ = plots.events(run().drop(columns="size")).axes
-    assert lines(top)["fc1"].get_ydata()[-1] == 700
-    assert "%" not in top.get_ylabel()
-
-
 @pytest.mark.parametrize("every", [1, 7, 100])
 def test_events_are_per_step_however_often_they_were_recorded(every):
     points = run(700)
     points["row"] = -(-points.step // every) * every  # the row a step is reported in
     totals = points.groupby(["layer", "row"], as_index=False)[["pruned", "spliced"]].sum()
-    points = totals.rename(columns={"row": "step"}).merge(points[["layer", "step", "kept"]])
+    kept = points[["layer", "step", "kept", "size"]]
+    points = totals.rename(columns={"row": "step"}).merge(kept)
     _, low = plots.events(points).axes
     pruned, spliced = lines(low)["pruned"], lines(low)["spliced"]
     assert pruned.get_ydata() == pytest.approx(np.full(len(pruned.get_ydata()), 2.0))
@@ -153,7 +143,7 @@ def test_compression_is_on_a_log_axis_with_plain_numbers():
 
 @pytest.mark.parametrize("ends", [(56, 56), (50, 60), (1.01, 1.02), (2, 900), (1, 1e6)])
 def test_there_are_a_few_ticks_on_any_log_axis(ends):
-    points = runs()[:2].assign(compression=list(ends))
+    points = runs()[:2].assign(compression=list(ends), setting=["a", "b"])
     fig = plots.frontier(points)
     assert 3 <= len(ticks(fig.axes[0].xaxis)) <= 10
 
@@ -191,34 +181,8 @@ def test_the_reference_is_a_broken_line_below_a_band_of_a_tenth_of_a_point():
     assert "unpruned" not in lines(plots.frontier(runs()).axes[0])
 
 
-# survivors
-
-
-def test_bars_are_the_mean_share_of_each_layer_in_percent():
-    (ax,) = plots.survivors(SURVIVORS, "LeNet").axes
-    assert [bar.get_width() for bar in ax.patches] == pytest.approx([80, 25])
-    dots = lines(ax)["one seed"]
-    assert list(zip(dots.get_ydata(), dots.get_xdata())) == [
-        (y, pytest.approx(x)) for y, x in ((0, 70), (1, 20), (0, 90), (1, 30))
-    ]
-    assert list(ticks(ax.yaxis)) == ["conv1\ncorrelation 0.70", "fc1\ncorrelation 0.30"]
-    assert ax.yaxis_inverted()  # the first layer is on top
-    assert "%" in ax.get_xlabel()
-
-
-def test_the_authors_values_are_hollow_stars_on_their_layers():
-    printed = pd.DataFrame({"layer": ["fc1", "other"], "share": [0.15, 0.5]})
-    (ax,) = plots.survivors(SURVIVORS[:2].drop(columns="corr"), "LeNet", printed).axes
-    stars = lines(ax)["authors' model"]
-    assert (list(stars.get_xdata()), list(stars.get_ydata())) == ([15], [1])
-    assert stars.get_markerfacecolor() == "white"
-    assert "one seed" not in lines(ax)  # one row a layer
-    assert list(ticks(ax.yaxis)) == ["conv1", "fc1"]
-
-
 def test_a_mean_far_above_all_others_is_named_at_the_edge_and_does_not_flatten_them():
-    lost = pd.DataFrame([("one shot", 60.0, 0.10, s) for s in (0, 1)],
-                        columns=["method", "compression", "error", "seed"])  # fmt: skip
+    lost = runs()[:2].assign(method="one shot", compression=60.0, error=0.10)
     (ax,) = plots.frontier(pd.concat([runs(), lost]), PRINTED, 0.0215, "LeNet").axes
     highest = max(
         0.0215, PRINTED.error.max(), runs()[runs().method == runs().method[0]].error.max()
@@ -232,8 +196,8 @@ def test_a_mean_far_above_all_others_is_named_at_the_edge_and_does_not_flatten_t
 @pytest.mark.parametrize(
     "fig", [
         plots.events(pd.DataFrame(), "t"), plots.frontier(pd.DataFrame(), title="t"),
-        plots.survivors(pd.DataFrame(), "t"), plots.magnitudes({}, {}, "t"),
-    ], ids=["events", "frontier", "survivors", "magnitudes"],
+        plots.magnitudes({}, {}, "t"),
+    ], ids=["events", "frontier", "magnitudes"],
 )  # fmt: skip
 def test_missing_rows_are_drawn_as_not_measured(fig):
     assert fig.axes[0].texts[0].get_text() == "t: not measured yet"
