@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from prunelab.plots import given
 from prunelab.plots.frame import (
+    INK,
     MARKERS,
     colours_of,
     grid,
@@ -23,7 +24,6 @@ from prunelab.plots.frame import (
     styled,
 )
 from prunelab.plots.frontiers import STAR
-from prunelab.plots.names import INK
 from prunelab.plots.weights import log_axis, plain
 
 COLUMNS, OVERLAP = 4, 1.5  # panels in a row; height of a histogram, distances of two

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from prunelab import checks, paths
 
 STYLE = Path(__file__).with_name("style.mplstyle")
-ORANGE, BLUE, GREY = "#D55E00", "#0072B2", "#8c8c8c"
+ORANGE, BLUE, GREY, INK = "#D55E00", "#0072B2", "#8c8c8c", "#333333"
 MARKERS = "osD^v<>Ph*Xpd"
 
 

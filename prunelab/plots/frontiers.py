@@ -1,26 +1,23 @@
-"""Test error against what is left: a dot per run, a line through the means, a star per print."""
+"""Test error against what is left of a network: of our runs and of those in print."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from prunelab import checks
 from prunelab.plots import given
-from prunelab.plots.frame import GREY, MARKERS, legend, not_measured, styled
-from prunelab.plots.names import INK, Name, label
+from prunelab.plots.frame import GREY, INK, MARKERS, legend, not_measured, styled
 from prunelab.plots.weights import log_axis
 
-WINE = "#882255"  # dark, and told from the style's seven colours by the colour-blind too
+MORE = ("#882255", "#999933", "#332288")  # after the style's seven; of Paul Tol's muted scheme
 STAR = {"marker": "*", "mfc": "none", "mec": INK, "mew": 1.4, "ls": ""}
-MARKS = MARKERS.translate(dict.fromkeys(map(ord, "*Dh")))  # print's, the mean's, almost a circle
+MARKS = MARKERS.translate(dict.fromkeys(map(ord, "*h")))  # print's, and almost a circle
 SIZES = {"weights_pct": "weights left", "activations_pct": "activations left"}
 
 
@@ -50,19 +47,16 @@ def frontier(
         ax.axhline(100 * reference, color=GREY, lw=1.4, ls="--", label="unpruned")
         ax.axhspan(100 * reference, 100 * reference + 0.1, color=GREY, alpha=0.2, lw=0,
                    label="up to 0.1 points worse")  # fmt: skip
-    looks = _looks(points, MARKERS)
-    means = _runs(ax, points, "compression", looks, [*looks])
-    names = _stars(ax, printed, "compression")
+    means = _runs_and_stars(ax, points, printed, "compression")
     log_axis(ax, "x", pd.concat([points, printed]).compression, "×")
     ax.set(xlabel="compression (weights before / weights after)", ylabel="test error (%)")
     ax.set_title(title)
     ax.margins(y=0.12)
-    if means:
-        first = means[next(iter(means))]
+    if len(means):
+        first = means[means.method == means.method.iloc[0]]
         known = [reference or 0, *printed.get("error", []), *first.error]
-        _far_above(ax, means, looks, 100 * max(known))
+        _far_above(ax, means, 100 * max(known))
     legend(ax, "method")
-    label(fig, ax, names)
     return fig
 
 
@@ -74,9 +68,7 @@ def size_frontier(
     title: str = "",
     order: Sequence[str] = (),
 ) -> Figure:
-    """Test error against what is left of the network: one dot per run.
-
-    A method with several settings is a line through their means; any other is one named mark.
+    """Test error against what is left of the network: a dot per run, a line through the means.
 
     Args:
         points: columns method, setting, seed, error (fraction), and weights_pct or activations_pct
@@ -99,91 +91,54 @@ def size_frontier(
     if not full and printed.empty:
         return not_measured(title)
     fig, ax = plt.subplots(figsize=(8.4, 4.8))
-    looks = _looks(points, MARKS, order)
-    settings = points.groupby("method").setting.nunique() if full else {}
-    means = _runs(ax, points, x, looks, [name for name in looks if settings.get(name, 0) > 1])
-    names = [
-        Name(name, mean[x].iloc[0], 100 * mean.error.iloc[0], _dark(looks[name][1]), "bold")
-        for name, mean in means.items()
-        if settings[name] == 1
-    ]
-    if names:
-        ax.plot([], [], "D", color=GREY, ms=7, mec="white", label="mean of the seeds")
-    names += _stars(ax, printed, x)
+    _runs_and_stars(ax, points, printed, x, order)
     log_axis(ax, "x", pd.concat([points, printed])[x], "%")
     ax.set(xlabel=f"{SIZES[x]} (% of the whole network)", ylabel="test error (%)", title=title)
     ax.margins(y=0.12)
-    legend(ax, "")
-    label(fig, ax, names)
+    legend(ax, "method")
     return fig
 
 
-def _looks(
-    points: pd.DataFrame, markers: str, order: Sequence[str] = ()
-) -> dict[str, tuple[str, str]]:
-    """Method -> mark and colour; the first eight differ."""
-    methods = dict.fromkeys([*order, *points.get("method", [])])
-    colours = [*mpl.rcParams["axes.prop_cycle"].by_key()["color"], WINE]
-    return dict(zip(methods, zip(markers * 9, colours * 9)))
-
-
-def _runs(
-    ax: Axes,
-    points: pd.DataFrame,
-    x: str,
-    looks: Mapping[str, tuple[str, str]],
-    told: Sequence[str],
-) -> dict[str, pd.DataFrame]:
-    """A dot per run, and a line through the means over the seeds of each setting, by size.
+def _runs_and_stars(
+    ax: Axes, points: pd.DataFrame, printed: pd.DataFrame, x: str, order: Sequence[str] = ()
+) -> pd.DataFrame:
+    """A dot per run, a line through the means of each setting, a hollow star per printed value.
 
     Returns:
-        Method -> these means. Those of `told` are named in the legend.
+        The means, by size: method, colour, error, and `x`.
     """
-    means = {}
-    if not points.empty:
+    ours, theirs = (dict.fromkeys(t.get("method", [])) for t in (points, printed))
+    cycle = [*mpl.rcParams["axes.prop_cycle"].by_key()["color"], *MORE]
+    colours = dict(zip(dict.fromkeys([*order, *ours, *theirs]), cycle * 9))
+    marks = dict(zip(colours, MARKS * 9))
+    if ours:
         ax.plot([], [], "o", color=GREY, alpha=0.55, ms=5, mew=0, label="one seed")
-    for name in dict.fromkeys(points.get("method", [])):
-        part, (marker, colour) = points[points.method == name], looks[name]
-        ax.plot(part[x], 100 * part.error, marker, color=colour, alpha=0.55, ms=5, mew=0)
+    means = []
+    for name in ours:
+        part, look = points[points.method == name], {"color": colours[name], "marker": marks[name]}
+        ax.plot(part[x], 100 * part.error, ls="", alpha=0.55, ms=5, mew=0, label="_", **look)
         mean = part.groupby("setting")[[x, "error"]].mean().sort_values(x)
-        ax.plot(mean[x], 100 * mean.error, color=colour, marker=marker, ms=7, mec="white", mew=0.8,
-                label=name if name in told else "_")  # fmt: skip
-        means[name] = mean
-    return means
+        ax.plot(mean[x], 100 * mean.error, ms=7, mec="white", mew=0.8, label=name, **look)
+        means.append(mean.assign(method=name, colour=colours[name]))
+    for row in printed.to_dict("records"):
+        name = row["method"]
+        ax.plot(row[x], 100 * row["error"], ms=14, zorder=4, **STAR | {"mec": colours[name]},
+                label="_" if name in ours else f"{name}, printed")  # fmt: skip
+    if any(name in ours for name in theirs):
+        ax.plot([], [], ms=12, label="printed", **STAR)
+    return pd.concat(means) if means else pd.DataFrame()
 
 
-def _stars(ax: Axes, printed: pd.DataFrame, x: str) -> list[Name]:
-    """A hollow star for each printed value and one entry of the legend; gives their names."""
-    names = [Name(row["method"], row[x], 100 * row["error"]) for row in printed.to_dict("records")]
-    for name in names:
-        ax.plot(name.x, name.y, ms=14, label="_", zorder=4, **STAR)
-    if names:
-        ax.plot([], [], ms=12, label="printed in a paper", **STAR)
-    return names
-
-
-def _far_above(
-    ax: Axes,
-    means: Mapping[str, pd.DataFrame],
-    looks: Mapping[str, tuple[str, str]],
-    error: float,
-) -> None:
+def _far_above(ax: Axes, means: pd.DataFrame, error: float) -> None:
     """Leave out and name the means above twice `error`, which would flatten the rest."""
-    every = pd.concat([mean.assign(method=name) for name, mean in means.items()])
-    far = every[100 * every.error > 2 * error]
+    far = means[100 * means.error > 2 * error]
     if far.empty:
         return
-    top, low = 1.5 * error, 100 * every.error.min()
+    top, low = 1.5 * error, 100 * means.error.min()
     ax.set_ylim(low - 0.25 * (top - low), top)
     for row in far.itertuples():
-        colour = looks[row.method][1]
         ax.annotate(
             f"{row.method}: {100 * row.error:.1f}%", (row.compression, top), (-12, -26),
-            textcoords="offset points", ha="right", color=colour, weight="bold",
-            arrowprops={"arrowstyle": "->", "color": colour},
+            textcoords="offset points", ha="right", color=row.colour, weight="bold",
+            arrowprops={"arrowstyle": "->", "color": row.colour},
         )  # fmt: skip
-
-
-def _dark(colour: str) -> str:
-    """A darker shade, readable as text."""
-    return to_hex(0.75 * np.array(to_rgb(colour)))
