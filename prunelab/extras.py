@@ -8,7 +8,6 @@ from importlib.util import find_spec
 MODULES = {
     "study": (
         "matplotlib",
-        "seaborn",
         "networkx",
         "psutil",
         "jupyterlab",

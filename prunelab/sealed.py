@@ -64,15 +64,10 @@ def opened(path: Path, *formats: str) -> tuple[dict[str, str], dict[str, Tensor]
     head, tensors = read(path)
     if head.get(FORMAT) not in formats:
         raise ValueError(f"format {head.get(FORMAT)!r}, not {' or '.join(map(repr, formats))}")
-    if not is_whole(head, tensors):
+    said = {key: text for key, text in head.items() if key != CHECKSUM}
+    if head.get(CHECKSUM) != checksum(said, tensors):
         raise ValueError(DAMAGED)
     return head, tensors
-
-
-def is_whole(head: Mapping[str, str], tensors: Mapping[str, Tensor]) -> bool:
-    """Whether the checksum in the head is correct."""
-    said = {key: text for key, text in head.items() if key != CHECKSUM}
-    return head.get(CHECKSUM) == checksum(said, tensors)
 
 
 def checksum(head: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:

@@ -6,7 +6,7 @@ input) to light (near the output); other things take the palette of Okabe and It
 
 from prunelab import extras
 
-extras.need("prunelab.plots", "study", "matplotlib", "seaborn", "networkx")
+extras.need("prunelab.plots", "study", "matplotlib", "networkx")
 
 from prunelab.plots.bottleneck import log_ratios, widths
 from prunelab.plots.curves import accuracies, norm_curves, one_layer, panels, sensitivity

@@ -9,7 +9,6 @@ from pathlib import Path
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -79,7 +78,8 @@ def not_measured(title: str) -> Figure:
 def colours_of(groups: Iterable[str]) -> dict[str, tuple]:
     """Layer -> colour, dark near the input, light near the output."""
     names = list(dict.fromkeys(groups))
-    return dict(zip(names, sns.color_palette("viridis", len(names) + 1)))
+    places = np.linspace(0, 1, len(names) + 3)[1:-1]
+    return dict(zip(names, map(tuple, mpl.colormaps["viridis"](places)[:, :3])))
 
 
 def legend(ax: Axes, title: str = "", **options: object) -> None:

@@ -10,15 +10,7 @@ from matplotlib.ticker import FuncFormatter
 
 from prunelab import checks
 from prunelab.plots import given
-from prunelab.plots.frame import (
-    BLUE,
-    GREY,
-    ORANGE,
-    colours_of,
-    legend,
-    not_measured,
-    styled,
-)
+from prunelab.plots.frame import BLUE, GREY, ORANGE, colours_of, legend, not_measured, styled
 from prunelab.plots.weights import log_axis, plain
 
 BINS = 80  # stretches of steps that `events` averages over

@@ -122,8 +122,8 @@ def test_a_number_of_images_is_a_number(images):
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        ({"name": None}, TypeError, "`name` must be a string; got NoneType"),
-        ({"name": 5}, TypeError, "`name` must be a string; got int"),
+        ({"name": None}, TypeError, "`name` must be a string; got None"),
+        ({"name": 5}, TypeError, "`name` must be a string; got 5"),
         ({"name": "digits", "device": 5}, ValueError, "`device` must be one of cpu"),
         ({"name": "digits", "device": None}, ValueError, "`device` must be one of cpu"),
         ({"name": "mnist", "root": 5}, TypeError, "`root` must be a folder's path or None; got 5"),
