@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from prunelab import checks
 from prunelab.plots import given
 from prunelab.plots.frame import (
     INK,
@@ -43,10 +44,16 @@ def log_ratios(points: pd.DataFrame, edges: Sequence[float], title: str = "") ->
         edges: of the bins, of log(sigma^2 / mu^2), rising, with the threshold 0 among them. Units
             beyond them are counted in the first and the last bin.
         title: says which network.
+
+    Raises:
+        ValueError: 0 is no edge, or the counts do not fit the edges.
     """
     edges = given.image("log_ratios", "edges", [edges], float)[0]
     if not given.to_draw("log_ratios", points, "place counts epoch#", title):
         return not_measured(title)
+    fit = 0 in edges and {len(counts) for counts in points.counts} == {len(edges) - 1}
+    allowed = "0, the threshold, among the ends of all `counts`"
+    checks.need(fit, "log_ratios", "edges", allowed, edges.tolist())
     places, moments = list(dict.fromkeys(points.place)), sorted(points.epoch.unique())
     fig, axes = grid(len(places), COLUMNS, (8.4, 0.7), (0, 0.9 + 0.3 * len(moments)))
     for ax, place in zip(axes.flat, places):

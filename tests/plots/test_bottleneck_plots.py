@@ -136,6 +136,12 @@ def test_units_beyond_the_edges_are_spoken_of_where_there_are_any():
     assert "hold all beyond" in plots.log_ratios(beyond, EDGES).get_supxlabel()
 
 
+@pytest.mark.parametrize("edges", [(-1.5, 0.5, 2), (-1, 0, 1)])
+def test_bins_that_do_not_fit_are_refused(edges):
+    with pytest.raises(ValueError, match="log_ratios: `edges` must be 0, the threshold, among"):
+        plots.log_ratios(shots(), edges)
+
+
 # widths
 
 
