@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 
 def shown(value: object) -> str:
@@ -91,10 +92,24 @@ def function(caller: str, name: str, value: object, *takes: str, module: bool = 
         raise TypeError(f"{caller}: `{name}` must be {allowed}; {error}") from None
 
 
+def call(caller: str, name: str, value: Callable[..., Any], *arguments: object) -> Any:
+    """What such a function returns. TypeError: it cannot be called with these arguments."""
+    try:
+        return value(*arguments)
+    except TypeError as error:
+        if error.__traceback__ and error.__traceback__.tb_next:  # raised inside: its own error
+            raise
+        line = str(error).split("\n")[0]
+        raise TypeError(
+            f"{caller}: `{name}` cannot be called with {len(arguments)} values: {line}"
+        ) from error
+
+
 def path(caller: str, name: str, value: object) -> Path:
-    """The value as a path; TypeError if it is none, ValueError if it is empty."""
+    """The value as a path; TypeError if it is none, ValueError if it is empty or of two lines."""
     kind(caller, name, value, (str, os.PathLike), "a path")
-    need(str(value) != "" and "\0" not in str(value), caller, name, "a path", value)
+    plain = str(value) != "" and not set("\0\n") & set(str(value))
+    need(plain, caller, name, "a path", value)
     return Path(value)
 
 

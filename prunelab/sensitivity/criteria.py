@@ -31,7 +31,7 @@ def _scores(net: nn.Module, group: Group, criterion: Criterion) -> Tensor:
         given = criterion[group.name]
     elif callable(criterion):
         checks.function("scan", "criterion", criterion, "group")
-        given = criterion(group)
+        given = checks.call("scan", "criterion", criterion, group)
     else:
         raise TypeError(
             "scan: `criterion` must be a name, scores by group or a function; got"

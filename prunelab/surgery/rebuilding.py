@@ -38,7 +38,7 @@ def rebuild(net: nn.Module, change: Callable[[str, Tensor], Tensor]) -> nn.Modul
 
 
 def _changed(change: Callable[[str, Tensor], Tensor], name: str, tensor: Tensor) -> Tensor:
-    new = change(name, tensor)
+    new = checks.call("rebuild", "change", change, name, tensor)
     checks.kind("rebuild", "change", new, Tensor, "a function that gives a tensor")
     return new
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
-from prunelab import meta, pulse
+from prunelab import checks, meta, pulse
 from prunelab.data import Dataset, Split
 from prunelab.train import checkpoint as disk
 from prunelab.train.arguments import (
@@ -187,13 +187,13 @@ class _Run:
         with taken_back(buffers) if step % self.an_epoch == 0 else nullcontext():
             loss = self._loss(self._logits(step, x, y), y, seen)
             if self.penalty is not None:
-                loss = loss + scalar("penalty", self.penalty())
+                loss = loss + scalar("penalty", checks.call("fit", "penalty", self.penalty))
         losses.add(step, rate, loss)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
         if self.after_step is not None:
-            self.after_step(step)
+            checks.call("fit", "after_step", self.after_step, step)
 
     def _logits(self, step: int, x: Tensor, y: Tensor) -> Tensor:
         """(n, classes) in float32 or float64."""
@@ -209,7 +209,7 @@ class _Run:
             return cross_entropy(logits, y)
         more = [seen()] if self.features else []
         with _autocast(self.device, self.budget):
-            return trainable("loss", self.loss(logits, y, *more))
+            return trainable("loss", checks.call("fit", "loss", self.loss, logits, y, *more))
 
     def _seeded(self, epoch: int) -> torch.Generator:
         """Seed torch for one epoch; the generator returned shuffles and augments."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from prunelab import scores
+from prunelab import checks, scores
 from prunelab.data import Split
 from prunelab.groups import Groups
 from prunelab.sensitivity.budget.price import price
@@ -157,7 +157,7 @@ class _Told:
 
     def update(self, points: int = 1) -> None:
         self.done += points
-        self.tell(self.done / self.total)
+        checks.call("scan", "progress", self.tell, self.done / self.total)
 
 
 def _all(bench: Bench, index: Tensor, progress: Progress, name: str) -> dict[object, Judged]:
