@@ -21,20 +21,22 @@ def events(points: pd.DataFrame, title: str = "", stop: int | None = None) -> Fi
     """What splicing does while a network trains: weights kept, and weights pruned and spliced.
 
     Args:
-        points: columns step, layer, size (weights of the layer), kept, pruned, spliced; the events
-            are those since the layer's row before.
+        points: columns step, layer, kept, pruned, spliced; the events are those since the layer's
+            row before. With a column size (weights of the layer), kept is drawn in percent of it.
         title: says which network.
         stop: step from which on the masks are frozen.
     """
     if stop is not None:
         checks.count("events", "stop", stop, 0)
-    if not given.to_draw("events", points, "step# layer size# kept# pruned# spliced#", title):
+    if not given.to_draw("events", points, "step# layer kept# pruned# spliced#", title):
         return not_measured(title)
+    share = "size" in points
     fig, (top, low) = plt.subplots(2, 1, figsize=(8.4, 5.6), sharex=True)
     names = colours_of(points.layer)
     for name, colour in names.items():
         part = points[points.layer == name].sort_values("step")
-        top.plot(part.step, 100 * part.kept / part["size"], color=colour, label=name)
+        kept = 100 * part.kept / part["size"] if share else part.kept
+        top.plot(part.step, kept, color=colour, label=name)
     rates = {name: _rate(points, name) for name in ("pruned", "spliced")}
     for name, colour, style in (("pruned", ORANGE, "-"), ("spliced", BLUE, "--")):
         low.plot(*rates[name], style, color=colour, label=name, marker=".", ms=4)
@@ -46,7 +48,7 @@ def events(points: pd.DataFrame, title: str = "", stop: int | None = None) -> Fi
             ax.axvline(stop, color=GREY, lw=1.2, ls=":", label="masks frozen")
     log_axis(top, "y", np.concatenate([line.get_ydata() for line in top.lines[: len(names)]]))
     log_axis(low, "y", np.concatenate([[first], rates["pruned"][1], rates["spliced"][1]]))
-    top.set(ylabel="weights kept (% of the layer)", title=title)
+    top.set(ylabel="weights kept (% of the layer)" if share else "weights kept", title=title)
     low.set(ylabel="weights per step", xlabel="steps of training")
     low.set_xlim(0, max(points.step.max(), stop or 0, 1))
     low.xaxis.set_major_formatter(FuncFormatter(plain))

@@ -36,6 +36,7 @@ PRINTED = pd.DataFrame(
 
 FIGURES = {
     "events": lambda: plots.events(run(), "LeNet", stop=200),
+    "events in counts": lambda: plots.events(run().drop(columns="size"), "LeNet"),
     "frontier": lambda: plots.frontier(runs(), PRINTED, 0.0215, "LeNet"),
     "narrow frontier": lambda: plots.frontier(runs()[:3], PRINTED[1:], 0.0215, "LeNet"),
     "only printed": lambda: plots.frontier(pd.DataFrame(), PRINTED),
@@ -58,6 +59,12 @@ def test_kept_weights_are_in_percent_of_their_layer():
     assert "%" in top.get_ylabel()
     assert top.get_yscale() == "log"
     assert top.get_title(loc="left") == "LeNet"
+
+
+def test_without_sizes_they_are_counted():
+    top, _ = plots.events(run().drop(columns="size")).axes
+    assert lines(top)["fc1"].get_ydata()[-1] == 700
+    assert "%" not in top.get_ylabel()
 
 
 @pytest.mark.parametrize("every", [1, 7, 100])
