@@ -106,9 +106,10 @@ def call(caller: str, name: str, value: Callable[..., Any], *arguments: object) 
 
 
 def path(caller: str, name: str, value: object) -> Path:
-    """The value as a path; TypeError if it is none, ValueError if it is empty."""
+    """The value as a path; TypeError if it is none, ValueError if it is empty or of two lines."""
     kind(caller, name, value, (str, os.PathLike), "a path")
-    need(str(value) != "" and "\0" not in str(value), caller, name, "a path", value)
+    plain = str(value) != "" and not set("\0\n") & set(str(value))
+    need(plain, caller, name, "a path", value)
     return Path(value)
 
 

@@ -170,16 +170,16 @@ def _new_study(options: argparse.Namespace) -> int:
 
 def _data(options: argparse.Namespace) -> int:
     from prunelab import data
-    from prunelab.data import sources
+    from prunelab.data.public import READERS
 
     plan.check_data_root("data", options.data_root)
     if options.name is None:
         print(f"{'digits':<14}  embedded")
-        for name in sources.READERS:
+        for name in READERS:
             print(f"{name:<14}  {_whereabouts(name, options.data_root)}")
         return 0
     found = data.load(options.name, root=options.data_root)
-    public = options.name in sources.READERS
+    public = options.name in READERS
     place = f" {_whereabouts(options.name, options.data_root)}" if public else ""
     sizes = ", ".join(f"{len(getattr(found, s))} {s}" for s in ("train", "val", "test"))
     print(f"{options.name}: verified{place}, checksum {found.checksum}, images: {sizes}")
@@ -187,12 +187,10 @@ def _data(options: argparse.Namespace) -> int:
 
 
 def _whereabouts(name: str, root: str | None) -> str:
-    from prunelab.data import sources
+    from prunelab.data import public
 
-    for place in sources.places(root):
-        if all(archive.present(place) for archive in sources.archives(name)):
-            return f"in {_short(place)}"
-    return f"not here; `prunelab data {name}` fetches it"
+    place = public.find(name, root)
+    return f"in {_short(place)}" if place else f"not here; `prunelab data {name}` fetches it"
 
 
 def _short(path: Path) -> str:

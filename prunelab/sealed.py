@@ -7,7 +7,6 @@ every tensor.
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,19 +17,9 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from prunelab import paths
-from prunelab.checks import shown
 
 FORMAT, CHECKSUM = "format", "crc32"  # keys of the head
 DAMAGED = "it is damaged: its checksum is wrong"
-
-
-def place(caller: str, path: object) -> Path:
-    """`path` as a Path. Errors: TypeError or ValueError, it is not a path."""
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"{caller}: `path` must be a file's path; got {shown(path)}")
-    if not str(path) or "\n" in str(path):
-        raise ValueError(f"{caller}: `path` must be a file's path, one line; got {shown(path)}")
-    return Path(path)
 
 
 def write(caller: str, path: Path, head: Mapping[str, str], tensors: Mapping[str, Tensor]) -> None:
@@ -75,15 +64,10 @@ def opened(path: Path, *formats: str) -> tuple[dict[str, str], dict[str, Tensor]
     head, tensors = read(path)
     if head.get(FORMAT) not in formats:
         raise ValueError(f"format {head.get(FORMAT)!r}, not {' or '.join(map(repr, formats))}")
-    if not is_whole(head, tensors):
+    said = {key: text for key, text in head.items() if key != CHECKSUM}
+    if head.get(CHECKSUM) != checksum(said, tensors):
         raise ValueError(DAMAGED)
     return head, tensors
-
-
-def is_whole(head: Mapping[str, str], tensors: Mapping[str, Tensor]) -> bool:
-    """Whether the checksum in the head is correct."""
-    said = {key: text for key, text in head.items() if key != CHECKSUM}
-    return head.get(CHECKSUM) == checksum(said, tensors)
 
 
 def checksum(head: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:

@@ -9,15 +9,15 @@ from prunelab.data import public, sources
 
 
 def test_every_data_set_has_two_mirrors():
-    assert set(sources.MIRRORS) == set(sources.READERS)
+    assert set(sources.MIRRORS) == set(public.READERS)
     for bases in sources.MIRRORS.values():
         assert len(set(bases)) >= 2
         assert all(base.startswith("http") and base.endswith("/") for base in bases)
 
 
 def test_every_file_has_a_published_checksum_of_its_own_or_of_its_archive():
-    for name in sources.READERS:
-        for archive in sources.archives(name):
+    for name in public.READERS:
+        for archive in public.ARCHIVES[name]:
             assert len(archive.md5) == 32 and archive.files
             listed = [isinstance(md5, str) and len(md5) == 32 for md5 in archive.files.values()]
             assert all(listed) or name == "fashion_mnist"

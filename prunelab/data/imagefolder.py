@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from prunelab.data.download import md5_of
-from prunelab.data.listing import Listing
+from prunelab.data.listing import check_apart, listed
 from prunelab.data.photos import SIZE, Photos, decode, middle, pixels
 
 IN_MEMORY = 20_000  # images, 3 GB as uint8; a larger folder is read from disk all the time
@@ -38,18 +38,18 @@ def read(path: str, places: Sequence[Path]) -> tuple[Part, Part, list[str], str]
             unreadable image.
     """
     folder = find(path, places)
-    train, val = (Listing.of(folder / part) for part in ("train", "val"))
-    if train.classes != val.classes:
-        differ = sorted(set(train.classes) ^ set(val.classes))
+    (classes, train), (others, val) = (listed(folder / part) for part in ("train", "val"))
+    if classes != others:
+        differ = sorted(set(classes) ^ set(others))
         raise ValueError(
             f"load: train and val of '{folder}' must have the same classes; "
             f"not in both: {', '.join(differ)}"
         )
-    train.check_apart(val)
-    take = _decode if len(train.samples) + len(val.samples) <= IN_MEMORY else _leave
+    check_apart(train, val)
+    take = _decode if len(train) + len(val) <= IN_MEMORY else _leave
     digest = hashlib.sha256()
-    parts = [take(part.samples, folder, digest) for part in (train, val)]
-    return *parts, train.classes, digest.hexdigest()[:16]
+    parts = [take([*samples.values()], folder, digest) for samples in (train, val)]
+    return *parts, classes, digest.hexdigest()[:16]
 
 
 def find(path: str, places: Sequence[Path]) -> Path:

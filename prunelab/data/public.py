@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from prunelab import paths
+from prunelab import checks, paths
 from prunelab.checks import shown
 
 EMBEDDED = ("digits", "xor")
@@ -62,8 +62,7 @@ def name_of(name: str, caller: str = "load") -> str:
         TypeError: `name` is no string.
         ValueError: an unknown name.
     """
-    if not isinstance(name, str):
-        raise TypeError(f"{caller}: `name` must be a string; got {type(name).__name__}")
+    checks.kind(caller, "name", name, str, "a string")
     if name not in NAMES[:-1] and not name.startswith(FOLDER):
         raise ValueError(f"{caller}: `name` must be one of {', '.join(NAMES)}; got {shown(name)}")
     return name
@@ -81,8 +80,7 @@ def places(root: str | os.PathLike | None = None) -> list[Path]:
     Raises:
         TypeError: `root` is no path.
     """
-    if root is not None and not isinstance(root, str | os.PathLike):
-        raise TypeError(f"load: `root` must be a folder's path or None; got {shown(root)}")
+    checks.kind("load", "root", root, str | os.PathLike | None, "a folder's path or None")
     given = (root, paths.data_folder(), paths.cache_folder())
     return [Path(place).expanduser() for place in given if place]
 
@@ -99,9 +97,9 @@ def find(name: str, root: str | os.PathLike | None = None) -> Path | None:
     """
     public = source_of(name)
     if public is None:
-        known = ", ".join(READERS)
         raise ValueError(
-            f"find: `name` must be a public data set, one of {known}; got {shown(name)}"
+            f"find: `name` must be a public data set, one of {', '.join(READERS)};"
+            f" got {shown(name)}"
         )
     needed = ARCHIVES[public]
     return next((p for p in places(root) if all(a.present(p) for a in needed)), None)

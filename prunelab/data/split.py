@@ -65,17 +65,17 @@ class Split:
     def _check(self, index: object) -> None:
         count = len(self)
         if isinstance(index, slice):
-            ends = (index.start, index.stop, index.step)
-            if not all(end is None or whole_number(end) for end in ends) or index.step == 0:
-                raise TypeError(f"Split: a slice must have integers and a step >= 1, got {index}")
-            if (index.step or 1) < 0:
+            ends = [end for end in (index.start, index.stop, index.step) if end is not None]
+            if not all(map(whole_number, ends)):
+                raise TypeError(f"Split: a slice must have integers, got {index}")
+            if index.step is not None and index.step < 1:
                 raise ValueError(f"Split: a slice must have a step >= 1, got {index}")
             return
         if not isinstance(index, Tensor) or index.dim() != 1 or index.dtype.is_floating_point:
-            told = (
-                f"{tuple(index.shape)} {index.dtype}" if isinstance(index, Tensor) else repr(index)
+            raise TypeError(
+                "Split: an index must be a slice or a 1-D tensor of integers or bools, got"
+                f" {shown(index)}"
             )
-            raise TypeError(f"Split: an index must be a slice or a 1-D tensor, got {told}")
         if index.dtype == torch.bool and len(index) != count:
             raise ValueError(f"Split: a mask must have {count} entries, got {len(index)}")
         if index.dtype != torch.bool and len(index) and not index.is_meta:

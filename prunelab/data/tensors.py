@@ -61,7 +61,7 @@ def as_split(source: object, *, images: int | None = None, caller: str = "as_spl
         found = _paired(*_read(source, images, caller), caller)
     else:
         hint = f": {WRAP}" if isinstance(source, Dataset) else ""
-        raise TypeError(f"{caller}: `data` must be {KINDS}; got {_told(source)}{hint}")
+        raise TypeError(f"{caller}: `data` must be {KINDS}; got {told(source)}{hint}")
     if not len(found):
         raise ValueError(f"{caller}: `data` has no images")
     return found[:images]
@@ -77,33 +77,19 @@ def _read(loader: Iterable, images: int | None, caller: str) -> tuple[Tensor, Te
     """The batches of one pass, concatenated; no more than are needed."""
     parts: list[tuple[Tensor, Tensor]] = []
     count = 0
-    for batch in _batches(loader, caller):
+    for batch in loader:
         _check_batch(batch, caller)
-        x, y = batch[:2]
-        if parts:
-            _check_like(x, y, *parts[0], len(parts), caller)
-        parts.append((x.detach(), y.detach()))
-        count += len(y)
+        parts.append((batch[0].detach(), batch[1].detach()))
+        count += len(batch[1])
         if images is not None and count >= images:
             break
     if not parts:
         raise ValueError(f"{caller}: `data` has no images")
-    x, y = zip(*parts)
-    return torch.cat(x), torch.cat(y)
-
-
-def _batches(loader: Iterable, caller: str) -> Iterable:
-    """The loader's batches; a clear error where torch cannot collate its samples."""
     try:
-        yield from loader
-    except (RuntimeError, TypeError) as error:
-        if "stack expects each tensor to be equal size" in str(error):
-            why = "images that differ in size; resize or crop them to one"
-        elif "default_collate" in str(error):
-            why = "samples that are no tensors; transforms such as ToTensor make them"
-        else:
-            raise
-        raise ValueError(f"{caller}: `data` must give batches; it has {why}") from error
+        x, y = map(torch.cat, zip(*parts))
+    except RuntimeError as error:
+        raise ValueError(f"{caller}: `data` must give batches of one shape; {error}") from error
+    return x, y
 
 
 def _check_batch(batch: object, caller: str) -> None:
@@ -112,20 +98,7 @@ def _check_batch(batch: object, caller: str) -> None:
     if alone:
         raise TypeError(f"{caller}: `data` must be {KINDS}; it gives single samples: {WRAP}")
     if not _is_batch(batch):
-        raise TypeError(
-            f"{caller}: `data` must be {KINDS}; it gives batches of kind {_told(batch)}"
-        )
-
-
-def _check_like(x: Tensor, y: Tensor, x0: Tensor, y0: Tensor, number: int, caller: str) -> None:
-    """Refuse a batch that cannot be put beside the first one."""
-    for what, new, old in (("images", x, x0), ("labels", y, y0)):
-        if new.shape[1:] != old.shape[1:] or new.dtype != old.dtype or new.device != old.device:
-            one, two = (f"{tuple(t.shape[1:])} {t.dtype} on {t.device}" for t in (old, new))
-            raise ValueError(
-                f"{caller}: {what} must be of one shape and type; batch 0 has {one}, batch {number}"
-                f" has {two}"
-            )
+        raise TypeError(f"{caller}: `data` must be {KINDS}; it gives batches of kind {told(batch)}")
 
 
 def _paired(x: Tensor, y: Tensor, caller: str) -> Split:
@@ -133,7 +106,7 @@ def _paired(x: Tensor, y: Tensor, caller: str) -> Split:
     if y.dim() != 1 or x.dim() < 2 or len(x) != len(y) or not whole:
         raise ValueError(
             f"{caller}: `data` must hold images (N, ...) and integer labels (N,); got"
-            f" {tuple(x.shape)} {x.dtype} and {tuple(y.shape)} {y.dtype}{_hint(x, y)}"
+            f" {tuple(x.shape)} {x.dtype} and {tuple(y.shape)} {y.dtype}"
         )
     x, y = x.detach(), y.detach().long().to(x.device)
     if x.is_floating_point():
@@ -145,21 +118,8 @@ def _paired(x: Tensor, y: Tensor, caller: str) -> Split:
     return Split(x, y, (0.0,) * x.shape[1], (1.0,) * x.shape[1])
 
 
-def _hint(x: Tensor, y: Tensor) -> str:
-    """How to turn labels of another form into class indices."""
-    if not x.dim() or not y.dim() or len(x) != len(y):
-        return ""
-    if y.dim() == 2:
-        return (
-            "; argmax(1) makes indices of one-hot labels"
-            if y.shape[1] > 1
-            else ("; labels[:, 0] has one axis")
-        )
-    return "; labels.long() are integers" if y.dim() == 1 else ""
-
-
-def _told(value: object) -> str:
-    """The type of a batch or a source, in words."""
+def told(value: object) -> str:
+    """The type of a batch, a source or an output, in words."""
     kind = type(value).__name__
     if isinstance(value, Mapping):
         return f"{kind} with {', '.join(map(repr, value)) or 'no entries'}"

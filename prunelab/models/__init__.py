@@ -22,10 +22,10 @@ _MAKERS: dict[str, Callable[[int, int], nn.Module]] = {
     "preresnet-20": partial(resnet.PreResNet, 3),
     "preresnet-56": partial(resnet.PreResNet, 9),
     "alexnet": alexnet.AlexNet,
-    "vgg-16-imagenet": imagenet.vgg16,
-    "resnet-18": partial(imagenet.resnet, "resnet18"),
-    "resnet-34": partial(imagenet.resnet, "resnet34"),
-    "resnet-50": partial(imagenet.resnet, "resnet50"),
+    "vgg-16-imagenet": partial(imagenet.network, "vgg16"),
+    "resnet-18": partial(imagenet.network, "resnet18"),
+    "resnet-34": partial(imagenet.network, "resnet34"),
+    "resnet-50": partial(imagenet.network, "resnet50"),
 }
 
 NAMES = tuple(_MAKERS)

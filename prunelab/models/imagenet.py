@@ -3,30 +3,21 @@
 from torch import nn
 
 
-def vgg16(num_classes: int, in_channels: int) -> nn.Module:
-    """The VGG-16 of torchvision without batch norm: 138,357,544 parameters with 1000 classes.
+def network(name: str, num_classes: int, in_channels: int) -> nn.Module:
+    """A network of torchvision; its first convolution is made anew unless it has 3 inputs.
 
-    Source: Simonyan and Zisserman 2015, configuration D.
+    With 1000 classes "vgg16" (without batch norm) has 138,357,544 parameters and "resnet34"
+    21,797,672.
+
+    Source: Simonyan and Zisserman 2015, configuration D; He et al. 2016, table 1.
+    Differs: in "resnet50" torchvision puts the stride on the 3x3 convolution of a block.
     """
     from torchvision import models  # here, because its import takes seconds
 
-    net = models.vgg16(weights=None, num_classes=num_classes)
+    net = models.get_model(name, weights=None, num_classes=num_classes)
     if in_channels != 3:
-        net.features[0] = _stem(net.features[0], in_channels)
-    return net
-
-
-def resnet(constructor: str, num_classes: int, in_channels: int) -> nn.Module:
-    """The ResNet of torchvision, e.g. "resnet34": 21,797,672 parameters with 1000 classes.
-
-    Source: He et al. 2016, table 1.
-    Differs: in "resnet50" torchvision puts the stride on the 3x3 convolution of a block.
-    """
-    from torchvision import models
-
-    net = getattr(models, constructor)(weights=None, num_classes=num_classes)
-    if in_channels != 3:
-        net.conv1 = _stem(net.conv1, in_channels)
+        place = next(n for n, module in net.named_modules() if isinstance(module, nn.Conv2d))
+        net.set_submodule(place, _stem(net.get_submodule(place), in_channels))
     return net
 
 

@@ -21,10 +21,6 @@ class PadShortcut(nn.Module):
         """(N, C, H, W) -> (N, low + C + high, ceil(H / 2), ceil(W / 2))."""
         return pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.low, self.high))
 
-    def extra_repr(self) -> str:
-        """The two widths, as printed by `print(net)`."""
-        return f"low={self.low}, high={self.high}"
-
 
 class BasicBlock(nn.Module):
     """Basic block: two 3x3 convolutions with batch norm, ReLU after the addition."""

@@ -6,19 +6,19 @@ input) to light (near the output); other things take the palette of Okabe and It
 
 from prunelab import extras
 
-extras.need("prunelab.plots", "study", "matplotlib", "seaborn")
+extras.need("prunelab.plots", "study", "matplotlib", "networkx")
 
-from prunelab.plots.bottleneck import log_ratios, size_frontier, widths
+from prunelab.plots.bottleneck import log_ratios, widths
 from prunelab.plots.curves import accuracies, norm_curves, one_layer, panels, sensitivity
-from prunelab.plots.frame import FIGURES, not_measured, save
+from prunelab.plots.frame import not_measured, save
+from prunelab.plots.frontiers import frontier, size_frontier
 from prunelab.plots.network_map import network_map
 from prunelab.plots.picture import group_picture
-from prunelab.plots.splicing import events, frontier, survivors
+from prunelab.plots.splicing import events
 from prunelab.plots.units_left import pixels, units_left
 from prunelab.plots.weights import crossover, magnitudes, mask_image
 
 __all__ = [
-    "FIGURES",
     "accuracies",
     "crossover",
     "events",
@@ -36,7 +36,6 @@ __all__ = [
     "save",
     "sensitivity",
     "size_frontier",
-    "survivors",
     "units_left",
     "widths",
 ]

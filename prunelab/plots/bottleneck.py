@@ -1,4 +1,4 @@
-"""Units removed by noise: their noise ratios, how many are left, and the error."""
+"""Units removed by noise: their noise ratios, and how many are left."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from prunelab import checks
 from prunelab.plots import given
 from prunelab.plots.frame import (
-    GREY,
+    INK,
     MARKERS,
     colours_of,
     grid,
@@ -25,43 +24,40 @@ from prunelab.plots.frame import (
     not_measured,
     styled,
 )
-from prunelab.plots.marks import STAR, one_seed, palette, runs, stars
-from prunelab.plots.names import INK, Name, label
+from prunelab.plots.frontiers import STAR
 from prunelab.plots.weights import log_axis, plain
 
 COLUMNS, OVERLAP = 4, 1.5  # panels in a row; height of a histogram, distances of two
 LOG_BELOW = 25.0  # percent: with fewer units left, small shares need a log axis
 KEPT, REMOVED = "#08519c", "#a63603"  # of words, dark ends of the two ramps
-MARKS = MARKERS.translate(dict.fromkeys(map(ord, "*Dh")))  # print's, the mean's, almost a circle
-SIZES = {"weights_pct": "weights left", "activations_pct": "activations left"}
 
 
 @styled({"axes.grid.axis": "x"})
 def log_ratios(points: pd.DataFrame, edges: Sequence[float], title: str = "") -> Figure:
     """How the units' noise ratios spread during training, and split into two clusters.
 
-    One panel per place, one histogram per moment, from top to bottom and from light to dark. Each
+    One panel per place, one histogram per epoch, from top to bottom and from light to dark. Each
     is scaled to its largest bin, since all hold the same units.
 
     Args:
-        points: of one run: columns place, counts (units between the edges, a list), and epoch or
-            step, the moment.
+        points: of one run: columns place, epoch, counts (units between the edges, a list).
         edges: of the bins, of log(sigma^2 / mu^2), rising, with the threshold 0 among them. Units
             beyond them are counted in the first and the last bin.
         title: says which network.
 
     Raises:
-        ValueError: 0 is no edge, the counts do not fit the edges, or a place has a moment twice.
+        ValueError: 0 is no edge, or the counts do not fit the edges.
     """
     edges = given.image("log_ratios", "edges", [edges], float)[0]
-    if not given.to_draw("log_ratios", points, "place counts epoch#|step#", title):
+    if not given.to_draw("log_ratios", points, "place counts epoch#", title):
         return not_measured(title)
-    unit = "epoch" if "epoch" in points else "step"
-    _check_bins(points, edges, unit)
-    places, moments = list(dict.fromkeys(points.place)), sorted(points[unit].unique())
+    fit = 0 in edges and {len(counts) for counts in points.counts} == {len(edges) - 1}
+    allowed = "0, the threshold, among the ends of all `counts`"
+    checks.need(fit, "log_ratios", "edges", allowed, edges.tolist())
+    places, moments = list(dict.fromkeys(points.place)), sorted(points.epoch.unique())
     fig, axes = grid(len(places), COLUMNS, (8.4, 0.7), (0, 0.9 + 0.3 * len(moments)))
     for ax, place in zip(axes.flat, places):
-        part = points[points.place == place].set_index(unit).counts
+        part = points[points.place == place].set_index("epoch").counts
         for row, moment in enumerate(moments):
             if moment in part:
                 _ridge(ax, np.asarray(part[moment], float), edges, row, len(moments))
@@ -69,7 +65,7 @@ def log_ratios(points: pd.DataFrame, edges: Sequence[float], title: str = "") ->
     ax.set(xlim=edges[[0, -1]], ylim=(len(moments) - 0.7, -OVERLAP - 0.55))
     ax.set_yticks(range(len(moments)), [plain(moment) for moment in moments])
     for ax in axes[:, 0]:
-        ax.set_ylabel(f"{unit} of training")
+        ax.set_ylabel("epoch of training")
     ends = any(counts[0] or counts[-1] for counts in points.counts)
     beyond = "; the outermost bins also hold all beyond them" if ends else ""
     fig.supxlabel(f"log (σ² / μ²) of the units{beyond}", size=11)
@@ -87,8 +83,8 @@ def widths(
     """Units left in each place during training, in percent of all units of the place.
 
     Args:
-        points: columns place, epoch, units, size (all units of the place), and maybe seed: then a
-            thin line each, and a thick one through their means.
+        points: columns place, epoch, units, size (all units of the place), seed: a thin line each,
+            and a thick one through their means.
         title: says which network.
         printed: columns place, units: the authors' last widths, a hollow star each at our end.
         curve: columns epoch, left (fraction): the authors' curve of all units together; ours is
@@ -96,14 +92,14 @@ def widths(
     """
     printed = given.printed("widths", "printed", printed, "place units#")
     curve = given.printed("widths", "curve", curve, "epoch# left#")
-    if not given.to_draw("widths", points, "place epoch# units# size#", title):
+    if not given.to_draw("widths", points, "place epoch# units# size# seed", title):
         return not_measured(title)
     fig, ax = plt.subplots(figsize=(8.4, 4.4))
     for (place, colour), marker in zip(colours_of(points.place).items(), MARKERS * 9):
         _course(ax, points[points.place == place], place, color=colour, marker=marker)
     if not curve.empty:
-        keys = [key for key in ("seed", "epoch") if key in points]
-        _course(ax, points.groupby(keys)[["units", "size"]].sum().reset_index(), "all", color=INK)
+        every = points.groupby(["seed", "epoch"])[["units", "size"]].sum().reset_index()
+        _course(ax, every, "all", color=INK)
         ax.plot(curve.epoch, 100 * curve.left, "--", color=INK, label="all, printed curve")
     if not printed.empty:
         _last_widths(ax, points, printed)
@@ -119,81 +115,6 @@ def widths(
     return fig
 
 
-@styled()
-def size_frontier(
-    points: pd.DataFrame,
-    printed: pd.DataFrame | None = None,
-    x: str = "weights_pct",
-    title: str = "",
-    order: Sequence[str] = (),
-) -> Figure:
-    """Test error against what is left of the network: one dot per run.
-
-    A method with several settings is a line through their means; any other is one named mark.
-
-    Args:
-        points: columns method, setting, seed, error (fraction), and weights_pct or activations_pct
-            (percent of the whole network).
-        printed: columns method, error, and the same: a hollow star each, where `x` is known.
-        x: "weights_pct" or "activations_pct".
-        title: says which network.
-        order: methods in the order of colours and marks, for figures that stand side by side.
-
-    Raises:
-        ValueError: an unknown `x`.
-    """
-    checks.word("size_frontier", "x", x, tuple(SIZES))
-    columns = f"method error# {x}#"
-    printed = given.printed("size_frontier", "printed", printed, columns)
-    printed = printed if printed.empty else printed.dropna(subset=[x])
-    known = isinstance(order, list | tuple) and all(isinstance(name, str) for name in order)
-    checks.need(known, "size_frontier", "order", "names of methods", order)
-    full = given.to_draw("size_frontier", points, f"{columns} setting seed", title)
-    if not full and printed.empty:
-        return not_measured(title)
-    fig, ax = plt.subplots(figsize=(8.4, 4.8))
-    methods = [] if points.empty else list(dict.fromkeys(points.method))
-    styles = dict.fromkeys([*order, *methods])
-    styles = dict(zip(styles, zip(MARKS * 9, palette(len(styles)))))
-    names = []
-    if methods:
-        one_seed(ax)
-    for method in methods:
-        part, (marker, colour) = points[points.method == method], styles[method]
-        alone = len(set(part.setting)) == 1
-        mean = runs(ax, part, x, "_" if alone else method, marker, colour)
-        if alone:
-            names.append(
-                Name(method, mean[x].iloc[0], 100 * mean.error.iloc[0], _dark(colour), "bold")
-            )
-    if names:
-        ax.plot([], [], "D", color=GREY, ms=7, mec="white", label="mean of the seeds")
-    names += stars(ax, printed, x)
-    log_axis(ax, "x", pd.concat([points, printed])[x], "%")
-    ax.set(xlabel=f"{SIZES[x]} (% of the whole network)", ylabel="test error (%)", title=title)
-    ax.margins(y=0.12)
-    legend(ax, "")
-    label(fig, ax, names)
-    return fig
-
-
-def _check_bins(points: pd.DataFrame, edges: np.ndarray, unit: str) -> None:
-    for row in points[points.duplicated(["place", unit])].to_dict("records"):
-        raise ValueError(
-            f"log_ratios: `points` must be of one run, got {unit} {row[unit]:g} of {row['place']}"
-            " twice"
-        )
-    if 0 not in edges:
-        raise ValueError(
-            f"log_ratios: 0, the threshold, must be one of `edges`, got {edges.tolist()}"
-        )
-    for count in {len(counts) for counts in points.counts} - {len(edges) - 1}:
-        raise ValueError(
-            f"log_ratios: `counts` must have {len(edges) - 1} entries, one between two `edges`,"
-            f" got {count}"
-        )
-
-
 def _ridge(ax: Axes, counts: np.ndarray, edges: np.ndarray, row: int, rows: int) -> None:
     """One histogram on its line, in two colours; later ones are darker."""
     top = row - OVERLAP * counts / max(counts.max(), 1)
@@ -204,11 +125,6 @@ def _ridge(ax: Axes, counts: np.ndarray, edges: np.ndarray, row: int, rows: int)
             ax.stairs(values, ends, baseline=row, fill=True, color=mpl.colormaps[cmap](shade),
                       zorder=2 + row)  # fmt: skip
     ax.stairs(top, edges, baseline=row, color="white", lw=0.7, zorder=2 + row)
-
-
-def _dark(colour: str) -> str:
-    """A darker shade, readable as text."""
-    return to_hex(0.75 * np.array(to_rgb(colour)))
 
 
 def _sides(ax: Axes, place: str) -> None:
@@ -222,11 +138,9 @@ def _sides(ax: Axes, place: str) -> None:
 
 def _course(ax: Axes, part: pd.DataFrame, name: str, **look: object) -> None:
     """Share of units left over epochs: the mean of the seeds, and a thin line for each seed."""
-    size, seeds = part["size"].iloc[0], [part]
-    if "seed" in part and len(set(part.seed)) > 1:
-        seeds = [one for _, one in part.groupby("seed")]
-        for one in seeds:
-            ax.plot(one.epoch, 100 * one.units / size, color=look["color"], lw=0.8, alpha=0.55)
+    size, seeds = part["size"].iloc[0], [one for _, one in part.groupby("seed")]
+    for one in seeds if len(seeds) > 1 else ():
+        ax.plot(one.epoch, 100 * one.units / size, color=look["color"], lw=0.8, alpha=0.55)
     mean = 100 * part.groupby("epoch").units.mean() / size
     last = {one.units[one.epoch == one.epoch.max()].iloc[0] for one in seeds}
     span = "–".join(plain(n) for n in sorted({min(last), max(last)}))

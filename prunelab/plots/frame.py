@@ -9,15 +9,13 @@ from pathlib import Path
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from prunelab import checks, paths
 
 STYLE = Path(__file__).with_name("style.mplstyle")
-FIGURES = paths.results() / "figures"
-ORANGE, BLUE, GREY = "#D55E00", "#0072B2", "#8c8c8c"
+ORANGE, BLUE, GREY, INK = "#D55E00", "#0072B2", "#8c8c8c", "#333333"
 MARKERS = "osD^v<>Ph*Xpd"
 
 
@@ -80,7 +78,8 @@ def not_measured(title: str) -> Figure:
 def colours_of(groups: Iterable[str]) -> dict[str, tuple]:
     """Layer -> colour, dark near the input, light near the output."""
     names = list(dict.fromkeys(groups))
-    return dict(zip(names, sns.color_palette("viridis", len(names) + 1)))
+    places = np.linspace(0, 1, len(names) + 3)[1:-1]
+    return dict(zip(names, map(tuple, mpl.colormaps["viridis"](places)[:, :3])))
 
 
 def legend(ax: Axes, title: str = "", **options: object) -> None:

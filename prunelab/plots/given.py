@@ -19,8 +19,7 @@ def to_draw(
     Args:
         caller: the function asked; errors name it.
         table: what it was given.
-        columns: those that it reads, with spaces between; `#` follows those that hold numbers, `|`
-            stands between two of which one is enough.
+        columns: those that it reads, with spaces between; `#` follows those that hold numbers.
         title: what it was given.
         name: of the argument.
 
@@ -32,21 +31,14 @@ def to_draw(
     checks.kind(caller, name, table, pd.DataFrame, "a DataFrame")
     if table.empty:
         return False
-    needed = [_found(table, column) for column in columns.split()]
-    checks.columns(caller, name, table, [column.rstrip("#") for column in needed])
-    for column in [column[:-1] for column in needed if column.endswith("#")]:
+    checks.columns(caller, name, table, columns.replace("#", "").split())
+    for column in [column[:-1] for column in columns.split() if column.endswith("#")]:
         values = table[column]
         one = isinstance(values, pd.Series)  # two columns of one name are a table
         odd = not one or (pd.to_numeric(values, errors="coerce").isna() & values.notna()).any()
         if odd:
             raise ValueError(f"{caller}: `{name}` must hold numbers in its column {column!r}")
     return True
-
-
-def _found(table: pd.DataFrame, column: str) -> str:
-    """The first of several columns that exists, or the last one."""
-    several = column.split("|")
-    return next((one for one in several if one.rstrip("#") in table), several[-1])
 
 
 def printed(caller: str, name: str, table: object, columns: str) -> pd.DataFrame:

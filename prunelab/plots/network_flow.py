@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, count, pairwise
+from os.path import commonprefix
+from typing import NamedTuple
+
+import networkx as nx
 
 LAYERS = ("conv", "linear")
 MEETINGS = ("add", "multiply", "cat")
-SMALL = 6
 Edge = tuple[str, str]
 
 
-@dataclass(frozen=True)
-class ModuleSpan:
+class Block(NamedTuple):
     """Layers of one module between two columns of the main path."""
 
     first: int
     last: int
     module: str
-    layers: tuple[str, ...]
+    layers: list[str]
 
 
 class Columns:
@@ -28,162 +29,88 @@ class Columns:
 
     Attributes:
         rows: name -> row.
-        edges: (source, target), with chains of concatenations in short form.
+        graph: of their names, with chains of concatenations in short form.
         column: name -> length of the longest path from the input.
         main: the longest path, one row per column.
         lane: name -> 0 on the main path, 1, 2, ... beside it.
         track: edge -> the lane it runs along; -1, -2, ... for an arc over the main path.
-        blocks: parts of the network with a name of their own.
+        cuts: columns after which only the main path goes on.
+        blocks: parts between two cuts, if they are layers of one module.
     """
 
     def __init__(self, rows: Sequence[Mapping]) -> None:
         self.rows = {row["name"]: row for row in rows}
-        self.edges = condensed(rows)
-        self._layers = [name for name, row in self.rows.items() if row["kind"] in LAYERS]
-        self._before: dict[str, list[str]] = defaultdict(list)
-        self._after: dict[str, list[str]] = defaultdict(list)
-        for source, target in self.edges:
-            self._before[target].append(source)
-            self._after[source].append(target)
-        self.column: dict[str, int] = {}
-        for name in self.rows:
-            self.column[name] = max((self.column[s] + 1 for s in self._before[name]), default=0)
-        self.main = self._longest()
-        self.lane = dict.fromkeys(self.main, 0) | self._lanes()
+        self.graph = nx.DiGraph()
+        self.graph.add_nodes_from(self.rows)
+        self.graph.add_edges_from(condensed(rows))
+        generations = enumerate(nx.topological_generations(self.graph))
+        self.column = {name: column for column, names in generations for name in names}
+        self.main = nx.dag_longest_path(self.graph)
+        # What does not lead to the end (an auxiliary classifier) takes no part in cuts and blocks.
+        self._heart = nx.ancestors(self.graph, self.main[-1]) | {self.main[-1]}
+        self.lane = self._lanes()
         self.track = self._tracks()
-        self.blocks = self._blocks()
-
-    def _longest(self) -> list[str]:
-        path = [max(self.rows, key=self.column.get)]
-        while before := self._before[path[-1]]:
-            path.append(max(before, key=self.column.get))
-        return path[::-1]
+        self.cuts = [c for c in range(len(self.main) - 1) if self._crossing(c) == {self.main[c]}]
+        self.blocks = list(self._blocks())
 
     def _lanes(self) -> dict[str, int]:
-        """Each branch takes the nearest lane that is free from its fork to its end."""
+        """A row beside the main path goes on in the lane of its source, or takes the first free."""
+        lanes = dict.fromkeys(self.main, 0)
         busy: dict[int, list[tuple[int, int]]] = defaultdict(list)
-        lanes: dict[str, int] = {}
-        for branch in self._branches():
-            start = min((self.column[s] + 1 for s in self._before[branch[0]]), default=0)
-            ends = [self.column[t] - 1 for name in branch for t in self._after[name]]
-            end = max([*ends, self.column[branch[-1]]])
-            lane = _free(busy, start, end, first=1)
-            lanes |= dict.fromkeys(branch, lane)
+        beside = [name for name in self.rows if name not in lanes]
+        for name in sorted(beside, key=lambda name: (name not in self._heart, self.column[name])):
+            own, sources = self.column[name], self.graph.pred[name]
+            start = min([own, *(self.column[s] + 1 for s in sources if not lanes[s])])
+            end = max([own, *(self.column[t] - 1 for t in self.graph.succ[name])])
+            wanted = [lanes[s] for s in sources if lanes[s]]
+            lanes[name] = _free(busy, start, end, wanted)
         return lanes
 
-    def _branches(self) -> list[list[str]]:
-        """The rows beside the main path as chains; those that lead nowhere else come last."""
-        left = dict.fromkeys(name for name in self.rows if name not in set(self.main))
-        branches = []
-        while left:
-            branch = [next(iter(left))]
-            while True:
-                del left[branch[-1]]
-                following = [t for t in self._after[branch[-1]] if t in left]
-                if not following:
-                    break
-                branch.append(following[0])
-            branches.append(branch)
-        return sorted(branches, key=lambda branch: not self._after[branch[-1]])
-
     def _tracks(self) -> dict[Edge, int]:
-        tracks, arcs = {}, []
-        for source, target in self.edges:
-            if self.lane[source] or self.lane[target]:
-                tracks[source, target] = self.lane[source] or self.lane[target]
-            elif self.column[target] == self.column[source] + 1:
-                tracks[source, target] = 0
-            else:
-                arcs.append((source, target))
-        busy: dict[int, list[tuple[int, int]]] = defaultdict(list)
-        for source, target in sorted(arcs, key=lambda e: self.column[e[1]] - self.column[e[0]]):
-            start, end = self.column[source], self.column[target] - 1
-            tracks[source, target] = -_free(busy, start, end, first=1)
+        tracks, busy = {}, defaultdict(list)
+        for source, target in sorted(self.graph.edges, key=self._length):
+            tracks[source, target] = self.lane[source] or self.lane[target]
+            if not tracks[source, target] and self._length((source, target)) > 1:
+                start, end = self.column[source], self.column[target] - 1
+                tracks[source, target] = -_free(busy, start, end)
         return tracks
 
-    def crossing(self, column: int, readers: Collection[str] | None = None) -> list[str]:
-        """The rows that are still read after `column`, by any row or by some `readers`."""
-        edges = [(s, t) for s, t in self.edges if readers is None or t in readers]
-        return list(dict.fromkeys(s for s, t in edges if self.column[s] <= column < self.column[t]))
+    def _length(self, edge: Edge) -> int:
+        return self.column[edge[1]] - self.column[edge[0]]
+
+    def _crossing(self, column: int) -> set[str]:
+        """The rows that are still read after `column`."""
+        edges = [(s, t) for s, t in self.graph.edges if t in self._heart]
+        return {s for s, t in edges if self.column[s] <= column < self.column[t]}
+
+    def _blocks(self) -> Iterator[Block]:
+        layers = [n for n in self.rows if n in self._heart and self.rows[n]["kind"] in LAYERS]
+        for before, last in pairwise([-1, *self.cuts, len(self.main) - 1]):
+            inside = [name for name in layers if before < self.column[name] <= last]
+            shared = commonprefix([name.split(".")[:-1] for name in inside])  # noqa: RUF071 -- lists
+            if len(inside) > 1 and shared:
+                yield Block(before + 1, last, ".".join(shared), inside)
 
     def map_size(self, column: int) -> tuple[int, ...]:
         """(height, width) of the maps on the main path; empty for vectors and single pixels."""
         size = tuple(self.rows[self.main[column]]["out"][1:])
         return size if len(size) == 2 and max(size) > 1 else ()
 
-    def _blocks(self) -> list[ModuleSpan]:
-        """Parts that everything enters and leaves once, if they are layers of one module.
+    def starts(self, widths: Sequence[float], room: float) -> list[int]:
+        """The columns that begin a line, so that no line is wider than `room`.
 
-        Layers in a row with no branch between them form a block if their module is small.
+        If possible, a line ends, at least three quarters full, where the maps change size, or else
+        after a block.
         """
-        found: list[ModuleSpan] = []
-        growing = ""  # the small module whose layers are being collected
-        for first, last, layers in self._parts():
-            if growing and all(name.startswith(f"{growing}.") for name in layers):
-                first, layers = found[-1].first, found[-1].layers + layers
-                found.pop()
-            else:
-                growing = self._small_module(layers[0]) if len(layers) == 1 else ""
-            found.append(ModuleSpan(first, last, common_module(layers), layers))
-        return [block for block in found if len(block.layers) > 1 and block.module]
-
-    def _parts(self) -> Iterator[tuple[int, int, tuple[str, ...]]]:
-        """(first column, last column, layers) between places where only the main path goes on.
-
-        What does not lead to its end (an auxiliary classifier) is left out.
-        """
-        heart = self._before_end()
-        last = len(self.main) - 1
-        cuts = [c for c in range(last) if set(self.crossing(c, heart)) == {self.main[c]}]
-        for before, end in pairwise([-1, *cuts, last]):
-            names = [name for name in self._layers if name in heart]
-            inside = tuple(name for name in names if before < self.column[name] <= end)
-            if inside:
-                yield before + 1, end, inside
-
-    def _small_module(self, layer: str) -> str:
-        """The outermost module around `layer` that has at most `SMALL` layers, or ""."""
-        parts = layer.split(".")[:-1]
-        for i in range(len(parts)):
-            module = ".".join(parts[: i + 1])
-            if sum(name.startswith(f"{module}.") for name in self._layers) <= SMALL:
-                return module
-        return ""
-
-    def _before_end(self) -> set[str]:
-        """The rows that the last one depends on."""
-        found, left = {self.main[-1]}, [self.main[-1]]
-        while left:
-            fresh = set(self._before[left.pop()]) - found
-            found |= fresh
-            left += fresh
-        return found
-
-    def breaks(self, widths: Sequence[float], room: float) -> list[int]:
-        """Columns after which a new line starts, so that no line is wider than `room`.
-
-        The fewest lines; breaks where the maps change size and where little is cut are preferred.
-        """
-        count = len(widths)
-        best: list[tuple[float, list[int]]] = [(0.0, [])]
-        for end in range(1, count + 1):
-            price = 0.0 if end == count else self._price(end - 1)
-            options = []
-            for start in range(end - 1, -1, -1):
-                wide = sum(widths[start:end])
-                if wide > room and start < end - 1:
-                    break
-                slack = 0.0 if end == count else max(0.0, 1 - wide / room)
-                cost, earlier = best[start]
-                cuts = [*earlier, end - 1] if end < count else earlier
-                options.append((cost + 1 + price + slack**2 / 2, cuts))
-            best.append(min(options))
-        return best[-1][1]
-
-    def _price(self, column: int) -> float:
-        same = self.map_size(column) == self.map_size(column + 1)
-        inside = any(block.first <= column < block.last for block in self.blocks)
-        return 0.25 * same + 0.5 * inside + 0.6 * (len(self.crossing(column)) - 1)
+        starts = [0]
+        while True:
+            ends = range(starts[-1] + 1, len(widths) + 1)
+            fitting = [end for end in ends if sum(widths[starts[-1] : end]) <= room] or [ends[0]]
+            if fitting[-1] == len(widths):
+                return starts
+            whole = [end for end in fitting[len(fitting) * 3 // 4 :] if end - 1 in self.cuts]
+            stages = [end for end in whole if self.map_size(end - 1) != self.map_size(end)]
+            starts.append((stages or whole or fitting)[-1])
 
 
 def condensed(rows: Sequence[Mapping]) -> list[Edge]:
@@ -206,21 +133,14 @@ def condensed(rows: Sequence[Mapping]) -> list[Edge]:
     return edges
 
 
-def common_module(names: Sequence[str]) -> str:
-    """The innermost module that holds all the layers named."""
-    parts = [name.split(" ")[0].split(".")[:-1] for name in names]
-    shared = []
-    for level in zip(*parts):
-        if len(set(level)) > 1:
-            break
-        shared.append(level[0])
-    return ".".join(shared)
+def _free(
+    busy: dict[int, list[tuple[int, int]]], start: int, end: int, wanted: Sequence[int] = ()
+) -> int:
+    """A lane that is free from column `start` to `end`, if possible a wanted one; now taken."""
 
+    def free(lane: int) -> bool:
+        return not any(a <= end and start <= b for a, b in busy[lane])
 
-def _free(busy: dict[int, list[tuple[int, int]]], start: int, end: int, first: int) -> int:
-    """The first lane that is free from column `start` to `end`; it is taken from now on."""
-    lane = first
-    while any(a <= end and start <= b for a, b in busy[lane]):
-        lane += 1
+    lane = next(filter(free, chain(wanted, count(1))))
     busy[lane].append((start, end))
     return lane

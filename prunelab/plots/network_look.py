@@ -46,14 +46,9 @@ def shade(row: Mapping, palette: Mapping[str, str]) -> str:
     return FIXED if row["kind"] in LAYERS else "#ffffff"
 
 
-def channels(row: Mapping) -> int:
-    """How many channels (of a linear layer: units) a row puts out."""
-    return row["out"][-1 if row["kind"] == "linear" else 0] if row["out"] else 0
-
-
 def kept(row: Mapping, ratios: Mapping[str, float]) -> tuple[int, int]:
-    """(channels that stay, all output channels) of a row."""
-    full = channels(row)
+    """(channels, of a linear layer: units, that stay, all of them) of a row's output."""
+    full = row["out"][-1 if row["kind"] == "linear" else 0] if row["out"] else 0
     stay = {g: kept_of(n, ratios.get(g, 0)) for g, n in row["channels"].items()}
     return full - sum(n - stay[g] for g, n in row["channels"].items()), full
 

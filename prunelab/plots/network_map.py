@@ -10,16 +10,16 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Circle, Patch, PathPatch, Rectangle
-from matplotlib.path import Path
+from matplotlib.patches import Circle, Patch, Rectangle
 from matplotlib.patheffects import withStroke
 
 from prunelab.plots import given
 from prunelab.plots.frame import ORANGE, STYLE, not_measured, styled
 from prunelab.plots.network_flow import LAYERS, MEETINGS
-from prunelab.plots.network_layout import WIDTH, layout
+from prunelab.plots.network_layout import WIDTH, Box, Layout, layout
 from prunelab.plots.network_look import (
     AREA,
     FIXED,
@@ -36,10 +36,8 @@ from prunelab.plots.network_look import (
     shade,
     streams,
 )
-from prunelab.plots.network_shapes import Box, Layout, rounded
 
 WORDS = {"add": ("sum", "$+$"), "multiply": ("product", "$×$"), "cat": ("join", "s")}
-CODES = {"M": [Path.MOVETO], "L": [Path.LINETO], "Q": [Path.CURVE3, Path.CURVE3]}
 DPI, TITLE, LEGEND, NARROWEST = 90, 28, 26, 700
 
 
@@ -74,7 +72,7 @@ def network_map(
     check_ratios("network_map", ratios, palette)
     plan = layout(rows)
     fig, ax = _canvas(plan, title)
-    _boxes(ax, rows, plan, ratios)
+    _boxes(ax, rows, plan, ratios, halo=True)
     for row in rows:
         _mark(ax, plan.boxes[row["name"]], row, set(selected))
     _legend(ax, _legend_items(rows, palette, bool(selected), bool(ratios)))
@@ -95,7 +93,7 @@ def network_svg(rows: Sequence[Mapping], width: float = WIDTH) -> str:
     with mpl.style.context([STYLE, {"axes.grid": False, "svg.fonttype": "none"}]):
         plan = layout(rows, width)
         fig, ax = _canvas(plan, "")
-        _boxes(ax, rows, plan, {}, parts=("frame:", "level:", "number:"))
+        _boxes(ax, rows, plan, {}, halo=False)
         _legend(ax, _legend_items(rows, colours(rows), marked=True, pruned=True))
         text = io.StringIO()
         plt.close(fig)
@@ -134,52 +132,41 @@ def _background(ax: Axes, plan: Layout) -> None:
             ax.text(note.x + note.wide / 2, note.y + 2, note.text, ha="center", **look)
         else:
             ax.text(note.x, note.y, note.text, style="italic", **look)
-    for corners in plan.edges.values():
-        codes, points = [], []
-        for letter, *numbers in rounded(corners):
-            codes += CODES[letter]
-            points += zip(numbers[::2], numbers[1::2])
-        ax.add_patch(PathPatch(Path(points, codes), fill=False, ec=LINES, lw=1, zorder=1))
+    lines = [piece for pieces in plan.edges.values() for piece in pieces]
+    ax.add_collection(LineCollection(lines, colors=LINES, linewidths=1, zorder=1), autolim=False)
 
 
 def _boxes(
-    ax: Axes,
-    rows: Sequence[Mapping],
-    plan: Layout,
-    ratios: Mapping[str, float],
-    parts: Sequence[str] = ("", None, None),
+    ax: Axes, rows: Sequence[Mapping], plan: Layout, ratios: Mapping[str, float], halo: bool
 ) -> None:
-    """Every row's box. `parts` precede the row's name in the ids of frame, level and number."""
+    """Every row's box; its frame, level and number have ids."""
     palette = colours(rows)
     for row in rows:
         box, colour = plan.boxes[row["name"]], shade(row, palette)
-        ids = [None if part is None else part + box.name for part in parts]
         if row["kind"] in MEETINGS:
-            _meeting(ax, box, colour, plan.font, ids[0])
+            _meeting(ax, box, colour, plan.font)
         else:
-            _layer(ax, box, colour, kept(row, ratios), plan.font, ids)
+            _layer(ax, box, colour, kept(row, ratios), plan.font, halo)
 
 
-def _meeting(ax: Axes, box: Box, colour: str, font: float, name: str) -> None:
-    ax.add_patch(_outline(box, fc=colour, ec=INK, lw=0.8, zorder=2, gid=name))
+def _meeting(ax: Axes, box: Box, colour: str, font: float) -> None:
+    ax.add_patch(_outline(box, fc=colour, ec=INK, lw=0.8, zorder=2, gid=f"frame:{box.name}"))
     look = {"fontsize": _points(font), "color": ink(colour), "va": "center_baseline"}
     ax.text(*box.middle, SIGNS[box.kind], ha="center", **look)
 
 
-def _layer(
-    ax: Axes, box: Box, colour: str, stay: tuple[int, int], font: float, ids: Sequence[str | None]
-) -> None:
-    frame, level, name = ids
+def _layer(ax: Axes, box: Box, colour: str, stay: tuple[int, int], font: float, halo: bool) -> None:
     share = stay[0] / max(1, stay[1])
     ax.add_patch(_outline(box, fc=pale(colour), lw=0, zorder=2))
     place = (box.x, box.y + box.high * (1 - share)), box.wide, box.high * share
-    ax.add_patch(Rectangle(*place, fc=colour, lw=0, zorder=2, gid=level))
-    ax.add_patch(_outline(box, fc="none", ec=INK, lw=0.8, zorder=3, gid=frame))
+    ax.add_patch(Rectangle(*place, fc=colour, lw=0, zorder=2, gid=f"level:{box.name}"))
+    ax.add_patch(_outline(box, fc="none", ec=INK, lw=0.8, zorder=3, gid=f"frame:{box.name}"))
     back = colour if share > 0.5 else pale(colour)
-    halo = [withStroke(linewidth=2.2, foreground=back)]  # the edge of the filling may cross it
     look = {"fontsize": _points(font), "ha": "center", "zorder": 4}
     number = ax.text(*box.middle, str(stay[0]), color=ink(back), va="center_baseline", **look)
-    number.set(gid=name, path_effects=halo if name is None else None)  # else the page draws it
+    number.set_gid(f"number:{box.name}")
+    if halo:  # the edge of the filling may cross it; a page draws its own
+        number.set_path_effects([withStroke(linewidth=2.2, foreground=back)])
     ax.text(box.middle[0], box.y + box.high + 2, box.label, color=INK, va="top", **look)
 
 

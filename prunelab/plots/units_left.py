@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 
 from prunelab.plots import given
 from prunelab.plots.frame import BLUE, GREY, heading, legend, not_measured, styled
-from prunelab.plots.marks import STAR
+from prunelab.plots.frontiers import STAR
 
 FAINT = "#b5b5b5"  # ink of the mean image
 PALE = "#e3e8ee"

@@ -38,7 +38,7 @@ def save(small: nn.Module, keep: Mapping[str, Tensor], path: str | Path) -> None
         OSError: the file cannot be written.
     """
     checks.kind("save", "small", small, nn.Module, "a network")
-    path, keep, tensors = sealed.place("save", path), Keep(keep), tensors_of(small)
+    path, keep, tensors = checks.path("save", "path", path), Keep(keep), tensors_of(small)
     if wrong := _misfit(keep, tensors, known=getattr(small, KEPT, {})):
         raise ValueError(f"save: `keep` must be what `small` was shrunk by: {wrong}")
     head = {sealed.FORMAT: FORMAT, "keep": keep.to_json()}
@@ -150,7 +150,7 @@ def read(path: str | Path) -> tuple[dict[str, Tensor], Keep]:
 
 
 def _opened(path: str | Path, caller: str) -> tuple[dict[str, str], dict[str, Tensor], Keep]:
-    path = sealed.place(caller, path)
+    path = checks.path(caller, "path", path)
     if not path.is_file():
         raise FileNotFoundError(f"{caller}: no file `{path}`")
     try:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from prunelab import checks, extras, meta, paths, sealed
+from prunelab import checks, extras, meta, paths
 from prunelab.surgery.rebuilding import tensors_of
 from prunelab.train.fitting import taking
 
@@ -37,7 +37,7 @@ def export_onnx(
         ModuleNotFoundError: the packages of prunelab[onnx] are not installed.
     """
     extras.need("surgery.export_onnx", "onnx", "onnx", "onnxscript")
-    path = sealed.place("export_onnx", path)
+    path = checks.path("export_onnx", "path", path)
     checks.kind("export_onnx", "net", net, nn.Module, "a network")
     size = sum(t.numel() * t.element_size() for t in tensors_of(net).values())
     checks.need(size <= ONNX_LIMIT, "export_onnx", "net", "one of at most 2 GB", f"{size} bytes")

@@ -63,7 +63,7 @@ def save_sparse(net: nn.Module, path: str | Path, form: str = "bitmask") -> int:
     """
     checks.kind("save_sparse", "net", net, nn.Module, "a network")
     checks.word("save_sparse", "form", form, FORMS)
-    path, kinds = sealed.place("save_sparse", path), {}
+    path, kinds = checks.path("save_sparse", "path", path), {}
     stored: dict[str, Tensor] = {}
     for name, tensor in tensors_of(net).items():
         kinds[name] = kind_of(tensor)
@@ -92,7 +92,7 @@ def load_sparse(net: nn.Module, path: str | Path) -> nn.Module:
             other names, types or shapes.
     """
     checks.kind("load_sparse", "net", net, nn.Module, "a network")
-    form, kinds, stored = _read(sealed.place("load_sparse", path))
+    form, kinds, stored = _read(checks.path("load_sparse", "path", path))
     _check_same(net, kinds, path)
 
     def restored(name: str, like: Tensor) -> Tensor:

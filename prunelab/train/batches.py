@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from prunelab.data import Split
-from prunelab.data.photos import SIZE, Change
+from prunelab.data.photos import SIZE
 from prunelab.train.budget import Budget
 
 MARGIN = 4  # pixels around an image before the random crop
@@ -34,8 +34,11 @@ def shuffled(
     usable = len(order) - (len(order) % budget.batch == 1)
     values = math.prod(split.images.shape[1:]) * budget.batch
     together = max(1, CHUNK // values) * budget.batch
-    change = {"flip": flip, "crop-flip": crop_flip}.get(budget.augment)
-    for images, y in split.draw(order[:usable], together, _change(budget, generator)):
+    change, alone = {"flip": flip, "crop-flip": crop_flip}.get(budget.augment), None
+    if budget.augment == "resized-crop-flip":
+        seed = torch.randint(2**62, (), generator=generator, device=generator.device)
+        alone = ResizedCropFlip(seed.item())
+    for images, y in split.draw(order[:usable], together, alone):
         if change is not None:
             images = change(images, generator)
         x = split.normalise(images, dtype)
@@ -44,37 +47,14 @@ def shuffled(
         yield from zip(x.split(budget.batch), y.split(budget.batch))
 
 
-def _change(budget: Budget, generator: torch.Generator) -> Change | None:
-    """What is done to each image alone, before it joins a batch."""
-    if budget.augment != "resized-crop-flip":
-        return None
-    seed = torch.randint(2**62, (), generator=generator, device=generator.device)
-    return ResizedCropFlip(seed.item())
-
-
 def flip(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Mirror half of the images.
-
-    Args:
-        images: (n, C, H, W) uint8.
-        generator: on the images' device.
-
-    Returns:
-        (n, C, H, W) uint8.
-    """
+    """Mirror half of the images, (n, C, H, W) uint8; the generator is on their device."""
     drawn = torch.randint(0, 2, (len(images),), generator=generator, device=images.device)
     return torch.where(drawn.bool()[:, None, None, None], images.flip(3), images)
 
 
 def crop_flip(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Pad with 4 black pixels, crop at random to the old size, mirror half of the images.
-
-    Args:
-        images: (n, C, H, W) uint8.
-        generator: on the images' device.
-
-    Returns:
-        (n, C, H, W) uint8.
+    """As `flip`, after 4 black pixels around each image and a random crop to the old size.
 
     Source: He et al. 2016, section 4.2.
     """

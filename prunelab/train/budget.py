@@ -71,8 +71,9 @@ class Budget:
     channels_last: bool = False
 
     def __post_init__(self) -> None:
-        listed = isinstance(self.milestones, list | tuple) and all(map(_is_real, self.milestones))
-        rising = listed and _rising(0, *self.milestones, 1)
+        listed = isinstance(self.milestones, list | tuple)
+        real = listed and all(isinstance(m, int | float) for m in self.milestones)
+        rising = real and all(a < b for a, b in pairwise([0, *self.milestones, 1]))
         self._need(rising, "milestones", "ascending fractions of the run in (0, 1)")
         object.__setattr__(self, "milestones", tuple(self.milestones))  # JSON gives a list
         if isinstance(self.epochs, float) and self.epochs.is_integer():
@@ -129,14 +130,6 @@ class Budget:
         if self.schedule == "inverse":
             return float((1 + step / 10_000) ** -0.75)
         return 1.0
-
-
-def _is_real(value: object) -> bool:
-    return isinstance(value, int | float)
-
-
-def _rising(*values: float) -> bool:
-    return all(a < b for a, b in pairwise(values))
 
 
 def _cosine(start: float, end: float, t: float) -> float:

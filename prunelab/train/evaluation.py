@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from prunelab import checks, meta
 from prunelab.data import Split
+from prunelab.data.tensors import told
 from prunelab.train.fitting import check_device, check_logits, taking
 from prunelab.train.memory import keep_freed
 
@@ -103,7 +104,7 @@ def logits_of(caller: str, out: object, entry: str | int | None = None) -> Tenso
         return out
     if entry is None:
         raise TypeError(
-            f"{caller}: `net` must return the logits, a tensor; got {_described(out)}:"
+            f"{caller}: `net` must return the logits, a tensor; got {told(out)}:"
             " name the entry that holds them, as in logits='logits' or logits=0"
         )
     try:
@@ -111,19 +112,12 @@ def logits_of(caller: str, out: object, entry: str | int | None = None) -> Tenso
         found = out[entry] if keyed else getattr(out, entry)  # type: ignore[index, arg-type]
     except (LookupError, AttributeError, TypeError):
         raise ValueError(
-            f"{caller}: `logits` must name an entry of what `net` returns, {_described(out)};"
+            f"{caller}: `logits` must name an entry of what `net` returns, {told(out)};"
             f" got {checks.shown(entry)}"
         ) from None
     if not isinstance(found, Tensor):
-        raise TypeError(f"{caller}: logits={entry!r} must be a tensor; got {_described(found)}")
+        raise TypeError(f"{caller}: logits={entry!r} must be a tensor; got {told(found)}")
     return found
-
-
-def _described(out: object) -> str:
-    kind = type(out).__name__
-    if isinstance(out, Mapping):
-        return f"{kind} with {', '.join(map(repr, out)) or 'no entries'}"
-    return f"{kind} of {len(out)} entries" if isinstance(out, tuple | list) else kind
 
 
 def precise(logits: Tensor) -> Tensor:

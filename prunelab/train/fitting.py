@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import linecache
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from types import TracebackType
+from traceback import walk_tb
 
 import torch
 from torch import Tensor, nn
@@ -51,53 +49,17 @@ def taking(caller: str, net: nn.Module, x: Tensor) -> Iterator[None]:
     except FAULTS as error:
         raise ValueError(
             f"{caller}: `net` ({type(net).__name__}) cannot take images of shape"
-            f" {tuple(x.shape)}, {_kind(x)}: {_place(net, error)}"
+            f" {tuple(x.shape)} {x.dtype}: {_place(net, error)}"
         ) from error
 
 
 def _place(net: nn.Module, error: Exception) -> str:
-    """The deepest module in which `error` arose, in words."""
+    """What an error says, after the deepest module in which it arose."""
     names = {id(module): name or "net" for name, module in net.named_modules()}
-    found = None
-    trace = error.__traceback__
-    while trace is not None:
-        if id(trace.tb_frame.f_locals.get("self")) in names:
-            found = trace
-        trace = trace.tb_next
-    if found is None:
-        return f"{type(error).__name__}{_words(error)}"
-    module, code = found.tb_frame.f_locals["self"], found.tb_frame.f_code
-    name = names[id(module)]
-    if type(module).__module__.startswith("torch.nn."):
-        return f"`{name}` is {_told(module)} and got {_received(found)}{_words(error)}"
-    line = linecache.getline(code.co_filename, found.tb_lineno).strip()
-    file = Path(code.co_filename).name
-    return (
-        f"`{name}` ({type(module).__name__}) fails at line {found.tb_lineno} of {file}"
-        f"{f', `{line}`' if line else ''}{_words(error)}"
-    )
-
-
-def _told(module: nn.Module) -> str:
-    return type(module).__name__ if any(module.children()) else repr(module).split("\n")[0]
-
-
-def _received(frame: TracebackType) -> str:
-    """Shape and type of the first tensor among a function's arguments."""
-    code, values = frame.tb_frame.f_code, frame.tb_frame.f_locals
-    given = (values.get(name) for name in code.co_varnames[: code.co_argcount])
-    first = next((v for v in given if isinstance(v, Tensor)), None)
-    return "no tensor" if first is None else f"{tuple(first.shape)}, {_kind(first)}"
-
-
-def _words(error: Exception) -> str:
-    """What an error says; torch's own errors say less than the place."""
-    text = str(error).strip().split("\n")[0]
-    return f" ({text})" if text and not isinstance(error, RuntimeError) else ""
-
-
-def _kind(x: Tensor) -> str:
-    return str(x.dtype).removeprefix("torch.")
+    frames = [frame.f_locals.get("self") for frame, _ in walk_tb(error.__traceback__)]
+    inside = [module for module in frames if id(module) in names]
+    where = f"`{names[id(inside[-1])]}` ({type(inside[-1]).__name__}): " if inside else ""
+    return where + (str(error).strip().split("\n")[0] or type(error).__name__)
 
 
 def scalar(name: str, value: object) -> Tensor | float:

@@ -7,7 +7,7 @@ in a handler is shown in the widget's text.
 from prunelab import extras
 
 extras.need(
-    "prunelab.widgets", "study", "ipywidgets", "anywidget", "jinja2", "matplotlib", "seaborn"
+    "prunelab.widgets", "study", "ipywidgets", "anywidget", "jinja2", "matplotlib", "networkx"
 )
 
 from prunelab.widgets.exploring.opening import explorer

@@ -78,26 +78,20 @@ REFUSED = {
     "words": (["cat.png", "dog.png"], "it gives batches of kind str"),
     "a path": ("photos", "got str"),
     "nothing": (None, "got NoneType"),
-    "differing size in one batch": (loader(grey), "it has images that differ in size; resize or"),
     "differing size": (
         loader(grey, 1),
-        "of one shape and type; batch 0 has (1, 4, 4) .* (1, 4, 5)",
+        "of one shape; Sizes of tensors must match",
     ),
-    "no tensors": (loader(lambda i: (object(), i)), "samples that are no tensors; transforms such"),
-    "one-hot": ((X, torch.eye(3)[Y].long()), "argmax(1) makes indices of one-hot labels"),
-    "one-hot floats": ((X, torch.eye(3)[Y]), "argmax(1) makes indices of one-hot labels"),
-    "a column": ((X, Y[:, None]), "(11, 1) torch.int64; labels[:, 0] has one axis"),
-    "float labels": ((X, Y.float()), "(11,) torch.float32; labels.long() are integers"),
+    "one-hot": ((X, torch.eye(3)[Y].long()), "(11, 3) torch."),
+    "one-hot floats": ((X, torch.eye(3)[Y]), "(11, 3) torch."),
+    "a column": ((X, Y[:, None]), "(11, 1) torch.int64"),
+    "float labels": ((X, Y.float()), "(11,) torch.float32"),
     "fewer labels": ((X, Y[:5]), "got (11, 3, 4, 4) torch.float32 and (5,)"),
     "no axis": ((torch.tensor(1.0), torch.tensor(1)), "got () torch.float32 and ()"),
     "empty": ([], "has no images"),
     "no images": ((X[:0], Y[:0]), "has no images"),
     "an empty generator": ((b for b in ()), "has no images"),
     "whole numbers": ((X.long(), Y), "images must be floats or uint8 (N, C, H, W)"),
-    "types that change": (
-        [(X, Y), (X.double(), Y)],
-        "batch 0 has .* torch.float32 .* torch.float64",
-    ),
 }
 
 
@@ -128,8 +122,8 @@ def test_a_number_of_images_is_a_number(images):
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        ({"name": None}, TypeError, "`name` must be a string; got NoneType"),
-        ({"name": 5}, TypeError, "`name` must be a string; got int"),
+        ({"name": None}, TypeError, "`name` must be a string; got None"),
+        ({"name": 5}, TypeError, "`name` must be a string; got 5"),
         ({"name": "digits", "device": 5}, ValueError, "`device` must be one of cpu"),
         ({"name": "digits", "device": None}, ValueError, "`device` must be one of cpu"),
         ({"name": "mnist", "root": 5}, TypeError, "`root` must be a folder's path or None; got 5"),

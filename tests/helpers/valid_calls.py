@@ -194,11 +194,13 @@ CASES = {
         "table": points(data=["a"], label=["b"], error=[0.1]), "title": "",
     },
     "plots.events": lambda: {
-        "points": points(step=[0, 9], layer="a", kept=[5, 3], pruned=[1, 2], spliced=[0, 1]),
+        "points": points(step=[0, 9], layer="a", size=9, kept=[5, 3], pruned=[1, 2],
+                         spliced=[0, 1]),
         "title": "", "stop": 4,
     },
     "plots.frontier": lambda: {
-        "points": points(method="m", compression=[2.0, 3.0], error=[0.1, 0.2], seed=0),
+        "points": points(method="m", setting=[1, 2], seed=0, compression=[2.0, 3.0],
+                         error=[0.1, 0.2]),
         "printed": None, "reference": 0.1, "title": "",
     },
     "plots.log_ratios": lambda: {
@@ -209,7 +211,7 @@ CASES = {
         "printed": None, "x": "weights_pct", "title": "", "order": (),
     },
     "plots.widths": lambda: {
-        "points": points(place="a", epoch=[0, 1], units=[5, 4], size=5), "title": "",
+        "points": points(place="a", epoch=[0, 1], units=[5, 4], size=5, seed=0), "title": "",
         "printed": None, "curve": None,
     },
     "plots.magnitudes": lambda: {
@@ -225,9 +227,6 @@ CASES = {
     "plots.units_left": lambda: {
         "widths": {"a": 3}, "whole": {"a": 5}, "title": "", "mask": None, "mean_image": None,
         "printed": None,
-    },
-    "plots.survivors": lambda: {
-        "points": points(layer="a", share=[0.5, 0.4]), "title": "", "printed": None,
     },
     "plots.crossover": lambda: {
         "points": points(rows=[5], columns=5, batch=1, density=0.1, torch_csr_ratio=2.0,

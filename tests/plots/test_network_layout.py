@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from functools import cache
+from itertools import pairwise
 
 import pytest
 from helpers.diagrams import ALL, rows_of
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prunelab.plots.network_flow import Columns, condensed
-from prunelab.plots.network_layout import layout
+from prunelab.plots.network_layout import fitted, layout
 
 WIDTHS = (900, 552)
 
@@ -48,7 +49,7 @@ def overlaps(plan):
 
 
 def inside(plan):
-    corners = [p for path in plan.edges.values() for p in path]
+    corners = [p for pieces in plan.edges.values() for path in pieces for p in path]
     for thing in [*plan.boxes.values(), *plan.notes]:
         corners += [(thing.x, thing.y), (thing.x + thing.wide, thing.y + thing.high)]
     return all(0 <= x <= plan.width and 0 <= y <= plan.height for x, y in corners)
@@ -69,18 +70,31 @@ def test_every_row_has_a_box_no_two_overlap_and_all_lie_inside_the_width(name, w
 def test_lines_join_their_boxes_at_right_angles_and_cross_no_box(name, width):
     plan = plan_of(name, width)
     assert set(plan.edges) == set(condensed(rows_of(name)))
-    for (source, target), path in plan.edges.items():
-        for box, (x, y) in ((plan.boxes[source], path[0]), (plan.boxes[target], path[-1])):
+    for (source, target), pieces in plan.edges.items():
+        ends = (plan.boxes[source], pieces[0][0]), (plan.boxes[target], pieces[-1][-1])
+        for box, (x, y) in ends:
             assert x in (box.x, box.x + box.wide, box.middle[0])
             assert y in (box.y, box.middle[1])
-        for a, b in zip(path, path[1:]):
-            assert (a[0] == b[0]) != (a[1] == b[1])
+        for a, b in (ends for path in pieces for ends in pairwise(path)):
+            assert a[0] == b[0] or a[1] == b[1]
             left, right = sorted((a[0], b[0]))
             top, bottom = sorted((a[1], b[1]))
             for box in plan.boxes.values():
                 across = min(right, box.x + box.wide) - max(left, box.x)
                 down = min(bottom, box.y + box.high) - max(top, box.y)
                 assert across <= 0.01 or down <= 0.01 or min(across, down) < 0
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_line_that_ends_at_the_right_goes_on_at_the_left_of_the_next(name):
+    plan = plan_of(name, 552)
+    right = max(x for pieces in plan.edges.values() for path in pieces for x, _ in path)
+    left = min(x for pieces in plan.edges.values() for path in pieces for x, _ in path)
+    several = [pieces for pieces in plan.edges.values() if len(pieces) > 1]
+    assert several or plan.height < 100
+    for pieces in several:
+        assert all(path[-1][0] == right for path in pieces[:-1])
+        assert all(path[0][0] == left for path in pieces[1:])
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -110,10 +124,9 @@ def test_how_many_lines_a_network_takes(name, lines):
 
 
 def test_the_lines_of_resnet_56_begin_with_its_stages():
-    rows = rows_of("resnet-56")
-    plan = layout(rows)
+    plan, main = plan_of("resnet-56"), columns_of("resnet-56").main
     first = defaultdict(list)
-    for name in Columns(rows).main:
+    for name in main:
         first[round(plan.boxes[name].middle[1], 6)].append(name)
     assert [names[0] for names in first.values()] == ["input", "layer2.0.conv1", "layer3.0.conv1"]
 
@@ -128,7 +141,7 @@ def test_the_branches_of_an_inception_block_have_lanes_of_their_own():
 def test_a_shortcut_is_an_arc_above_the_boxes_it_passes():
     rows = rows_of("resnet-20")
     plan = layout(rows)
-    arc = plan.edges["conv1", "add"]
+    (arc,) = plan.edges["conv1", "add"]
     assert min(y for _, y in arc) < plan.boxes["layer1.0.conv1"].y
     assert Columns(rows).track["conv1", "add"] == -1
 
@@ -172,24 +185,22 @@ def test_blocks_are_the_parts_that_everything_enters_and_leaves_once():
     assert modules == [f"layer{i}.{j}" for i in (1, 2, 3) for j in (0, 1, 2)]
     blocks = {b.module: b.layers for b in columns_of("googlenet").blocks}
     assert len(blocks["inception4b"]) == 6  # the auxiliary classifier beside it does not count
-    alone = {b.module: b.layers for b in columns_of("mobilenet_v2").blocks}["features.2.conv"]
-    assert alone == tuple(f"features.2.conv.{i}" for i in ("0.0", "1.0", "2"))
 
 
 def test_lines_break_where_least_is_cut():
     # a - b - c - (+ a) - d: after b, two things would go on; after the addition, only one
     rows = [*chain("a", "b", "c"), row("add", ["c", "a"], "add"), row("d", ["add"])]
-    assert Columns(rows).breaks([10] * 5, room=40) == [3]
-    assert Columns(rows).breaks([10] * 5, room=50) == []
-    assert Columns(rows).breaks([10] * 5, room=5) == [0, 1, 2, 3]
+    assert Columns(rows).starts([10] * 5, room=40) == [0, 4]
+    assert Columns(rows).starts([10] * 5, room=50) == [0]
+    assert Columns(rows).starts([10] * 5, room=5) == [0, 1, 2, 3, 4]
 
 
 def test_lines_break_where_the_maps_change_size():
-    rows = chain("a", "b", "c", "d")
-    assert Columns(rows).breaks([10] * 4, room=30) == [2]
-    for r in rows[2:]:
+    rows = chain(*"abcdefgh")
+    assert Columns(rows).starts([10] * 8, room=70) == [0, 7]
+    for r in rows[6:]:
         r["out"] = [8, 2, 2]
-    assert Columns(rows).breaks([10] * 4, room=30) == [1]
+    assert Columns(rows).starts([10] * 8, room=70) == [0, 6]
 
 
 def test_blocks_stay_on_one_line():
@@ -251,3 +262,19 @@ def test_labels_of_the_layers_of_a_block_differ(name):
     for block in columns_of(name).blocks:
         labels = [plan.boxes[layer].label for layer in block.layers]
         assert len(set(labels)) == len(labels)
+
+
+def test_a_name_is_cut_no_further_than_needed():
+    cases = {
+        ("features.conv1", 20): "features.conv1", ("features.conv1", 6): "conv1",
+        ("branch2.0", 6): "b2.0", ("x.branch1.conv", 8): "branch1", ("classifier", 6): "classi",
+        ("transition1", 6): "trans1", ("f.expand1x1", 6): "exp1x1",
+        ("features.2.conv.0.0", 6): "…c.0.0",
+    }  # fmt: skip
+    assert {case: fitted(*case) for case in cases} == cases
+
+
+@settings(deadline=None)
+@given(st.lists(st.from_regex(r"[a-z]{1,9}[0-9]{0,3}", fullmatch=True), min_size=1, max_size=5))
+def test_a_label_fits_its_room(words):
+    assert len(fitted(".".join(words), 7)) <= 7

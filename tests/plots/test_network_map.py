@@ -56,7 +56,8 @@ def test_how_much_is_kept():
 
 def frames(fig):
     """Row name -> the patch drawn for it."""
-    return {p.get_gid(): p for p in fig.axes[0].patches if p.get_gid()}
+    found = {(p.get_gid() or "").removeprefix("frame:"): p for p in fig.axes[0].patches}
+    return {name: p for name, p in found.items() if name and not name.startswith("level:")}
 
 
 def fillings(fig, plan, name):
@@ -66,7 +67,7 @@ def fillings(fig, plan, name):
         p
         for p in fig.axes[0].patches
         if isinstance(p, Rectangle)
-        and p.get_gid() is None
+        and not (p.get_gid() or "").startswith("frame:")
         and (p.get_x(), p.get_width()) == (box.x, box.wide)
         and box.y <= p.get_y() <= box.y + box.high
         and p.get_linewidth() == 0

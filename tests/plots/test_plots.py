@@ -5,7 +5,7 @@ import pytest
 from helpers.figures import lines
 from matplotlib.colors import to_hex
 
-from prunelab import plots
+from prunelab import paths, plots
 
 
 @pytest.fixture
@@ -98,9 +98,10 @@ def test_missing_rows_are_drawn_as_not_measured(draw):
 def test_save_writes_the_same_bytes_twice_and_only_inside_a_run(scan, tmp_path, monkeypatch):
     monkeypatch.delenv("PRUNELAB_RUNS", raising=False)
     monkeypatch.delenv("PRUNELAB_WRITE", raising=False)
-    before = sorted(plots.FIGURES.glob("*"))
+    figures = paths.results() / "figures"
+    before = sorted(figures.glob("*"))
     fig = plots.save(plots.sensitivity(scan), "99-test--x")
-    assert sorted(plots.FIGURES.glob("*")) == before
+    assert sorted(figures.glob("*")) == before
     monkeypatch.setenv("PRUNELAB_RUNS", str(tmp_path))
     plots.save(fig, "99-test--x")
     first = (tmp_path / "figures" / "99-test--x.svg").read_bytes()

@@ -1,19 +1,10 @@
-"""Error against size, and the names beside its marks."""
+"""Error against size."""
 
-from itertools import combinations
-
-import matplotlib as mpl
-import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 import pytest
 from helpers.figures import fits_a_page, legend_of, lines
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from prunelab import plots
-from prunelab.plots.frame import STYLE
-from prunelab.plots.names import RIM, Name, label
 
 SIZE_COLUMNS = "method setting seed weights_pct activations_pct error".split()
 
@@ -89,40 +80,25 @@ def test_a_method_of_several_settings_is_a_line_through_the_means_of_its_seeds(x
     assert x.split("_")[0] in ax.get_xlabel() and "%" in ax.get_xlabel()
 
 
-def named(ax):
-    """Name and weight of the letters -> the mark that it belongs to."""
-    return {(text.get_text(), text.get_weight()): text.xy for text in ax.texts}
-
-
-def test_other_methods_are_marks_with_bold_names_and_not_in_the_legend():
-    (ax,) = plots.size_frontier(runs()).axes
-    assert legend_of(ax) == ["one seed", "VIBNet", "mean of the seeds"]
-    assert named(ax) == {
-        ("BC-GNJ", "bold"): (12, pytest.approx(1.9)), ("L0", "bold"): (27, pytest.approx(1.6)),
-    }  # fmt: skip
-    colours = {text.get_color() for text in ax.texts} | {lines(ax)["VIBNet"].get_color()}
-    assert len(colours) == 3
-
-
-def test_printed_values_are_hollow_stars_with_plain_names_where_the_size_is_known():
+def test_printed_values_are_hollow_stars_in_the_colour_of_their_method_where_the_size_is_known():
     printed = PRINTED.assign(weights_pct=PRINTED.weights_pct.where(PRINTED.method != "VD"))
-    (ax,) = plots.size_frontier(pd.DataFrame(), printed, "weights_pct").axes
+    (ax,) = plots.size_frontier(runs(), printed, "weights_pct").axes
     stars = [x for x in ax.lines if x.get_marker() == "*" and len(x.get_xdata())]
-    assert len(stars) == 6
+    assert [x.get_xdata()[0] for x in stars] == printed.weights_pct.dropna().tolist()
     assert {x.get_markerfacecolor() for x in stars} == {"none"}
-    assert named(ax)[("VIBNet", "normal")] == (3.59, pytest.approx(1.6))
-    assert ("VD", "normal") not in named(ax)
-    assert legend_of(ax) == ["printed in a paper"]
+    assert stars[-1].get_markeredgecolor() == lines(ax)["VIBNet"].get_color()
+    assert len({x.get_markeredgecolor() for x in stars}) == len(stars) == 6
+    named = ["one seed", "VIBNet", "BC-GNJ", "L0"]
+    named += [f"{name}, printed" for name in ("BC-GHS", "L0-sep", "DN")]
+    assert legend_of(ax) == [*named, "printed"]
 
 
 def test_a_method_looks_the_same_beside_whatever_others_when_the_order_is_given():
     order, looks = ["VIBNet", "L0", "BC-GNJ"], []
     for points in (runs(), runs()[runs().method == "L0"]):
         (ax,) = plots.size_frontier(points, order=order).axes
-        [text] = [t for t in ax.texts if t.get_text() == "L0"]
-        marks = {m.get_marker() for m in ax.lines if (27, 1.6) in zip(*m.get_data())}
-        looks.append((text.get_color(), marks))
-    assert looks[0] == looks[1] and len(looks[0][1]) == 1
+        looks.append((lines(ax)["L0"].get_color(), lines(ax)["L0"].get_marker()))
+    assert looks[0] == looks[1]
 
 
 def test_no_mark_of_ours_is_a_star():
@@ -134,42 +110,6 @@ def test_no_mark_of_ours_is_a_star():
 def test_an_unknown_size_is_refused():
     with pytest.raises(ValueError, match="`x` must be one of weights_pct, activations_pct; got 'm"):
         plots.size_frontier(runs(), None, "macs")
-
-
-# As far from the edges as marks are: a frontier has room around them.
-PLACE = st.tuples(st.floats(0.05, 0.95), st.floats(0.1, 0.9))
-
-
-@settings(max_examples=10, deadline=None)
-@given(st.lists(PLACE, min_size=1, max_size=8, unique=True))
-def test_names_never_cover_each_other_or_leave_the_axes(places):
-    """Also in the densest of clusters."""
-    with mpl.style.context([STYLE, {"figure.constrained_layout.use": False}]):
-        fig, ax = plt.subplots(figsize=(8.4, 4.8))
-    ax.set(xlim=(0, 1), ylim=(0, 1))
-    ax.plot(*zip(*places), "o")
-    label(fig, ax, [Name(f"BC-GNJ {i}", *place) for i, place in enumerate(places)])
-    plt.close(fig)
-    fig.draw_without_rendering()
-    boxes = [text.get_window_extent() for text in ax.texts]
-    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
-    assert all(ax.bbox.padded(1).contains(*corner) for b in boxes for corner in (b.min, b.max))
-
-
-def test_names_keep_clear_of_the_marks_of_others_and_far_ones_have_a_line_to_their_own():
-    fig = plots.size_frontier(pd.DataFrame(), ROW, "weights_pct")  # four stars on one line
-    fig.draw_without_rendering()
-    (ax,) = fig.axes
-    marks = ax.transData.transform([text.xy for text in ax.texts])
-    for text in ax.texts:
-        assert not text.get_window_extent().padded(5).count_contains(marks), text
-    leaders = [x for x in ax.lines if not x.get_transform().contains_branch(ax.transData)]
-    off = [text for text in ax.texts if text.get_position()[1]]
-    assert len(leaders) == len(off) > 0
-    starts = [x.get_transform().transform(x.get_xydata())[0] for x in leaders]
-    for text, start in zip(off, starts):
-        away = start - ax.transData.transform(text.xy)
-        assert np.hypot(*away) == pytest.approx(RIM * fig.dpi / 72)
 
 
 def test_eight_methods_have_eight_colours_and_eight_marks():

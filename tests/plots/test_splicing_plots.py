@@ -1,7 +1,5 @@
 """Figures of single weights: what lies on the axes, and that nothing is cut off or covered."""
 
-from itertools import combinations
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,19 +21,16 @@ def run(steps=300):
 
 def runs():
     rows = [
-        (method, times, worse + error + 0.001 * seed, seed)
+        (method, times, worse + error + 0.001 * seed, seed, str(times))
         for method, worse in (("splicing", 0.0), ("magnitude", 0.01))
         for times, error in ((20, 0.016), (100, 0.03))
         for seed in (0, 1, 2)
     ]
-    return pd.DataFrame(rows, columns="method compression error seed".split())
+    return pd.DataFrame(rows, columns="method compression error seed setting".split())
 
 
 PRINTED = pd.DataFrame(
     [("Han et al.", 12, 0.0159), ("DNS", 56, 0.0199)], columns="method compression error".split()
-)
-SURVIVORS = pd.DataFrame(
-    {"layer": ["conv1", "fc1"] * 2, "share": [0.7, 0.2, 0.9, 0.3], "corr": [0.8, 0.4, 0.6, 0.2]}
 )
 
 
@@ -45,7 +40,6 @@ FIGURES = {
     "frontier": lambda: plots.frontier(runs(), PRINTED, 0.0215, "LeNet"),
     "narrow frontier": lambda: plots.frontier(runs()[:3], PRINTED[1:], 0.0215, "LeNet"),
     "only printed": lambda: plots.frontier(pd.DataFrame(), PRINTED),
-    "survivors": lambda: plots.survivors(SURVIVORS, "LeNet", SURVIVORS[:2]),
 }
 
 
@@ -78,7 +72,8 @@ def test_events_are_per_step_however_often_they_were_recorded(every):
     points = run(700)
     points["row"] = -(-points.step // every) * every  # the row a step is reported in
     totals = points.groupby(["layer", "row"], as_index=False)[["pruned", "spliced"]].sum()
-    points = totals.rename(columns={"row": "step"}).merge(points[["layer", "step", "kept"]])
+    kept = points[["layer", "step", "kept", "size"]]
+    points = totals.rename(columns={"row": "step"}).merge(kept)
     _, low = plots.events(points).axes
     pruned, spliced = lines(low)["pruned"], lines(low)["spliced"]
     assert pruned.get_ydata() == pytest.approx(np.full(len(pruned.get_ydata()), 2.0))
@@ -153,32 +148,19 @@ def test_compression_is_on_a_log_axis_with_plain_numbers():
 
 @pytest.mark.parametrize("ends", [(56, 56), (50, 60), (1.01, 1.02), (2, 900), (1, 1e6)])
 def test_there_are_a_few_ticks_on_any_log_axis(ends):
-    points = runs()[:2].assign(compression=list(ends))
+    points = runs()[:2].assign(compression=list(ends), setting=["a", "b"])
     fig = plots.frontier(points)
     assert 3 <= len(ticks(fig.axes[0].xaxis)) <= 10
 
 
-def test_printed_points_are_hollow_stars_with_their_names():
+def test_printed_points_are_hollow_stars_with_their_names_in_the_legend():
     (ax,) = plots.frontier(runs(), PRINTED, 0.0215).axes
     stars = [x for x in ax.lines if x.get_marker() == "*" and len(x.get_xdata())]
     assert [(s.get_xdata()[0], s.get_ydata()[0]) for s in stars] == [
         (12, pytest.approx(1.59)), (56, pytest.approx(1.99)),
     ]  # fmt: skip
     assert {s.get_markerfacecolor() for s in stars} == {"none"}
-    assert [text.get_text() for text in ax.texts] == ["Han et al.", "DNS"]
-    assert [text.xy for text in ax.texts] == [(12, 1.59), (56, pytest.approx(1.99))]
-
-
-def test_the_names_of_stars_keep_clear_of_lines_and_of_each_other():
-    close = pd.concat([PRINTED, PRINTED.assign(method="the same", error=lambda d: d.error + 2e-4)])
-    fig = plots.frontier(runs(), close, 0.0215)
-    fig.draw_without_rendering()
-    (ax,) = fig.axes
-    boxes = [text.get_window_extent() for text in ax.texts]
-    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
-    for line in lines(ax).values():
-        at = line.get_transform().transform(line.get_xydata())
-        assert not any(box.count_contains(at) for box in boxes)
+    assert legend_of(ax)[-2:] == ["Han et al., printed", "DNS, printed"]
 
 
 def test_the_reference_is_a_broken_line_below_a_band_of_a_tenth_of_a_point():
@@ -191,34 +173,8 @@ def test_the_reference_is_a_broken_line_below_a_band_of_a_tenth_of_a_point():
     assert "unpruned" not in lines(plots.frontier(runs()).axes[0])
 
 
-# survivors
-
-
-def test_bars_are_the_mean_share_of_each_layer_in_percent():
-    (ax,) = plots.survivors(SURVIVORS, "LeNet").axes
-    assert [bar.get_width() for bar in ax.patches] == pytest.approx([80, 25])
-    dots = lines(ax)["one seed"]
-    assert list(zip(dots.get_ydata(), dots.get_xdata())) == [
-        (y, pytest.approx(x)) for y, x in ((0, 70), (1, 20), (0, 90), (1, 30))
-    ]
-    assert list(ticks(ax.yaxis)) == ["conv1\ncorrelation 0.70", "fc1\ncorrelation 0.30"]
-    assert ax.yaxis_inverted()  # the first layer is on top
-    assert "%" in ax.get_xlabel()
-
-
-def test_the_authors_values_are_hollow_stars_on_their_layers():
-    printed = pd.DataFrame({"layer": ["fc1", "other"], "share": [0.15, 0.5]})
-    (ax,) = plots.survivors(SURVIVORS[:2].drop(columns="corr"), "LeNet", printed).axes
-    stars = lines(ax)["authors' model"]
-    assert (list(stars.get_xdata()), list(stars.get_ydata())) == ([15], [1])
-    assert stars.get_markerfacecolor() == "white"
-    assert "one seed" not in lines(ax)  # one row a layer
-    assert list(ticks(ax.yaxis)) == ["conv1", "fc1"]
-
-
 def test_a_mean_far_above_all_others_is_named_at_the_edge_and_does_not_flatten_them():
-    lost = pd.DataFrame([("one shot", 60.0, 0.10, s) for s in (0, 1)],
-                        columns=["method", "compression", "error", "seed"])  # fmt: skip
+    lost = runs()[:2].assign(method="one shot", compression=60.0, error=0.10)
     (ax,) = plots.frontier(pd.concat([runs(), lost]), PRINTED, 0.0215, "LeNet").axes
     highest = max(
         0.0215, PRINTED.error.max(), runs()[runs().method == runs().method[0]].error.max()
@@ -232,8 +188,8 @@ def test_a_mean_far_above_all_others_is_named_at_the_edge_and_does_not_flatten_t
 @pytest.mark.parametrize(
     "fig", [
         plots.events(pd.DataFrame(), "t"), plots.frontier(pd.DataFrame(), title="t"),
-        plots.survivors(pd.DataFrame(), "t"), plots.magnitudes({}, {}, "t"),
-    ], ids=["events", "frontier", "survivors", "magnitudes"],
+        plots.magnitudes({}, {}, "t"),
+    ], ids=["events", "frontier", "magnitudes"],
 )  # fmt: skip
 def test_missing_rows_are_drawn_as_not_measured(fig):
     assert fig.axes[0].texts[0].get_text() == "t: not measured yet"

@@ -190,8 +190,8 @@ def test_a_network_of_several_inputs_is_exported(named, tmp_path):
         ({"example": None}, TypeError, "`example` must be a tensor, .*, got NoneType"),
         ({"example": ()}, TypeError, r"`example` must hold tensors, .*, got \(\)"),
         ({"example": torch.tensor(1.0)}, ValueError, r"`example` must be a batch .*, got shape \("),
-        ({"example": torch.ones(2, 7)}, ValueError, r"`1` is Linear\(.* and got \(2, 7\)"),
-        ({"path": 5}, TypeError, "`path` must be a file's path; got 5"),
+        ({"example": torch.ones(2, 7)}, ValueError, r"`1` \(Linear\): .*2x7 and 64x3"),
+        ({"path": 5}, TypeError, "`path` must be a path; got 5"),
     ],
 )
 def test_what_cannot_be_exported_is_one_line(arguments, error, words, tmp_path):
