@@ -239,7 +239,7 @@ def test_a_lenet_300_100_grows_after_the_first_cut_by_splicing_alone(lenet):
         )  # fmt: skip
 
         def watch(_, state, found=found):
-            found.append(sum(int(layer.kept().sum()) for layer in state.layers.values()))
+            found.append(sum(layer.kept() for layer in state.layers.values()))
 
         method.run(deepcopy(lenet[0]), lenet[1], progress=False, watch=watch)
         assert len(found) == 201

@@ -32,7 +32,8 @@ OTHER = {
     ActivationStatistic: {"ratios": 0.25, "statistic": "apoz", "images": 100, "batch": 50},
     Count: {"method": FilterNorm(0.5), "shape": (1, 28, 28), "classes": 100},
     Prune: {"method": FilterNorm(0.25), "retrain": BUDGET},
-    Scratch: {"method": FilterNorm(0.25), "budget": replace(BUDGET, lr=0.1), "rule": "B"},
+    Scratch: {"method": FilterNorm(0.25), "budget": replace(BUDGET, lr=0.1), "rule": "B",
+              "losses": 1},
     Norms: {"norm": "l2", "groups": ("conv1",)},
     Scan: {"ratios": (0.1,), "criterion": "l2", "groups": "first", "images": 9, "retrain": BUDGET},
 }  # fmt: skip
