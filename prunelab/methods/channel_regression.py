@@ -5,7 +5,8 @@ r"""Channel pruning by regression: LASSO chooses the input channels, least squar
     (ii) W with beta fixed: least squares of Y on the patches of the channels that stay
 
 X is what the layer reads in the network pruned so far, Y what it writes in the whole network, so
-that later layers make up for the errors of earlier ones.
+that later layers make up for the errors of earlier ones. The last layer of a residual branch makes
+up for the error of the shortcut too (see `inherited`).
 
 Source: He, Zhang, Sun. Channel Pruning for Accelerating Very Deep Neural Networks. ICCV 2017.
 """
@@ -20,6 +21,7 @@ from sklearn.linear_model import lars_path_gram
 from torch import Tensor, nn
 
 from prunelab.methods.base import check_option
+from prunelab.methods.reconstruction.inherited import Inherited, inherited
 from prunelab.methods.reconstruction.layerwise import Layerwise, Part, write
 
 SELECTS = ("lasso", "first", "random")
@@ -39,8 +41,7 @@ class ChannelRegression(Layerwise):
         section 2).
     Differs: the LASSO's whole path is computed from the normal equations (LARS), and exactly the
         wanted number of channels stays; the code bisects lambda on 400 rows and allows 10% more.
-        A layer without a bias is rebuilt without an intercept. The error that a block inherits
-        through its shortcut is not added to the target of its last layer.
+        A layer without a bias is rebuilt without an intercept.
     """
 
     KIND: ClassVar[str] = "channel_regression"
@@ -50,6 +51,11 @@ class ChannelRegression(Layerwise):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_option(self, "select", SELECTS)
+
+    def _more(
+        self, net: nn.Module, whole: nn.Module, layer: str, example: Tensor
+    ) -> Inherited | None:
+        return inherited(net, whole, layer, example)
 
     def _choose(self, parts: list[Part], count: int, rng: torch.Generator) -> Tensor:
         size = parts[0].reader.channels

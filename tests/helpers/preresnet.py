@@ -9,9 +9,9 @@ from prunelab import models
 DATA = dataset(24, channels=3, size=16)
 
 
-def preresnet(seed=0):
+def preresnet(seed=0, name="preresnet-20"):
     torch.manual_seed(seed)
-    net = models.build("preresnet-20", 3, 3)
+    net = models.build(name, 3, 3)
     for module in net.modules():  # statistics of a network that was trained
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)

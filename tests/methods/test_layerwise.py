@@ -5,11 +5,15 @@ from copy import deepcopy
 import pytest
 import torch
 import torchvision
+from helpers.preresnet import DATA, preresnet
 from helpers.toy import dataset
 from torch import nn
 
 from prunelab import data, methods, models, surgery, train
 from prunelab.groups import trace
+from prunelab.methods import channel_regression
+from prunelab.methods.reconstruction.inherited import inherited
+from prunelab.methods.reconstruction.rows import look
 from prunelab.methods.slimming import norms_of
 from prunelab.train import Budget
 
@@ -139,3 +143,34 @@ def test_slimming_removes_at_most_the_share_of_a_layer_that_is_allowed(digits):
         pruned = deepcopy(net)
         keep = methods.Slimming(0.3, budget, 0.0, most=most).prune(pruned, split, progress=False)
         assert int(keep["layer3.0.conv1"].sum()) == least
+
+
+@pytest.mark.parametrize("name", ["preresnet-20", "resnet-20"])
+def test_the_last_layer_of_a_branch_makes_up_for_the_error_of_its_shortcut(name):
+    """Where it writes what is asked of it, the block gives what it gave before pruning."""
+    whole = preresnet(name=name)
+    net = deepcopy(whole)
+    with torch.no_grad():
+        net.layer1[0].conv2.weight.mul_(1.3)  # an error that the second block inherits
+    x = DATA.train.batch(slice(0, 4))[0]
+    find, layer = inherited(net, whole, "layer1.1.conv2", x), net.layer1[1].conv2
+    wanted, seen = {}, []
+    look(whole, ["layer1.1.conv2"], x, lambda _, inputs, out: wanted.update(out=out + find(x)))
+    layer.register_forward_hook(lambda *_: wanted["out"])
+    for one in (whole, net):
+        one.layer1[1].register_forward_hook(lambda *args: seen.append(args[-1]))
+        with torch.no_grad():
+            one(x)
+    torch.testing.assert_close(seen[1], seen[0], rtol=1e-3, atol=1e-3)
+    assert inherited(net, whole, "layer1.1.conv1", x) is None
+
+
+def test_a_regression_that_sees_the_shortcut_leaves_a_smaller_error(digits, monkeypatch):
+    net, split = digits
+    losses = []
+    for more in (channel_regression.inherited, lambda *_: None):
+        monkeypatch.setattr(channel_regression, "inherited", more)
+        pruned = deepcopy(net)
+        methods.ChannelRegression(0.7, images=500).prune(pruned, split, progress=False)
+        losses.append(train.evaluate(pruned, split.val).loss)
+    assert losses[0] < losses[1]

@@ -35,7 +35,7 @@ class Wiring:
 
     def blocks(self) -> list[str]:
         """The residual blocks in order of execution; layers but the last if there are none."""
-        added = [n for n in self.graph.nodes if _adds(n) and n.meta.get("nn_module_stack")]
+        added = [n for n in self.graph.nodes if is_addition(n) and n.meta.get("nn_module_stack")]
         if added:
             return list(dict.fromkeys([*node.meta["nn_module_stack"]][-1] for node in added))
         layers = [n.target for n in self.graph.nodes if isinstance(self._module(n), LAYERS)]
@@ -76,10 +76,10 @@ class Wiring:
         inside = [n for n in self.graph.nodes if n in behind and n in _needed(end)]
         read = dict.fromkeys(i for n in inside for i in n.all_input_nodes if i not in behind)
         given = [n for n in read if n.op != "get_attr"]
-        return self._part(given), self._part([end], given)
+        return self.part(given), self.part([end], given)
 
-    def _part(self, ends: list[fx.Node], given: Sequence[fx.Node] = ()) -> fx.GraphModule:
-        """What leads to some nodes, from the images or from given nodes."""
+    def part(self, ends: list[fx.Node], given: Sequence[fx.Node] = ()) -> fx.GraphModule:
+        """What leads to some nodes: images -> tuple of values, or given nodes -> the first."""
         graph, copies = fx.Graph(), {}
         for node in given:
             copies[node] = graph.placeholder(node.name)
@@ -119,7 +119,8 @@ def after(blocks: int, losses: int | None) -> list[int]:
     return positions(blocks, wanted)
 
 
-def _adds(node: fx.Node) -> bool:
+def is_addition(node: fx.Node) -> bool:
+    """Whether it adds two activations."""
     name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
     called = node.op in ("call_function", "call_method")
     return called and name.rstrip("_") in ADDITIONS and len(node.all_input_nodes) > 1

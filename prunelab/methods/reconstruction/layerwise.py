@@ -25,6 +25,7 @@ from prunelab.methods.base import (
     check_ratios,
 )
 from prunelab.methods.reconstruction import rows
+from prunelab.methods.reconstruction.inherited import Inherited
 from prunelab.methods.reconstruction.moments import Moments
 from prunelab.methods.stages import Options
 from prunelab.train.as_found import taken_back
@@ -145,7 +146,9 @@ class Layerwise(Method):
             rng = torch.Generator().manual_seed(options.seed + number)
             bar.set_postfix_str(name)
             source = self._target(net, whole)
-            parts = parts_of(net, source, _told(images, bar), readers, self.positions, rng)
+            more = {r.layer: self._more(net, whole, r.layer, data.example) for r in readers}
+            batches = _told(images, bar)
+            parts = parts_of(net, source, batches, readers, self.positions, rng, more)
             keep[name] = self._choose(parts, scores.kept(groups[name].size, ratio), rng)
             with taken_back(net.state_dict().values()):
                 for part in parts:
@@ -160,6 +163,12 @@ class Layerwise(Method):
     def _target(self, net: nn.Module, whole: nn.Module) -> nn.Module:
         """The network whose outputs are to be met."""
         return whole
+
+    def _more(
+        self, net: nn.Module, whole: nn.Module, layer: str, example: Tensor
+    ) -> Inherited | None:
+        """What else the output of a layer is to make up for."""
+        return None
 
     @abc.abstractmethod
     def _choose(self, parts: list[Part], count: int, rng: torch.Generator) -> Tensor:
@@ -185,6 +194,7 @@ def parts_of(
     readers: list[Reader],
     positions: int | None,
     rng: torch.Generator,
+    more: Mapping[str, Inherited | None] | None = None,
 ) -> list[Part]:
     """One pass over images: what layers read in `net`, and write in `source` less their biases.
 
@@ -195,6 +205,7 @@ def parts_of(
         readers: the layers.
         positions: of each image, as `Layerwise.positions`.
         rng: draws them.
+        more: layer -> what is added to the outputs that are to be met.
     """
     layers = {r.layer: net.get_submodule(r.layer) for r in readers}
     sums = {name: Moments.of(layer.weight) for name, layer in layers.items()}
@@ -202,7 +213,8 @@ def parts_of(
         at = functools.cache(lambda name, shape: rows.positions(shape, positions, rng))
         read = wanted = rows.read(net, layers, x, at)
         if source is not net:
-            wanted = rows.read(source, layers, x, at)
+            shift = {name: add(x) for name, add in (more or {}).items() if add}
+            wanted = rows.read(source, layers, x, at, shift)
         for name, layer in layers.items():
             y = wanted[name][1]
             sums[name].add(read[name][0], y if layer.bias is None else y - layer.bias.detach())

@@ -6,7 +6,7 @@ numbers for a convolution, in_features for a linear layer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -107,7 +107,11 @@ def look(net: nn.Module, layers: Iterable[str], x: Tensor, take: Take) -> None:
 
 
 def read(
-    net: nn.Module, layers: Iterable[str], x: Tensor, at: Callable[[str, torch.Size], Tensor | None]
+    net: nn.Module,
+    layers: Iterable[str],
+    x: Tensor,
+    at: Callable[[str, torch.Size], Tensor | None],
+    shift: Mapping[str, Tensor] | None = None,
 ) -> dict[str, tuple[Tensor, Tensor]]:
     """Layer -> its rows in one batch, see `patches`.
 
@@ -116,10 +120,12 @@ def read(
         layers: names of modules.
         x: (N, C, H, W) images.
         at: (name, shape of its output) -> the positions to look at, see `positions`.
+        shift: layer -> what is added to its output.
     """
     found = {}
 
     def take(name: str, inputs: Tensor, output: Tensor) -> None:
+        output = output + shift[name] if shift and name in shift else output
         found[name] = patches(net.get_submodule(name), inputs, output, at(name, output.shape))
 
     look(net, layers, x, take)
