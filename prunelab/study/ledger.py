@@ -59,6 +59,11 @@ def rows(stem: str) -> list[dict]:
     return list(found.values())
 
 
+def append(row: dict) -> None:
+    """Add one row to the ledger of its paper, whole or not at all. Errors: OSError, one line."""
+    files.append(folder() / f"{row['stem']}.jsonl", row)
+
+
 def run(
     recipes: Recipe | Iterable[Recipe], refresh: bool | str = False, progress: bool = True
 ) -> list[dict]:
@@ -89,7 +94,7 @@ def run(
         again = refresh is True and not (row and _is_of_this_refresh(row))
         if again or (row is None and refresh == "missing"):
             row = measure(recipe, progress, since=_started() if refresh is True else 0.0)
-            files.append(folder() / f"{recipe.stem}.jsonl", row)
+            append(row)
             _work(recipe).done()
             known[recipe.key] = row
         if row is not None:

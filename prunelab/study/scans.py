@@ -89,7 +89,7 @@ class Scan:
         """The same table with what is measured after retraining each pruned network."""
         whole = train.evaluate(net, split)
         unseen = replace(data, val=data.val[:0], test=data.test[:0])  # saves its evaluations
-        points, done = table.to_dict("records"), work.points()
+        points, done = table.to_dict("records"), work.points(*table.columns)
         bar = {"desc": "retrain", "leave": False, "disable": not work.progress}
         for point in tqdm(points[len(done) :], total=len(points), initial=len(done), **bar):
             keep = {point["group"]: scores.best(order[point["group"]], point["kept"])}

@@ -25,7 +25,7 @@ class Units:
     def __init__(self, method: Method, net: nn.Module, data: Dataset, work: Work):
         self.data, self.work = data, work
         self.before = train.evaluate(net, data.test).accuracy
-        self.points = {point["step"]: point for point in work.points()}
+        self.points = {point["step"]: point for point in work.points("step", "widths")}
         an_epoch, steps = method.budget.steps(len(data.train))
         at = {round(k * steps / an_epoch / (SHOTS - 1)) for k in range(SHOTS)}
         self._due = {min(epoch * an_epoch, steps) for epoch in at}

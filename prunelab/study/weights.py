@@ -82,7 +82,7 @@ class Snapshots:
 
     def run(self, net: nn.Module, data: Dataset, work: Work) -> dict:
         """Values: `snapshots`, each with step and kept, the mask as `masks.packed` writes it."""
-        seen = {point["step"]: point for point in work.points()}
+        seen = {point["step"]: point for point in work.points("step", "kept")}
 
         def watch(step: int, state: Splicing) -> None:
             if step in self.steps:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,11 +31,23 @@ class Work:
         checkpoint = None if self.folder is None else self.folder / f"{name}.fit"
         return {"seed": self.seed, "progress": self.progress, "checkpoint": checkpoint}
 
-    def points(self) -> list[dict]:
-        """The points that were measured before an interruption."""
+    def points(self, *fields: str) -> list[dict]:
+        """The points measured before an interruption; none, with a warning, if they are damaged.
+
+        Args:
+            fields: what each of them must have.
+        """
         if self.folder is None or not self._points.is_file():
             return []
-        return json.loads(self._points.read_bytes())
+        try:
+            found = json.loads(self._points.read_bytes())
+        except ValueError:
+            found = None
+        points = found if isinstance(found, list) else [None]
+        if all(isinstance(point, dict) and {*fields} <= point.keys() for point in points):
+            return points
+        warnings.warn(f"ledger: `{self._points}` is damaged; it is measured again", stacklevel=2)
+        return []
 
     def keep(self, points: list[dict]) -> None:
         """Remember these points; the file is replaced at once. Errors: OSError, one line."""

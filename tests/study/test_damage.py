@@ -139,11 +139,17 @@ def test_notes_or_networks_that_are_damaged_are_made_again(run_folder):  # noqa:
     assert measured(recipe, True)[0]["values"]["history"] == first["values"]["history"]
 
 
-def test_points_are_kept_for_going_on(tmp_path):
+@pytest.mark.parametrize(
+    "text", ["", "[", "{}", "5", "null", "[1]", '[{"step": 1}]', '[{"step": 1, "kept": 2}, {}]']
+)
+def test_points_are_kept_for_going_on_and_measured_again_if_damaged(text, tmp_path):
     work = Work(folder=tmp_path / "partial")
-    assert work.points() == []
+    assert work.points("step", "kept") == []
     work.keep([{"step": 1, "kept": 5}])
-    assert work.points() == [{"step": 1, "kept": 5}]
+    assert work.points("step", "kept") == [{"step": 1, "kept": 5}]
+    (tmp_path / "partial" / "points.json").write_text(text)
+    with pytest.warns(UserWarning, match=r"points\.json.*; it is measured again$"):
+        assert work.points("step", "kept") == []
     work.done()
     assert work.points() == [] and Work().points() == []
 

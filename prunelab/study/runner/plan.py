@@ -100,10 +100,12 @@ def plan(
     checks.word("run", "preset", preset, PRESETS)
     limit = LIMITS[preset] if limit is None else limit
     checks.number("run", "limit", limit, "a number of seconds above 0", lambda value: value > 0)
-    checks.count("run", "workers", workers)
     check_data_root("run", data_root)
     root = root or paths.project()
     chosen = select(numbers, notebooks(root))
+    most = max(4 * (os.cpu_count() or 1), len(chosen))
+    checks.count("run", "workers", workers)
+    checks.need(workers <= most, "run", "workers", f"at most {most} on this machine", workers)
     # SEEDS as a list, because papermill injects a tuple as a string.
     given = {"PRESET": preset, "SEEDS": list(SEEDS[preset]), "REFRESH": refresh or "missing"}
     given |= checked(parameters or {})
