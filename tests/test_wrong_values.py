@@ -13,7 +13,10 @@ import prunelab
 PARTS = """
     cost data groups masks methods models plots scores sensitivity surgery train widgets
 """.split()
-SLOW = {"surgery.export_onnx", "widgets.explorer", "widgets.mask_player", "widgets.strength_player"}
+SLOW = {
+    "surgery.export_onnx", "widgets.explorer", "widgets.mask_player", "widgets.strength_player",
+    "widgets.selection_player",
+}  # fmt: skip
 # Made by the package, not by its users; classes of plain data; constants.
 NO_CALLS = {
     "data.Dataset", "data.Photos", "data.Split", "groups.ChannelAxis", "groups.Flow",

@@ -19,6 +19,7 @@ _MAKERS: dict[str, Callable[[int, int], nn.Module]] = {
     "resnet-20": partial(resnet.ResNet, 3),
     "resnet-56": partial(resnet.ResNet, 9),
     "resnet-110": partial(resnet.ResNet, 18),
+    "preresnet-8": partial(resnet.PreResNet, 1),
     "preresnet-20": partial(resnet.PreResNet, 3),
     "preresnet-56": partial(resnet.PreResNet, 9),
     "alexnet": alexnet.AlexNet,

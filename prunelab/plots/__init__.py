@@ -10,10 +10,12 @@ extras.need("prunelab.plots", "study", "matplotlib", "networkx")
 
 from prunelab.plots.bottleneck import log_ratios, widths
 from prunelab.plots.curves import accuracies, norm_curves, one_layer, panels, sensitivity
+from prunelab.plots.discrimination import feature_maps, stage_errors, sweep
 from prunelab.plots.frame import not_measured, save
 from prunelab.plots.frontiers import frontier, size_frontier
 from prunelab.plots.network_map import network_map
 from prunelab.plots.picture import group_picture
+from prunelab.plots.selection import selection_step
 from prunelab.plots.splicing import events
 from prunelab.plots.units_left import pixels, units_left
 from prunelab.plots.weights import crossover, magnitudes, mask_image
@@ -22,6 +24,7 @@ __all__ = [
     "accuracies",
     "crossover",
     "events",
+    "feature_maps",
     "frontier",
     "group_picture",
     "log_ratios",
@@ -34,8 +37,11 @@ __all__ = [
     "panels",
     "pixels",
     "save",
+    "selection_step",
     "sensitivity",
     "size_frontier",
+    "stage_errors",
+    "sweep",
     "units_left",
     "widths",
 ]

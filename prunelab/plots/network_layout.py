@@ -45,7 +45,10 @@ class Box(NamedTuple):
 
 
 class Note(NamedTuple):
-    """A label: of a block, with the area behind it, or of the size of the maps from here on."""
+    """A label: of a block, with the area behind it, or of the size of the maps from here on.
+
+    `module` is the block's name.
+    """
 
     kind: str
     text: str
@@ -53,6 +56,7 @@ class Note(NamedTuple):
     y: float
     wide: float
     high: float
+    module: str = ""
 
 
 @dataclass(frozen=True)
@@ -208,7 +212,7 @@ class _Lines:
                 top = self.tops[line] + LINE
                 bottom = self._y(line, 1 + max(lanes, default=0)) - self.size.high / 2
                 text = fitted(block.module, self._letters(wide))
-                yield Note("block", text, x, top, wide, bottom - 2 - top)
+                yield Note("block", text, x, top, wide, bottom - 2 - top, block.module)
 
     def _size_notes(self) -> list[Note]:
         """The size of the maps where it changes; of two that would overlap, the second."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from matplotlib.colors import to_hex, to_rgb
 
@@ -74,6 +74,17 @@ def check_groups(function: str, argument: str, names: Iterable[str], known: Iter
             raise ValueError(
                 f"{function}: `{argument}` has `{name}`, which no layer writes;"
                 f" groups are {', '.join(known) or 'none'}"
+            )
+
+
+def check_flags(function: str, flags: Mapping[str, str], known: Collection[str]) -> None:
+    """ValueError if a name is no block or layer, or stands for no text."""
+    texts = isinstance(flags, Mapping) and all(isinstance(text, str) for text in flags.values())
+    checks.need(texts, function, "flags", "a mapping, block or layer -> text", flags)
+    for name in flags:
+        if name not in known:
+            raise ValueError(
+                f"{function}: `flags` must name blocks or layers of the network; got {name!r}"
             )
 
 

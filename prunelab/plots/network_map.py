@@ -26,6 +26,7 @@ from prunelab.plots.network_look import (
     INK,
     LINES,
     SIGNS,
+    check_flags,
     check_groups,
     check_ratios,
     check_rows,
@@ -47,6 +48,7 @@ def network_map(
     ratios: Mapping[str, float] | None = None,
     selected: Collection[str] = (),
     title: str = "",
+    flags: Mapping[str, str] | None = None,
 ) -> Figure:
     """A network drawn as boxes and lines.
 
@@ -58,10 +60,11 @@ def network_map(
         selected: groups to mark: layers that write them get an orange frame, layers that read
             them a broken one.
         title: says which network.
+        flags: block or layer -> a short text at its upper right corner, such as the name of a loss.
 
     Raises:
-        ValueError: `ratios` or `selected` has a group that no row writes, or a ratio is outside
-            [0, 1).
+        ValueError: `ratios` or `selected` has a group that no row writes, `flags` has no block or
+            layer of the network, or a ratio is outside [0, 1).
     """
     given.text("network_map", title)
     check_rows("network_map", rows)
@@ -75,6 +78,7 @@ def network_map(
     _boxes(ax, rows, plan, ratios, halo=True)
     for row in rows:
         _mark(ax, plan.boxes[row["name"]], row, set(selected))
+    _flags(ax, plan, {} if flags is None else flags)
     _legend(ax, _legend_items(rows, palette, bool(selected), bool(ratios)))
     return fig
 
@@ -182,6 +186,17 @@ def _mark(ax: Axes, box: Box, row: Mapping, selected: set[str]) -> None:
         ax.add_patch(_outline(box, fc="none", ec=ORANGE, lw=2.6, zorder=5))
     elif selected & set(row["reads"]):
         ax.add_patch(_outline(box, fc="none", ec=ORANGE, lw=1.3, ls=(0, (2, 1.5)), zorder=5))
+
+
+def _flags(ax: Axes, plan: Layout, flags: Mapping[str, str]) -> None:
+    """Texts at the upper right corners of blocks and layers."""
+    places = {name: (box.x + box.wide, box.y) for name, box in plan.boxes.items()}
+    places |= {note.module: (note.x + note.wide, note.y) for note in plan.notes if note.module}
+    check_flags("network_map", flags, places)
+    look = {"boxstyle": "round,pad=0.25", "fc": ORANGE, "lw": 0}
+    for name, text in flags.items():
+        ax.text(*places[name], text, fontsize=_points(plan.font), color="white", weight="bold",
+                ha="right", va="center", zorder=6, bbox=look)  # fmt: skip
 
 
 def _legend_items(

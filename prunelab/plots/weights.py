@@ -47,9 +47,9 @@ def mask_image(
     fig = plt.figure(figsize=(start + 8, high + 1.2))
     fig.set_layout_engine("none")  # said so here, it stays when the figure is saved
     if pixels:
-        picture, bar = (_inches(fig, x, high - 2.4, w, 3) for x, w in ((0.25, 3), (3.4, 0.14)))
+        picture, bar = (inches(fig, x, high - 2.4, w, 3) for x, w in ((0.25, 3), (3.4, 0.14)))
         _pixels(picture, bar, kept.sum(0).reshape(side, side), most)
-    ax = _inches(fig, start, 0.6, 7.84, high)
+    ax = inches(fig, start, 0.6, 7.84, high)
     ax.imshow(kept, cmap="Greys", vmin=0, vmax=1, aspect="auto", interpolation="antialiased")
     ax.set(xlabel="input", ylabel="unit", title="the mask: dark = kept")
     ax.spines[:].set(visible=True, color=GREY)
@@ -89,7 +89,7 @@ def magnitudes(
     for i, (name, size) in enumerate(sizes.items()):
         row, column = divmod(i, columns)
         x, y = 0.95 + part * column, 1.0 + 2.7 * (rows - 1 - row)
-        ax = _inches(fig, x, y, part - 0.8, 1.95)
+        ax = inches(fig, x, y, part - 0.8, 1.95)
         _histogram(ax, name, np.sort(size, axis=None, kind="stable"), *thresholds[name])
         ax.set_ylabel("" if column else "weights")
     handles, labels = ax.get_legend_handles_labels()
@@ -158,7 +158,7 @@ def plain(value: float, _: object = None) -> str:
     return f"{value:,.10g}"
 
 
-def _inches(fig: Figure, x: float, y: float, wide: float, high: float) -> Axes:
+def inches(fig: Figure, x: float, y: float, wide: float, high: float) -> Axes:
     """Axes placed in inches: an automatic layout takes half a second per picture."""
     width, height = fig.get_size_inches()
     return fig.add_axes((x / width, y / height, wide / width, high / height))

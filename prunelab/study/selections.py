@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
+from prunelab import pictures
 from prunelab.data import Dataset
 from prunelab.groups import trace
 from prunelab.methods import DiscriminationAware, FilterNorm, ThiNet
@@ -24,7 +23,7 @@ class Selections:
     Each method starts from the trained network. Maps are those of the trained network.
 
     Attributes:
-        method: DCP; the others remove the same fraction.
+        method: DCP; the others remove the same fraction, and ThiNet looks at as many images.
         image: number of the validation image whose maps are recorded.
     """
 
@@ -36,12 +35,12 @@ class Selections:
     def run(self, net: nn.Module, data: Dataset, work: Work) -> dict:
         """Values: `image` as a picture; `layers`: for each group what was chosen, and its maps.
 
-        A picture is {"shape": [H, W] or [C, H, W], "bytes": base64 of uint8}.
+        Pictures are those of `prunelab.pictures`; the image is (C, H, W).
         """
         how = {"seed": work.seed, "progress": work.progress}
         ratios = self.method.ratios
         others = {
-            "ThiNet": ThiNet(ratios),
+            "ThiNet": ThiNet(ratios, self.method.images),
             "filter norm": FilterNorm(ratios, residual=_view(net, data)),
         }
         keeps = {name: m.prune(deepcopy(net), data, **how) for name, m in others.items()}
@@ -56,11 +55,11 @@ class Selections:
                 "scores": _short(found["scores"]),
                 "kept": {"DCP": kept.nonzero()[:, 0].tolist()}
                 | {other: keep[name].nonzero()[:, 0].tolist() for other, keep in keeps.items()},
-                "maps": picture(maps[name]),
+                "maps": pictures.pack(maps[name].cpu()),
             }
         image = data.val.images[self.image].float()
         return {
-            "image": picture(image),
+            "image": pictures.pack(image.cpu()),
             "layers": layers,
             "label": int(data.val.labels[self.image]),
         }
@@ -88,10 +87,3 @@ def _view(net: nn.Module, data: Dataset) -> str:
 def _short(values: Tensor) -> list:
     """A table of numbers to four digits."""
     return [[float(f"{value:.4g}") for value in row] for row in values.tolist()]
-
-
-def picture(values: Tensor) -> dict:
-    """Maps (C, H, W) from 0 to their largest value, as 8-bit grey values."""
-    scaled = values / values.amax().clamp_min(1e-12) * 255
-    grey = scaled.clamp(0, 255).round().to(torch.uint8).cpu().numpy()
-    return {"shape": list(grey.shape), "bytes": base64.b64encode(grey.tobytes()).decode()}

@@ -13,10 +13,11 @@ extras.need(
 from prunelab.widgets.exploring.opening import explorer
 from prunelab.widgets.exploring.recorded_scan import recorded_scan
 from prunelab.widgets.mask_player import mask_player
+from prunelab.widgets.selection_player import selection_figure, selection_player
 from prunelab.widgets.strength_player import strength_figure, strength_player
 from prunelab.widgets.threshold_setter import threshold_setter
 
 __all__ = [
-    "explorer", "mask_player", "recorded_scan", "strength_figure", "strength_player",
-    "threshold_setter",
+    "explorer", "mask_player", "recorded_scan", "selection_figure", "selection_player",
+    "strength_figure", "strength_player", "threshold_setter",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import torch
+from helpers import selections
 from helpers.diagrams import rows_of
 from helpers.toy import dataset, network
 
@@ -182,6 +183,27 @@ CASES = {
         "runs": [RUN], "title": "", "kl": 0.1, "printed": None, "mean_image": None,
     },
     "widgets.threshold_setter": lambda: {"net": network(), "c": 1.0, "margins": (0.9, 1.1)},
+    "widgets.selection_player": lambda: {
+        "row": selections.row(), "title": "", "layer": None, "step": 1,
+    },
+    "widgets.selection_figure": lambda: {
+        "row": selections.row(), "title": "", "layer": None, "step": 1,
+    },
+    "plots.selection_step": lambda: {
+        "order": [0], "scores": [[0.5, 0.1]], "losses": [[1.0, 2.0], [0.5, 1.0]],
+        "maps": np.ones((2, 3, 3)), "kept": {"DCP": [0]}, "step": 1, "title": "",
+    },
+    "plots.feature_maps": lambda: {
+        "maps": np.ones((2, 3, 3)), "shown": {"a": [0, 1]}, "image": None, "title": "", "most": 5,
+    },
+    "plots.stage_errors": lambda: {
+        "points": points(method="m", seed=0, moment=["a", "b"], error=0.1, train_error=0.1),
+        "title": "",
+    },
+    "plots.sweep": lambda: {
+        "points": points(setting=["1", "2"], measure="e", value=[1.0, 2.0], source="s", seed=0),
+        "printed": None, "name": "", "title": "",
+    },
     "plots.sensitivity": lambda: {"points": SCAN, "title": "", "whole": 0.9},
     "plots.panels": lambda: {
         "points": SCAN, "by": "criterion", "titles": None, "title": "", "columns": 3,
@@ -221,7 +243,7 @@ CASES = {
         "kept": np.ones((2, 4), bool), "step": 0, "title": "", "pixels": True, "most": None,
     },
     "plots.network_map": lambda: {
-        "rows": rows_of("lenet-5"), "ratios": None, "selected": (), "title": "",
+        "rows": rows_of("lenet-5"), "ratios": None, "selected": (), "title": "", "flags": None,
     },
     "plots.pixels": lambda: {"mask": np.ones((2, 2), bool), "title": "", "mean_image": None},
     "plots.units_left": lambda: {

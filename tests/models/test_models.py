@@ -46,6 +46,7 @@ COUNTS = {
     "resnet-20": (10, 269_722, None),
     "resnet-56": (10, 853_018, 848_944),
     "resnet-110": (10, 1_727_962, 1_719_856),
+    "preresnet-8": (10, 77_850, None),  # added up by hand
     "preresnet-20": (10, 272_282, None),  # added up by hand
     "preresnet-56": (10, 855_578, None),
     "alexnet": (1000, 60_965_224, None),

@@ -118,6 +118,18 @@ def test_selected_groups_are_framed_wherever_they_appear_and_their_readers_light
     assert not marks(network_map(rows))
 
 
+def test_flags_stand_at_the_upper_right_corners_of_blocks_and_layers():
+    rows = rows_of("resnet-20")
+    fig, plan = network_map(rows, flags={"layer1.1": "L1", "fc": "end"}), layout(rows)
+    found = {text.get_text(): text.get_position() for text in fig.axes[0].texts}
+    (block,) = [note for note in plan.notes if note.module == "layer1.1"]
+    box = plan.boxes["fc"]
+    assert found["L1"] == (block.x + block.wide, block.y)
+    assert found["end"] == (box.x + box.wide, box.y)
+    with pytest.raises(ValueError, match=r"^network_map: `flags` must name .*; got 'layer9'$"):
+        network_map(rows, flags={"layer9": "L1"})
+
+
 def test_the_legend_has_what_occurs():
     def legend(*arguments):
         fig = network_map(*arguments)

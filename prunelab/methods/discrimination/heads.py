@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from prunelab import meta
 from prunelab.data import Dataset
-from prunelab.methods.discrimination.places import Wiring, after
+from prunelab.methods.discrimination.places import places
 from prunelab.train.features import gathered
 
 
@@ -75,10 +75,8 @@ def supervised(net: nn.Module, data: Dataset, losses: int, seed: int) -> dict:
 
     Errors: ValueError, there are not so many places.
     """
-    with meta.in_mode(net, False):
-        blocks = Wiring.of(net, data.example, "supervised").blocks()
-    places = [blocks[number - 1] for number in after(len(blocks), losses)]
-    return doors(heads_for(net, data.example[:1], places, data.num_classes, seed))
+    found = places(net, data.example, losses)
+    return doors(heads_for(net, data.example[:1], found, data.num_classes, seed))
 
 
 def doors(heads: Mapping[str, Head], weights: Mapping[str, float] | None = None) -> dict:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, fx, nn
 
+from prunelab import meta
 from prunelab.groups.following import graph_of
 from prunelab.groups.operators import ADDITIONS
 
@@ -101,6 +102,13 @@ def positions(blocks: int, losses: int) -> list[int]:
     """
     q = blocks // (losses + 1) + 1
     return [min(q * number, blocks - 1) for number in range(1, losses + 1)]
+
+
+def places(net: nn.Module, example: Tensor, losses: int | None = None) -> list[str]:
+    """The modules after which auxiliary losses sit in a network. Errors as `after`, `Wiring.of`."""
+    with meta.in_mode(net, False):
+        blocks = Wiring.of(net, example, "DiscriminationAware").blocks()
+    return [blocks[number - 1] for number in after(len(blocks), losses)]
 
 
 def after(blocks: int, losses: int | None) -> list[int]:

@@ -6,53 +6,17 @@ Networks. NeurIPS 2018.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
 from prunelab.methods import ChannelRegression, DiscriminationAware, FilterNorm, Slimming, ThiNet
-from prunelab.ratios import left
 from prunelab.study.networks import CIFAR_LONG, CIFAR_PAPER, DIGITS, Network
+from prunelab.study.papers.discrimination_aware.shapes import counts, thinned
 from prunelab.study.selections import Selections
 from prunelab.study.study import Case
-from prunelab.study.tasks import Baseline, Count, Prune, Scratch
+from prunelab.study.tasks import Baseline, Prune, Scratch
 from prunelab.train import Budget
-
-_CIFAR, _IMAGENET = ((3, 32, 32), 10), ((3, 224, 224), 1000)
-
-
-def _blocks(numbers: Iterable[int], widths: Iterable[int], *convs: str) -> dict[str, int]:
-    """Group -> channels for convolutions of the blocks `layer1.0`, ... of a residual network."""
-    return {
-        f"layer{stage}.{block}.{conv}": width
-        for stage, (number, width) in enumerate(zip(numbers, widths), 1)
-        for block in range(number)
-        for conv in convs
-    }
-
-
-_STAGES, _VGG = (64, 128, 256, 512), (64, 64, 128, 128, *[256] * 4, *[512] * 7)
-# Printed network -> model, shape and classes, groups that are thinned, printed rates in percent.
-# Source: papers/dcp.md section 6.
-THINNED: dict[str, tuple[str, tuple, dict[str, int], tuple[int, ...]]] = {
-    "ResNet-56": ("preresnet-56", _CIFAR, _blocks([9] * 3, (16, 32, 64), "conv1"), (30, 50, 70)),
-    "VGGNet": ("vgg-19", _CIFAR, {f"features.conv{n}": c for n, c in enumerate(_VGG, 1)}, (30, 40)),
-    "ResNet-18": ("resnet-18", _IMAGENET, _blocks([2] * 4, _STAGES, "conv1"), (30, 50, 70)),
-    "ResNet-50": (
-        "resnet-50",
-        _IMAGENET,
-        _blocks((3, 4, 6, 3), _STAGES, "conv1", "conv2"),
-        (30, 50, 70),
-    ),
-}
-# What DCP-Adapt left of VGG-19's convolutions 1 to 15. Source: DCP, Table S6.
-ADAPTED = (56, 64, 128, 115, 199, 177, 123, 52, 59, 46, 31, 37, 37, 44, 31)
-
-
-def _thinned(printed: str, rate: float) -> dict[str, float]:
-    """Group -> fraction of its channels that goes, rounded as in the authors' code."""
-    _, _, sizes, _ = THINNED[printed]
-    return {name: 1 - left(size, rate) / size for name, size in sizes.items()}
 
 
 @dataclass(frozen=True)
@@ -64,9 +28,12 @@ class Setting:
         finetune: training after pruning, the same for all methods.
         stage: training of each of DCP's stages; Slimming's sparse training is as long as all.
         images: how many images DCP looks at while it chooses; None = all.
+        rows: how many images ThiNet and CP look at.
+        step: how many channels come into DCP at a time.
+        beside: auxiliary classifiers of WM+.
+        losses: the same of DCP; None = 3.
         ratios: fraction of the channels that goes, for all groups or by name.
         epsilon: of DCP-Adapt.
-        losses: of DCP.
         ratio: of Slimming's scales.
         seeds: the largest number of seeds of what is not in Table 1.
     """
@@ -75,28 +42,45 @@ class Setting:
     finetune: Budget
     stage: Budget
     images: int | None
+    rows: int = 5000
+    step: int = 1
+    beside: int = 3
+    losses: int | None = None
     ratios: float | dict[str, float] = 0.5
     epsilon: float = 1e-3
-    losses: int | None = None
     ratio: float = 0.5
     seeds: int = 1
 
 
+STEM = "discrimination_aware"
 _LONG = replace(CIFAR_LONG, epochs=10, lr=0.1)
 _PAPER = replace(CIFAR_PAPER, epochs=400, nesterov=True, milestones=(0.4, 0.6))
 _TUNE = replace(_PAPER, epochs=100)
-_DIGITS = Network("preresnet-20", "digits", DIGITS.scaled(0.6))
+# For a classroom: the smallest network with blocks, few images, small batches.
+_SHORT = replace(DIGITS, epochs=0.6, batch=16)
+_QUICK = Setting(
+    Network("preresnet-8", "digits", replace(DIGITS, epochs=2, lr=0.1, batch=16)),
+    _SHORT,
+    replace(_SHORT, epochs=0.3, lr=0.05),
+    images=64,
+    rows=200,
+    step=4,
+    beside=1,
+    losses=1,
+)
+_SMOKE = replace(
+    _QUICK,
+    network=Network("preresnet-8", "digits", DIGITS.scaled(0.02)),
+    finetune=DIGITS.scaled(0.01),
+    stage=DIGITS.scaled(0.01),
+    images=16,
+    rows=16,
+    step=16,
+)
 # Preset -> printed network -> setting.
 SETTINGS = {
-    "smoke": {
-        "ResNet-56": Setting(
-            replace(_DIGITS, budget=DIGITS.scaled(0.02)),
-            DIGITS.scaled(0.02),
-            DIGITS.scaled(0.01),
-            32,
-        )
-    },
-    "quick": {"ResNet-56": Setting(_DIGITS, DIGITS.scaled(0.2), DIGITS.scaled(0.1), 200)},
+    "smoke": {"ResNet-56": _SMOKE},
+    "quick": {"ResNet-56": _QUICK},
     "standard": {
         "ResNet-56": Setting(
             Network("preresnet-20", "cifar10", CIFAR_LONG), _LONG, replace(_LONG, epochs=2), 2500
@@ -109,15 +93,16 @@ SETTINGS = {
             _PAPER,
             _TUNE,
             None,
-            _thinned("VGGNet", 0.3),
+            beside=2,
             losses=2,
+            ratios=thinned("VGGNet", 0.3),
         ),
     },
 }
 # Preset -> lambda (Table 6), and beside those of Table 1 epsilon (Table 7), number of losses (S1).
 SWEEPS = {
-    "smoke": ((0.0, 1.0), (0.1,), (1,)),
-    "quick": ((0.0, 0.01, 0.1, 1.0), (0.1, 0.01), (1,)),
+    "smoke": ((0.0, 1.0), (0.1,), (0,)),
+    "quick": ((0.0, 0.1, 1.0), (0.1, 0.01), (0,)),
     "standard": ((0.0, 0.001, 0.01, 0.1, 1.0), (0.1, 0.01), (1, 2, 4)),
     "paper": ((0.0, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0), (0.1, 0.01), (5, 7, 9)),
 }
@@ -125,28 +110,15 @@ SWEEPS = {
 
 def cases(preset: str) -> Iterator[Case]:
     """Counts; the methods of Table 1; Tables 6, 7 and S1; what is recorded of single layers."""
-    yield from _counts()
+    yield from counts()
     for printed, setting in SETTINGS[preset].items():
         yield from _compared(printed, setting)
     yield from _sweeps(preset)
 
 
-def _counts() -> Iterator[Case]:
-    for printed, (model, (shape, classes), _, rates) in THINNED.items():
-        case = partial(Case, "counts", network=Network(model))
-        yield case(printed, task=Count(None, shape, classes), printed=(printed, "0"))
-        for rate in rates:
-            task = Count(FilterNorm(_thinned(printed, rate / 100)), shape, classes)
-            yield case(printed, task=task, setting=f"{rate}%", printed=(printed, str(rate)))
-    model, (shape, classes), sizes, _ = THINNED["VGGNet"]
-    ratios = {n: 1 - kept / size for (n, size), kept in zip(sizes.items(), ADAPTED) if kept < size}
-    task = Count(FilterNorm(ratios), shape, classes)
-    yield Case("counts", "VGGNet", Network(model), task, "adapt", ("VGGNet", "adapt"))
-
-
 def _dcp(setting: Setting, **fields: object) -> DiscriminationAware:
-    own = {"ratios": setting.ratios, "finetune": setting.stage, "images": setting.images}
-    own["losses"] = setting.losses
+    own = {"ratios": setting.ratios, "images": setting.images, "step": setting.step}
+    own |= {"finetune": setting.stage, "losses": setting.losses}
     return DiscriminationAware(**(own | fields))
 
 
@@ -156,8 +128,8 @@ def _compared(printed: str, setting: Setting) -> Iterator[Case]:
     first = "first" if "resnet" in network.model else "coupled"
     norm = FilterNorm(ratios, residual=first)
     chosen = {
-        "ThiNet": ThiNet(ratios),
-        "CP": ChannelRegression(ratios),
+        "ThiNet": ThiNet(ratios, setting.rows),
+        "CP": ChannelRegression(ratios, setting.rows),
         "Slimming": Slimming(setting.ratio, setting.stage.scaled(4)),
         "Random DCP": dcp(select="random"),
         "DCP": dcp(),
@@ -166,13 +138,12 @@ def _compared(printed: str, setting: Setting) -> Iterator[Case]:
         "random": replace(norm, select="random"),
     }
     tasks = {name: Prune(method, setting.finetune) for name, method in chosen.items()}
-    scratch = {"WM": ("E", 0), "WM+": ("E", 3), "scratch-B": ("B", 0)}
+    scratch = {"WM": ("E", 0), "WM+": ("E", setting.beside), "scratch-B": ("B", 0)}
     for name, (rule, losses) in scratch.items():
         tasks[name] = Scratch(norm, network.training, rule, losses)
     yield Case("unpruned", "unpruned", network, Baseline(), printed=(printed,))
-    more = {"DCP": "3 losses", "DCP-Adapt": f"epsilon {setting.epsilon:g}"}  # Tables S1 and 7
     for name, task in tasks.items():
-        row = (printed, name, more.get(name, "")) if name in PRINTED else ()
+        row = (printed, name) if name in PRINTED else ()
         yield Case("methods", name, network, task, printed=row)
 
 
@@ -186,16 +157,15 @@ def _sweeps(preset: str) -> Iterator[Case]:
     dcp = partial(_dcp, setting)
     case = partial(Case, name="DCP", network=setting.network, seeds=setting.seeds)
     for lam in lams:
-        task, row = Prune(dcp(ratios=0.3, lam=lam)), f"{lam:g}"
-        yield case("lambda", task=task, setting=f"lambda {row}", printed=(row,))
+        yield case("lambda", task=Prune(dcp(ratios=0.3, lam=lam)), setting=f"lambda {lam:g}")
     task = Prune(dcp(ratios=0.3, reconstruction=0.0))
-    yield case("lambda", task=task, setting="L_S only", printed=("L_S only",))
+    yield case("lambda", task=task, setting="L_S only")
     for number in losses:
         task = Prune(dcp(losses=number), setting.finetune)
-        row = f"{number} losses"
-        yield case("losses", task=task, setting=row, printed=(row,) if preset == "paper" else ())
-    yield case("selections", task=Selections(dcp(ratios=0.5)))
+        yield case("losses", task=task, setting=f"{number} losses")
+    yield case("selections", task=Selections(dcp(ratios=0.5, step=1)))
     for epsilon in epsilons:
         task = Prune(_dcp(last, ratios=0.0, epsilon=epsilon), last.finetune)
-        row = f"epsilon {epsilon:g}"
-        yield Case("epsilon", "DCP-Adapt", last.network, task, row, (row,), last.seeds)
+        yield Case(
+            "epsilon", "DCP-Adapt", last.network, task, f"epsilon {epsilon:g}", seeds=last.seeds
+        )

@@ -1,0 +1,159 @@
+"""DCP: the lines of its tables, and how they are judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+
+import pandas as pd
+
+from prunelab.methods import DiscriminationAware
+from prunelab.study import measures as m
+from prunelab.study import tables as t
+from prunelab.study.cells import DASH, Number, Text
+from prunelab.study.papers.discrimination_aware.cases import SETTINGS
+from prunelab.study.results import Line, Results, Run
+
+# Each before the next, by error gap: the paper's Table 1. L_M + L_S before either: its Table 6.
+ORDER = ("DCP-Adapt", "DCP", "WM+", "WM", "Random DCP", "ThiNet", "CP")
+
+
+def over(results: Results, preset: str, line: Line) -> Line:
+    """The line beside the unpruned network."""
+    return line.over(results.line(preset, part="unpruned", model=line.case.model))
+
+
+def methods(results: Results, preset: str) -> Iterator[Line]:
+    """Each method, with its printed row if it has one."""
+    rows = results.study.printed("table1_cifar10").itertuples()
+    printed = {(row.network, row.method): row for row in rows}
+    for line in results.lines(preset, part="methods"):
+        yield replace(over(results, preset, line), printed=printed.get(line.case.printed, NONE))
+
+
+class _None:
+    """A printed row without numbers."""
+
+    def __getattr__(self, name: str) -> float:
+        return float("nan")
+
+
+NONE = _None()
+
+
+def times(name: str, key: str, field: str) -> t.Pair:
+    """How many times fewer parameters or MACs than the unpruned network has."""
+    return t.Pair(name, field, partial(fewer, key), "{:.2f}", Number)
+
+
+def fewer(key: str, run: Run) -> float | None:
+    """How many times fewer parameters or MACs a run has than its base."""
+    return None if run.base is None else run.base.values[key] / run.values[key]
+
+
+def counts(results: Results, preset: str | None) -> Iterator[Line]:
+    """Each printed shape, really shrunk."""
+    lines = t.beside("complexity", "network", "prune_rate_pct", part="counts")
+    for line in lines(results, preset):
+        whole = results.line(preset, part="counts", printed=(line.printed.network, "0"))
+        yield line.over(whole)
+
+
+def orders(results: Results, preset: str) -> Iterator[Line]:
+    """Each method of Table 1, beside the one that the paper has next."""
+    rows = results.study.printed("table1_cifar10")
+    gaps = {row.method: row.err_gap for row in rows.itertuples() if row.network == "ResNet-56"}
+    for better, worse in zip(ORDER, ORDER[1:]):
+        first, then = (
+            results.line(preset, part="methods", printed=("ResNet-56", n)) for n in (better, worse)
+        )
+        yield replace(first.over(then), printed=_Order(worse, gaps[better] - gaps[worse]))
+
+
+class _Order:
+    """What the paper says of two methods."""
+
+    def __init__(self, other: str, difference: float):
+        self.other, self.difference = other, difference
+
+
+class Before(m.Rule):
+    """The printed order holds if the mean difference is below 0 by more than its 95% interval."""
+
+    def judged(self, line: Line) -> tuple[str, str]:
+        values = [value for run in line.runs if (value := m.change(run)) is not None]
+        if len(values) < 2:
+            return "other", "one seed decides nothing" if values else "the other is not measured"
+        middle, half = m.interval(values)
+        if abs(middle) <= half:
+            return "other", f"undecided: {middle:+.2f} ± {half:.2f}"
+        return ("agrees", "holds") if middle < 0 else ("differs", "the other way round")
+
+
+def gap(line: Line) -> Text | str | t.Missing:
+    """The error gap with its 95% interval over seeds."""
+    if not line.runs:
+        return line.missing
+    values = [value for run in line.runs if (value := m.change(run)) is not None]
+    if len(values) < 2:
+        return DASH
+    middle, half = m.interval(values)
+    return Text(f"{middle - half:+.2f} to {middle + half:+.2f}", rows=line.keys)
+
+
+def selected(key: str, run: Run) -> float:
+    """Error after the last selection, before any fine-tuning, in percent."""
+    return 100 * (1 - run.values["stages"][-1][key])
+
+
+# Of a sweep: the method, the parts of the study that have it, and what its setting is.
+VARIED: dict[str, tuple[str, set[str], Callable[[DiscriminationAware], str]]] = {
+    "lambda": (
+        "DCP",
+        {"lambda"},
+        lambda method: f"{method.lam:g}" if method.reconstruction else "L_S only",
+    ),
+    "epsilon": ("DCP-Adapt", {"methods", "epsilon"}, lambda method: f"{method.epsilon:g}"),
+    "losses": ("DCP", {"methods", "losses"}, lambda method: f"{method.losses or 0}"),
+}
+
+
+def setting(what: str, line: Line) -> str:
+    """The value of what is varied, as text."""
+    method = line.case.task.method
+    if what == "losses" and method.losses is None:
+        return "3"  # of all networks that leave it open
+    return VARIED[what][2](method)
+
+
+def varied(what: str, results: Results, preset: str) -> list[Line]:
+    """Lambda and losses of the first network, epsilon of the last, each beside the unpruned one."""
+    networks = [one.network.model for one in SETTINGS[preset].values()]
+    name, parts, _ = VARIED[what]
+    model = networks[-1 if what == "epsilon" else 0]
+    found = results.lines(preset, name=name, part=parts, model=model)
+    order = sorted(found, key=lambda line: _place(setting(what, line)))
+    return [over(results, preset, line) for line in order]
+
+
+def _place(text: str) -> tuple[bool, float]:
+    """Numbers from small to large, then words."""
+    number = pd.to_numeric(text, errors="coerce")
+    return (bool(pd.isna(number)), float(number))
+
+
+def sweep(what: str, table: str, column: str) -> t.Lines:
+    """Each setting, beside its printed row."""
+
+    def lines(results: Results, preset: str) -> Iterator[Line]:
+        rows = {text(getattr(r, column)): r for r in results.study.printed(table).itertuples()}
+        for line in varied(what, results, preset):
+            yield replace(line, printed=rows.get(setting(what, line), NONE))
+
+    return lines
+
+
+def text(value: object) -> str:
+    """A printed setting as ours are written."""
+    return value if isinstance(value, str) else f"{value:g}"

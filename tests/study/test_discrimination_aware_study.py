@@ -1,0 +1,233 @@
+"""DCP: its cases, its tables with rows and without, and what its figures and widget are given."""
+
+import json
+
+import pytest
+from helpers.studies import row_of, texts
+
+from prunelab import widgets
+from prunelab.methods import DiscriminationAware
+from prunelab.study import ledger
+from prunelab.study.papers.discrimination_aware import STUDY, views
+from prunelab.study.recipes import PRESETS
+
+COUNTED = "Tables S4 to S6: parameters and MACs of really shrunk networks"
+SIZES = {"params": 200_000, "macs": 20_000_000}
+# Error of each method, in percent; the unpruned network's is 8.
+ERRORS = {
+    "DCP-Adapt": 8.5, "DCP": 8.2, "WM+": 9.0, "WM": 9.5, "Random DCP": 8.7, "ThiNet": 8.9,
+    "CP": 8.8, "Slimming": 9.9,
+}  # fmt: skip
+
+
+def stages(error):
+    """Two stages; the second ends at this error, in percent, of test and half of it of training."""
+    return [
+        {"stage": 1, "accuracy": 0.9, "train_accuracy": 0.95},
+        {"stage": 2, "accuracy": 1 - error / 100, "train_accuracy": 1 - error / 200},
+    ]
+
+
+def pruned(error, ratio=2):
+    small = {name: size // ratio for name, size in SIZES.items()}
+    values = {"accuracy": 1 - error / 100, "best_accuracy": 1 - error / 100 + 0.001, **small}
+    return values | {"accuracy_before_retraining": 0.8, "stages": stages(3 * error)}
+
+
+def rows_of(preset, seeds=(0,), errors=ERRORS):
+    """A row of each method; every seed is a tenth of a point worse than the one before."""
+    recipes, rows = STUDY.recipes(preset, seeds), []
+    for recipe in recipes["unpruned"]:
+        error = 0.08 + recipe.seed / 1000
+        rows.append(row_of(recipe, {"accuracy": 1 - error, "best_accuracy": 1 - error, **SIZES}))
+    for recipe in recipes["methods"]:
+        if recipe.label in errors:
+            rows.append(row_of(recipe, pruned(errors[recipe.label] + recipe.seed / 10)))
+    return rows
+
+
+def table(rows, begin):
+    return next(frame for title, frame in texts(STUDY, rows).items() if title.startswith(begin))
+
+
+# counts
+
+
+def test_all_printed_counts_but_one_ratio_follow_from_the_rule_of_the_code():
+    counted = texts(STUDY, ledger.rows(STUDY.stem))[COUNTED].set_index(["network", "removed %"])
+    wrong = counted[counted.verdict != "equal"]
+    assert list(wrong.index) == [("VGGNet", "adapt")]
+    assert wrong.verdict.iloc[0].startswith("differs: parameters / (20.0 / 1.284 million is 15.58")
+    assert len(counted) == 16
+    assert counted["parameters ours"]["VGGNet", "adapt"] == "1,284,006"
+
+
+@pytest.mark.parametrize(
+    ("label", "params", "macs"),
+    [
+        ("ResNet-56, 50%", 430_634, 63_226_506 - 10),
+        ("VGGNet, 40%", 7_826_670, 147_409_722 - 184_186),
+    ],
+)
+def test_counts_are_those_of_networks_that_are_really_shrunk(label, params, macs):
+    # As in papers/dcp.md section 6, less the additions of biases, which are no multiplications.
+    (recipe,) = [r for r in STUDY.recipes("quick", (0,))["counts"] if r.label == label]
+    found = ledger.measure(recipe, progress=False)["values"]
+    assert (found["params"], found["macs"]) == (params, macs)
+
+
+# cases
+
+
+def test_every_printed_row_of_table_1_has_a_case_in_preset_paper():
+    cases = {case.printed[:2] for case in STUDY.asked("paper") if case.part == "methods"}
+    rows = STUDY.printed("table1_cifar10").itertuples()
+    assert {(row.network, row.method) for row in rows} <= cases
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_what_can_be_stepped_through_comes_in_one_channel_at_a_time(preset):
+    (case,) = [case for case in STUDY.asked(preset) if case.part == "selections"]
+    assert case.task.method.step == 1
+
+
+def test_vgg_has_two_losses_and_the_residual_networks_have_three():
+    for case in STUDY.asked("paper"):
+        method = getattr(case.task, "method", None)
+        if case.part == "methods" and isinstance(method, DiscriminationAware):
+            assert method.losses == (2 if case.model == "vgg-19" else None)
+
+
+# tables
+
+
+def test_without_rows_the_counts_say_how_to_measure_them_and_no_other_table_is_there():
+    made = texts(STUDY)
+    assert list(made) == [COUNTED]
+    assert set(made[COUNTED]["parameters ours"]) == {"not measured"}
+    assert "prunelab run 04" in made[COUNTED].verdict[0]
+
+
+def test_a_gap_is_against_the_unpruned_network_of_the_same_seed():
+    found = table(rows_of("standard", (0, 1, 2)), "Table 1 (preset standard").set_index("method")
+    assert found["error gap, points, ours"]["DCP"].startswith("+0.20")
+    assert found["error gap, points, printed"]["DCP"] == "0.31"
+    assert found["95% interval"]["DCP"] == "+0.20 to +0.20"
+    assert found["parameters / ours"]["DCP"] == "2.00"
+    assert found["error gap, points, ours"]["filter norm"] == "not measured"
+    assert found["seeds"]["DCP"] == "3"
+
+
+def test_orders_are_judged_seed_by_seed():
+    found = table(rows_of("standard", (0, 1, 2)), "Which orders").set_index("better, printed")
+    assert found.than["DCP"] == "WM+"
+    assert found.verdict["DCP-Adapt"] == "the other way round"
+    assert found.verdict["DCP"] == "holds"
+    assert found["difference, points, ours"]["DCP"].startswith("-0.80")
+    assert found["difference, points, printed"]["DCP"] == "-0.14"
+    one = table(rows_of("standard"), "Which orders").set_index("better, printed")
+    assert set(one.verdict) == {"one seed decides nothing"}
+
+
+def test_orders_do_not_mix_two_networks():
+    rows = [row for row in rows_of("paper", (0, 1)) if row["recipe"]["model"] == "vgg-19"]
+    found = table(rows, "Table 1 (preset paper)")
+    assert (found["error gap, points, ours"] != "not measured").any()
+    assert not any(title.startswith("Which orders") for title in texts(STUDY, rows))
+
+
+def sweep_rows(preset, part):
+    """Rows of a sweep: the error falls from 12 by 1 with each recipe."""
+    recipes = STUDY.recipes(preset, (0,))[part]
+    return [row_of(r, pruned(12 - number, 4)) for number, r in enumerate(recipes)]
+
+
+def test_lambda_is_judged_before_fine_tuning_and_beside_print():
+    rows = rows_of("standard") + sweep_rows("standard", "lambda")
+    found = table(rows, "Table 6").set_index("lambda")
+    assert list(found.index) == ["0", "0.001", "0.01", "0.1", "1", "L_S only"]
+    assert found["test error %, ours"]["0"].startswith("36.00")
+    assert found["training error %, ours"]["0"].startswith("18.00")
+    assert found["test error %, printed"].tolist() == [
+        "12.24", "11.89", "11", "8.87", "7.84", "8.28",
+    ]  # fmt: skip
+
+
+def test_the_run_of_table_1_stands_among_the_others_of_tables_7_and_s1():
+    rows = (
+        rows_of("standard") + sweep_rows("standard", "epsilon") + sweep_rows("standard", "losses")
+    )
+    epsilon = table(rows, "Table 7").set_index("epsilon")
+    assert list(epsilon.index) == ["0.001", "0.01", "0.1"]
+    assert [cell[:5] for cell in epsilon["error %, ours"]] == ["8.50", "11.00", "12.00"]
+    assert epsilon["error %, printed"].tolist() == ["5.43", "6.63", "12.68"]
+    losses = table(rows, "Table S1").set_index("losses")
+    assert list(losses.index) == ["1", "2", "3", "4"]
+    assert losses["error gap, points, printed"].tolist() == ["–", "–", "0.31", "–"]
+    assert losses["error gap, points, ours"]["3"].startswith("+0.20")
+
+
+def test_in_preset_paper_each_sweep_has_the_network_that_was_printed():
+    made = texts(STUDY, rows_of("paper"))
+    for begin, column, settings in (
+        ("Table 7", "epsilon", ["0.001", "0.01", "0.1"]), ("Table S1", "losses", list("3579")),
+    ):  # fmt: skip
+        found = next(frame for title, frame in made.items() if title.startswith(begin))
+        assert found[column].tolist() == settings
+
+
+# figures and widget
+
+
+def test_stages_go_from_the_unpruned_network_to_the_fine_tuned_one():
+    points = views.stages(rows_of("standard"), "standard")
+    assert set(points.method) == {"DCP", "DCP-Adapt", "Random DCP"}
+    dcp = points[points.method == "DCP"]
+    assert dcp.moment.tolist() == ["unpruned", "stage 1", "stage 2", "fine-tuned"]
+    assert dcp.error.tolist() == pytest.approx([0.08, 0.1, 0.246, 0.082])
+    assert dcp.train_error.tolist()[1:3] == pytest.approx([0.05, 0.123])
+    assert views.stages([], "standard").empty
+
+
+def test_a_sweep_has_our_runs_and_the_printed_points_under_their_own_networks():
+    rows = rows_of("standard") + sweep_rows("standard", "losses")
+    ours, printed = views.sweep(rows, "standard", "losses")
+    assert ours.setting.tolist() == ["1", "2", "3", "4"]
+    assert ours.value.tolist() == pytest.approx([4, 3, 0.2, 2])
+    assert set(ours.source) == {"ours, preresnet-20 on cifar10"}
+    assert printed.setting.tolist() == ["3", "5", "7", "9"]
+    assert set(printed.source) == {"printed, ResNet-56 on CIFAR-10"}
+    ours, printed = views.sweep([], "standard", "epsilon")
+    assert ours.empty and set(printed.measure) == {"test error (%)", "parameters, before / after"}
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """What preset smoke records of single layers, as it is read from a ledger."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PRUNELAB_RUNS", str(tmp_path_factory.mktemp("runs")))
+        (recipe,) = STUDY.recipes("smoke", (0,))["selections"]
+        row = row_of(recipe, ledger.measure(recipe, progress=False)["values"])
+    return json.loads(json.dumps(row, allow_nan=False))
+
+
+def test_a_recorded_row_can_be_stepped_through_and_drawn(recorded):
+    box = widgets.selection_player(recorded)
+    assert len(box.layer.options) == 3
+    for name in box.layer.options:
+        box.layer.value = name
+        layer = recorded["values"]["layers"][name]
+        assert box.slider.max == len(layer["order"]) == len(layer["scores"][0]) // 2
+        assert set(layer["kept"]) == {"DCP", "ThiNet", "filter norm"}
+        assert {len(kept) for kept in layer["kept"].values()} == {len(layer["order"])}
+
+
+def test_dropped_and_kept_channels_are_all_channels_of_the_layer(recorded):
+    values = views.selections([recorded], "smoke")
+    name = next(iter(values["layers"]))
+    maps, image = views.maps(values, name)
+    shown = views.chosen(values, name)
+    assert image.shape == (1, 28, 28) and maps.shape == (16, 28, 28)
+    assert sorted([*shown["dropped by DCP"], *shown["kept by DCP"]]) == list(range(16))
+    assert shown["kept by DCP"] == values["layers"][name]["order"]
+    assert views.selections([], "smoke") is None
