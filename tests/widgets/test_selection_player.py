@@ -9,6 +9,7 @@ from helpers.figures import unreadable
 from helpers.widget_text import is_picture, text_of
 
 from prunelab import pictures, plots, widgets
+from prunelab.widgets.frame import png
 
 ROW = selections.row()
 CONV1, CONV2 = ROW["values"]["layers"].values()
@@ -78,7 +79,7 @@ def test_the_figure_for_readers_is_the_one_the_player_starts_with():
     fig, box = (
         make(ROW, "net", **how) for make in (widgets.selection_figure, widgets.selection_player)
     )
-    assert bytes(box.picture.value) == widgets.png(fig)
+    assert bytes(box.picture.value) == png(fig)
     assert unreadable(fig) == []
     bundle = box._repr_mimebundle_()
     assert base64.b64decode(bundle["image/png"]) == bytes(box.picture.value)

@@ -101,7 +101,7 @@ SETTINGS = {
 }
 # Preset -> lambda (Table 6), and beside those of Table 1 epsilon (Table 7), number of losses (S1).
 SWEEPS = {
-    "smoke": ((0.0, 1.0), (0.1,), (0,)),
+    "smoke": ((1.0,), (0.1,), (0,)),
     "quick": ((0.0, 0.1, 1.0), (0.1, 0.01), (0,)),
     "standard": ((0.0, 0.001, 0.01, 0.1, 1.0), (0.1, 0.01), (1, 2, 4)),
     "paper": ((0.0, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0), (0.1, 0.01), (5, 7, 9)),
