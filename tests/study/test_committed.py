@@ -23,6 +23,19 @@ def test_widget_state_is_dropped_and_views_too():
     assert clean["cells"][0]["execution_count"] == 1
 
 
+@pytest.mark.parametrize(
+    "text", ["\rtrain:  50%|#### ", "\n", "\x1b[A", "select: 9%|", "\n\x1b[A\n"]
+)
+def test_bars_are_dropped_and_words_on_the_same_stream_stay(text):
+    streams = [
+        nbformat.v4.new_output("stream", name=name, text=words)
+        for name, words in (("stderr", text), ("stderr", "a warning"), ("stdout", "50%|"))
+    ]
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1", outputs=streams)])
+    (cell,) = committed(book, {})["cells"]
+    assert [output["text"] for output in cell["outputs"]] == ["a warning", "50%|"]
+
+
 ERROR = {"output_type": "error"}
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from prunelab.study.runner.notebook import DROPPED_TAGS, tags_of, text_of
 
+UP = "\x1b[A"  # what a bar within a bar ends with
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -77,4 +78,5 @@ def _without(value: Any, places: Mapping[str, str]) -> Any:
 
 def _is_bar(output: Mapping) -> bool:
     text = text_of(output.get("text", "")) if output["output_type"] == "stream" else ""
+    text = text.replace(UP, "")
     return output.get("name") == "stderr" and (not text.strip() or "\r" in text or "%|" in text)

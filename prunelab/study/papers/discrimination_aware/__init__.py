@@ -12,7 +12,8 @@ from prunelab.study import measures as m
 from prunelab.study import tables as t
 from prunelab.study.cells import Number
 from prunelab.study.papers.discrimination_aware import lines, views
-from prunelab.study.papers.discrimination_aware.cases import SETTINGS, STEM, cases
+from prunelab.study.papers.discrimination_aware.cases import cases
+from prunelab.study.papers.discrimination_aware.settings import SETTINGS, STEM
 from prunelab.study.recipes import PRESETS
 from prunelab.study.study import Study
 

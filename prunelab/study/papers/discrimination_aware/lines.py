@@ -12,7 +12,7 @@ from prunelab.methods import DiscriminationAware
 from prunelab.study import measures as m
 from prunelab.study import tables as t
 from prunelab.study.cells import DASH, Number, Text
-from prunelab.study.papers.discrimination_aware.cases import SETTINGS
+from prunelab.study.papers.discrimination_aware.settings import SETTINGS
 from prunelab.study.results import Line, Results, Run
 
 # Each before the next, by error gap: the paper's Table 1. L_M + L_S before either: its Table 6.

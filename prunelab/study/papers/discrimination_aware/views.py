@@ -11,7 +11,8 @@ import pandas as pd
 from prunelab import pictures
 from prunelab.study import measures as m
 from prunelab.study.papers.discrimination_aware import lines
-from prunelab.study.papers.discrimination_aware.cases import STEM, cases
+from prunelab.study.papers.discrimination_aware.cases import cases
+from prunelab.study.papers.discrimination_aware.settings import STEM
 from prunelab.study.printed import printed
 from prunelab.study.results import Results, Run
 from prunelab.study.study import Study
