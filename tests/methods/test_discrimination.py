@@ -12,7 +12,7 @@ from prunelab import methods, models, ratios
 from prunelab.groups import trace
 from prunelab.methods.discrimination.greedy import choose
 from prunelab.methods.discrimination.heads import heads_for
-from prunelab.methods.discrimination.places import Wiring, positions
+from prunelab.methods.discrimination.places import Wiring, places, positions
 from prunelab.methods.discrimination.problem import Problem, only
 from prunelab.methods.reconstruction.layerwise import parts_of, readers_of
 
@@ -31,6 +31,21 @@ from prunelab.methods.reconstruction.layerwise import parts_of, readers_of
 )
 def test_losses_sit_where_the_authors_code_puts_them(blocks, losses, after):
     assert positions(blocks, losses) == after
+
+
+@pytest.mark.parametrize(
+    ("name", "losses", "found"),
+    [
+        ("preresnet-56", None, ["layer1.6", "layer2.4", "layer3.2"]),
+        ("preresnet-8", None, ["layer2.0"]),
+        ("preresnet-8", 0, []),
+        ("vgg-19", 2, ["features.conv6", "features.conv12"]),
+    ],
+)
+def test_losses_sit_behind_blocks_or_layers_of_a_network(name, losses, found):
+    net = models.build(name)
+    assert places(net, torch.zeros(1, 3, 32, 32), losses) == found
+    assert net.training
 
 
 @pytest.mark.parametrize(
