@@ -5,7 +5,7 @@ import json
 import pytest
 from helpers.studies import row_of, texts
 
-from prunelab import widgets
+from prunelab import plots, widgets
 from prunelab.methods import DiscriminationAware
 from prunelab.study import ledger
 from prunelab.study.papers.discrimination_aware import STUDY, views
@@ -187,6 +187,18 @@ def test_stages_go_from_the_unpruned_network_to_the_fine_tuned_one():
     assert dcp.error.tolist() == pytest.approx([0.08, 0.1, 0.246, 0.082])
     assert dcp.train_error.tolist()[1:3] == pytest.approx([0.05, 0.123])
     assert views.stages([], "standard").empty
+
+
+def test_without_the_unpruned_network_its_place_and_all_gaps_are_unknown():
+    rows = [row for row in rows_of("standard") if row["label"] != "unpruned"]
+    points = views.stages(rows, "standard")
+    assert points.moment.tolist()[:4] == ["unpruned", "stage 1", "stage 2", "fine-tuned"]
+    assert points[points.moment == "unpruned"].error.isna().all()
+    assert plots.stage_errors(points).axes[0].lines
+    for part in ("epsilon", "losses"):
+        ours, printed = views.sweep(rows, "standard", part)
+        assert ours.value.isna().any() and plots.sweep(ours, printed, part).axes
+    assert table(rows, "Table 1 (")["error gap, points, ours"][0] == "–"
 
 
 def test_a_sweep_has_our_runs_and_the_printed_points_under_their_own_networks():

@@ -12,7 +12,7 @@ from prunelab import pictures
 from prunelab.study import measures as m
 from prunelab.study.papers.discrimination_aware import lines
 from prunelab.study.papers.discrimination_aware.cases import cases
-from prunelab.study.papers.discrimination_aware.settings import STEM
+from prunelab.study.papers.discrimination_aware.settings import SETTINGS, STEM
 from prunelab.study.printed import printed
 from prunelab.study.results import Results, Run
 from prunelab.study.study import Study
@@ -54,20 +54,21 @@ def _results(rows: Iterable[dict]) -> Results:
 
 
 def stages(rows: Iterable[dict], preset: str) -> pd.DataFrame:
-    """Errors of the staged methods: method, moment, seed, error, train_error (fractions)."""
-    found = []
-    for line in _results(rows).lines(preset, part="methods", name=STAGED):
-        if line.case.printed[0] != "ResNet-56":
-            continue
-        for run in lines.over(_results(rows), preset, line).runs:
+    """Errors of the staged methods on the first network of a preset.
+
+    Columns: method, seed, moment, error, train_error (fractions).
+    """
+    results, found = _results(rows), []
+    model = next(iter(SETTINGS[preset].values())).network.model
+    for line in results.lines(preset, part="methods", name=STAGED, model=model):
+        for run in lines.over(results, preset, line).runs:
             found += [(run.case.name, run.seed, *moment) for moment in _moments(run)]
     return pd.DataFrame(found, columns=["method", "seed", "moment", "error", "train_error"])
 
 
 def _moments(run: Run) -> Iterable[tuple[str, float, float]]:
     """Moment, test error and training error of the network, from unpruned to fine-tuned."""
-    if run.base is not None:
-        yield "unpruned", 1 - run.base.values["accuracy"], np.nan
+    yield "unpruned", 1 - run.base.values["accuracy"] if run.base else np.nan, np.nan
     for one in run.values["stages"]:
         yield f"stage {one['stage']}", 1 - one["accuracy"], 1 - one["train_accuracy"]
     yield "fine-tuned", 1 - run.values["accuracy"], np.nan
@@ -87,7 +88,8 @@ def sweep(rows: Iterable[dict], preset: str, part: str) -> tuple[pd.DataFrame, p
         for panel, field, _ in panels
     ]
     columns = ["setting", "measure", "value", "source"]
-    return pd.DataFrame(ours, columns=[*columns, "seed"]), pd.DataFrame(theirs, columns=columns)
+    found = pd.DataFrame(ours, columns=[*columns, "seed"]).astype({"value": float})
+    return found, pd.DataFrame(theirs, columns=columns)
 
 
 def selections(rows: Iterable[dict], preset: str) -> Mapping[str, Any] | None:
