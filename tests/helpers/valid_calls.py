@@ -183,27 +183,7 @@ CASES = {
         "runs": [RUN], "title": "", "kl": 0.1, "printed": None, "mean_image": None,
     },
     "widgets.threshold_setter": lambda: {"net": network(), "c": 1.0, "margins": (0.9, 1.1)},
-    "widgets.selection_player": lambda: {
-        "row": selections.row(), "title": "", "layer": None, "step": 1,
-    },
-    "widgets.selection_figure": lambda: {
-        "row": selections.row(), "title": "", "layer": None, "step": 1,
-    },
-    "plots.selection_step": lambda: {
-        "order": [0], "scores": [[0.5, 0.1]], "losses": [[1.0, 2.0], [0.5, 1.0]],
-        "maps": np.ones((2, 3, 3)), "kept": {"DCP": [0]}, "step": 1, "title": "",
-    },
-    "plots.feature_maps": lambda: {
-        "maps": np.ones((2, 3, 3)), "shown": {"a": [0, 1]}, "image": None, "title": "", "most": 5,
-    },
-    "plots.stage_errors": lambda: {
-        "points": points(method="m", seed=0, moment=["a", "b"], error=0.1, train_error=0.1),
-        "title": "",
-    },
-    "plots.sweep": lambda: {
-        "points": points(setting=["1", "2"], measure="e", value=[1.0, 2.0], source="s", seed=0),
-        "printed": None, "name": "", "title": "",
-    },
+    **selections.CALLS,
     "plots.sensitivity": lambda: {"points": SCAN, "title": "", "whole": 0.9},
     "plots.panels": lambda: {
         "points": SCAN, "by": "criterion", "titles": None, "title": "", "columns": 3,
