@@ -90,7 +90,7 @@ class Wiring:
                 copies[node] = graph.node_copy(node, copies.__getitem__)
         graph.output(copies[ends[0]] if given else tuple(copies[n] for n in ends))
         named = {n.target for n in graph.nodes if n.op in ("call_module", "get_attr")}
-        return fx.GraphModule({name: self.parts[name] for name in named}, graph).eval()
+        return fx.GraphModule({name: self.parts[name] for name in named}, graph)
 
 
 def positions(blocks: int, losses: int) -> list[int]:
