@@ -57,7 +57,7 @@ def test_all_printed_counts_but_one_ratio_follow_from_the_rule_of_the_code():
     counted = texts(STUDY, ledger.rows(STUDY.stem))[COUNTED].set_index(["network", "removed %"])
     wrong = counted[counted.verdict != "equal"]
     assert list(wrong.index) == [("VGGNet", "adapt")]
-    assert wrong.verdict.iloc[0].startswith("differs: parameters / (20.0 / 1.284 million is 15.58")
+    assert wrong.verdict.iloc[0].startswith("differs: times fewer parameters (20.0 / 1.284 million is 15.58")
     assert len(counted) == 16
     assert counted["parameters ours"]["VGGNet", "adapt"] == "1,284,006"
 
@@ -113,7 +113,7 @@ def test_a_gap_is_against_the_unpruned_network_of_the_same_seed():
     assert found["error gap, points, ours"]["DCP"].startswith("+0.20")
     assert found["error gap, points, printed"]["DCP"] == "0.31"
     assert found["95% interval"]["DCP"] == "+0.20 to +0.20"
-    assert found["parameters / ours"]["DCP"] == "2.00"
+    assert found["times fewer parameters, ours"]["DCP"] == "2.00"
     assert found["error gap, points, ours"]["filter norm"] == "not measured"
     assert found["seeds"]["DCP"] == "3"
 

@@ -27,8 +27,8 @@ WORDS = {
 }
 MISPRINTS = {"VGGNet adapt": "20.0 / 1.284 million is 15.58, but the exact counts give 15.61"}
 SIZES = (
-    lines.times("parameters /", "params", "param_ratio"),
-    lines.times("MACs /", "macs", "flops_ratio"),
+    lines.times("times fewer parameters,", "params", "param_ratio"),
+    lines.times("times fewer MACs,", "macs", "flops_ratio"),
 )
 COUNTS = tuple(
     t.Pair(name, field, lambda run, key=key: run.values[key], "{:,}", Number)
