@@ -220,6 +220,7 @@ NETWORKS = {
     "67508a1142eb": "resnet-20",
     "0da18de7a406": "lenet-300-100",
     "f0bb965c446e": "preresnet-20",
+    "2749c598d445": "preresnet-20",
 }
 
 
