@@ -18,9 +18,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from prunelab import data, meta
+from prunelab import data
 from prunelab.data import Dataset
-from prunelab.methods.discrimination.places import Wiring
 from prunelab.methods.discrimination_aware import Algorithm, DiscriminationAware
 from prunelab.methods.reconstruction import layerwise
 from prunelab.methods.stages import Options
@@ -39,9 +38,7 @@ def ready(method: DiscriminationAware, preset: str) -> tuple[Algorithm, Dataset]
     recipe = STUDY.recipes(preset, (0,))["unpruned"][0]
     split = data.load(recipe.data)
     net, _ = ledger.trained(recipe, split, progress=False)
-    with meta.in_mode(net, False):
-        wiring = Wiring.of(net, split.example, "benchmark")
-    run = Algorithm(method, net, split, Options(method, 0, False, None, None), wiring)
+    run = Algorithm(method, net, split, Options(method, 0, False, None, None))
     run.tune(run.options.stage(method.finetune, split), run.places, run.depths)
     return run, split
 
@@ -55,7 +52,7 @@ def literal(
     seed: int,
 ) -> tuple[float, set[int]]:
     """Seconds and channels of the literal algorithm."""
-    net, whole = deepcopy(run.net).eval(), deepcopy(run.whole).eval()
+    net, whole = deepcopy(run.net).eval(), deepcopy(run.whole.net).eval()
     head = deepcopy(run.heads[place]).eval() if place else None
     pair = literal_dcp.Pair(net, whole, layer, place, head)
     start = time.perf_counter()

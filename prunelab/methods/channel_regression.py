@@ -21,7 +21,6 @@ from sklearn.linear_model import lars_path_gram
 from torch import Tensor, nn
 
 from prunelab.methods.base import check_option
-from prunelab.methods.reconstruction.inherited import Inherited, inherited
 from prunelab.methods.reconstruction.layerwise import Layerwise, Part, write
 
 SELECTS = ("lasso", "first", "random")
@@ -51,11 +50,6 @@ class ChannelRegression(Layerwise):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_option(self, "select", SELECTS)
-
-    def _more(
-        self, net: nn.Module, whole: nn.Module, layer: str, example: Tensor
-    ) -> Inherited | None:
-        return inherited(net, whole, layer, example)
 
     def _choose(self, parts: list[Part], count: int, rng: torch.Generator) -> Tensor:
         size = parts[0].reader.channels

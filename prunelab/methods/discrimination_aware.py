@@ -31,6 +31,7 @@ from tqdm import tqdm
 from prunelab import checks, meta, surgery, train
 from prunelab.data import Dataset
 from prunelab.groups import trace
+from prunelab.groups.wiring import Wiring
 from prunelab.masks import Keep
 from prunelab.methods.base import (
     Method,
@@ -43,7 +44,7 @@ from prunelab.methods.base import (
 )
 from prunelab.methods.discrimination.greedy import SCORES, choose
 from prunelab.methods.discrimination.heads import doors, heads_for
-from prunelab.methods.discrimination.places import Wiring, after
+from prunelab.methods.discrimination.places import after
 from prunelab.methods.discrimination.problem import BATCH, Problem, only
 from prunelab.methods.reconstruction import layerwise
 from prunelab.methods.stages import Options, Stage
@@ -128,13 +129,11 @@ class DiscriminationAware(Method):
         check_number(self, "passes", "a number > 0", lambda v: v > 0)
 
     def _run(self, net: nn.Module, data: Dataset, options: Options) -> Pruned:
-        with meta.in_mode(net, False):
-            wiring = Wiring.of(net, data.example, "DiscriminationAware")
-        run = Algorithm(self, net, data, options, wiring)
+        run = Algorithm(self, net, data, options)
         if self.staging == "joint":
             stage = options.stage(self.finetune, data)
             run.tune(stage, run.places, run.depths)
-            run.whole = surgery.masked(net, run.groups, {})
+            run.begin()
             for place in (*run.places, None):
                 run.select(stage, place)
         else:
@@ -151,27 +150,28 @@ class Algorithm:
     """Algorithm 1 on one network: what changes on the way."""
 
     def __init__(
-        self,
-        method: DiscriminationAware,
-        net: nn.Module,
-        data: Dataset,
-        options: Options,
-        wiring: Wiring,
+        self, method: DiscriminationAware, net: nn.Module, data: Dataset, options: Options
     ):
-        self.method, self.net, self.options, self.wiring = method, net, options, wiring
+        self.method, self.net, self.options, self.example = method, net, options, data.example
+        self.wiring = Wiring.of(net, data.example, "DiscriminationAware")
         self.groups = trace(net, data.example)
         self.chosen = layerwise.chosen("DiscriminationAware", net, self.groups, method.ratios)
-        blocks = wiring.blocks()
+        blocks = self.wiring.blocks()
         numbers = after(len(blocks), method.losses)
         self.places = [blocks[number - 1] for number in numbers]
         self.depths = [max(FLOOR, (number / numbers[-1]) ** 2) for number in numbers]
         self.heads = heads_for(net, data.example[:1], self.places, data.num_classes, options.seed)
-        self.whole = surgery.masked(net, self.groups, {})
+        self.begin()
         self.images = layerwise.drawn(data.train, method.images, options.seed)
         self.zero = surgery.masker(net, self.groups, {})
         self.keep: dict[str, Tensor] = {}
         self.events: dict[str, Tensor] = {}
         self.history: list[train.History] = []
+
+    def begin(self) -> None:
+        """Take the network as it is for the unpruned one."""
+        whole = surgery.masked(self.net, self.groups, {})
+        self.whole = Wiring.of(whole, self.example, "DiscriminationAware")
 
     def tune(self, stage: Stage, places: list[str], weights: Iterable[float] = ()) -> None:
         """Algorithm S1: train the network and classifiers under the sum of their losses."""
@@ -208,7 +208,7 @@ class Algorithm:
             before = {str(n): layer.weight.detach() for n, layer in enumerate(layers)}
             return nothing | {"order": torch.arange(count)} | before
         batches = (x for x, _ in self.images.batches(BATCH))
-        parts = layerwise.parts_of(self.net, self.whole, batches, readers, None, rng)
+        parts = layerwise.parts_of(self.wiring, self.whole, batches, readers, None, rng)
         with meta.in_mode(self.net, False), only(layers, self.net), torch.no_grad():
             inputs, labels, logits = self._ahead(place, [r.layer for r in readers])
             problem = Problem(

@@ -44,6 +44,7 @@ class ThiNet(Layerwise):
     """
 
     KIND: ClassVar[str] = "thinet"
+    WHOLE: ClassVar[bool] = False
 
     rule: str = "remove"
     rescale: bool = True
@@ -52,9 +53,6 @@ class ThiNet(Layerwise):
         super().__post_init__()
         check_option(self, "rule", RULES)
         checks.switch("ThiNet", "rescale", self.rescale)
-
-    def _target(self, net: nn.Module, whole: nn.Module) -> nn.Module:
-        return net
 
     def _choose(self, parts: list[Part], count: int, rng: torch.Generator) -> Tensor:
         gram = sum(part.moments.by_channel(part.weight)[0] for part in parts)

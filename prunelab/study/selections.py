@@ -6,13 +6,14 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from prunelab import pictures
 from prunelab.data import Dataset
 from prunelab.groups import trace
+from prunelab.groups.wiring import Wiring
 from prunelab.methods import DiscriminationAware, FilterNorm, ThiNet
-from prunelab.methods.reconstruction import layerwise, rows
+from prunelab.methods.reconstruction import layerwise
 from prunelab.study.work import Work
 
 
@@ -68,14 +69,15 @@ class Selections:
         """Group -> (C, H, W), what its first reader reads."""
         groups = trace(net, data.example)
         chosen = layerwise.chosen("Selections", net, groups, self.method.ratios)
-        layers = {readers[0].layer: name for name, (_, readers) in chosen.items()}
+        wiring = Wiring.of(net, data.example, "Selections")
+        nodes = {wiring.call(readers[0].layer): name for name, (_, readers) in chosen.items()}
         x, _ = next(iter(data.val[self.image : self.image + 1].batches(1)))
         found = {}
 
-        def take(layer: str, inputs: Tensor, output: Tensor) -> None:
-            found[layers[layer]] = inputs[0].clone()
+        def take(node: fx.Node, inputs: Tensor, output: Tensor) -> None:
+            found[nodes[node]] = inputs[0].clone()
 
-        rows.look(net, layers, x, take)
+        wiring.watch(nodes, take)(x)
         return found
 
 

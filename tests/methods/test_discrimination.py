@@ -10,9 +10,10 @@ from helpers.preresnet import DATA, preresnet
 
 from prunelab import methods, models, ratios
 from prunelab.groups import trace
+from prunelab.groups.wiring import Wiring
 from prunelab.methods.discrimination.greedy import choose
 from prunelab.methods.discrimination.heads import heads_for
-from prunelab.methods.discrimination.places import Wiring, places, positions
+from prunelab.methods.discrimination.places import places, positions
 from prunelab.methods.discrimination.problem import Problem, only
 from prunelab.methods.reconstruction.layerwise import parts_of, readers_of
 
@@ -113,8 +114,9 @@ def test_the_choice_is_that_of_the_literal_algorithm(lam, reconstruction, place)
     method = methods.DiscriminationAware(0.5, lam=lam, reconstruction=reconstruction, passes=3.0)
 
     group = trace(net, x)["layer1.0.conv1"]
-    parts = parts_of(net, whole, [x], readers_of(net, group), None, torch.Generator())
-    front, rest = Wiring.of(net, x, "test").cut([layer], place)
+    wirings = [Wiring.of(one, x, "test") for one in (net, whole)]
+    parts = parts_of(*wirings, [x], readers_of(net, group), None, torch.Generator())
+    front, rest = wirings[0].cut([layer], place)
     layers = [net.get_submodule(layer)]
     with only(layers, net):
         logits = rest if head is None else lambda *values: head(rest(*values))

@@ -11,9 +11,9 @@ from torch import nn
 
 from prunelab import data, methods, models, surgery, train
 from prunelab.groups import trace
-from prunelab.methods import channel_regression
-from prunelab.methods.reconstruction.inherited import inherited
-from prunelab.methods.reconstruction.rows import look
+from prunelab.groups.wiring import Wiring
+from prunelab.methods.reconstruction import layerwise
+from prunelab.methods.reconstruction.inherited import shortcut
 from prunelab.methods.slimming import norms_of
 from prunelab.train import Budget
 
@@ -152,24 +152,28 @@ def test_the_last_layer_of_a_branch_makes_up_for_the_error_of_its_shortcut(name)
     net = deepcopy(whole)
     with torch.no_grad():
         net.layer1[0].conv2.weight.mul_(1.3)  # an error that the second block inherits
-    x = DATA.train.batch(slice(0, 4))[0]
-    find, layer = inherited(net, whole, "layer1.1.conv2", x), net.layer1[1].conv2
-    wanted, seen = {}, []
-    look(whole, ["layer1.1.conv2"], x, lambda _, inputs, out: wanted.update(out=out + find(x)))
-    layer.register_forward_hook(lambda *_: wanted["out"])
+    x, place, seen = DATA.train.batch(slice(0, 4))[0], "layer1.1.conv2", []
+    now, then = (Wiring.of(one, x, "test") for one in (net, whole))
+    (node, scale), (other, _) = shortcut(now, place), shortcut(then, place)
+    found = {}
+    for wiring, its in ((now, node), (then, other)):
+        wiring.watch([its, wiring.call(place)], lambda n, _, out: found.update({n: out.clone()}))(x)
+    inherited = (found[other] - found[node]) * scale.view(-1, 1, 1)
+    wanted = found[then.call(place)] + inherited
+    net.layer1[1].conv2.register_forward_hook(lambda *_: wanted)
     for one in (whole, net):
         one.layer1[1].register_forward_hook(lambda *args: seen.append(args[-1]))
         with torch.no_grad():
             one(x)
     torch.testing.assert_close(seen[1], seen[0], rtol=1e-3, atol=1e-3)
-    assert inherited(net, whole, "layer1.1.conv1", x) is None
+    assert shortcut(now, "layer1.1.conv1") is None
 
 
 def test_a_regression_that_sees_the_shortcut_leaves_a_smaller_error(digits, monkeypatch):
     net, split = digits
     losses = []
-    for more in (channel_regression.inherited, lambda *_: None):
-        monkeypatch.setattr(channel_regression, "inherited", more)
+    for find in (shortcut, lambda *_: None):
+        monkeypatch.setattr(layerwise, "shortcut", find)
         pruned = deepcopy(net)
         methods.ChannelRegression(0.7, images=500).prune(pruned, split, progress=False)
         losses.append(train.evaluate(pruned, split.val).loss)

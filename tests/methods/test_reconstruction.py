@@ -8,9 +8,10 @@ from sklearn.linear_model import Lasso
 from torch import nn
 from torch.nn.functional import unfold
 
+from prunelab.groups.wiring import Wiring
 from prunelab.methods.channel_regression import lasso
 from prunelab.methods.reconstruction.moments import Moments, solve
-from prunelab.methods.reconstruction.rows import look, patches, positions, read
+from prunelab.methods.reconstruction.rows import patches, positions, read
 from prunelab.methods.thinet import keeping, removing
 
 
@@ -66,20 +67,22 @@ def test_drawn_positions_are_rows_of_all_of_them():
     assert torch.allclose(some @ conv.weight.flatten(1).T + conv.bias, wanted)
 
 
-def test_looking_stops_after_the_last_layer_and_sees_what_in_place_layers_overwrite():
+def test_reading_stops_after_the_last_layer_and_sees_what_in_place_layers_overwrite():
     ran = []
     net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(inplace=True), nn.Linear(4, 2), nn.Linear(2, 2))
     net[3].register_forward_hook(lambda *_: ran.append(3))
     net.train()
     x = torch.randn(5, 3)
-    found = read(net, ["0", "2"], x, lambda name, shape: None)
-    assert torch.equal(found["0"][1], net[0](x))
+    wiring = Wiring.of(net, x, "test")
+    ran.clear()
+    found, beside = read(wiring, ["0", "2"], x, lambda *_: None, {"2": wiring.call("0")})
+    assert torch.equal(found["0"][1], net[0](x)) and torch.equal(beside["2"], net[0](x))
     assert torch.equal(found["2"][0], net[0](x).relu())
-    assert not ran and net.training and not net[0]._forward_hooks
-    with pytest.raises(ValueError, match="`net` does not call `idle`"):
-        net.add_module("idle", nn.Linear(2, 2))
-        net.forward = lambda x: x
-        look(net, ["idle"], x, print)
+    assert not ran and net.training
+    net.add_module("idle", nn.Linear(2, 2))
+    net.forward = lambda x: x
+    with pytest.raises(ValueError, match=r"^test: `net` does not call `idle`"):
+        Wiring.of(net, x, "test").call("idle")
 
 
 def test_loss_and_gradient_are_those_of_the_rows(rows):

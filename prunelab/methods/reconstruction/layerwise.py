@@ -6,6 +6,7 @@ import abc
 import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from prunelab import scores, surgery, train
 from prunelab.data import Dataset, Split
 from prunelab.groups import Group, Groups, trace
 from prunelab.groups.group import IN, SELECT
+from prunelab.groups.wiring import Wiring
 from prunelab.masks import Keep
 from prunelab.methods.base import (
     Method,
@@ -25,7 +27,7 @@ from prunelab.methods.base import (
     check_ratios,
 )
 from prunelab.methods.reconstruction import rows
-from prunelab.methods.reconstruction.inherited import Inherited
+from prunelab.methods.reconstruction.inherited import shortcut
 from prunelab.methods.reconstruction.moments import Moments
 from prunelab.methods.stages import Options
 from prunelab.train.as_found import taken_back
@@ -121,6 +123,9 @@ class Layerwise(Method):
         finetune: training of the whole network after each layer; None = none.
     """
 
+    # Whether the outputs of the whole network are met, or those of the network pruned so far.
+    WHOLE: ClassVar[bool] = True
+
     ratios: Ratios
     images: int | None = 5000
     positions: int | None = 10
@@ -137,7 +142,10 @@ class Layerwise(Method):
     def _run(self, net: nn.Module, data: Dataset, options: Options) -> Pruned:
         caller, groups = type(self).__name__, trace(net, data.example)
         ratios = chosen(caller, net, groups, self.ratios)
-        whole, keep = surgery.masked(net, groups, {}), {}
+        now, keep = Wiring.of(net, data.example, caller), {}
+        source = now
+        if self.WHOLE:
+            source = Wiring.of(surgery.masked(net, groups, {}), data.example, caller)
         images = drawn(data.train, self.images, options.seed)
         trainings = {} if self.finetune is None else dict.fromkeys(ratios, self.finetune)
         stages, history = options.stages(trainings, data), []
@@ -145,10 +153,8 @@ class Layerwise(Method):
         for number, (name, (ratio, readers)) in enumerate(ratios.items()):
             rng = torch.Generator().manual_seed(options.seed + number)
             bar.set_postfix_str(name)
-            source = self._target(net, whole)
-            more = {r.layer: self._more(net, whole, r.layer, data.example) for r in readers}
             batches = _told(images, bar)
-            parts = parts_of(net, source, batches, readers, self.positions, rng, more)
+            parts = parts_of(now, source, batches, readers, self.positions, rng, self.WHOLE)
             keep[name] = self._choose(parts, scores.kept(groups[name].size, ratio), rng)
             with taken_back(net.state_dict().values()):
                 for part in parts:
@@ -159,16 +165,6 @@ class Layerwise(Method):
                     history.append(stage.fit(net, after_step=zero))
         bar.close()
         return Pruned(Keep(keep), tuple(history))
-
-    def _target(self, net: nn.Module, whole: nn.Module) -> nn.Module:
-        """The network whose outputs are to be met."""
-        return whole
-
-    def _more(
-        self, net: nn.Module, whole: nn.Module, layer: str, example: Tensor
-    ) -> Inherited | None:
-        """What else the output of a layer is to make up for."""
-        return None
 
     @abc.abstractmethod
     def _choose(self, parts: list[Part], count: int, rng: torch.Generator) -> Tensor:
@@ -188,35 +184,42 @@ def drawn(split: Split, images: int | None, seed: int) -> Split:
 
 
 def parts_of(
-    net: nn.Module,
-    source: nn.Module,
+    now: Wiring,
+    source: Wiring,
     images: Iterable[Tensor],
     readers: list[Reader],
     positions: int | None,
     rng: torch.Generator,
-    more: Mapping[str, Inherited | None] | None = None,
+    inherited: bool = False,
 ) -> list[Part]:
-    """One pass over images: what layers read in `net`, and write in `source` less their biases.
+    """One pass over images: what layers read now, and write in `source` less their biases.
 
     Args:
-        net: its layers are to be rebuilt.
+        now: the network whose layers are to be rebuilt.
         source: the network whose outputs are to be met.
         images: batches (N, C, H, W).
         readers: the layers.
         positions: of each image, as `Layerwise.positions`.
         rng: draws them.
-        more: layer -> what is added to the outputs that are to be met.
+        inherited: whether layers make up for the errors of their shortcuts too.
     """
-    layers = {r.layer: net.get_submodule(r.layer) for r in readers}
+    layers = {r.layer: now.net.get_submodule(r.layer) for r in readers}
     sums = {name: Moments.of(layer.weight) for name, layer in layers.items()}
+    here, there = {}, {}
+    for name in layers if inherited else ():
+        if (mine := shortcut(now, name)) and (its := shortcut(source, name)):
+            here[name], there[name] = mine, its[0]
+    nodes = {name: node for name, (node, _) in here.items()}
     for x in images:
         at = functools.cache(lambda name, shape: rows.positions(shape, positions, rng))
-        read = wanted = rows.read(net, layers, x, at)
-        if source is not net:
-            shift = {name: add(x) for name, add in (more or {}).items() if add}
-            wanted = rows.read(source, layers, x, at, shift)
+        read, pruned = rows.read(now, layers, x, at, nodes)
+        wanted, unpruned = read, pruned
+        if source is not now:
+            wanted, unpruned = rows.read(source, layers, x, at, there)
         for name, layer in layers.items():
             y = wanted[name][1]
+            if name in here:
+                y = y + (unpruned[name] - pruned[name]) * here[name][1].to(y)
             sums[name].add(read[name][0], y if layer.bias is None else y - layer.bias.detach())
     found = []
     for reader in readers:

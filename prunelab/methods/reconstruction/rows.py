@@ -9,16 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn.functional import pad
 
-from prunelab.meta import dtype_of
+from prunelab.groups.wiring import Wiring
 
-Take = Callable[[str, Tensor, Tensor], None]
-
-
-class _EnoughError(Exception):
-    """The last layer of interest has run."""
+At = Callable[[str, torch.Size], Tensor | None]
 
 
 def unfit(layer: nn.Module) -> str:
@@ -43,19 +39,33 @@ def patches(layer: nn.Module, x: Tensor, y: Tensor, at: Tensor | None) -> tuple[
         (R, C * kernel area), the channel slowest as in `weight.flatten(1)`; and (R, n).
     """
     if isinstance(layer, nn.Linear):
-        return x.flatten(0, -2).clone(), y.flatten(0, -2).clone()  # later layers may overwrite them
-    (n, _, height, width), area = y.shape, layer.kernel_size
-    if at is None:
-        at = torch.arange(height * width, device=x.device).expand(n, -1)
-    image = torch.arange(n, device=x.device).repeat_interleave(at.shape[1])
-    row, column = at.flatten() // width, at.flatten() % width
+        return x.flatten(0, -2).clone(), sampled(y, None)  # later layers may overwrite them
+    image, row, column = _places(y, at)
+    area = layer.kernel_size
     mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
     x = pad(x, layer._reversed_padding_repeated_twice, mode=mode)
     steps = [torch.arange(k, device=x.device) * d for k, d in zip(area, layer.dilation)]
     rows = row[:, None] * layer.stride[0] + steps[0]
     columns = column[:, None] * layer.stride[1] + steps[1]
     found = x[image[:, None, None], :, rows[:, :, None], columns[:, None, :]]  # (R, kh, kw, C)
-    return found.permute(0, 3, 1, 2).flatten(1), y[image, :, row, column]
+    return found.permute(0, 3, 1, 2).flatten(1), sampled(y, at)
+
+
+def sampled(y: Tensor, at: Tensor | None) -> Tensor:
+    """(R, n) the output of a layer at the positions of `patches`."""
+    if y.ndim != 4:
+        return y.flatten(0, -2).clone()
+    image, row, column = _places(y, at)
+    return y[image, :, row, column]
+
+
+def _places(y: Tensor, at: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """(R,) image, row and column of positions (N, P) in an output (N, n, H, W); None = all."""
+    n, _, height, width = y.shape
+    if at is None:
+        at = torch.arange(height * width, device=y.device).expand(n, -1)
+    image = torch.arange(n, device=y.device).repeat_interleave(at.shape[1])
+    return image, at.flatten() // width, at.flatten() % width
 
 
 def positions(shape: Iterable[int], count: int | None, rng: torch.Generator) -> Tensor | None:
@@ -67,66 +77,34 @@ def positions(shape: Iterable[int], count: int | None, rng: torch.Generator) -> 
     return torch.randint(size, (n, count), generator=rng)
 
 
-@torch.inference_mode()
-def look(net: nn.Module, layers: Iterable[str], x: Tensor, take: Take) -> None:
-    """Run `net` in evaluation mode up to the last of some layers.
+def read(
+    wiring: Wiring, layers: Iterable[str], x: Tensor, at: At, beside: Mapping[str, fx.Node]
+) -> tuple[dict[str, tuple[Tensor, Tensor]], dict[str, Tensor]]:
+    """Rows of layers in one batch, in evaluation mode.
 
     Args:
-        net: the network; its training flags are left as they were.
-        layers: names of modules that the network calls.
+        wiring: of the network.
+        layers: names of modules.
         x: (N, C, H, W) images.
-        take: called with (name, what it reads, what it writes) at the moment the layer has run,
-            before anything later can overwrite its output.
+        at: (name, shape of its output) -> the positions to look at, see `positions`.
+        beside: layer -> a node whose value has the shape of its output.
+
+    Returns:
+        Layer -> its rows, see `patches`; and layer -> (R, n) the same positions of what is beside.
 
     Raises:
         ValueError: the network does not call one of the layers.
     """
-    left, flags = set(layers), {module: module.training for module in net.modules()}
+    calls = {wiring.call(name): name for name in layers}
+    besides = {node: name for name, node in beside.items()}
+    found, other = {}, {}
 
-    def hook(name: str) -> Callable[[nn.Module, tuple, Tensor], None]:
-        def seen(_: nn.Module, inputs: tuple, output: Tensor) -> None:
-            take(name, inputs[0], output)
-            left.discard(name)
-            if not left:
-                raise _EnoughError
+    def take(node: fx.Node, inputs: Tensor, output: Tensor) -> None:
+        if name := calls.get(node):
+            layer = wiring.net.get_submodule(name)
+            found[name] = patches(layer, inputs, output, at(name, output.shape))
+        if name := besides.get(node):
+            other[name] = sampled(output, at(name, output.shape))
 
-        return seen
-
-    hooks = [net.get_submodule(name).register_forward_hook(hook(name)) for name in left]
-    try:
-        net.eval()(x.to(dtype_of(net)))
-    except _EnoughError:
-        pass
-    finally:
-        for handle in hooks:
-            handle.remove()
-        for module, flag in flags.items():
-            module.training = flag
-    if left:
-        raise ValueError(f"reconstruction: `net` does not call `{min(left)}`")
-
-
-def read(
-    net: nn.Module,
-    layers: Iterable[str],
-    x: Tensor,
-    at: Callable[[str, torch.Size], Tensor | None],
-    shift: Mapping[str, Tensor] | None = None,
-) -> dict[str, tuple[Tensor, Tensor]]:
-    """Layer -> its rows in one batch, see `patches`.
-
-    Args:
-        net: the network.
-        layers: names of modules.
-        x: (N, C, H, W) images.
-        at: (name, shape of its output) -> the positions to look at, see `positions`.
-        shift: layer -> what is added to its output.
-    """
-    found = {}
-
-    def take(name: str, inputs: Tensor, output: Tensor) -> None:
-        output = output + shift[name] if shift and name in shift else output
-        found[name] = patches(net.get_submodule(name), inputs, output, at(name, output.shape))
-
-    look(net, layers, x, take)
-    return found
+    wiring.watch([*calls, *besides], take)(x)
+    return found, other
