@@ -10,6 +10,7 @@ from prunelab.methods.hard_concrete import HardConcrete
 from prunelab.methods.information_bottleneck import InformationBottleneck
 from prunelab.methods.magnitude import Magnitude
 from prunelab.methods.network_surgery import NetworkSurgery
+from prunelab.methods.recursive_bayesian import RecursiveBayesian
 from prunelab.methods.slimming import Slimming
 from prunelab.methods.structured_bayesian import StructuredBayesian
 from prunelab.methods.thinet import ThiNet
@@ -26,6 +27,7 @@ __all__ = [
     "InformationBottleneck",
     "Magnitude",
     "NetworkSurgery",
+    "RecursiveBayesian",
     "Slimming",
     "StructuredBayesian",
     "ThiNet",

@@ -13,6 +13,7 @@ _MAKERS: dict[str, Callable[[int, int], nn.Module]] = {
     "lenet-5": lenet.LeNet5,
     "lenet-5-relu": partial(lenet.LeNet5, rectified=True),
     "mlp-2-5-1": xor.Xor,
+    "mlp-2-3-2-1": xor.Duplicated,
     "vgg-16": vgg.vgg16,
     "vgg-16-fc2": partial(vgg.vgg16, hidden=2),
     "vgg-19": vgg.vgg19,
@@ -40,7 +41,7 @@ def build(name: str, num_classes: int = 10, in_channels: int | None = None) -> n
         name: one of `NAMES`.
         num_classes: outputs of the last layer, >= 1.
         in_channels: channels of the input image; by default 1 for the LeNets, 2 (coordinates) for
-            mlp-2-5-1, and 3 for the others.
+            the mlps, and 3 for the others.
 
     Returns:
         A float32 module in training mode on the CPU. Inputs are (N, in_channels, H, W): the LeNets

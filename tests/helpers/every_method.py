@@ -58,6 +58,13 @@ UNITS = {
     "variational dropout": methods.VariationalDropout(budget=ADAM),
     "bayesian compression": methods.BayesianCompression(budget=ADAM),
     "horseshoe": methods.BayesianCompression("horseshoe", budget=ADAM),
+    "recursive bayesian": methods.RecursiveBayesian(10.0, budget=ADAM),
+    "recursive bayesian, reverse, narrowing": methods.RecursiveBayesian(
+        10.0, budget=ADAM, order="reverse", finetune=ADAM, cut=0.5
+    ),
+    "recursive bayesian, together": methods.RecursiveBayesian(
+        10.0, budget=ADAM, order="together", prior="l2", spatial=True
+    ),
     "drop neuron": methods.DropNeuron(ADAM, 1e-3, 1e-3),
     "slimming": methods.Slimming(0.3, BUDGET),
 }

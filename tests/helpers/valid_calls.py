@@ -155,6 +155,11 @@ CASES = {
         "c": 0.5, "budget": BUDGET, "stop": 2, "gamma": 0.0, "power": 1.0, "margins": (0.9, 1.1),
         "splice": True, "phases": "together",
     },
+    "methods.RecursiveBayesian": lambda: (
+        GATED
+        | {"beta": 1.0, "sigma": 0.05, "threshold": 1.0, "prior": "dirac", "order": "forward"}
+        | {"spatial": False, "finetune": None}
+    ),
     "methods.InformationBottleneck": lambda: GATED | {"kl": 1e-4, "log_var": -9.0},
     "methods.HardConcrete": lambda: GATED | {
         "lam": 1e-4, "temperature": 0.5, "limits": (-0.1, 1.1), "start": 0.5,

@@ -7,6 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from prunelab.models import NAMES, build
 from prunelab.models.resnet import PadShortcut
 
+MLPS = ("mlp-2-5-1", "mlp-2-3-2-1")  # of 2 coordinates
 LARGE = ("alexnet", "vgg-16-imagenet", "resnet-34", "resnet-50")
 
 
@@ -112,7 +113,7 @@ def test_caffe_initialisation_of_the_lenets_has_variance_one_over_fan_in():
     assert layer.weight.std().item() == pytest.approx((1 / 784) ** 0.5, rel=0.01)
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n not in (*LARGE, "mlp-2-5-1")])
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in (*LARGE, *MLPS)])
 def test_traced_network_gives_the_same_outputs(name):
     torch.manual_seed(0)
     net, x = build(name).eval(), example(name)
@@ -142,7 +143,7 @@ def test_cifar_networks_take_smaller_grey_images(name, pixels):
         assert net(torch.randn(2, 1, pixels, pixels)).shape == (2, 5)
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n != "mlp-2-5-1"])  # of 2 coordinates
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in MLPS])
 def test_in_channels_sets_the_first_layer(name):
     with torch.device("meta"):
         net = build(name, in_channels=4)

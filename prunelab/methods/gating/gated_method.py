@@ -23,7 +23,7 @@ from prunelab.methods.base import (
 )
 from prunelab.methods.gating.gates import Gate, Gated, GatePlace, some
 from prunelab.methods.gating.narrowing import Narrowed
-from prunelab.methods.stages import Options
+from prunelab.methods.stages import Options, Stage
 
 DEAD = ("stop", "keep one")
 
@@ -76,16 +76,22 @@ class GatedMethod(Method):
         return 1 / images
 
     def _run(self, net: nn.Module, data: object, options: Options) -> Pruned:
-        """Place name -> (size,) bool.
-
-        The gates are folded into the weights of `net`: units that were removed are read with weight
-        0, so that `net` computes what `surgery.shrink` makes of it.
-        """
         gated = self.gated(net, data, options.seed)
-        running = gated if self.cut is None else Narrowed(gated, net, self.cut)
-        stage = options.stage(self.budget, data)
-        an_epoch, steps = self.budget.steps(len(data.train))
-        strength, ramp = self.strength(len(data.train)), self.ramp * steps
+        history = self.train(gated, self.running(gated, net), options.stage(self.budget, data))
+        return self.folded(gated, net, (history,))
+
+    def running(self, gated: Gated, net: nn.Module) -> Gated | Narrowed:
+        """What trains: the network under gates, narrowed if units leave the computation."""
+        return gated if self.cut is None else Narrowed(gated, net, self.cut)
+
+    def train(
+        self, gated: Gated, running: Gated | Narrowed, stage: Stage, before: int = 0
+    ) -> train.History:
+        """Train under the penalty; `before` steps were made in other stages."""
+        images = len(stage.data.train)
+        an_epoch, steps = stage.budget.steps(images)
+        strength, ramp = self.strength(images), self.ramp * steps
+        gated.done.zero_()
 
         def penalty() -> Tensor:
             total = strength * running.penalty()
@@ -98,15 +104,22 @@ class GatedMethod(Method):
             if (step + 1) % an_epoch == 0 or step + 1 == steps:
                 running.look()
                 check_alive(self, gated.kept(), step + 1)
-                stage.tell(step + 1, gated)
+                stage.tell(before + step + 1, gated)
 
-        stage.tell(0, gated)
-        history = stage.fit(running, penalty=penalty, after_step=after_step)
+        stage.tell(before, gated)
+        return stage.fit(running, penalty=penalty, after_step=after_step)
+
+    def folded(self, gated: Gated, net: nn.Module, history: tuple[train.History, ...]) -> Pruned:
+        """Place name -> (size,) bool.
+
+        The gates are folded into the weights of `net`: units that were removed are read with weight
+        0, so that `net` computes what `surgery.shrink` makes of it.
+        """
         keep: dict[str, Tensor] = {}
         for name, kept in gated.kept().items():
             keep[name] = some(kept, gated.written(name, keep), gated.gates[name].mean())
         gated.fold(net, keep)
-        return Pruned(Keep(keep), (history,))
+        return Pruned(Keep(keep), history)
 
     def gated(self, net: nn.Module, data: object, seed: int = 0) -> Gated:
         """`net` under fresh gates.

@@ -115,12 +115,14 @@ class NormalGate(Gate):
     """z ~ N(mu, sigma^2), one mu and one log sigma^2 per unit; they begin at 1 and `log_var`.
 
     Source: VIBNet's `ib_layers.py`: starts at N(1, 0.01) and N(log_var, 0.01), 0.01 being the
-        standard deviation.
+        standard deviation, `spread`.
     """
 
-    def __init__(self, place: GatePlace, rate: float = 1.0, log_var: float = -9.0):
-        mu, spread = torch.randn(2, place.size) * 0.01
-        super().__init__(place, rate, mu=1 + mu, log_var=log_var + spread)
+    def __init__(
+        self, place: GatePlace, rate: float = 1.0, log_var: float = -9.0, spread: float = 0.01
+    ):
+        mu, log = torch.randn(2, place.size) * spread
+        super().__init__(place, rate, mu=1 + mu, log_var=log_var + log)
 
     def sample(self, n: int) -> Tensor:
         """(n, size): mu + eps sigma."""
