@@ -194,7 +194,7 @@ class RecursiveBayesian(GatedMethod):
                 budgets[f"{name}, fine-tuned"] = self.finetune
         before = 0
         for stage in options.stages(budgets, data):
-            places = stages.get(stage.name, [])
+            gated.stage, places = stage.name, stages.get(stage.name, [])
             for name in places:
                 gated.gates[name].begin()
             running.look()

@@ -17,12 +17,14 @@ from prunelab.plots.network_map import network_map
 from prunelab.plots.picture import group_picture
 from prunelab.plots.selection import selection_step
 from prunelab.plots.splicing import events
+from prunelab.plots.stages import differences, means, noise_step
 from prunelab.plots.units_left import pixels, units_left
 from prunelab.plots.weights import crossover, magnitudes, mask_image
 
 __all__ = [
     "accuracies",
     "crossover",
+    "differences",
     "events",
     "feature_maps",
     "frontier",
@@ -30,7 +32,9 @@ __all__ = [
     "log_ratios",
     "magnitudes",
     "mask_image",
+    "means",
     "network_map",
+    "noise_step",
     "norm_curves",
     "not_measured",
     "one_layer",

@@ -79,7 +79,11 @@ class CountedNetwork:
         return "-".join(str(widths[place]) for place in self.whole)
 
 
-_LENETS = {
+_SMALL = {
+    "mlp-2-3-2-1": CountedNetwork(
+        {"fc1": 3, "fc2": 2},
+        (CountedLayer(2, "fc1"), CountedLayer("fc1", "fc2"), CountedLayer("fc2", 1)),
+    ),
     "lenet-300-100": CountedNetwork(
         {"fc1.inputs": 784, "fc1": 300, "fc2": 100},
         (CountedLayer("fc1.inputs", "fc1"), CountedLayer("fc1", "fc2"), CountedLayer("fc2", 10)),
@@ -107,7 +111,7 @@ def network(model: str, classes: int = 10) -> CountedNetwork:
     """A known network. Errors: KeyError, it is unknown."""
     if model == "resnet-20":
         return _resnet_20(classes)
-    return _LENETS[model] if model in _LENETS else _vgg(*_VGGS[model], classes)
+    return _SMALL[model] if model in _SMALL else _vgg(*_VGGS[model], classes)
 
 
 def _vgg(stages: tuple[int, ...], hidden: int, classes: int) -> CountedNetwork:
@@ -159,6 +163,11 @@ def weights(run: Run) -> float:
 def activations(run: Run) -> float:
     """Activations left, in percent."""
     return 100 * left(run).activations / of(run).counts().activations
+
+
+def macs(run: Run) -> float:
+    """MACs left, in percent."""
+    return 100 * left(run).macs / of(run).counts().macs
 
 
 def mmac(run: Run) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
+from prunelab.study import counts
 from prunelab.study.results import Run
 from prunelab.study.tables import Measure
 
@@ -23,6 +24,21 @@ def points(runs: Iterable[Run], measures: Mapping[str, Measure]) -> pd.DataFrame
         for run in runs
     ]
     return pd.DataFrame(lines, columns=columns)
+
+
+def course(runs: Iterable[Run], noted: str, name: str) -> pd.DataFrame:
+    """What was noted of each place after each epoch: place, epoch, `name`, size, seed."""
+    found = []
+    for run in runs:
+        points = run.values["course"]
+        an_epoch = next(point["step"] for point in points if point["step"])
+        for point in points:
+            for place, size in counts.of(run).whole.items():
+                if place in point.get(noted, {}):
+                    at = point["step"] / an_epoch
+                    found.append((place, at, point[noted][place], size, run.seed))
+    frame = pd.DataFrame(found, columns=["place", "epoch", name, "size", "seed"])
+    return frame.drop_duplicates(["place", "epoch", "seed"], keep="last", ignore_index=True)
 
 
 def scans(rows: Iterable[dict]) -> pd.DataFrame:

@@ -14,10 +14,11 @@ from prunelab.widgets.exploring.opening import explorer
 from prunelab.widgets.exploring.recorded_scan import recorded_scan
 from prunelab.widgets.mask_player import mask_player
 from prunelab.widgets.selection_player import selection_figure, selection_player
+from prunelab.widgets.stage_player import stage_figure, stage_player
 from prunelab.widgets.strength_player import strength_figure, strength_player
 from prunelab.widgets.threshold_setter import threshold_setter
 
 __all__ = [
     "explorer", "mask_player", "recorded_scan", "selection_figure", "selection_player",
-    "strength_figure", "strength_player", "threshold_setter",
+    "stage_figure", "stage_player", "strength_figure", "strength_player", "threshold_setter",
 ]  # fmt: skip

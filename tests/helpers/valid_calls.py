@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import torch
-from helpers import selections
+from helpers import selections, stages
 from helpers.diagrams import rows_of
 from helpers.toy import dataset, network
 
@@ -189,6 +189,7 @@ CASES = {
     },
     "widgets.threshold_setter": lambda: {"net": network(), "c": 1.0, "margins": (0.9, 1.1)},
     **selections.CALLS,
+    **stages.CALLS,
     "plots.sensitivity": lambda: {"points": SCAN, "title": "", "whole": 0.9},
     "plots.panels": lambda: {
         "points": SCAN, "by": "criterion", "titles": None, "title": "", "columns": 3,

@@ -153,6 +153,7 @@ class Gated(nn.Module):
 
     Attributes:
         gates: place name -> gate, in order of execution.
+        stage: the name of the training that runs, of methods that train in stages.
 
     Raises:
         ValueError: `net` has gates already, does not fit `example`, an entry of `inputs` is no
@@ -168,6 +169,7 @@ class Gated(nn.Module):
         swap: Mapping[str, nn.Module] | None = None,
     ):
         super().__init__()
+        self.stage = ""
         if any(isinstance(module, Gate) for module in net.modules()):
             raise ValueError("gates: `net` has gates already; give the network without them")
         check_finite(self, net, layers_of(net))

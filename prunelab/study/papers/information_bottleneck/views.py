@@ -37,26 +37,14 @@ def printed_points(model: str, data: str) -> pd.DataFrame:
     return _printed(model, data)[["method", *SIZES]]
 
 
-def _course(rows: Iterable[dict], noted: str, name: str) -> pd.DataFrame:
-    """One line per run, epoch and place where `noted` was, under `name`."""
-    found = [
-        (place, epoch, point[noted][place], size, run.seed)
-        for run in _runs(rows)
-        for epoch, point in enumerate(run.values["course"])
-        if noted in point
-        for place, size in counts.of(run).whole.items()
-    ]
-    return pd.DataFrame(found, columns=["place", "epoch", name, "size", "seed"])
-
-
 def course(rows: Iterable[dict]) -> pd.DataFrame:
     """Units left of each place after each epoch: place, epoch, units, size, seed."""
-    return _course(rows, "widths", "units")
+    return v.course(_runs(rows), "widths", "units")
 
 
 def log_ratios(rows: Iterable[dict]) -> pd.DataFrame:
     """Histograms of log(sigma^2 / mu^2) of runs: place, epoch, counts."""
-    return _course(rows, "log_ratio", "counts")[["place", "epoch", "counts"]]
+    return v.course(_runs(rows), "log_ratio", "counts")[["place", "epoch", "counts"]]
 
 
 def played(rows: Iterable[dict]) -> list[dict]:
