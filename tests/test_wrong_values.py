@@ -15,7 +15,7 @@ PARTS = """
 """.split()
 SLOW = {
     "surgery.export_onnx", "widgets.explorer", "widgets.mask_player", "widgets.strength_player",
-    "widgets.selection_player", "widgets.stage_player",
+    "widgets.selection_player", "widgets.stage_player", "widgets.contest_player",
 }  # fmt: skip
 # Made by the package, not by its users; classes of plain data; constants.
 NO_CALLS = {

@@ -18,7 +18,14 @@ from prunelab.plots.weights import log_axis
 MORE = ("#882255", "#999933", "#332288")  # after the style's seven; of Paul Tol's muted scheme
 STAR = {"marker": "*", "mfc": "none", "mec": INK, "mew": 1.4, "ls": ""}
 MARKS = MARKERS.translate(dict.fromkeys(map(ord, "*h")))  # print's, and almost a circle
-SIZES = {"weights_pct": "weights left", "activations_pct": "activations left"}
+SIZES = {
+    "weights_pct": "weights left",
+    "activations_pct": "activations left",
+    "macs_pct": "MACs left",
+    "kept_pct": "parameters left",
+    "bytes_pct": "bytes on disk",
+    "seconds_pct": "latency",
+}
 
 
 @styled()
@@ -67,21 +74,24 @@ def size_frontier(
     x: str = "weights_pct",
     title: str = "",
     order: Sequence[str] = (),
+    log_error: bool = False,
 ) -> Figure:
     """Test error against what is left of the network: a dot per run, a line through the means.
 
     Args:
-        points: columns method, setting, seed, error (fraction), and weights_pct or activations_pct
+        points: columns method, setting, seed, error (fraction), and the one that `x` names
             (percent of the whole network).
         printed: columns method, error, and the same: a hollow star each, where `x` is known.
-        x: "weights_pct" or "activations_pct".
+        x: "weights_pct", "activations_pct", "macs_pct", "kept_pct", "bytes_pct" or "seconds_pct".
         title: says which network.
         order: methods in the order of colours and marks, for figures that stand side by side.
+        log_error: draw errors on a log axis, where some are many times larger than others.
 
     Raises:
         ValueError: an unknown `x`.
     """
     checks.word("size_frontier", "x", x, tuple(SIZES))
+    checks.switch("size_frontier", "log_error", log_error)
     columns = f"method error# {x}#"
     printed = given.printed("size_frontier", "printed", printed, columns)
     printed = printed if printed.empty else printed.dropna(subset=[x])
@@ -92,9 +102,13 @@ def size_frontier(
         return not_measured(title)
     fig, ax = plt.subplots(figsize=(8.4, 4.8))
     _runs_and_stars(ax, points, printed, x, order)
-    log_axis(ax, "x", pd.concat([points, printed])[x], "%")
+    every = pd.concat([points, printed])
+    log_axis(ax, "x", every[x], "%")
     ax.set(xlabel=f"{SIZES[x]} (% of the whole network)", ylabel="test error (%)", title=title)
     ax.margins(y=0.12)
+    if log_error:
+        log_axis(ax, "y", 100 * every.error, "%")
+        ax.set(ylabel="test error")
     legend(ax, "method")
     return fig
 

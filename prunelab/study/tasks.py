@@ -72,7 +72,12 @@ class Baseline:
 
     def run(self, net: nn.Module, data: Dataset, work: Work) -> dict:
         """Values: test accuracy and counts. The ledger adds the training history."""
-        return {"accuracy": train.evaluate(net, data.test).accuracy} | price(net, data.example)
+        return self.made(net, data, work)[1]
+
+    def made(self, net: nn.Module, data: Dataset, work: Work) -> tuple[nn.Module, dict]:
+        """The network, and the values."""
+        values = {"accuracy": train.evaluate(net, data.test).accuracy}
+        return net, values | price(net, data.example)
 
 
 SEEN = 5000  # training images that stand for all, at most: no more than test images
@@ -124,16 +129,20 @@ class Prune:
 
     def run(self, net: nn.Module, data: Dataset, work: Work) -> dict:
         """Values: what the recorder says; counts, if channels went; accuracies of retraining."""
+        return self.made(net, data, work)[1]
+
+    def made(self, net: nn.Module, data: Dataset, work: Work) -> tuple[nn.Module, dict]:
+        """What is left of the network, and the values."""
         chosen = self.method.CHOOSES
         if chosen == "weights" and self.retrain is not None:
             raise ValueError("Prune: `retrain` would not hold the zeros of single weights")
         recorder = RECORDERS[chosen](self.method, net, data, work)
         done = self.method.run(net, data, **work.how(), watch=recorder.watch)
         if chosen == "weights":
-            return recorder.values(net, done)
+            return net, recorder.values(net, done)
         small = surgery.shrink(net, trace(net, data.example), done.keep)
         values = recorder.values(small, done) | price(small, data.example)
-        return values | (_retrained(small, data, self.retrain, work) if self.retrain else {})
+        return small, values | (_retrained(small, data, self.retrain, work) if self.retrain else {})
 
 
 @dataclass(frozen=True)
@@ -165,6 +174,10 @@ class Scratch:
 
     def run(self, net: nn.Module, data: Dataset, work: Work) -> dict:
         """Values as `Prune`'s, with the epochs used."""
+        return self.made(net, data, work)[1]
+
+    def made(self, net: nn.Module, data: Dataset, work: Work) -> tuple[nn.Module, dict]:
+        """The network trained, and the values."""
         groups = trace(net, data.example)
         keep = self.method.prune(net, data, seed=work.seed, progress=work.progress)
         small = surgery.shrink(net, groups, keep)
@@ -175,7 +188,8 @@ class Scratch:
             small.apply(_fresh)
         values = {"epochs": budget.epochs, "widths": keep.widths()}
         doors = supervised(small, data, self.losses, work.seed) if self.losses else {}
-        return values | _retrained(small, data, budget, work, **doors) | price(small, data.example)
+        values |= _retrained(small, data, budget, work, **doors) | price(small, data.example)
+        return small, values
 
 
 def _fresh(module: nn.Module) -> None:

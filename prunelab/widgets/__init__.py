@@ -10,6 +10,7 @@ extras.need(
     "prunelab.widgets", "study", "ipywidgets", "anywidget", "jinja2", "matplotlib", "networkx"
 )
 
+from prunelab.widgets.contest_player import contest_figure, contest_player
 from prunelab.widgets.exploring.opening import explorer
 from prunelab.widgets.exploring.recorded_scan import recorded_scan
 from prunelab.widgets.mask_player import mask_player
@@ -19,6 +20,7 @@ from prunelab.widgets.strength_player import strength_figure, strength_player
 from prunelab.widgets.threshold_setter import threshold_setter
 
 __all__ = [
-    "explorer", "mask_player", "recorded_scan", "selection_figure", "selection_player",
-    "stage_figure", "stage_player", "strength_figure", "strength_player", "threshold_setter",
+    "contest_figure", "contest_player", "explorer", "mask_player", "recorded_scan",
+    "selection_figure", "selection_player", "stage_figure", "stage_player", "strength_figure",
+    "strength_player", "threshold_setter",
 ]  # fmt: skip

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import torch
-from helpers import selections, stages
+from helpers import contests, selections, stages
 from helpers.diagrams import rows_of
 from helpers.toy import dataset, network
 
@@ -188,6 +188,7 @@ CASES = {
         "runs": [RUN], "title": "", "kl": 0.1, "printed": None, "mean_image": None,
     },
     "widgets.threshold_setter": lambda: {"net": network(), "c": 1.0, "margins": (0.9, 1.1)},
+    **contests.CALLS,
     **selections.CALLS,
     **stages.CALLS,
     "plots.sensitivity": lambda: {"points": SCAN, "title": "", "whole": 0.9},

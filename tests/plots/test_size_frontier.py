@@ -108,7 +108,9 @@ def test_no_mark_of_ours_is_a_star():
 
 
 def test_an_unknown_size_is_refused():
-    with pytest.raises(ValueError, match="`x` must be one of weights_pct, activations_pct; got 'm"):
+    with pytest.raises(
+        ValueError, match=r"`x` must be one of weights_pct, .*, seconds_pct; got 'm"
+    ):
         plots.size_frontier(runs(), None, "macs")
 
 

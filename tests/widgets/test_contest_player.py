@@ -1,0 +1,75 @@
+"""The contest without a kernel: set values, look at what follows."""
+
+import pandas as pd
+import pytest
+from helpers.contests import POINTS, RANKS
+from helpers.widget_text import is_picture, text_of
+
+from prunelab import plots, widgets
+from prunelab.widgets.frame import png
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """What each picture was drawn from."""
+    seen, draw = [], plots.size_frontier
+
+    def watched(points, *more):
+        seen.append((points, *more))
+        return draw(points, *more)
+
+    monkeypatch.setattr(plots, "size_frontier", watched)
+    return seen
+
+
+def test_it_starts_with_all_methods_on_the_first_network(drawn):
+    box = widgets.contest_player(POINTS, RANKS)
+    assert (box.network.value, box.axis.value, box.size.value) == ("a", "macs_pct", 0.5)
+    assert box.methods.value == ("good", "bad")
+    assert set(drawn[0][0].network) == {"a"} and drawn[0][2:4] == ("macs_pct", "a")
+    assert is_picture(box.picture.value)
+    assert "1 good 98.00% – none" in text_of(box.text)
+    assert "2 bad 60.00% 38.00 ± 2.00 worse" in text_of(box.text)
+
+
+def test_network_axis_and_methods_choose_the_points_and_keep_their_colours(drawn):
+    box = widgets.contest_player(POINTS, RANKS, "a title")
+    box.network.value, box.axis.value, box.methods.value = "b", "bytes_pct", ("bad",)
+    points, _, axis, title, order, log = drawn[-1]
+    assert set(points.network) == {"b"} and set(points.method) == {"bad"}
+    assert (axis, title, order, log) == ("bytes_pct", "a title", ["good", "bad"], False)
+    assert "good" not in text_of(box.text)
+
+
+def test_errors_that_differ_by_far_have_a_log_axis(drawn):
+    widgets.contest_player(POINTS, RANKS)
+    assert drawn[-1][-1] is True
+    (ax,) = plots.size_frontier(*drawn[-1]).axes
+    assert ax.get_yscale() == "log"
+
+
+def test_no_method_or_no_standing_is_told(drawn):
+    box = widgets.contest_player(POINTS, RANKS[RANKS.axis == "macs_pct"])
+    box.axis.value = "bytes_pct"
+    assert "no method that is chosen reaches this size" in box.text.value
+    box.methods.value = ()
+    assert is_picture(box.picture.value)
+
+
+def test_the_figure_is_the_players_first_picture():
+    box = widgets.contest_player(POINTS, RANKS)
+    assert png(widgets.contest_figure(POINTS)) == box.picture.value
+
+
+@pytest.mark.parametrize(
+    ("points", "ranks", "message"),
+    [
+        (POINTS.iloc[:0], RANKS, "`points` is empty; measure some methods first"),
+        (POINTS.drop(columns="error"), RANKS, "`points` must have .*error"),
+        (POINTS, pd.DataFrame({"rank": [1]}), "`ranks` must have "),
+        (POINTS.drop(columns=["macs_pct", "bytes_pct"]), RANKS, "`points` must be with one of"),
+    ],
+)
+def test_what_is_no_contest_is_refused_in_one_line(points, ranks, message):
+    with pytest.raises(ValueError, match=f"^contest_player: {message}"):
+        widgets.contest_player(points, ranks)
