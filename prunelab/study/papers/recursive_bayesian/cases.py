@@ -119,7 +119,7 @@ SETTINGS = {
 
 
 def cases(preset: str) -> Iterator[Case]:
-    """The toy, the arms beside VIBNet and SBP, and shapes. `standard` has the first network of `paper`."""
+    """The toy, the arms beside VIBNet and SBP, shapes. `standard`: the first network of `paper`."""
     yield from _toy(**STATED["toy"])
     for setting in SETTINGS[preset]:
         yield from _arms(setting, "paper" if preset == "standard" else preset)
