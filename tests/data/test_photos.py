@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 from helpers.pictures import folder, picture
-from helpers.real_data import need
+from helpers.real_data import need, some_photos
 from helpers.toy import same
 from torch import nn
 from torchvision import transforms
@@ -167,12 +167,7 @@ PLAIN_NET = pytest.param("resnet-34", marks=pytest.mark.slow)  # the others trai
 
 @pytest.mark.parametrize("label", [PLAIN_NET, "ResNet-34-pruned-B", "ResNet-34-pruned-C"])
 def test_the_recipes_of_imagenet_run_on_a_folder_of_real_photographs(label, tmp_path, monkeypatch):
-    source = need("imagenette2-224-subset") / "imagenette2-224-subset"
-    for part, few in (("train", 2), ("val", 1)):
-        for kind in sorted((source / part).iterdir())[:4]:
-            (tmp_path / "imagenet" / part / kind.name).mkdir(parents=True)
-            for photo in sorted(kind.iterdir())[:few]:
-                (tmp_path / "imagenet" / part / kind.name / photo.name).symlink_to(photo.resolve())
+    some_photos(tmp_path / "imagenet", kinds=4, train=2)
     monkeypatch.setattr("prunelab.data.imagefolder.IN_MEMORY", 5)
     monkeypatch.setenv("PRUNELAB_DATA", str(tmp_path))
     monkeypatch.setenv("PRUNELAB_RUNS", str(tmp_path / "runs"))

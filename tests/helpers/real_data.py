@@ -36,3 +36,13 @@ def fails(error, *words, **arguments):
     message = str(caught.value)
     assert message.startswith("load: ") and "\n" not in message
     assert [word for word in words if word not in message] == []
+
+
+def some_photos(folder, kinds, train):
+    """Links to real photographs of some kinds: so many each to train on, and one for the test."""
+    source = need("imagenette2-224-subset") / "imagenette2-224-subset"
+    for part, few in (("train", train), ("val", 1)):
+        for kind in sorted((source / part).iterdir())[:kinds]:
+            (folder / part / kind.name).mkdir(parents=True)
+            for photo in sorted(kind.iterdir())[:few]:
+                (folder / part / kind.name / photo.name).symlink_to(photo.resolve())

@@ -75,8 +75,10 @@ def test_reading_stops_after_the_last_layer_and_sees_what_in_place_layers_overwr
     x = torch.randn(5, 3)
     wiring = Wiring.of(net, x, "test")
     ran.clear()
-    found, beside = read(wiring, ["0", "2"], x, lambda *_: None, {"2": wiring.call("0")})
-    assert torch.equal(found["0"][1], net[0](x)) and torch.equal(beside["2"], net[0](x))
+    shared = dict.fromkeys(["0", "2"], wiring.call("0"))  # two layers beside one node
+    found, beside = read(wiring, ["0", "2"], x, lambda *_: None, shared)
+    assert torch.equal(found["0"][1], net[0](x))
+    assert all(torch.equal(beside[name], net[0](x)) for name in shared)
     assert torch.equal(found["2"][0], net[0](x).relu())
     assert not ran and net.training
     net.add_module("idle", nn.Linear(2, 2))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from helpers.real_data import need
+from helpers.real_data import some_photos
 from helpers.studies import row_of, texts
 
 from prunelab import data, models, plots, widgets
@@ -70,11 +70,11 @@ def test_the_rule_takes_the_strongest_that_is_allowed_and_sees_no_fresh_seed():
 
 def test_the_strengths_that_are_shown_are_those_that_the_rule_takes():
     rows = ledger.read(ledger.COMMITTED / "recursive_bayesian.jsonl")
-    lines = [line for line in judged(STUDY.results(rows), "paper") if line.runs]
-    for line in lines:
-        taken = next(s for s in SETTINGS["paper"] if s.network == line.case.network).taken
-        if line.note:
-            assert line.case.task.method.beta == taken[line.case.name]
+    lines = [
+        one for one in judged(STUDY.results(rows), "paper") if one.case.network == LENET.network
+    ]
+    taken = {one.case.name: one.case.task.method.beta for one in lines if one.note}
+    assert taken == LENET.taken and all(len(one.runs) == LENET.seen for one in lines)
 
 
 @pytest.mark.parametrize(
@@ -170,12 +170,7 @@ def test_one_seed_has_a_difference_and_no_interval():
 
 @pytest.mark.parametrize("label", ["VGG-16", "ResNet-50"])
 def test_the_recipe_of_imagenet_runs_on_a_folder_of_real_photographs(label, tmp_path, monkeypatch):
-    source = need("imagenette2-224-subset") / "imagenette2-224-subset"
-    for part, few in (("train", 5), ("val", 1)):
-        for kind in sorted((source / part).iterdir())[:2]:
-            (tmp_path / "imagenet" / part / kind.name).mkdir(parents=True)
-            for photo in sorted(kind.iterdir())[:few]:
-                (tmp_path / "imagenet" / part / kind.name / photo.name).symlink_to(photo.resolve())
+    some_photos(tmp_path / "imagenet", kinds=2, train=5)
     monkeypatch.setenv("PRUNELAB_DATA", str(tmp_path))
     (recipe,) = (r for r in STUDY.recipes("paper", (0,))["imagenet"] if r.label == label)
     method, short = recipe.task.method, replace(recipe.budget, epochs=1, batch=2)

@@ -96,15 +96,14 @@ def read(
         ValueError: the network does not call one of the layers.
     """
     calls = {wiring.call(name): name for name in layers}
-    besides = {node: name for name, node in beside.items()}
     found, other = {}, {}
 
     def take(node: fx.Node, inputs: Tensor, output: Tensor) -> None:
         if name := calls.get(node):
             layer = wiring.net.get_submodule(name)
             found[name] = patches(layer, inputs, output, at(name, output.shape))
-        if name := besides.get(node):
+        for name in (name for name, its in beside.items() if its is node):
             other[name] = sampled(output, at(name, output.shape))
 
-    wiring.watch([*calls, *besides], take)(x)
+    wiring.watch([*calls, *beside.values()], take)(x)
     return found, other

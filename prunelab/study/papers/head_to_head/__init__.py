@@ -49,8 +49,7 @@ def contestants(
     whole = results.line(preset, part="unpruned", network=setting.network)
     found: dict[str, Line] = {}
     for line in results.lines(preset, part="methods", network=setting.network):
-        weights = getattr(line.case.task.task.method, "CHOOSES", "") == "weights"
-        if axis in DENSE and weights and line.case.name != "scratch-B":
+        if axis in DENSE and line.case.task.task.method.CHOOSES == "weights":
             continue
         before = found.get(line.case.name, replace(line, runs=()))
         runs = tuple(run for run in line.over(whole).runs if run.base is not None)
@@ -86,6 +85,13 @@ def standings(axis: str, results: Results, preset: str | None) -> Iterator[Line]
                     yield replace(line, printed=At(where, size, None, words))
 
 
+def _accuracy(line: Line) -> Number | str:
+    standing = line.printed.standing
+    if standing is None:
+        return line.printed.reached
+    return Number(100 * standing.accuracy, rows=line.keys)
+
+
 def _cell(make: Callable[[contest.Standing, Line], object], otherwise: object = DASH):
     def cell(line: Line) -> object:
         standing = line.printed.standing
@@ -108,12 +114,7 @@ def _table(axis: str) -> t.Table:
         t.Column(f"{heading} left", lambda line: f"{100 * line.printed.size:.0f}%"),
         t.Column("rank", _cell(lambda s, _: str(s.rank))),
         t.of_case("name", "method"),
-        t.Column(
-            "accuracy %",
-            lambda line: _cell(
-                lambda s, one: Number(100 * s.accuracy, rows=one.keys), line.printed.reached
-            )(line),
-        ),
+        t.Column("accuracy %", _accuracy),
         t.Column("points behind the best (95% interval)", _cell(_behind)),
         t.Column("not told apart from", _cell(lambda s, _: ", ".join(s.ties) or "none")),
         t.Column("seeds", _cell(lambda s, _: s.seeds, 0)),
