@@ -9,19 +9,24 @@ from torch.nn.functional import max_pool2d, relu
 class LeNet300100(nn.Module):
     """Three linear layers, 784-300-100-10 on MNIST, with ReLU between: 266,610 parameters.
 
+    With `normed`, batch norm comes before each ReLU, as in no paper: a variant.
+
     Source: Guo et al. 2016 (papers/dns.md section 4); Caffe's Xavier initialisation.
     """
 
-    def __init__(self, num_classes: int, in_channels: int):
+    def __init__(self, num_classes: int, in_channels: int, normed: bool = False):
         super().__init__()
         self.fc1 = nn.Linear(in_channels * 28 * 28, 300)
+        self.bn1 = nn.BatchNorm1d(300) if normed else nn.Identity()
         self.fc2 = nn.Linear(300, 100)
+        self.bn2 = nn.BatchNorm1d(100) if normed else nn.Identity()
         self.fc3 = nn.Linear(100, num_classes)
         self.apply(_xavier)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, 28, 28) -> (N, classes) logits."""
-        return self.fc3(relu(self.fc2(relu(self.fc1(x.flatten(1))))))
+        x = relu(self.bn1(self.fc1(x.flatten(1))))
+        return self.fc3(relu(self.bn2(self.fc2(x))))
 
 
 class LeNet5(nn.Module):

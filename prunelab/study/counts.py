@@ -111,6 +111,7 @@ def network(model: str, classes: int = 10) -> CountedNetwork:
     """A known network. Errors: KeyError, it is unknown."""
     if model == "resnet-20":
         return _resnet_20(classes)
+    model = model.removesuffix("-bn")  # norms are not counted
     return _SMALL[model] if model in _SMALL else _vgg(*_VGGS[model], classes)
 
 
