@@ -124,9 +124,7 @@ class Search:
     def others(self) -> dict[str, Pair]:
         """Label -> network and method of everything the setting shown was compared with."""
         every = (Candidate(), *self.candidates)
-        return {
-            one.label: one.of(self.network, self.found) for one in every if one != self.taken
-        }
+        return {one.label: one.of(self.network, self.found) for one in every if one != self.taken}
 
     def judged(
         self, shown: Line, others: Iterable[Line], fits: Callable[[Line], bool]
@@ -176,7 +174,7 @@ def table(
     network: Column,
     searches: Mapping[str, Search],
     fields: Mapping[str, str],
-    size: Column,
+    sizes: tuple[Column, ...],
     fits: Callable[[Line], bool],
     met: Callable[[Line], str],
 ) -> Table:
@@ -188,7 +186,7 @@ def table(
         network: the column that names the network.
         searches: model -> its search.
         fields: heading -> field of the method's budget.
-        size: the column that the constraint `fits` is about.
+        sizes: the columns that the constraint `fits` is about.
         fits: the constraint.
         met: line -> how many of its runs agree with the paper; not used to choose.
     """
@@ -204,7 +202,7 @@ def table(
         Column("setting", setting),
         *(Column(heading, of_budget(name)) for heading, name in fields.items()),
         spread("validation error %", val_error),
-        size,
+        *sizes,
         Column("small enough", lambda line: "yes" if fits(line) else "no"),
         Column("taken by the rule", lambda line: line.note),
         spread("test error %", error),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from prunelab.data.public import source_of
 from prunelab.methods import (
     BayesianCompression,
     DropNeuron,
@@ -51,6 +52,16 @@ class BottleneckSetting:
     search: Search | None = None
     frontier: Sequence[float] = ()
     others: tuple[Network, Mapping[str, Method]] | None = None
+
+    @property
+    def data(self) -> str:
+        """The data set, whatever is held out of it and however it is normalised."""
+        name = str(self.network.data)
+        return source_of(name) or name
+
+    @property
+    def title(self) -> str:
+        return f"{self.network.model} on {self.data}"
 
 
 def _adam(epochs: float, batch: int) -> Budget:
