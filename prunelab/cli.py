@@ -69,6 +69,10 @@ def _parser() -> argparse.ArgumentParser:
     cite = commands.add_parser("cite", help="where a number comes from, or a paper's BibTeX")
     cite.add_argument("name", metavar="ID", help="a claim, as dns/table1/lenet-5/error; or a paper")
     cite.set_defaults(command=_cite)
+    lab = commands.add_parser("lab", help="the notebooks for a class: with solutions or without")
+    lab.add_argument("version", metavar="VERSION", help="student or instructor")
+    lab.add_argument("folder", metavar="DIR")
+    lab.set_defaults(command=_lab)
     new = commands.add_parser("new-study", help="a folder with notebooks, data and figures")
     new.add_argument("folder", metavar="DIR")
     new.set_defaults(command=_new_study)
@@ -127,6 +131,16 @@ def _latest(root: Path) -> Path:
     """The latest run; without any run, a folder for the committed results."""
     states = sorted(root.glob("runs/*/state.json"), key=lambda path: path.stat().st_mtime)
     return states[-1].parent if states else root / "runs" / "committed"
+
+
+def _lab(options: argparse.Namespace) -> int:
+    extras.need("prunelab lab", "study")
+    from prunelab.lab import versions
+
+    folder = versions.write(options.version, options.folder)
+    count = len(notebook.notebooks(folder))
+    print(f"lab: {count} notebooks, {options.version} version, in {paths.short(folder)}")
+    return 0
 
 
 def _new_study(options: argparse.Namespace) -> int:
