@@ -60,8 +60,12 @@ class BottleneckSetting:
         return source_of(name) or name
 
     @property
+    def model(self) -> str:
+        return self.network.model
+
+    @property
     def title(self) -> str:
-        return f"{self.network.model} on {self.data}"
+        return f"{self.model} on {self.data}"
 
 
 def _adam(epochs: float, batch: int) -> Budget:
