@@ -11,24 +11,38 @@ from prunelab.checks import is_number, shown
 
 
 def predict(
-    question: str, answer: str | float, *, options: Sequence[str] = (), unit: str = ""
-) -> VBox:
+    question: str,
+    answer: str | float | None = None,
+    *,
+    claim: str = "",
+    options: Sequence[str] = (),
+    unit: str = "",
+) -> VBox | str:
     """Ask for a guess; the answer and how far off the guess was appear when it is made.
 
     Args:
         question: what to predict.
         answer: what was measured: one of `options`, or a number.
+        claim: id of a printed number whose measured mean is the answer, in place of `answer`.
         options: to choose from; without any, a number is asked for.
         unit: of a number.
 
     Returns:
-        A box to display. `box.guess.value` and `box.button.click()` answer it from code.
+        A box to display; "not measured" of a claim without runs. `box.guess.value` and
+        `box.button.click()` answer it from code.
 
     Raises:
         TypeError: `question` is no string.
-        ValueError: `answer` is none of the options, or no finite number without any.
+        ValueError: `answer` is none of the options, or no finite number without any; or there is
+            no such claim.
     """
     checks.kind("lab.predict", "question", question, str, "a string")
+    if claim:
+        from prunelab.study import claims
+
+        answer = claims.claim(claim).mean
+        if answer is None:
+            return "not measured"
     if options:
         checks.word("lab.predict", "answer", answer, tuple(options))
     else:
@@ -41,7 +55,7 @@ def predict(
 
     def reveal(_: Button) -> None:
         said.value = (
-            _chosen(guess.value, str(answer)) if options else _off(guess.value, answer, unit)
+            _chosen(guess.value, str(answer)) if options else _off(guess.value, float(answer), unit)
         )
 
     button.on_click(reveal)
@@ -56,9 +70,9 @@ def _chosen(guess: str, answer: str) -> str:
 
 def _off(guess: float, answer: float, unit: str) -> str:
     if abs(guess - answer) <= 0.05 * abs(answer):
-        return f"Right, to 5%: it is <b>{answer:g}{unit}</b>."
+        return f"Right, to 5%: it is <b>{answer:.4g}{unit}</b>."
     side = "high" if guess > answer else "low"
     return (
-        f"You said {shown(guess)}{unit}; it is <b>{answer:g}{unit}</b>:"
-        f" {abs(guess - answer):g}{unit} too {side}."
+        f"You said {shown(guess)}{unit}; it is <b>{answer:.4g}{unit}</b>:"
+        f" {abs(guess - answer):.3g}{unit} too {side}."
     )

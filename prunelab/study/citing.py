@@ -41,8 +41,7 @@ def listed(papers: Sequence[str]) -> str:
 
 def _papers() -> dict[str, Study]:
     """First part of ids -> study."""
-    found = sorted(studies().values(), key=lambda one: one.said.notebook)
-    return {study.said.claims["paper"]: study for study in found if study.said.claims}
+    return {study.said.claims["paper"]: study for study in claims.papers()}
 
 
 def measured(name: str, seed: int | None, refresh: bool) -> str:

@@ -59,6 +59,12 @@ class Claim:
         return cell
 
     @property
+    def mean(self) -> float | None:
+        """Mean over our runs; None if nothing is measured."""
+        values = [v for run in self.line.runs if (v := self.pair.measure(run)) is not None]
+        return sum(values) / len(values) if values else None
+
+    @property
     def interval(self) -> str:
         """The 95% interval of the mean over seeds; empty with fewer than two."""
         values = [v for run in self.line.runs if (v := self.pair.measure(run)) is not None]
@@ -158,12 +164,18 @@ def _inside(pair: Pair, line: Line) -> tuple[str, str]:
 
 def every() -> dict[str, Claim]:
     """Id -> claim of all papers, in the order of their notebooks."""
-    from prunelab.study.papers import studies
-
     found: dict[str, Claim] = {}
-    for study in sorted(studies().values(), key=lambda one: one.said.notebook):
+    for study in papers():
         found |= of(study)
     return found
+
+
+def papers() -> list[Study]:
+    """The papers with claims, in the order of their notebooks."""
+    from prunelab.study.papers import studies
+
+    found = [study for study in studies().values() if study.said.claims]
+    return sorted(found, key=lambda study: study.said.notebook)
 
 
 def claim(name: str) -> Claim:
@@ -174,7 +186,12 @@ def claim(name: str) -> Claim:
         ValueError: no claim has this id; names those that begin alike.
     """
     checks.kind("claims", "id", name, str, "a string")
-    known = every()
+    paper = name.partition("/")[0]
+    known: dict[str, Claim] = {}
+    for study in papers():
+        if study.said.claims["paper"] == paper:
+            known = of(study)
+    known = known or every()
     if name not in known:
         parts = name.split("/")
         for depth in range(len(parts), -1, -1):

@@ -7,6 +7,7 @@ import torch
 
 from prunelab import lab
 from prunelab.lab.exercise import same
+from prunelab.study import claims
 
 ALL = {e.id: e for number in lab.NUMBERS for e in lab.exercises(number).values()}
 EACH = pytest.mark.parametrize("exercise", ALL.values(), ids=ALL)
@@ -141,6 +142,16 @@ def test_a_prediction_is_answered_only_when_it_is_made():
     box.guess.value = "conv1"
     box.button.click()
     assert box.said.value == "Right: it is <b>conv1</b>."
+
+
+def test_the_answer_may_be_that_of_a_claim():
+    box = lab.predict("How many times?", claim="dns/table1/lenet-5/compression", unit="x")
+    box.guess.value = 200.0
+    box.button.click()
+    assert f"<b>{claims.claim('dns/table1/lenet-5/compression').mean:.4g}x</b>" in box.said.value
+    assert lab.predict("How many?", claim="dns/table1/alexnet/compression") == "not measured"
+    with pytest.raises(ValueError, match="no claim 'dns/x'"):
+        lab.predict("How many?", claim="dns/x")
 
 
 def test_a_guessed_number_is_told_how_far_off_it_is():

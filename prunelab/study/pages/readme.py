@@ -9,7 +9,7 @@ import pandas as pd
 
 from prunelab.study import citing, claims
 from prunelab.study.ledger import COMMITTED, PROJECT, read
-from prunelab.study.papers import studies, study
+from prunelab.study.papers import study
 
 PAGES = (PROJECT / "README.md", PROJECT / "docs" / "results.md")
 BLOCK = re.compile(r"(<!-- results ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -40,8 +40,7 @@ def results(name: str) -> str:
         lines = [{"result": said} | brief(*where) for where, said in BRIEF.items()]
         return markdown(pd.DataFrame(lines)) + "\n"
     if name == "claims":
-        papers = sorted(studies().values(), key=lambda one: one.said.notebook)
-        found = (claims.of(one, committed(one.stem)).values() for one in papers)
+        found = (claims.of(one, committed(one.stem)).values() for one in claims.papers())
         return markdown(citing.summary(one for own in found for one in own)) + "\n"
     begin = tuple(study(name).said.readme)
     shown = {title: table for title, table in tables(name).items() if title.startswith(begin)}
