@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     explore = commands.add_parser("explore", help="the explorer as an app in the browser")
     explore.add_argument("--port", type=int, default=8866, metavar="N", help="default: 8866")
     explore.add_argument("--no-browser", action="store_true", help="serve only")
+    explore.add_argument("--html", metavar="FILE", help="write one page that needs no kernel")
     explore.set_defaults(command=_explore)
     claims = commands.add_parser("claims", help="the printed numbers that are compared, one by one")
     claims.add_argument("papers", nargs="*", metavar="PAPER", help="e.g. dns; default: a summary")
@@ -81,6 +82,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _explore(options: argparse.Namespace) -> int:
     extras.need("prunelab explore", "study")
+    if options.html is not None:
+        from prunelab.study.pages import explorer
+
+        print(f"explorer: {paths.short(explorer.write(options.html))}")
+        return 0
     from prunelab.study import app
 
     return app.serve(options.port, browser=not options.no_browser)
