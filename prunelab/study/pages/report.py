@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from prunelab.study.study import Study
 
 KINDS = {".png": "png", ".svg": "svg+xml"}  # of pictures
+EXPLORER = "explorer.html"
 PACKAGES = ("prunelab", "torch", "torchvision", "numpy", "pandas", "matplotlib")
 
 
@@ -70,7 +71,7 @@ def build(
     root: Path | None = None,
     papers: Mapping[str, Study] | None = None,
 ) -> Path:
-    """Write `<out>/report.html`.
+    """Write `<out>/report.html`, and beside it the explorer that needs no kernel.
 
     Args:
         out: folder of a run; what it lacks is taken from the committed ledger and figures.
@@ -86,7 +87,8 @@ def build(
     """
     out, root = checks.path("report", "out", out), root or paths.project()
     papers = _papers() if papers is None else papers
-    from prunelab.study import claims  # it waits for torch
+    from prunelab.study import claims  # they wait for torch
+    from prunelab.study.pages import explorer
 
     state = _entries(out / "state.json")
     books = notebook.notebooks(root)
@@ -109,9 +111,11 @@ def build(
         "commands": commands,
         "lines": claims.lines,
     }
+    environment.globals["explorer"] = EXPLORER
     template = environment.get_template("report.html")
     page = template.render(sections=sections, **_header(state, books, sections))
     paths.write_text(out / "report.html", page, "report")
+    explorer.write(out / EXPLORER)
     return out / "report.html"
 
 
