@@ -49,4 +49,5 @@ def student(book: nbformat.NotebookNode) -> nbformat.NotebookNode:
         if cell.cell_type == "code":
             cell.source = SOLUTION.sub(STUB, cell.source)
             cell.outputs, cell.execution_count = [], None
+            cell.metadata.pop("jupyter", None)  # a stub is not folded
     return book

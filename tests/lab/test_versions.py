@@ -32,6 +32,7 @@ def test_every_exercise_has_a_text_a_stub_and_a_check_and_says_what_it_takes(num
         assert takes in text.source and "<summary>Hint 1</summary>" in text.source
         assert f"### {name} {exercise.title[:1].upper()}{exercise.title[1:]}\n" in text.source
         assert versions.SOLUTION.search(answer.source) and answer.metadata.nbgrader.solution
+        assert answer.metadata.jupyter.source_hidden  # folded
         assert check.source.startswith(f'lab.check("{name}", ')
         assert check.metadata.nbgrader.grade and check.metadata.nbgrader.locked
         assert check.metadata.nbgrader.points == exercise.importance
@@ -67,6 +68,7 @@ def test_the_students_version_holds_no_solution_and_no_output(tmp_path, capsys):
         assert not any(cell.outputs or cell.execution_count for cell in code)
         stubs = [cell for cell in code if "raise NotImplementedError()" in cell.source]
         assert len(stubs) == len(lab.exercises(number))
+        assert not any("jupyter" in cell.metadata for cell in code)  # stubs are not
 
 
 def test_a_students_stub_fails_its_check_in_one_line():
