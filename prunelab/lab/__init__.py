@@ -38,7 +38,7 @@ def exercises(number: str) -> dict[str, Exercise]:
     Raises:
         ValueError: there is no notebook with exercises of this number.
     """
-    checks.word("lab.exercises", "number", number, NUMBERS)
+    checks.word("exercises", "number", number, NUMBERS)
     found = importlib.import_module(f"prunelab.lab.n{number}").EXERCISES
     return {exercise.id: exercise for exercise in found}
 
@@ -55,11 +55,11 @@ def check(name: str, answer: Any) -> None:
         TypeError: `name` is no string.
         ValueError: there is no such exercise.
     """
-    checks.kind("lab.check", "name", name, str, "the id of an exercise")
+    checks.kind("check", "name", name, str, "the id of an exercise")
     number = name.partition("-")[0]
     known = exercises(number) if number in NUMBERS else {}
     ids = tuple(known) or tuple(one for n in NUMBERS for one in exercises(n))
-    checks.word("lab.check", "name", name, ids)
+    checks.word("check", "name", name, ids)
     wrong = known[name].wrong(answer)
     if wrong is not None:
         raise Wrong(f"{name}: {wrong}")

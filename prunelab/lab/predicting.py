@@ -32,11 +32,13 @@ def predict(
         `box.button.click()` answer it from code.
 
     Raises:
-        TypeError: `question` is no string.
+        TypeError: an argument is of another kind.
         ValueError: `answer` is none of the options, or no finite number without any; or there is
             no such claim.
     """
-    checks.kind("lab.predict", "question", question, str, "a string")
+    for name, text in (("question", question), ("claim", claim), ("unit", unit)):
+        checks.kind("predict", name, text, str, "a string")
+    options = checks.listed("predict", "options", options, str, "texts to choose from")
     if claim:
         from prunelab.study import claims
 
@@ -44,9 +46,9 @@ def predict(
         if answer is None:
             return "not measured"
     if options:
-        checks.word("lab.predict", "answer", answer, tuple(options))
+        checks.word("predict", "answer", answer, tuple(options))
     else:
-        checks.need(is_number(answer), "lab.predict", "answer", "a finite number", answer)
+        checks.need(is_number(answer), "predict", "answer", "a finite number", answer)
     wide = {"description_width": "initial"}
     guess = Dropdown(options=["choose", *options], style=wide) if options else FloatText(style=wide)
     button, said = Button(description="That is my guess"), HTML()
