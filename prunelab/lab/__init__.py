@@ -63,4 +63,4 @@ def check(name: str, answer: Any) -> None:
     wrong = known[name].wrong(answer)
     if wrong is not None:
         raise Wrong(f"{name}: {wrong}")
-    print(f"✓ {name}: right")
+    print(f"✓ {name}: right\n", end="")  # in one piece
