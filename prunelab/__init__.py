@@ -7,7 +7,7 @@ import importlib
 from types import ModuleType
 
 PARTS = """
-    cost data groups masks methods models plots scores sensitivity study surgery train widgets
+    cost data groups lab masks methods models plots scores sensitivity study surgery train widgets
 """.split()
 
 

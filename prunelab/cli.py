@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from prunelab import extras, paths
-from prunelab.study.runner import notebook, plan
+from prunelab.study.runner import command, notebook, plan
 
 HANDLED = (OSError, ValueError, RuntimeError, TypeError, ModuleNotFoundError)
 
@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="prunelab", description="A study of neural-network pruning.")
     parser.add_argument("--version", action="version", version=f"prunelab {version('prunelab')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _run_options(commands.add_parser("run", help="execute the numbered notebooks"))
+    command.add_to(commands.add_parser("run", help="execute the numbered notebooks"))
     listing = commands.add_parser("list", help="the notebooks of the series")
     listing.set_defaults(command=_list)
     report = commands.add_parser("report", help="one HTML page: tables, figures, deviations")
@@ -62,7 +62,18 @@ def _parser() -> argparse.ArgumentParser:
     explore = commands.add_parser("explore", help="the explorer as an app in the browser")
     explore.add_argument("--port", type=int, default=8866, metavar="N", help="default: 8866")
     explore.add_argument("--no-browser", action="store_true", help="serve only")
+    explore.add_argument("--html", metavar="FILE", help="write one page that needs no kernel")
     explore.set_defaults(command=_explore)
+    claims = commands.add_parser("claims", help="the printed numbers that are compared, one by one")
+    claims.add_argument("papers", nargs="*", metavar="PAPER", help="e.g. dns; default: a summary")
+    claims.set_defaults(command=_claims)
+    cite = commands.add_parser("cite", help="where a number comes from, or a paper's BibTeX")
+    cite.add_argument("name", metavar="ID", help="a claim, as dns/table1/lenet-5/error; or a paper")
+    cite.set_defaults(command=_cite)
+    lab = commands.add_parser("lab", help="the notebooks for a class: with solutions or without")
+    lab.add_argument("version", metavar="VERSION", help="student or instructor")
+    lab.add_argument("folder", metavar="DIR")
+    lab.set_defaults(command=_lab)
     new = commands.add_parser("new-study", help="a folder with notebooks, data and figures")
     new.add_argument("folder", metavar="DIR")
     new.set_defaults(command=_new_study)
@@ -71,58 +82,28 @@ def _parser() -> argparse.ArgumentParser:
 
 def _explore(options: argparse.Namespace) -> int:
     extras.need("prunelab explore", "study")
+    if options.html is not None:
+        from prunelab.study.pages import explorer
+
+        print(f"explorer: {paths.short(explorer.write(options.html))}")
+        return 0
     from prunelab.study import app
 
     return app.serve(options.port, browser=not options.no_browser)
 
 
-def _run_options(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    limits = ", ".join(f"{preset} {limit}" for preset, limit in plan.LIMITS.items())
-    add("numbers", nargs="*", metavar="NN", help="which notebooks, e.g. 01; default: all")
-    add("--preset", default="quick", help=f"{', '.join(plan.PRESETS)}; default: quick")
-    add("--device", help="cpu or cuda; default: cuda where there is one")
-    add("--data-root", metavar="DIR", help="folder with data sets")
-    add("--out", metavar="DIR", help="where everything is written; default: runs/PRESET")
-    add("--workers", type=int, default=1, metavar="N", help="notebooks at once; default: 1")
-    add("--refresh", action="store_true", help="run and measure all again")
-    add("--write", action="store_true", help="also write the executed notebooks to notebooks/")
-    add(
-        "--limit",
-        type=float,
-        metavar="SECONDS",
-        help=f"stop a notebook without progress for so long; default by preset: {limits}",
-    )
-    add(
-        "-p",
-        dest="parameters",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="set a further parameter of the notebooks; may be repeated",
-    )
-    parser.set_defaults(command=_run)
+def _claims(options: argparse.Namespace) -> int:
+    from prunelab.study import citing
+
+    print(citing.listed(options.papers))
+    return 0
 
 
-def _run(options: argparse.Namespace) -> int:
-    extras.need("prunelab run", "study")
-    from prunelab.study.pages import report
-    from prunelab.study.runner import series
+def _cite(options: argparse.Namespace) -> int:
+    from prunelab.study import citing
 
-    fields = ("device", "data_root", "out", "workers", "refresh", "write", "limit")
-    chosen = {name: getattr(options, name) for name in fields}
-    chosen["parameters"] = notebook.asked(options.parameters)
-    checked = plan.plan(options.numbers, options.preset, **chosen)
-    results = series.carry_out(checked)
-    page = report.build(checked.out, root=checked.root)
-    failed = [result.name for result in results if result.status != "ok"]
-    print(f"{len(results) - len(failed)} of {len(results)} notebooks finished")
-    if failed:
-        print(
-            f"failed: {', '.join(failed)}; see {_short(checked.out / 'notebooks')}/*.failed.ipynb"
-        )
-    print(f"report: {_short(page)}")
-    return 1 if failed else 0
+    print(citing.cited(options.name))
+    return 0
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -148,7 +129,7 @@ def _report(options: argparse.Namespace) -> int:
         (out / trace).exists() for trace in ("state.json", "ledger")
     ):
         raise FileNotFoundError(f"report: `out` must be the folder of a run; got {options.out!r}")
-    print(f"report: {_short(report.build(out, root=root))}")
+    print(f"report: {paths.short(report.build(out, root=root))}")
     return 0
 
 
@@ -158,11 +139,21 @@ def _latest(root: Path) -> Path:
     return states[-1].parent if states else root / "runs" / "committed"
 
 
+def _lab(options: argparse.Namespace) -> int:
+    extras.need("prunelab lab", "study")
+    from prunelab.lab import versions
+
+    folder = versions.write(options.version, options.folder)
+    count = len(notebook.notebooks(folder))
+    print(f"lab: {count} notebooks, {options.version} version, in {paths.short(folder)}")
+    return 0
+
+
 def _new_study(options: argparse.Namespace) -> int:
     from prunelab.study import new_study
 
     folder = new_study.make(options.folder)
-    place = shlex.quote(_short(folder))
+    place = shlex.quote(paths.short(folder))
     print(f"study: {len(notebook.notebooks(folder))} notebooks in {place}")
     print(f"next: cd {place} && prunelab run")
     return 0
@@ -190,11 +181,4 @@ def _whereabouts(name: str, root: str | None) -> str:
     from prunelab.data import public
 
     place = public.find(name, root)
-    return f"in {_short(place)}" if place else f"not here; `prunelab data {name}` fetches it"
-
-
-def _short(path: Path) -> str:
-    """Relative to the current directory if it is inside."""
-    path = Path(path).resolve()
-    here = Path.cwd().resolve()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+    return f"in {paths.short(place)}" if place else f"not here; `prunelab data {name}` fetches it"

@@ -204,3 +204,10 @@ def _runs(pid: int) -> bool:
     except PermissionError:  # it runs for another user
         return True
     return True
+
+
+def short(path: Path) -> str:
+    """Relative to the current directory if it is inside."""
+    path = Path(path).resolve()
+    here = Path.cwd().resolve()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

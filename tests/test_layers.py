@@ -23,6 +23,7 @@ ORDER = """
     sensitivity
     methods widgets
     study
+    lab
     cli
     __main__
 """

@@ -11,16 +11,18 @@ from helpers.wrong import WRONG, fault
 import prunelab
 
 PARTS = """
-    cost data groups masks methods models plots scores sensitivity surgery train widgets
+    cost data groups lab masks methods models plots scores sensitivity surgery train widgets
 """.split()
 SLOW = {
     "surgery.export_onnx", "widgets.explorer", "widgets.mask_player", "widgets.strength_player",
     "widgets.selection_player", "widgets.stage_player", "widgets.contest_player",
 }  # fmt: skip
-# Made by the package, not by its users; classes of plain data; constants.
+# Made by the package, not by its users; classes of plain data; constants; `lab.check`, which takes
+# any answer and says what is wrong with it.
 NO_CALLS = {
     "data.Dataset", "data.Photos", "data.Split", "groups.ChannelAxis", "groups.Flow",
-    "train.Evaluation", "train.History", "sensitivity.Prediction", "sensitivity.Price",
+    "lab.Exercise", "lab.Wrong", "lab.check", "train.Evaluation", "train.History",
+    "sensitivity.Prediction", "sensitivity.Price",
 }  # fmt: skip
 
 

@@ -35,7 +35,8 @@ def load(name: str, *, root: str | os.PathLike | None = None, device: str = "cpu
         name: digits (embedded, no network), xor (points, made here), mnist, fashion_mnist,
             cifar10, cifar100, or imagefolder:<path>, a folder with train/<class>/ and val/<class>/.
             mnist+val: all 60,000 images in `train` and none in `val`, for a last training when
-            every choice is made; so with the other three public ones.
+            every choice is made. mnist+unit: pixels/255, not standardised. mnist+val+unit: both.
+            So with the other three public ones.
         root: looked in before $PRUNELAB_DATA and the cache folder (`prunelab.paths.cache_folder`);
             downloads go to the first of them.
         device: cpu, cuda, cuda:1, ...
@@ -115,8 +116,11 @@ def _public(name: str, root: str | os.PathLike | None) -> Dataset:
     reader = getattr(datasets, public.READERS[source])
     parts = [reader(place, train=train, download=False) for train in (True, False)]
     arrays = [(_channels_first(part.data), torch.as_tensor(part.targets)) for part in parts]
-    held_out = 0 if name != source else VALIDATION_SIZE
-    return _cut(name, *arrays, len(parts[0].classes), STATISTICS[source], checksum, held_out)
+    held_out = 0 if public.WHOLE in name else VALIDATION_SIZE
+    mean, std = STATISTICS[source]
+    if name.endswith(public.UNIT):
+        mean, std = (0.0,) * len(mean), (1.0,) * len(std)
+    return _cut(name, *arrays, len(parts[0].classes), (mean, std), checksum, held_out)
 
 
 def _channels_first(images: np.ndarray | Tensor) -> Tensor:

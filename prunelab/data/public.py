@@ -16,13 +16,19 @@ from prunelab import checks, paths
 from prunelab.checks import shown
 
 EMBEDDED = ("digits", "xor")
-WHOLE = "+val"  # ends the name of a data set that holds no validation images out
+WHOLE = "+val"  # in the name of a data set that holds no validation images out
+UNIT = "+unit"  # ends the name of one whose pixels lie in [0, 1], not standardised
+ENDINGS = (WHOLE, UNIT, WHOLE + UNIT)
 PUBLISHED = tomllib.loads((Path(__file__).parent / "public.toml").read_text(encoding="utf-8"))
 READERS = {name: source["reader"] for name, source in PUBLISHED.items()}
 # Base addresses, tried in order. Add your own: MIRRORS["mnist"].insert(0, "http://my.server/mnist/").
 MIRRORS: dict[str, list[str]] = {name: source["mirrors"] for name, source in PUBLISHED.items()}
 FOLDER = "imagefolder:"
-NAMES = (*EMBEDDED, *READERS, *(f"{name}{WHOLE}" for name in READERS), f"{FOLDER}<path>")
+NAMES = (
+    *EMBEDDED,
+    *(f"{name}{ending}" for ending in ("", *ENDINGS) for name in READERS),
+    f"{FOLDER}<path>",
+)
 
 
 @dataclass(frozen=True)
@@ -64,13 +70,17 @@ def name_of(name: str, caller: str = "load") -> str:
     """
     checks.kind(caller, "name", name, str, "a string")
     if name not in NAMES[:-1] and not name.startswith(FOLDER):
-        raise ValueError(f"{caller}: `name` must be one of {', '.join(NAMES)}; got {shown(name)}")
+        plain = ", ".join((*EMBEDDED, *READERS, NAMES[-1]))
+        raise ValueError(
+            f"{caller}: `name` must be one of {plain}, the public ones also with"
+            f" {', '.join(ENDINGS)}; got {shown(name)}"
+        )
     return name
 
 
 def source_of(name: str) -> str | None:
     """The public data set whose files `name` is read from; None = it is no public one."""
-    public = name.removesuffix(WHOLE)
+    public = name.removesuffix(UNIT).removesuffix(WHOLE)
     return public if public in READERS else None
 
 
@@ -89,7 +99,7 @@ def find(name: str, root: str | os.PathLike | None = None) -> Path | None:
     """The folder that holds the files of a public data set (whole or not); None = they are nowhere.
 
     Args:
-        name: one of `READERS`, with or without `+val`.
+        name: one of `READERS`, with or without `ENDINGS`.
         root: looked in first.
 
     Raises:

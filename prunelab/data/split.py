@@ -196,6 +196,12 @@ class Dataset:
     checksum: str
 
     @property
+    def identity(self) -> dict[str, object]:
+        """What a checkpoint holds of the data: a prefix or another normalisation is another one."""
+        norm = {"mean": list(self.mean), "std": list(self.std)}
+        return {"data": self.checksum, "images": len(self.train), **norm}
+
+    @property
     def example(self) -> Tensor:
         """The first training image, normalised: (1, C, H, W) float32."""
         return self.train.batch(slice(0, 1))[0]

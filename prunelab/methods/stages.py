@@ -124,7 +124,7 @@ class Stage:
         if self.path is None:
             return {name: tensor.cpu() for name, tensor in make().items()}
         path = Path(f"{self.path}.{what}")
-        settings = json.dumps(self._settings() | {"seed": self.seed, "data": self.data.checksum})
+        settings = json.dumps(self._settings() | {"seed": self.seed} | self.data.identity)
         if not path.exists():
             sealed.write("run", path, {sealed.FORMAT: FORMAT, "settings": settings}, make())
         try:

@@ -10,6 +10,7 @@ from prunelab.models import alexnet, imagenet, lenet, resnet, vgg, xor
 
 _MAKERS: dict[str, Callable[[int, int], nn.Module]] = {
     "lenet-300-100": lenet.LeNet300100,
+    "lenet-300-100-bn": lenet.LeNet300100Normed,
     "lenet-5": lenet.LeNet5,
     "lenet-5-relu": partial(lenet.LeNet5, rectified=True),
     "mlp-2-5-1": xor.Xor,

@@ -109,8 +109,9 @@ _VGGS = {
 @cache
 def network(model: str, classes: int = 10) -> CountedNetwork:
     """A known network. Errors: KeyError, it is unknown."""
-    if model == "resnet-20":
-        return _resnet_20(classes)
+    if model in ("resnet-20", "preresnet-20"):
+        return _resnet_20(classes, projected=model == "preresnet-20")
+    model = model.removesuffix("-bn")  # norms are not counted
     return _SMALL[model] if model in _SMALL else _vgg(*_VGGS[model], classes)
 
 
@@ -133,14 +134,19 @@ def _vgg(stages: tuple[int, ...], hidden: int, classes: int) -> CountedNetwork:
     return CountedNetwork(whole, (*layers, CountedLayer(before, classes)))
 
 
-def _resnet_20(classes: int) -> CountedNetwork:
-    """For 32 x 32 images. Shortcuts have no weights; only the inner maps of blocks are pruned."""
+def _resnet_20(classes: int, projected: bool) -> CountedNetwork:
+    """For 32 x 32 images. Only the inner maps of blocks are pruned.
+
+    A shortcut that changes size is a 1x1 convolution if `projected`, else it has no weights.
+    """
     whole: dict[str, int] = {}
     layers, before = [CountedLayer(3, 16, 9, 32)], 16
     for stage, units in enumerate((16, 32, 64)):
         for block in range(3):
             name, side = f"layer{stage + 1}.{block}.conv1", 32 >> stage
             layers += [CountedLayer(before, name, 9, side), CountedLayer(name, units, 9, side)]
+            if projected and before != units:
+                layers.append(CountedLayer(before, units, 1, side))
             whole[name], before = units, units
     return CountedNetwork(whole, (*layers, CountedLayer(before, classes)))
 

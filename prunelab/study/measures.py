@@ -79,6 +79,7 @@ class Rule:
     """A rule that judges a line; in a table it is the column `verdict`."""
 
     name = "verdict"
+    pairs: tuple[Pair, ...] = ()
 
     def cells(self, line: Line) -> Iterator[tuple[str, Verdict]]:
         yield self.name, self(line)
@@ -93,6 +94,10 @@ class Rule:
 
     def judged(self, line: Line) -> tuple[str, str]:
         """Kind and text of the verdict of a line with runs."""
+        raise NotImplementedError
+
+    def of(self, pair: Pair, line: Line) -> tuple[str, str]:
+        """Kind and text of the verdict of one of its pairs, in a line with runs."""
         raise NotImplementedError
 
 
@@ -117,6 +122,10 @@ class Equal(Rule):
             return "differs", f"differs: {', '.join(wrong)}{f' ({why})' if why else ''}"
         return "agrees", f"equal ({', '.join(cut)} truncated in print)" if cut else "equal"
 
+    def of(self, pair: Pair, line: Line) -> tuple[str, str]:
+        how = self._met(pair, line)
+        return ("differs" if how == "differs" else "agrees"), how
+
     def _met(self, pair: Pair, line: Line) -> str:
         shown, measured = pair.printed(line), pair.measure(line.runs[0])
         if shown != shown or measured is None:
@@ -135,6 +144,13 @@ class Near(Rule):
 
     pair: Pair
     points: float
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:  # type: ignore[override]
+        return (self.pair,)
+
+    def of(self, pair: Pair, line: Line) -> tuple[str, str]:
+        return self.judged(line)
 
     def judged(self, line: Line) -> tuple[str, str]:
         values = [self.pair.measure(run) for run in line.runs]
@@ -166,6 +182,11 @@ class NoWorse(Rule):
         texts = [f"{met[k]} of {len(runs)} {k}" for k, runs in groups.items() if runs]
         kind = "agrees" if sum(met.values()) == len(line.runs) else "differs"
         return kind, f"within print in {' and '.join(texts)}"
+
+    def of(self, pair: Pair, line: Line) -> tuple[str, str]:
+        met = sum(self._is_met(pair, line, run) for run in line.runs)
+        kind = "agrees" if met == len(line.runs) else "differs"
+        return kind, f"within print in {met} of {len(line.runs)} seeds"
 
     def met(self, line: Line, runs: Collection[Run]) -> int:
         """How many of these runs agree."""

@@ -7,6 +7,7 @@ merely recalled are never shown.
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,6 +35,10 @@ class Said:
         readme: README.md shows the tables whose titles begin with one of these.
         settings: model -> what its methods run with; each paper says how.
         searches: model -> how its setting was chosen; see `search.Search.stated`.
+        claims: `paper`, the first part of the ids of its printed numbers; table -> its name in
+            ids (may be empty), then the columns that tell its rows apart.
+        bibtex: its entry.
+        links: name of a page about the paper -> address.
     """
 
     notebook: str
@@ -44,6 +49,9 @@ class Said:
     readme: list[str] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
     searches: dict[str, dict[str, Any]] = field(default_factory=dict)
+    claims: dict[str, Any] = field(default_factory=dict)
+    bibtex: str = ""
+    links: dict[str, str] = field(default_factory=dict)
 
 
 def stated(stem: str) -> Said:
@@ -56,7 +64,7 @@ def stated(stem: str) -> Said:
 
 
 def printed(stem: str, table: str) -> pd.DataFrame:
-    """The rows of a printed table that may be shown.
+    """The rows of a printed table that may be shown, each with the id of its claims.
 
     Raises:
         FileNotFoundError: no such table; names the file.
@@ -73,7 +81,29 @@ def printed(stem: str, table: str) -> pd.DataFrame:
                 f"printed: column `confidence` of `{where}` must be one of"
                 f" {', '.join(CONFIDENCE)}; got {word!r} (line {line})"
             )
-    return frame[frame.confidence.isin(SHOWN)].reset_index(drop=True)
+    shown = frame[frame.confidence.isin(SHOWN)].reset_index(drop=True)
+    return shown.assign(claim=_claims(stem, table, shown))
+
+
+def _claims(stem: str, table: str, frame: pd.DataFrame) -> list[str]:
+    """The id of each row, `dns/table1/lenet-5`; empty where the table has none."""
+    said = stated(stem).claims
+    if table not in said:
+        return [""] * len(frame)
+    name, *columns = said[table]
+    parts = [said["paper"], name]
+    return [
+        "/".join(filter(None, (*parts, *(_slug(row[column]) for column in columns))))
+        for _, row in frame.iterrows()
+    ]
+
+
+def _slug(value: object) -> str:
+    """A value as a part of an id: T1 is table1, 0.50 is 0.5; a missing one is left out."""
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:g}"
+    word = re.sub(r"^T(?=\d)", "table", str(value)).lower()
+    return re.sub(r"[^a-z0-9.+]+", "-", word).strip("-")
 
 
 def words(stem: str) -> set[str]:

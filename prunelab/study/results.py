@@ -49,6 +49,7 @@ class Line:
         printed: the row of the paper's table.
         missing: the cell shown where there is no run.
         note: the verdict where nothing is run.
+        base: the case that its runs are compared with.
     """
 
     case: Case | None = None
@@ -56,6 +57,7 @@ class Line:
     printed: Any = None
     missing: Cell | str = field(default_factory=Missing)
     note: str = ""
+    base: Case | None = None
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -71,7 +73,7 @@ class Line:
         """The same runs, each with the base's run of the same seed as its base."""
         whole = {run.seed: run for run in base.runs}
         runs = tuple(replace(run, base=whole.get(run.seed)) for run in self.runs)
-        return replace(self, runs=runs)
+        return replace(self, runs=runs, base=base.case)
 
     def at(self, look: Callable[[Run], Mapping[str, Any]]) -> Line:
         """The same runs, each with the values that `look` returns for it."""

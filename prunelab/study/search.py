@@ -15,10 +15,12 @@ from typing import Any
 
 from prunelab.study import printed
 from prunelab.study.measures import error, val_error
+from prunelab.study.networks import Network
 from prunelab.study.results import Line
 from prunelab.study.tables import Column, Lines, Table, spread
 
 NAMES = {"lr": "rate", "weight_decay": "decay"}  # of fields, in labels
+Pair = tuple[Network, Any]  # a network, and the method that prunes it
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,9 @@ class Candidate:
 
     Attributes:
         scale: factor of c, for all layers or by layer (1 for those not named).
-        changes: field of the method or of its budget -> value. `flat` is the share of the training
-            before the learning rate starts to fall linearly.
+        changes: field of the network, the method or its budget -> value. `flat` is the share of the
+            training before the learning rate starts to fall linearly; `plain` is how many epochs
+            the network trains before the method, under the method's budget.
     """
 
     scale: float | Mapping[str, float] = 1.0
@@ -38,18 +41,34 @@ class Candidate:
     def label(self) -> str:
         if self == Candidate():
             return "as searched"
-        scales = self.scale if isinstance(self.scale, Mapping) else {"c": self.scale}
-        words = [f"{NAMES.get(name, name)} {value:g}" for name, value in self.changes.items()]
-        return ", ".join([*words, *(f"{name} x {value:g}" for name, value in scales.items())])
+        words = [f"{NAMES.get(name, name)} {_told(value)}" for name, value in self.changes.items()]
+        if self.scale != 1.0:
+            scales = self.scale if isinstance(self.scale, Mapping) else {"c": self.scale}
+            words += [f"{name} x {value:g}" for name, value in scales.items()]
+        return ", ".join(words)
 
-    def of(self, method: Any) -> Any:
-        own = {f.name for f in fields(method)}
-        masks = {name: value for name, value in self.changes.items() if name in own}
-        trained = {name: value for name, value in self.changes.items() if name not in own}
-        if "flat" in trained:
-            trained |= {"schedule": "linear", "milestones": (trained.pop("flat"),)}
-        c, budget = times(method.c, self.scale), replace(method.budget, **trained)
-        return replace(method, c=c, budget=budget, **masks)
+    def of(self, network: Network, method: Any) -> Pair:
+        """The network and the method, changed. Errors: TypeError, a change is no field of them."""
+        changes = dict(self.changes)
+        if "flat" in changes:
+            changes |= {"schedule": "linear", "milestones": (changes.pop("flat"),)}
+        plain = changes.pop("plain", None)
+        if self.scale != 1.0:
+            changes["c"] = times(method.c, self.scale)
+        of_network, of_method = ({f.name for f in fields(one)} for one in (network, method))
+        own = {name: changes.pop(name) for name in of_method & changes.keys()}
+        where = {name: changes.pop(name) for name in of_network & changes.keys()}
+        budget = replace(method.budget, **changes)
+        if plain is not None:
+            where["budget"] = replace(budget, epochs=plain)
+        return replace(network, **where), replace(method, budget=budget, **own)
+
+
+def _told(value: object) -> str:
+    """A value in a label; of several places, one after the other."""
+    if isinstance(value, Mapping):
+        return " ".join(map(_told, value.values()))
+    return f"{value:g}" if isinstance(value, float | int) else str(value)
 
 
 def candidate(scale: float | Mapping[str, float] = 1.0, **changes: Any) -> Candidate:
@@ -68,30 +87,33 @@ class Search:
     """A search on one network.
 
     Attributes:
-        found: the setting that the search found.
-        candidates: changes to it, named before they ran.
+        network: the network before pruning, as the search found it.
+        found: the method that the search found.
+        candidates: changes to them, named before they ran.
         seen: seeds used to choose; all others are fresh.
         taken: the candidate that is shown.
     """
 
+    network: Network
     found: Any
     candidates: tuple[Candidate, ...]
     seen: tuple[int, ...]
     taken: Candidate = field(default_factory=Candidate)
 
     @classmethod
-    def stated(cls, found: Any, stem: str, model: str) -> Search:
+    def stated(cls, network: Network, found: Any, stem: str) -> Search:
         """The search that a paper's `study.toml` states for a network.
 
         A candidate there is its `scale`, one for all layers or by layer, and its changes by name.
         """
-        entry = printed.stated(stem).searches[model]
+        entry = printed.stated(stem).searches[network.model]
         candidates = tuple(candidate(**one) for one in entry["candidates"])
-        return cls(found, candidates, tuple(entry["seen"]), candidate(**entry.get("taken", {})))
+        taken = candidate(**entry.get("taken", {}))
+        return cls(network, found, candidates, tuple(entry["seen"]), taken)
 
     @property
-    def shown(self) -> Any:
-        return self.taken.of(self.found)
+    def shown(self) -> Pair:
+        return self.taken.of(self.network, self.found)
 
     @property
     def title(self) -> str:
@@ -99,10 +121,10 @@ class Search:
         return "the one shown" + (f": {self.taken.label}" if self.taken != Candidate() else "")
 
     @property
-    def others(self) -> dict[str, Any]:
-        """Label -> method of everything the setting shown was compared with."""
+    def others(self) -> dict[str, Pair]:
+        """Label -> network and method of everything the setting shown was compared with."""
         every = (Candidate(), *self.candidates)
-        return {one.label: one.of(self.found) for one in every if one != self.taken}
+        return {one.label: one.of(self.network, self.found) for one in every if one != self.taken}
 
     def judged(
         self, shown: Line, others: Iterable[Line], fits: Callable[[Line], bool]
@@ -152,7 +174,7 @@ def table(
     network: Column,
     searches: Mapping[str, Search],
     fields: Mapping[str, str],
-    size: Column,
+    sizes: tuple[Column, ...],
     fits: Callable[[Line], bool],
     met: Callable[[Line], str],
 ) -> Table:
@@ -164,7 +186,7 @@ def table(
         network: the column that names the network.
         searches: model -> its search.
         fields: heading -> field of the method's budget.
-        size: the column that the constraint `fits` is about.
+        sizes: the columns that the constraint `fits` is about.
         fits: the constraint.
         met: line -> how many of its runs agree with the paper; not used to choose.
     """
@@ -180,7 +202,7 @@ def table(
         Column("setting", setting),
         *(Column(heading, of_budget(name)) for heading, name in fields.items()),
         spread("validation error %", val_error),
-        size,
+        *sizes,
         Column("small enough", lambda line: "yes" if fits(line) else "no"),
         Column("taken by the rule", lambda line: line.note),
         spread("test error %", error),

@@ -12,7 +12,7 @@ from prunelab.data import Dataset
 from prunelab.groups import INPUTS
 from prunelab.masks import Keep, packed
 from prunelab.methods.base import Method, Pruned
-from prunelab.study.work import Work
+from prunelab.study.work import Work, accuracy
 
 SHOTS = 8  # histograms of a run
 EDGES = tuple(range(-14, 13))  # of their bins
@@ -58,7 +58,7 @@ class Units:
             "before": self.before,
             "accuracy": last,
             "best_accuracy": max([last, *self.at_the_end(history)]),
-            "val_accuracy": train.evaluate(small, self.data.val).accuracy,
+            "val_accuracy": accuracy(small, self.data.val),
             "widths": widths(small, done.keep),
             "course": list(self.points.values()),
             "history": history,

@@ -9,15 +9,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from prunelab import train
-from prunelab.data import Dataset, Split
+from prunelab.data import Dataset
 from prunelab.masks import Keep, packed
 from prunelab.methods import NetworkSurgery
 from prunelab.methods.base import Method, Pruned
 from prunelab.methods.magnitude import largest
 from prunelab.methods.masking.splicing import Splicing
 from prunelab.methods.masking.weights import PARAMETERS
-from prunelab.study.work import Work
+from prunelab.study.work import Work, accuracy
 
 BINS = 50  # of a run, in which its events are counted
 
@@ -30,8 +29,8 @@ class Weights:
     def __init__(self, method: Method, net: nn.Module, data: Dataset, work: Work):
         self.method, self.data, self.start = method, data, _vectors(net)
         self.before = {
-            "accuracy": _accuracy(net, data.test),
-            "val_accuracy": _accuracy(net, data.val),
+            "accuracy": accuracy(net, data.test),
+            "val_accuracy": accuracy(net, data.val),
         }
 
     def values(self, net: nn.Module, done: Pruned) -> dict:
@@ -41,7 +40,7 @@ class Weights:
         """
         rows = done.history[-1].rows if done.history else []
         rows = [{k: None if v != v else v for k, v in row.items()} for row in rows]  # no images
-        last = _accuracy(net, self.data.test)
+        last = accuracy(net, self.data.test)
         fixed = [row["test_accuracy"] for row in rows if row["step"] >= self._frozen()]
         layers = _layers(self.start, _vectors(net), done.keep)
         kept, total = (sum(layer[key] for layer in layers) for key in ("kept", "size"))
@@ -49,7 +48,7 @@ class Weights:
             "before": self.before,
             "accuracy": last,
             "best_accuracy": max([last, *fixed]),
-            "val_accuracy": _accuracy(net, self.data.val),
+            "val_accuracy": accuracy(net, self.data.val),
             "kept": kept,
             "total": total,
             "compression": total / kept,
@@ -92,10 +91,6 @@ class Snapshots:
 
         self.method.run(net, data, **work.how(), watch=watch)
         return {"snapshots": [seen[step] for step in self.steps if step in seen]}
-
-
-def _accuracy(net: nn.Module, split: Split) -> float | None:
-    return train.evaluate(net, split).accuracy if len(split) else None
 
 
 def _vectors(net: nn.Module) -> dict[str, Tensor]:

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prunelab import paths
+from torch import nn
+
+from prunelab import paths, train
+from prunelab.data import Split
 
 
 @dataclass(frozen=True)
@@ -62,3 +65,8 @@ class Work:
     @property
     def _points(self) -> Path:
         return self.folder / "points.json"
+
+
+def accuracy(net: nn.Module, split: Split) -> float | None:
+    """Of a network on some images; None where none are held out."""
+    return train.evaluate(net, split).accuracy if len(split) else None

@@ -128,9 +128,8 @@ class _Run:
         self.device, self.dtype = self.data.train.device, meta.dtype_of(self.net)
         self.an_epoch, self.steps = self.budget.steps(len(self.data.train))
         self.optimizer = _optimizer(self.parts.values(), self.budget)
-        # A prefix, or `mnist+val`, has the checksum of its files: the count tells them apart.
-        images = {"data": self.data.checksum, "images": len(self.data.train)}
-        self.recipe = asdict(self.budget) | {"seed": self.seed} | images | self.settings
+        known = self.data.identity | self.settings
+        self.recipe = asdict(self.budget) | {"seed": self.seed} | known
         self.recipe["milestones"] = list(self.budget.milestones)  # as JSON will give it back
 
     def go(self) -> History:

@@ -176,6 +176,19 @@ def test_without_a_validation_cut_mnist_trains_on_the_official_images_in_their_o
         assert getattr(whole, field) == getattr(cut, field)
 
 
+def test_with_unit_pixels_only_the_normalisation_differs():
+    root, cut = need("mnist"), real("mnist")
+    plain = load("mnist+unit", root=root)
+    x, y = plain.test.batch(slice(0, 9))
+    torch.testing.assert_close(x, cut.test.images[:9] / 255)
+    assert torch.equal(y, cut.test.labels[:9])
+    assert plain.train.images.equal(cut.train.images) and len(plain.val) == 5_000
+    whole = load("mnist+val+unit", root=root)
+    assert (len(whole.train), len(whole.val)) == (60_000, 0)
+    identities = [one.identity for one in (cut, plain, whole, load("mnist+val", root=root))]
+    assert all(one not in identities[:k] for k, one in enumerate(identities))
+
+
 def test_mnist_loads_within_a_second_of_processor_time():
     root = need("mnist")
 
@@ -197,9 +210,10 @@ def test_cifar_is_what_torchvision_reads():
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    known = ("digits", "fashion_mnist", "cifar10+val", "imagefolder:<path>")
+    known = ("digits", "fashion_mnist", "cifar10", "imagefolder:<path>", "+val+unit")
     fails(ValueError, "'mnits'", *known, name="mnits")
     fails(ValueError, "'digits+val'", *known, name="digits+val")
+    fails(ValueError, "'mnist+unit+val'", *known, name="mnist+unit+val")
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "tpu"])

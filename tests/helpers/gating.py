@@ -15,7 +15,7 @@ from prunelab.methods.gating.gates import Gate, Gated
 IMAGE = (3, 8, 8)
 PAPERS = {
     "lenet-300-100": (1, 28, 28), "lenet-5": (1, 28, 28), "vgg-16": IMAGE, "vgg-19": IMAGE,
-    "resnet-20": IMAGE, "preresnet-56": IMAGE,
+    "resnet-20": IMAGE, "preresnet-56": IMAGE, "lenet-300-100-bn": (1, 28, 28),
 }  # fmt: skip
 
 

@@ -67,6 +67,10 @@ RUN = {
 GATED = {"budget": BUDGET, "inputs": (), "ramp": 0.0, "rate": 1.0, "dead": "stop", "cut": None}
 METHODS = prunelab.methods.__all__
 CASES = {
+    "lab.exercises": lambda: {"number": "00"},
+    "lab.predict": lambda: {
+        "question": "?", "answer": "a", "claim": "", "options": ("a", "b"), "unit": ""
+    },
     "models.build": lambda: {"name": "lenet-5", "num_classes": 10, "in_channels": 1},
     "data.load": lambda: {"name": "digits", "root": None, "device": "cpu"},
     "data.available": lambda: {"name": "digits", "root": None},

@@ -68,3 +68,10 @@ def test_a_committed_picture_is_small_and_looks_the_same():
         assert image.mode == "P"
         assert abs(np.asarray(image.convert("L")).astype(int) - shade).max() <= 2
     assert committed(book, {}) == committed(committed(book, {}), {})
+
+
+def test_how_an_exercise_is_graded_stays():
+    own = {"nbgrader": {"grade_id": "01-1"}, "jupyter": {"source_hidden": True}, "tags": ["x"]}
+    cell = {"cell_type": "markdown", "source": "text", "metadata": own | {"execution": {}}}
+    (clean,) = committed({"cells": [cell], "metadata": {}}, {})["cells"]
+    assert clean["metadata"] == own

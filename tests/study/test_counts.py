@@ -9,11 +9,11 @@ from prunelab.masks import Keep
 from prunelab.study.counts import network
 
 
-@pytest.mark.parametrize("model", ["lenet-300-100", "lenet-5-relu", "resnet-20"])
+@pytest.mark.parametrize("model", ["lenet-300-100-bn", "lenet-5-relu", "resnet-20", "preresnet-20"])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_counts_from_widths_are_those_of_the_shrunk_network(model, seed):
     net = models.build(model)
-    x = torch.zeros((1, 3, 32, 32) if model == "resnet-20" else (1, 1, 28, 28))
+    x = torch.zeros((1, 3, 32, 32) if "resnet" in model else (1, 1, 28, 28))
     groups, g = trace(net, x), torch.Generator().manual_seed(seed)
     keep = {name: torch.rand(groups[name].size, generator=g) < 0.5 for name in network(model).whole}
     small = surgery.shrink(net, groups, Keep(keep))

@@ -167,6 +167,39 @@ def test_the_run_of_table_1_stands_among_the_others_of_tables_7_and_s1():
     assert losses["error gap, points, ours"]["3"].startswith("+0.20")
 
 
+def test_a_rate_stands_beside_the_printed_gaps_of_both_networks():
+    rows = rows_of("paper") + sweep_rows("paper", "rates")
+    found = table(rows, "Table 5: pruning rate (preset paper").set_index("removed %")
+    assert list(found.index) == ["30", "50", "70"]
+    assert found["error gap, points, printed, ResNet-18"].tolist() == ["0.43", "2.29", "5.52"]
+    assert found["printed, ResNet-50"].tolist() == ["-0.39", "1.06", "3.26"]
+    assert [cell[:5] for cell in found["error gap, points, ours"]] == ["+4.00", "+0.20", "+3.00"]
+
+
+def test_a_gap_of_table_s2_is_against_the_network_that_was_trained_to_the_end():
+    early = STUDY.recipes("paper", (0,))["pretrained"]
+    errors = {"unpruned": 11, "ThiNet": 9.2, "CP": 9.4, "DCP": 8.4}
+    rows = rows_of("paper") + [row_of(r, pruned(errors[r.label.split(",")[0]])) for r in early]
+    found = table(rows, "Table S2").set_index(["trained for", "method"])
+    assert list(found.index.unique("trained for")) == ["30%", "60%", "100%"]
+    assert found["error %, printed"]["30%", "unpruned"] == "10.57"
+    assert found["error %, ours"]["30%", "unpruned"] == "11.00"
+    assert found["error gap, points, printed"]["60%", "DCP"] == "0.36"
+    assert found["error gap, points, ours"]["60%", "DCP"] == "+0.40"
+    assert found["error gap, points, ours"]["100%", "ThiNet"] == "+0.90"
+
+
+def test_a_training_in_steps_is_cut_off_where_it_stands():
+    budgets = {r.budget for r in STUDY.recipes("paper", (0,))["pretrained"]}
+    (whole,) = {r.budget for r in STUDY.recipes("paper", (0,))["lambda"]}
+    for budget in budgets:
+        assert budget.epochs < whole.epochs == 400
+        for epoch in (0, 119, 161, 239):
+            if epoch < budget.epochs:
+                now, full = budget.rate(epoch, budget.epochs), whole.rate(epoch, whole.epochs)
+                assert now == pytest.approx(full)
+
+
 def test_in_preset_paper_each_sweep_has_the_network_that_was_printed():
     made = texts(STUDY, rows_of("paper"))
     for begin, column, settings in (

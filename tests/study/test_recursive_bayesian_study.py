@@ -18,7 +18,10 @@ from prunelab.study.work import Work
 
 SEVEN = tuple(range(7))
 LENET = SETTINGS["paper"][0]
-CHOSEN, DOES_IT_HELP = "How the strengths were chosen (MNIST)", "Does conditioning help? A recon"
+CHOSEN, DOES_IT_HELP = (
+    "How the strengths were chosen (presets standard and paper)",
+    "Does conditioning help? A recon",
+)
 
 
 def row(part, arm, seed, widths, error, val=0.98, beta=None):

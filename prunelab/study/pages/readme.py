@@ -7,6 +7,7 @@ from functools import cache
 
 import pandas as pd
 
+from prunelab.study import citing, claims
 from prunelab.study.ledger import COMMITTED, PROJECT, read
 from prunelab.study.papers import study
 
@@ -27,7 +28,8 @@ BRIEF = {
 def filled(text: str) -> str:
     """The text with every block from `<!-- results NAME -->` to `<!-- end -->` made anew.
 
-    NAME is a paper's stem, for its main tables, or `in brief`, for one line from each paper.
+    NAME is a paper's stem, for its main tables; `in brief`, for one line from each paper; or
+    `claims`, for how many printed numbers were met.
     """
     return BLOCK.sub(lambda m: m[1] + results(m[2]) + m[3], text)
 
@@ -37,6 +39,9 @@ def results(name: str) -> str:
     if name == "in brief":
         lines = [{"result": said} | brief(*where) for where, said in BRIEF.items()]
         return markdown(pd.DataFrame(lines)) + "\n"
+    if name == "claims":
+        found = (claims.of(one, committed(one.stem)).values() for one in claims.papers())
+        return markdown(citing.summary(one for own in found for one in own)) + "\n"
     begin = tuple(study(name).said.readme)
     shown = {title: table for title, table in tables(name).items() if title.startswith(begin)}
     return "\n".join(f"**{title}**\n\n{markdown(table)}\n" for title, table in shown.items())
@@ -57,7 +62,12 @@ def brief(stem: str, title: str, row: str, *names: str) -> dict[str, str]:
 @cache
 def tables(stem: str) -> dict[str, pd.DataFrame]:
     """All tables of a paper, from the committed rows."""
-    return study(stem).tables(read(COMMITTED / f"{stem}.jsonl"))
+    return study(stem).tables(committed(stem))
+
+
+def committed(stem: str) -> list[dict]:
+    """The committed rows of a paper."""
+    return read(COMMITTED / f"{stem}.jsonl")
 
 
 def markdown(table: pd.DataFrame) -> str:

@@ -27,9 +27,11 @@ from prunelab.study.runner.notebook import Notebook
 from prunelab.study.runner.state import entries
 
 if TYPE_CHECKING:
+    from prunelab.study.claims import Claim
     from prunelab.study.study import Study
 
 KINDS = {".png": "png", ".svg": "svg+xml"}  # of pictures
+EXPLORER = "explorer.html"
 PACKAGES = ("prunelab", "torch", "torchvision", "numpy", "pandas", "matplotlib")
 
 
@@ -60,6 +62,7 @@ class Section:
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     figures: list[Figure] = field(default_factory=list)
     rows: list[dict] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
 
 
 def build(
@@ -68,7 +71,7 @@ def build(
     root: Path | None = None,
     papers: Mapping[str, Study] | None = None,
 ) -> Path:
-    """Write `<out>/report.html`.
+    """Write `<out>/report.html`, and beside it the explorer that needs no kernel.
 
     Args:
         out: folder of a run; what it lacks is taken from the committed ledger and figures.
@@ -84,6 +87,9 @@ def build(
     """
     out, root = checks.path("report", "out", out), root or paths.project()
     papers = _papers() if papers is None else papers
+    from prunelab.study import claims  # they wait for torch
+    from prunelab.study.pages import explorer
+
     state = _entries(out / "state.json")
     books = notebook.notebooks(root)
     sections = [_section(book, papers.get(book.stem), out, root) for book in books]
@@ -99,10 +105,17 @@ def build(
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.globals |= {"kind": kind, "kinds": kinds, "commands": commands}
+    environment.globals |= {
+        "kind": kind,
+        "kinds": kinds,
+        "commands": commands,
+        "lines": claims.lines,
+    }
+    environment.globals["explorer"] = EXPLORER
     template = environment.get_template("report.html")
     page = template.render(sections=sections, **_header(state, books, sections))
     paths.write_text(out / "report.html", page, "report")
+    explorer.write(out / EXPLORER)
     return out / "report.html"
 
 
@@ -126,7 +139,10 @@ def _header(state: Mapping, books: Sequence[Notebook], sections: Sequence[Sectio
     dates = [e.get("date", "") for e in state.values()]
     dates += [row.get("date", "") for section in sections for row in section.rows]
     versions = {package: version(package) for package in PACKAGES}
+    from prunelab.study import claims
+
     return {
+        "reproduced": [(s, claims.counted(s.claims)) for s in sections if s.claims],
         "preset": each("preset") or "committed results",
         "device": each("device") or "as each row says",
         "date": max(dates, default="")[:10] or "no row yet",
@@ -148,9 +164,12 @@ def _section(book: Notebook, paper: Study | None, out: Path, root: Path) -> Sect
 
 
 def _measured(section: Section, stem: str, out: Path, root: Path) -> Section:
+    from prunelab.study import claims  # it waits for torch
+
     section.rows = _rows(stem, out, root)
     try:
         section.tables = section.paper.tables(section.rows)
+        section.claims = [*claims.of(section.paper, section.rows).values()]
     except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
         raise ValueError(
             f"report: the tables of `{stem}` cannot be made ({error!r:.80}): its study or its"

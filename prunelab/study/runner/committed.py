@@ -31,7 +31,9 @@ def committed(notebook: Mapping[str, Any], places: Mapping[str, str]) -> dict[st
         tags = tags_of(cell)
         if not DROPPED_TAGS.isdisjoint(tags):
             continue
-        cell = {**cell, "metadata": {"tags": tags} if tags else {}}
+        # Of an exercise: how it is graded, and that its solution is folded.
+        kept = {k: v for k, v in cell["metadata"].items() if k in ("nbgrader", "jupyter")}
+        cell = {**cell, "metadata": kept | ({"tags": tags} if tags else {})}
         if cell["cell_type"] == "code":
             ran = bool(text_of(cell["source"]).strip())
             count += ran

@@ -6,11 +6,12 @@ Networks. NeurIPS 2018.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from prunelab.study import measures as m
 from prunelab.study import tables as t
-from prunelab.study.cells import Number
+from prunelab.study.cells import Number, Printed
 from prunelab.study.papers.discrimination_aware import lines, views
 from prunelab.study.papers.discrimination_aware.cases import cases
 from prunelab.study.papers.discrimination_aware.settings import SETTINGS, STEM
@@ -22,7 +23,7 @@ __all__ = ["SETTINGS", "STUDY", "views"]
 WORDS = {
     "paper": "preset paper",
     "standard": "preset standard, pre-activation ResNet-20; printed are those of {}",
-    "quick": "preset quick, digits; printed are those of {} on CIFAR-10",
+    "quick": "preset quick, digits; printed are those of {} on {}",
     "smoke": "preset smoke",
 }
 MISPRINTS = {"VGGNet adapt": "20.0 / 1.284 million is 15.58, but the exact counts give 15.61"}
@@ -38,9 +39,11 @@ GAP = t.Pair("error gap, points,", "err_gap", m.change, "{:+.2f}")
 AFTER = t.span("error %, fine-tuned", m.error)
 
 
-def _each(title: str, of: str, found: t.Lines, *columns: t.Columns | str) -> t.Table:
-    """A table for each preset that was run; printed are numbers `of` a network."""
-    words = {preset: WORDS[preset].format(of) for preset in PRESETS[::-1]}
+def _each(
+    title: str, of: str, found: t.Lines, *columns: t.Columns | str, on: str = "CIFAR-10"
+) -> t.Table:
+    """A table for each preset that was run; printed are numbers `of` a network `on` some data."""
+    words = {preset: WORDS[preset].format(of, on) for preset in PRESETS[::-1]}
     return t.Table(f"{title} ({{}})", found, columns, presets=words)
 
 
@@ -83,6 +86,16 @@ STUDY = Study(
             t.SEEDS,
         ),
         _each(
+            "Table 5: pruning rate",
+            "ResNet-18 and ResNet-50",
+            lines.rates,
+            t.Column("removed %", partial(lines.setting, "rates")),
+            replace(GAP, field="small", places=2, heads=("printed, ResNet-18", "ours")),
+            t.printed("large", "printed, ResNet-50", partial(Printed, places=2)),
+            AFTER,
+            on="ILSVRC-12, top-1",
+        ),
+        _each(
             "Table 6: lambda, 30% removed, before fine-tuning",
             "ResNet-56",
             lines.sweep("lambda", "table6_lambda", "lam"),
@@ -105,6 +118,15 @@ STUDY = Study(
             t.Column("losses", partial(lines.setting, "losses")),
             GAP,
             AFTER,
+        ),
+        _each(
+            "Table S2: quality of the network before pruning",
+            "ResNet-56",
+            lines.pretrained,
+            t.Column("trained for", lambda line: line.note),
+            t.of_case("name", "method"),
+            t.Pair("error %,", "error", m.error),
+            GAP,
         ),
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import pandas as pd
@@ -32,11 +32,14 @@ def methods(results: Results, preset: str) -> Iterator[Line]:
         yield replace(over(results, preset, line), printed=printed.get(line.case.printed, NONE))
 
 
+NAN = float("nan")
+
+
 class _None:
     """A printed row without numbers."""
 
     def __getattr__(self, name: str) -> float:
-        return float("nan")
+        return NAN
 
 
 NONE = _None()
@@ -115,6 +118,7 @@ VARIED: dict[str, tuple[str, set[str], Callable[[DiscriminationAware], str]]] = 
         lambda method: f"{method.lam:g}" if method.reconstruction else "L_S only",
     ),
     "epsilon": ("DCP-Adapt", {"methods", "epsilon"}, lambda method: f"{method.epsilon:g}"),
+    "rates": ("DCP", {"methods", "rates"}, lambda method: f"{100 * method.ratios:g}"),
     "losses": ("DCP", {"methods", "losses"}, lambda method: f"{method.losses or 0}"),
 }
 
@@ -152,6 +156,56 @@ def sweep(what: str, table: str, column: str) -> t.Lines:
             yield replace(line, printed=rows.get(setting(what, line), NONE))
 
     return lines
+
+
+def rates(results: Results, preset: str) -> Iterator[Line]:
+    """Each rate, beside the printed gaps in the top-1 error of both networks."""
+    rows = results.study.printed("table5_pruning_rate").itertuples()
+    top1 = {(row.network, f"{row.prune_rate_pct:g}"): row.top1_err for row in rows}
+    for line in varied("rates", results, preset):
+        rate = setting("rates", line)
+        gaps = {
+            name: top1.get((name, rate), NAN) - top1[name, "0"]
+            for name in ("ResNet-18", "ResNet-50")
+        }
+        yield replace(line, printed=_Gaps(gaps["ResNet-18"], gaps["ResNet-50"]))
+
+
+@dataclass(frozen=True)
+class _Gaps:
+    """Printed error gaps, in points."""
+
+    small: float
+    large: float
+
+
+def pretrained(results: Results, preset: str) -> Iterator[Line]:
+    """The unpruned network and each method, after a share of the training and after all of it.
+
+    A gap is against the network that was trained to the end.
+    """
+    rows = list(results.study.printed("tableS2_pretrained_quality").itertuples())
+    model = next(iter(SETTINGS[preset].values())).network.model
+    early = results.lines(preset, part="pretrained", model=model)
+    if not early:
+        return
+    last = results.lines(preset, part={"unpruned", "methods"}, model=model)
+    names = {line.case.name for line in early}
+    for line in (*early, *(line for line in last if line.case.name in names)):
+        share = line.case.setting or "100%"
+        epoch, name = round(rows[-1].epoch * int(share[:-1]) / 100), line.case.name
+        of = [row for row in rows if row.epoch == epoch and name in ("unpruned", row.method)]
+        seen = of[0] if of else NONE
+        said = (seen.baseline_err, NAN) if name == "unpruned" else (NAN, seen.err_gap)
+        yield replace(over(results, preset, line), printed=_Early(*said), note=share)
+
+
+@dataclass(frozen=True)
+class _Early:
+    """What is printed of a network that was trained so far."""
+
+    error: float
+    err_gap: float
 
 
 def text(value: object) -> str:

@@ -92,10 +92,17 @@ SETTINGS = {
         ),
     },
 }
-# Preset -> lambda (Table 6), and beside those of Table 1 epsilon (Table 7), number of losses (S1).
+# Preset -> lambda (Table 6); beside those of Table 1 epsilon (Table 7), number of losses (S1) and
+# fraction of the channels that goes (Table 5); share of the training before pruning (S2).
 SWEEPS = {
-    "smoke": ((1.0,), (0.1,), (0,)),
-    "quick": ((0.0, 0.1, 1.0), (0.1,), (0,)),
-    "standard": ((0.0, 0.001, 0.01, 0.1, 1.0), (0.1, 0.01), (1, 2, 4)),
-    "paper": ((0.0, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0), (0.1, 0.01), (5, 7, 9)),
+    "smoke": ((1.0,), (0.1,), (0,), (0.25,), (0.5,)),
+    "quick": ((0.0, 0.1, 1.0), (0.1,), (0,), (0.75,), (0.5,)),
+    "standard": ((0.0, 0.001, 0.01, 0.1, 1.0), (0.1, 0.01), (1, 2, 4), (), ()),
+    "paper": (
+        (0.0, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0),
+        (0.1, 0.01),
+        (5, 7, 9),
+        (0.3, 0.7),
+        (0.3, 0.6),
+    ),
 }

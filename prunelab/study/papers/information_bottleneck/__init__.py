@@ -9,66 +9,23 @@ from prunelab.study import counts
 from prunelab.study import measures as m
 from prunelab.study import tables as t
 from prunelab.study.cells import DASH, Number, Numbers, Printed
-from prunelab.study.papers.information_bottleneck import views
+from prunelab.study.papers.information_bottleneck import mnist, views
 from prunelab.study.papers.information_bottleneck.cases import METHODS, SETTINGS, cases
-from prunelab.study.papers.information_bottleneck.cases import TABLES as OF
+from prunelab.study.papers.information_bottleneck.mnist import (
+    ACTIVATIONS,
+    BEST,
+    COMPARED,
+    LAST,
+    MACS,
+    NETWORK,
+    NO_WORSE,
+    WEIGHTS,
+)
 from prunelab.study.printed import agrees, places
 from prunelab.study.results import Line, Results, Run
 from prunelab.study.study import Study
 
 __all__ = ["METHODS", "SETTINGS", "STUDY", "views"]
-
-NETWORKS = {"lenet-300-100": "LeNet-300-100", "lenet-5-relu": "LeNet-5", "resnet-20": "ResNet-20"}
-NOT_BUILT = {"GD": "generalized dropout", "GL": "group lasso of SSL"}
-
-WEIGHTS = t.Pair("weights %,", "weights_pct", counts.weights)
-ACTIVATIONS = t.Pair("activations %,", "footprint_pct", counts.activations)
-MACS = t.Pair("MMAC,", "mflop", counts.mmac)
-ERROR = t.Pair("error %,", "error_pct", m.error, heads=("printed", "ours (last)"))
-BEST = t.span("error %, ours (best)", m.best_error)
-COMPARED = (WEIGHTS, ACTIVATIONS, MACS, ERROR)
-NO_WORSE = m.NoWorse(COMPARED)
-
-
-def _mnist(model: str) -> t.Table:
-    """Tables 1 and 2."""
-    table, network = OF[model], NETWORKS[model]
-    pairs = [pair for pair in COMPARED if pair is not MACS or table == "T2"]  # T1 prints none
-    return t.Table(
-        f"Table {table[1]}: {network} on MNIST (preset paper)",
-        t.beside(
-            "results",
-            "table",
-            "method",
-            only=lambda row: row.table == table,
-            note=lambda row: f"not built here ({NOT_BUILT[row.method]})",
-            part={"bottleneck", "others"},
-        ),
-        (
-            "method",
-            NO_WORSE,
-            *(replace(p, raw=True, form="{:.3f}" if p is MACS else p.form) for p in pairs),
-            BEST,
-            t.printed("architecture", "widths, printed", Numbers),
-            t.Column("widths, ours", counts.widths),
-        ),
-        preset="paper",
-    )
-
-
-# The epoch that the test set chooses: the authors' code reports the best test error of a run.
-# Source: papers/vibnet.md section 5.
-
-
-def _chosen(results: Results, preset: str) -> Iterator[Line]:
-    """Each run, with the widths and the accuracy of that epoch; the note says which it is."""
-    for run in results.runs(preset, part="bottleneck"):
-        history, course = run.values["history"], run.values["course"]
-        best = max(history, key=lambda epoch: epoch["test_accuracy"])
-        widths = next(point["widths"] for point in course if point["step"] == best["step"])
-        then = run.at(run.values | {"widths": widths, "best_accuracy": best["test_accuracy"]})
-        yield Line(run.case, (then,), note=f"{best['epoch']:g} of {history[-1]['epoch']:g}")
-
 
 # Do the printed numbers follow from the printed widths?
 
@@ -104,28 +61,11 @@ def _of_whole(name: str, key: str) -> t.Column:
     return t.number(name, lambda run: 100 * run.values[key] / getattr(counts.of(run).counts(), key))
 
 
-NETWORK = t.Column("network", lambda line: NETWORKS[line.case.model])
-LAST = t.number("error %, last", m.error)
 STUDY = Study(
     "information_bottleneck",
     cases,
     (
-        *map(_mnist, OF),
-        t.Table(
-            "VIBNet if the test set chooses the epoch (preset paper)",
-            _chosen,
-            (
-                NETWORK,
-                t.SEED,
-                LAST,
-                t.number("error %, best epoch", m.best_error),
-                t.Column("epoch", lambda line: line.note),
-                t.number("weights % then", counts.weights),
-                t.number("activations % then", counts.activations),
-                t.Column("widths then", counts.widths),
-            ),
-            preset="paper",
-        ),
+        *mnist.TABLES,
         t.Table(
             "What the printed widths give",
             _from_widths,

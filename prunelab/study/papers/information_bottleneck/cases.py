@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from prunelab.data.public import source_of
 from prunelab.methods import (
     BayesianCompression,
     DropNeuron,
@@ -23,12 +24,15 @@ from prunelab.methods import (
 from prunelab.methods.base import Method
 from prunelab.study.networks import CIFAR_PAPER, NETWORKS, Network
 from prunelab.study.printed import stated
+from prunelab.study.search import Search
 from prunelab.study.study import Case
 from prunelab.study.tasks import Prune
 from prunelab.train import Budget
 
 STEM = "information_bottleneck"
 TABLES = {"lenet-300-100": "T1", "lenet-5-relu": "T2"}  # of the paper, on MNIST
+ALL_IMAGES = "all images"  # part of cases that also train on validation images
+NORMED = "-bn"  # ends the name of the same network with batch norm, a variant
 
 
 @dataclass(frozen=True)
@@ -36,16 +40,32 @@ class BottleneckSetting:
     """What a preset runs on one network.
 
     Attributes:
-        network: the network that all methods start from.
+        network: the network that VIBNet starts from.
         bottleneck: VIBNet, the headline.
+        search: how these two were chosen; None = without a search.
         frontier: other strengths kl of it, run with the first seed.
-        others: name -> method it is compared with.
+        others: the network that other methods start from, and name -> method.
     """
 
     network: Network
     bottleneck: InformationBottleneck
-    frontier: Sequence[float]
-    others: Mapping[str, Method]
+    search: Search | None = None
+    frontier: Sequence[float] = ()
+    others: tuple[Network, Mapping[str, Method]] | None = None
+
+    @property
+    def data(self) -> str:
+        """The data set, whatever is held out of it and however it is normalised."""
+        name = str(self.network.data)
+        return source_of(name) or name
+
+    @property
+    def model(self) -> str:
+        return self.network.model
+
+    @property
+    def title(self) -> str:
+        return f"{self.model} on {self.data}"
 
 
 def _adam(epochs: float, batch: int) -> Budget:
@@ -82,23 +102,42 @@ def _setting(own: str, network: Network, **training: float) -> BottleneckSetting
     """What `study.toml` states under a name, trained like this where it does not say how."""
     stated = STATED[own]["methods"]
     methods = {name: _method(name, **training | fields) for name, fields in stated.items()}
-    return BottleneckSetting(network, methods.pop("VIBNet"), STATED[own]["frontier"], methods)
+    vibnet = methods.pop("VIBNet")
+    return BottleneckSetting(
+        network, vibnet, frontier=STATED[own]["frontier"], others=(network, methods)
+    )
+
+
+def _searched(setting: BottleneckSetting) -> BottleneckSetting:
+    """The same with VIBNet as its search took it, on pixels in [0, 1]."""
+    network = replace(setting.network, data=f"{setting.network.data}+unit")
+    search = Search.stated(network, setting.bottleneck, STEM)
+    network, vibnet = search.shown
+    return replace(setting, network=network, bottleneck=vibnet, search=search)
+
+
+def _normed(setting: BottleneckSetting) -> BottleneckSetting:
+    """VIBNet alone, on the network with batch norm."""
+    network = replace(setting.network, model=setting.network.model + NORMED)
+    return _searched(BottleneckSetting(network, setting.bottleneck))
 
 
 STATED = stated(STEM).settings
 _DIGITS = Network("lenet-300-100", "digits")
 # LeNet-300-100 from its initial weights, LeNet-5 after three plain epochs.
-_MNIST = (
+_PLAIN = (
     _setting("lenet-300-100", Network("lenet-300-100", "mnist")),
     _setting("lenet-5-relu", Network("lenet-5-relu", "mnist", _adam(3, 64))),
 )
+_MNIST = (*map(_searched, _PLAIN), _normed(_PLAIN[0]))
+SEARCHES = {setting.network.model: setting.search for setting in _MNIST}
 SETTINGS = {
     "smoke": (_setting("digits", _DIGITS, epochs=2, batch=64),),
     "quick": (_setting("digits", _DIGITS, epochs=30, batch=64),),
     "standard": _MNIST,
     "paper": _MNIST,
 }
-METHODS = list(dict.fromkeys(["VIBNet", *(name for one in _MNIST for name in one.others)]))
+METHODS = list(dict.fromkeys(["VIBNet", *(name for one in _PLAIN for name in one.others[1])]))
 
 
 def cases(preset: str) -> Iterator[Case]:
@@ -119,17 +158,24 @@ def cases(preset: str) -> Iterator[Case]:
 def _gated(setting: BottleneckSetting, preset: str, others: int | None) -> Iterator[Case]:
     """VIBNet, its frontier and the other methods on one network."""
     network, vibnet = setting.network, setting.bottleneck
+    row = TABLES.get(network.model.removesuffix(NORMED), "")
 
-    def case(part: str, name: str, method: Method, **more: object) -> Case:
-        row = (TABLES.get(network.model, ""), name)
-        return Case(part, name, network, Prune(method), printed=row, preset=preset, **more)
+    def case(part: str, name: str, where: Network, method: Method, **more: object) -> Case:
+        return Case(part, name, where, Prune(method), printed=(row, name), preset=preset, **more)
 
-    yield case("bottleneck", "VIBNet", vibnet)
+    yield case("bottleneck", "VIBNet", network, vibnet)
+    if setting.search:
+        whole = replace(network, data=str(network.data).replace("mnist", "mnist+val"))
+        yield case(ALL_IMAGES, "VIBNet", whole, vibnet, setting=ALL_IMAGES)
+        for label, (where, method) in setting.search.others.items():
+            seen = len(setting.search.seen)
+            yield case("candidates", "VIBNet", where, method, setting=label, seeds=seen)
     for kl in setting.frontier:
         method = replace(vibnet, kl=kl)
-        yield case("frontier", "VIBNet", method, setting=f"kl {kl:g}", seeds=1)
-    for name, method in setting.others.items():
-        yield case("others", name, method, seeds=others)
+        yield case("frontier", "VIBNet", network, method, setting=f"kl {kl:g}", seeds=1)
+    where, methods = setting.others or (network, {})
+    for name, method in methods.items():
+        yield case("others", name, where, method, seeds=others)
 
 
 def _vggs() -> Iterator[Case]:

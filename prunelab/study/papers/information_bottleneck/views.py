@@ -8,7 +8,12 @@ import pandas as pd
 
 from prunelab.study import counts
 from prunelab.study import views as v
-from prunelab.study.papers.information_bottleneck.cases import STEM, TABLES, cases
+from prunelab.study.papers.information_bottleneck.cases import (
+    STEM,
+    TABLES,
+    BottleneckSetting,
+    cases,
+)
 from prunelab.study.printed import printed
 from prunelab.study.results import Run
 from prunelab.study.study import Study
@@ -16,13 +21,15 @@ from prunelab.study.study import Study
 SIZES = {"weights_pct": counts.weights, "activations_pct": counts.activations, "error": v.error}
 
 
-def _runs(rows: Iterable[dict], **wanted: str) -> list[Run]:
+def _runs(rows: Iterable[dict], **wanted: object) -> list[Run]:
     return Study(STEM, cases).results(rows).runs(**wanted)
 
 
-def frontier(rows: Iterable[dict], model: str, data: str) -> pd.DataFrame:
+def frontier(rows: Iterable[dict], setting: BottleneckSetting) -> pd.DataFrame:
     """Points of one network: method, setting, seed, sizes in percent, error (fraction)."""
-    return v.points(_runs(rows, model=model, data=data), SIZES)
+    others = [setting.others[0].data] if setting.others else []
+    where = {"model": setting.network.model, "data": {setting.network.data, *others}}
+    return v.points(_runs(rows, part={"bottleneck", "frontier", "others"}, **where), SIZES)
 
 
 def _printed(model: str, data: str) -> pd.DataFrame:

@@ -149,7 +149,7 @@ STUDY = Study(
             NETWORK,
             SEARCHES,
             {"rate": "lr", "decay": "weight_decay"},
-            COMPRESSION,
+            (COMPRESSION,),
             _fits,
             lambda line: f"{NO_WORSE.met(line, line.runs)} of {len(line.runs)} seeds",
         ),

@@ -78,9 +78,8 @@ def _mnist(
     model: str, c: dict[str, float], lr: float, steps: int, stop: int, **more
 ) -> SurgerySetting:
     found = NetworkSurgery(c, _sgd(steps, MNIST_STEPS, lr, 1.5e-3, "cosine"), stop)
-    search = Search.stated(found, STEM, model)
-    network = _caffe(model, "mnist", MNIST_STEPS, 10_000)
-    return SurgerySetting(network, search.shown, search=search, **more)
+    search = Search.stated(_caffe(model, "mnist", MNIST_STEPS, 10_000), found, STEM)
+    return SurgerySetting(*search.shown, search=search, **more)
 
 
 _MNIST = tuple(_mnist(model, **own) for model, own in stated(STEM).settings.items())
@@ -121,7 +120,7 @@ def _pruned(case: partial[Case], setting: SurgerySetting) -> Iterator[Case]:
         whole = Network(plain.model, f"{plain.data}+val", plain.budget.scaled(share))
         task = Prune(replace(surgery, budget=surgery.budget.scaled(share)))
         yield case(ALL_IMAGES, ALL_IMAGES, network=whole, task=task)
-        for label, method in setting.search.others.items():
+        for label, (_, method) in setting.search.others.items():
             yield case("candidates", "candidate", task=Prune(method), setting=label)
     for scale in setting.scales:
         task = Prune(replace(surgery, c=times(surgery.c, scale)))

@@ -20,9 +20,13 @@ from prunelab.study.study import Study
 
 __all__ = ["ARMS", "SETTINGS", "STUDY", "judged", "paired", "views"]
 
-NETWORKS = {"lenet-300-100": "LeNet-300-100", "lenet-5-relu": "LeNet-5"}
+NETWORKS = {
+    "lenet-300-100": "LeNet-300-100",
+    "lenet-5-relu": "LeNet-5",
+    "preresnet-20": "pre-activation ResNet-20",
+}
 NETWORK = t.Column("network", lambda line: f"{NETWORKS[line.case.model]}, {line.case.data}")
-WORDS = {"paper": "MNIST", "quick": "preset quick", "smoke": "preset smoke"}
+WORDS = {"paper": "presets standard and paper", "quick": "preset quick", "smoke": "preset smoke"}
 BETA = t.Column("beta", lambda line: f"{line.case.task.method.beta:g}")
 
 
@@ -164,7 +168,7 @@ STUDY = Study(
             presets=WORDS,
         ),
         t.Table(
-            "How the strengths were chosen (MNIST)",
+            "How the strengths were chosen (presets standard and paper)",
             judged,
             (
                 NETWORK,

@@ -7,7 +7,7 @@ is public: networks, budgets and strengths are ours, stated in `study.toml`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ from prunelab.methods import (
     StructuredBayesian,
 )
 from prunelab.study import counts
-from prunelab.study.networks import IMAGENET, IMAGENET_PAPER, Network
+from prunelab.study.networks import CIFAR_LONG, IMAGENET, IMAGENET_PAPER, Network
 from prunelab.study.printed import stated
 from prunelab.study.study import Case
 from prunelab.study.tasks import Count, Prune
@@ -33,7 +33,7 @@ PRESETS = {
     "smoke": ("smoke",),
     "quick": ("quick",),
     "standard": ("lenet-300-100",),
-    "paper": ("lenet-300-100", "lenet-5"),
+    "paper": ("lenet-300-100", "lenet-5", "preresnet-20"),
 }
 
 _CONVS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
@@ -59,11 +59,12 @@ class Setting:
 
     Attributes:
         model, data: the network before pruning.
-        plain: epochs of its training.
+        plain: epochs of its training; None = the long training that all studies share.
         batch: images a step.
         epochs: of each stage.
         tune: of the fine-tuning.
         gates: further fields of the method.
+        training: further fields of all budgets.
         taken: arm -> beta, the one that the rule takes.
         VIBNet, SBP: fields of the methods beside.
         grid: values of beta to choose from; none = nothing is chosen.
@@ -74,22 +75,24 @@ class Setting:
 
     model: str
     data: str
-    plain: int
     batch: int
-    epochs: int
-    tune: int
+    epochs: float
+    tune: float
     gates: dict[str, Any]
     taken: dict[str, float]
     VIBNet: dict[str, Any]
     SBP: dict[str, Any]
+    plain: int | None = None
     grid: tuple[float, ...] = ()
     seen: int = 0
     allowed: float = 100.0
     seeds: int | None = None
+    training: dict[str, Any] = field(default_factory=dict)
 
     @property
     def network(self) -> Network:
-        return Network(self.model, self.data, self.budget(self.plain))
+        trained = CIFAR_LONG if self.plain is None else self.budget(self.plain)
+        return Network(self.model, self.data, trained)
 
     @property
     def stages(self) -> int:
@@ -99,7 +102,7 @@ class Setting:
     def budget(self, epochs: float) -> Budget:
         """Adam, constant for the first half of the run and then falling linearly to 0."""
         adam = {"lr": 1e-3, "optimizer": "adam", "weight_decay": 0.0, "schedule": "linear"}
-        return Budget(epochs=epochs, batch=self.batch, milestones=(0.5,), **adam)
+        return Budget(epochs, batch=self.batch, milestones=(0.5,), **adam | self.training)
 
     def prune(self, arm: str, beta: float) -> Prune:
         """One arm: noise, then fine-tuning. All arms train for as many epochs."""

@@ -1,0 +1,53 @@
+"""Two versions of the series: the instructor's as it is, the student's without solutions.
+
+Cells carry nbgrader's metadata, and a solution stands between its markers, so that nbgrader's own
+`generate_assignment`, `autograde` and `generate_feedback` take these notebooks too.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nbformat
+
+from prunelab import checks, paths
+from prunelab.study import new_study
+from prunelab.study.runner import notebook
+
+VERSIONS = ("student", "instructor")
+SOLUTION = re.compile(r"^( *)### BEGIN SOLUTION\n.*?^ *### END SOLUTION$", re.DOTALL | re.MULTILINE)
+STUB = r"\1# YOUR CODE HERE\n\1raise NotImplementedError()"
+
+
+def write(version: str, folder: str | Path) -> Path:
+    """Make a study folder with one version of the notebooks.
+
+    Args:
+        version: "student" or "instructor".
+        folder: to make; it may exist if it is empty.
+
+    Returns:
+        Its absolute path.
+
+    Raises:
+        ValueError: an unknown version.
+        FileExistsError: there is something at `folder`. OSError: it cannot be written.
+    """
+    checks.word("lab", "version", version, VERSIONS)
+    made = new_study.make(folder)
+    if version == "student":
+        for book in notebook.notebooks(made):
+            text = nbformat.writes(student(nbformat.read(book.path, 4)))
+            paths.write_text(book.path, text + "\n", "lab")
+    return made
+
+
+def student(book: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The notebook with stubs in place of its solutions, and without any output."""
+    for cell in book.cells:
+        if cell.cell_type == "code":
+            cell.source = SOLUTION.sub(STUB, cell.source)
+            cell.outputs, cell.execution_count = [], None
+            cell.metadata.pop("jupyter", None)  # a stub is not folded
+    return book

@@ -1,0 +1,144 @@
+"""The explorer as one page that needs no kernel and no network: curves, map, sliders, budget.
+
+Everything is computed here and embedded: what a setting of a slider keeps, what it changes, which
+combinations were measured. The page adds up and looks up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+
+from prunelab import checks, paths, ratios
+from prunelab.plots.network_look import colours
+from prunelab.sensitivity.budget.prediction import predict
+from prunelab.widgets.exploring.recorded import NEEDED, curves, shipped
+from prunelab.widgets.network_map import NetworkMap
+
+HERE = Path(__file__).parent
+WIDGETS = HERE.parents[1] / "widgets"
+WIDTH = 1180  # of the map, in pixels
+STEPS = tuple(n / 20 for n in range(20))  # of a slider: 0, 5, ..., 95%
+
+
+def write(path: str | Path, recordings: Sequence[Mapping] | None = None) -> Path:
+    """Write the page.
+
+    Args:
+        path: of the file, which ends in .html.
+        recordings: as `widgets.explorer(recorded=)` takes them; None = those that come with the
+            package.
+
+    Returns:
+        Its absolute path.
+
+    Raises:
+        TypeError: `path` is no path.
+        ValueError: it does not end in .html, or a recording lacks something.
+        OSError: it cannot be written.
+    """
+    path = checks.path("explore", "html", path)
+    checks.need(path.suffix == ".html", "explore", "html", "a file that ends in .html", str(path))
+    networks = [embedded(one) for one in (shipped() if recordings is None else recordings)]
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(HERE), autoescape=True)
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}  # groups keep their order
+    drawn = (WIDGETS / "network_map.js").read_text().replace("export default { render };", "")
+    page = environment.get_template("explorer.html").render(
+        networks=networks,
+        style=Markup((WIDGETS / "network_map.css").read_text()),
+        code=Markup(drawn + (HERE / "explorer.js").read_text()),
+    )
+    paths.write_text(path, page, "explore")
+    return path.resolve()
+
+
+def embedded(recording: Mapping) -> dict[str, Any]:
+    """What the page needs of a recording.
+
+    Returns:
+        title, made, whole; price: [[groups, coefficient], ...] of params and of macs; groups: name
+        -> size, colour and options (ratio, kept, change of accuracy, whether it was measured,
+        channels that stay of each width of a row); presets: label -> ratios; known: kept counts as
+        text -> accuracy, low, high; off: the least and the largest difference of measured
+        combinations from what single groups predict; map: what `NetworkMap` draws; rows.
+
+    Raises:
+        ValueError: the recording lacks something.
+    """
+    lacking = [name for name in NEEDED if name not in recording]
+    checks.need(not lacking, "explore", "recordings", f"with {', '.join(NEEDED)}", lacking)
+    scan, rows = curves(recording), recording["rows"]
+    combinations = recording.get("combinations", [])
+    whole, sizes = recording["whole"], recording["price"]["sizes"]
+    palette, drawn = colours(rows), NetworkMap(rows, width=WIDTH)
+    groups = {
+        name: {"size": size, "colour": palette[name], "options": _options(name, recording, scan)}
+        for name, size in sizes.items()
+    }
+    known = {_key(groups, {}): {"accuracy": whole["accuracy"], "low": 0.0, "high": 0.0}}
+    for plan in ({p["group"]: p["ratio"]} | {"": p} for p in recording["points"]):
+        row = plan.pop("")
+        known.setdefault(_key(groups, plan), _seen(row))
+    for row in combinations:
+        known.setdefault(_key(groups, row["ratios"]), _seen(row))
+    off = [
+        row["accuracy"] - _possible(predict(scan, row["ratios"]).accuracy) for row in combinations
+    ]
+    return {
+        "title": recording["title"],
+        "made": recording.get("made", ""),
+        "whole": {name: whole[name] for name in ("accuracy", "params", "macs")},
+        "price": {name: recording["price"][name] for name in ("params", "macs")},
+        "groups": groups,
+        "presets": {row["label"]: row["ratios"] for row in combinations},
+        "known": known,
+        "off": [min([0.0, *off]), max([0.0, *off])],
+        "map": {"svg": drawn.svg, "boxes": drawn.boxes},
+        "rows": [
+            {"name": r["name"], "all": drawn.kept[r["name"]][1], "channels": r["channels"]}
+            for r in rows
+        ],
+    }
+
+
+def _options(name: str, recording: Mapping, scan: Any) -> list[dict[str, Any]]:
+    """The settings of a group's slider: a grid, what was scanned, and what presets have."""
+    own = scan[(scan.group == name) & (scan.ratio > 0)].sort_values("ratio")
+    measured = {0.0: recording["whole"]["accuracy"]} | dict(zip(own.ratio, own.accuracy))
+    presets = {row["ratios"].get(name, 0.0) for row in recording.get("combinations", [])}
+    size = recording["price"]["sizes"][name]
+    widths = {row["channels"][name] for row in recording["rows"] if name in row["channels"]}
+    last = max(measured)
+    grid = sorted({*STEPS, *measured, *presets} - {r for r in STEPS if r > last})
+    found = []
+    for ratio in grid:
+        accuracy = float(np.interp(ratio, [*measured], [*measured.values()]))
+        found.append(
+            {
+                "ratio": ratio,
+                "kept": ratios.kept(size, ratio),
+                "change": accuracy - recording["whole"]["accuracy"],
+                "measured": ratio in measured,
+                "stay": {str(n): ratios.kept(n, ratio) for n in sorted(widths)},
+            }
+        )
+    return found
+
+
+def _key(groups: Mapping, plan: Mapping[str, float]) -> str:
+    """Kept counts of all groups: equal widths are the same network."""
+    counts = (ratios.kept(group["size"], plan.get(name, 0.0)) for name, group in groups.items())
+    return ",".join(map(str, counts))
+
+
+def _seen(row: Mapping) -> dict[str, float]:
+    return {name: row[name] for name in ("accuracy", "low", "high")}
+
+
+def _possible(accuracy: float) -> float:
+    return min(1.0, max(0.0, accuracy))
