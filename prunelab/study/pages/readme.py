@@ -17,11 +17,17 @@ BLOCK = re.compile(r"(<!-- results ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 # The results in brief: stem, table, row, columns; then how the README names them.
 FILTER_NORM = ("filter_norm", "Table 1, cost", "VGG-16-pruned-A", "MACs removed", "weights removed")
 SURGERY = ("network_surgery", "Table 1: error", "LeNet-5", "compression", "error % after")
-VIBNET = ("information_bottleneck", "Table 2: LeNet-5", "VIBNet", "activations %", "error %")
+VIBNET = (
+    "information_bottleneck",
+    "Table 1: LeNet-300-100",
+    "VIBNet, all images",
+    "weights %",
+    "error %",
+)
 BRIEF = {
     FILTER_NORM: "Li et al. 2017, filter norm: VGG-16, MACs / weights removed (%)",
     SURGERY: "Guo et al. 2016, network surgery: LeNet-5, compression / test error (%)",
-    VIBNET: "Dai et al. 2018, VIBNet: LeNet-5, activations left (%) / test error (%)",
+    VIBNET: "Dai et al. 2018, VIBNet: LeNet-300-100, weights left (%) / test error (%)",
 }
 
 
