@@ -87,7 +87,7 @@ def printed(stem: str, table: str) -> pd.DataFrame:
 
 def _claims(stem: str, table: str, frame: pd.DataFrame) -> list[str]:
     """The id of each row, `dns/table1/lenet-5`; empty where the table has none."""
-    said = stated(stem).claims
+    said = stated(stem).claims if (PAPERS / stem / "study.toml").is_file() else {}
     if table not in said:
         return [""] * len(frame)
     name, *columns = said[table]
