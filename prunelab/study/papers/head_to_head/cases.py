@@ -19,7 +19,7 @@ STEM = "head_to_head"
 STATED = stated(STEM).settings
 NETWORKS = {
     "digits": Network("lenet-5-relu", "digits", DIGITS.scaled(0.5)),
-    "lenet-5": Network("lenet-5-relu", "mnist", MNIST),
+    "lenet-5": Network("lenet-5-relu", "mnist", replace(MNIST, channels_last=True)),
     "preresnet-20": Network("preresnet-20", "cifar10", CIFAR_LONG),
 }
 PRESETS = {
