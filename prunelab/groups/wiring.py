@@ -16,7 +16,9 @@ from prunelab.groups.following import graph_of
 from prunelab.groups.operators import ADDITIONS
 
 LAYERS = (nn.Conv2d, nn.Linear)
-Take = Callable[[fx.Node, Tensor, Tensor], None]
+# What stands between a layer and its ReLU without mixing maps; of a residual sum, the sum's ReLU.
+TRANSPARENT = ("norm", "add", "pool", "dropout", "identity")
+Take = Callable[[fx.Node, Tensor, Tensor], Tensor | None]
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,30 @@ class Wiring:
 
     def call(self, layer: str) -> fx.Node:
         """The node that calls a layer, the last if there are several. ValueError if none does."""
+        return self.calls(layer)[-1]
+
+    def calls(self, layer: str) -> list[fx.Node]:
+        """The nodes that call a layer. ValueError if none does."""
         if found := [n for n in self.graph.nodes if n.op == "call_module" and n.target == layer]:
-            return found[-1]
+            return found
         raise ValueError(f"{self.caller}: `net` does not call `{layer}`")
+
+    def activation(self, node: fx.Node) -> fx.Node:
+        """The ReLU that follows a node, before any other layer reads it; the node if none does."""
+        here = node
+        while len(here.users) == 1:
+            here = next(iter(here.users))
+            kind = self._kind(here)
+            if "relu" in kind:
+                return here
+            if not any(word in kind for word in TRANSPARENT):
+                break
+        return node
+
+    def _kind(self, node: fx.Node) -> str:
+        if node.op == "call_module":
+            return type(self.parts[node.target]).__name__.lower()
+        return str(getattr(node.target, "__name__", node.target)).lower()
 
     def leads(self, layer: str, place: str | None) -> bool:
         """Whether a place depends on a layer, or is it."""
@@ -128,9 +151,30 @@ class Wiring:
 
         return run
 
+    def traced(
+        self, x: Tensor, wanted: Collection[fx.Node]
+    ) -> tuple[object, dict[fx.Node, Tensor]]:
+        """The output for some images and what some nodes gave, with the gradients between them.
+
+        Runs in evaluation mode. Whatever overwrites a value later, here it is as it was.
+        """
+        seen: dict[fx.Node, Tensor] = {}
+
+        def take(node: fx.Node, _: Tensor, value: Tensor) -> Tensor:
+            seen[node] = value.clone()
+            return seen[node].clone()
+
+        with meta.in_mode(self.net, False), torch.enable_grad():
+            x = x.detach().to(meta.dtype_of(self.net), copy=True).requires_grad_()
+            told = {node: node for node in wanted}
+            return _Watched(self.parts, self.graph, told, take).run(x), seen
+
 
 class _Watched(fx.Interpreter):
-    """Runs a graph node by node, and tells what some of them read and write."""
+    """Runs a graph node by node, and tells what some of them read and write.
+
+    It goes on with what it is given in return, if that is anything.
+    """
 
     def __init__(
         self, parts: dict[str, object], graph: fx.Graph, told: dict[fx.Node, fx.Node], take: Take
@@ -145,7 +189,8 @@ class _Watched(fx.Interpreter):
         value = super().run_node(node)
         if node in self.told:
             args, _ = self.fetch_args_kwargs_from_env(node)
-            self.take(self.told[node], args[0] if args else None, value)
+            given = self.take(self.told[node], args[0] if args else None, value)
+            return value if given is None else given
         return value
 
 

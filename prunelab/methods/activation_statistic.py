@@ -23,9 +23,8 @@ from tqdm import tqdm
 
 from prunelab import scores
 from prunelab.groups import Group, Groups, trace
-from prunelab.groups.following import graph_of
+from prunelab.groups.wiring import Wiring
 from prunelab.masks import Keep
-from prunelab.meta import dtype_of, in_mode
 from prunelab.methods.base import (
     Method,
     Pruned,
@@ -38,8 +37,6 @@ from prunelab.methods.base import (
 )
 from prunelab.methods.stages import Options
 
-# What stands between a layer and its ReLU without mixing maps; of a residual sum, the sum's ReLU.
-TRANSPARENT = ("norm", "add", "pool", "dropout", "identity")
 # (N, C, pixels) maps -> (N, C) numbers that are averaged over the images; of var-l2 the variance.
 STATISTICS = {
     "mean-mean": lambda maps: maps.mean(2),
@@ -114,16 +111,29 @@ def statistics(
     Raises:
         ValueError: there are no images, or a layer's output cannot be watched.
     """
-    seen, watch, dtype = 0, None, dtype_of(net)
     layers = {layer for g in groups.values() for layer in g.producers}
-    with in_mode(net, False), torch.inference_mode():
-        for x, _ in batches:
-            watch = watch or _Watch(net, x, layers, statistic)
-            seen += len(x)
-            watch.run(x.to(dtype))
+    sums: dict[str, Tensor] = dict.fromkeys(layers, torch.zeros(()))
+    places: dict[fx.Node, list[str]] = defaultdict(list)
+
+    def take(node: fx.Node, _: Tensor, out: Tensor) -> None:
+        maps = (out.flatten(2) if out.ndim > 2 else out.unsqueeze(2)).double()
+        part = STATISTICS[statistic](maps)
+        for layer in places[node]:
+            sums[layer] = sums[layer] + torch.stack([part.sum(0), part.square().sum(0)])
+
+    seen, watch = 0, None
+    for x, _ in batches:
+        if watch is None:
+            wiring = Wiring.of(net, x, "statistics")
+            for layer in layers:
+                for call in wiring.calls(layer):
+                    places[wiring.activation(call) if statistic == "apoz" else call].append(layer)
+            watch = wiring.watch(places, take)
+        seen += len(x)
+        watch(x)
     if not seen:
         raise ValueError("statistics: there are no images to look at")
-    found = {layer: sums / seen for layer, sums in watch.sums.items()}
+    found = {layer: total / seen for layer, total in sums.items()}
     for layer, (mean, square) in found.items():
         found[layer] = square - mean.square() if statistic == "var-l2" else mean
     return {name: _of_group(group, found) for name, group in groups.items()}
@@ -137,50 +147,3 @@ def _of_group(group: Group, found: Mapping[str, Tensor]) -> Tensor:
             part = found[s.layer][s.offset : s.offset + s.repeat * group.size]
             total = total + part.view(group.size, s.repeat).sum(1)
     return total.cpu()
-
-
-class _Watch(fx.Interpreter):
-    """Runs the network and adds up, per layer, (2, C) what is averaged and its square.
-
-    Sums are taken where a map appears: an in-place ReLU may overwrite it right after.
-    """
-
-    def __init__(self, net: nn.Module, example: Tensor, layers: set[str], statistic: str):
-        graph, parts = graph_of(net, example, "statistics")
-        super().__init__(fx.GraphModule(parts, graph))
-        self.statistic = statistic
-        self.sums: dict[str, Tensor] = dict.fromkeys(layers, torch.zeros(()))
-        calls = [n for n in self.module.graph.nodes if n.op == "call_module" and n.target in layers]
-        if missing := layers - {n.target for n in calls}:
-            raise ValueError(
-                f"statistics: `{min(missing)}` is not a module that the network calls;"
-                " its maps cannot be watched"
-            )
-        self.watched = defaultdict(list)
-        for n in calls:
-            self.watched[self._activation(n) if statistic == "apoz" else n].append(n.target)
-
-    def _activation(self, node: fx.Node) -> fx.Node:
-        """The ReLU that follows, before any other layer reads the maps; the node itself if none."""
-        here = node
-        while len(here.users) == 1:
-            here = next(iter(here.users))
-            kind = self._kind(here)
-            if "relu" in kind:
-                return here
-            if not any(word in kind for word in TRANSPARENT):
-                break
-        return node
-
-    def _kind(self, node: fx.Node) -> str:
-        if node.op == "call_module":
-            return type(self.module.get_submodule(node.target)).__name__.lower()
-        return str(getattr(node.target, "__name__", node.target)).lower()
-
-    def run_node(self, n: fx.Node) -> object:
-        out = super().run_node(n)
-        for layer in self.watched.get(n, ()):
-            maps = (out.flatten(2) if out.ndim > 2 else out.unsqueeze(2)).double()
-            found = STATISTICS[self.statistic](maps)
-            self.sums[layer] = self.sums[layer] + torch.stack([found.sum(0), found.square().sum(0)])
-        return out

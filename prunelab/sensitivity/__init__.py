@@ -7,6 +7,7 @@ from prunelab.sensitivity.budget.prediction import Prediction, predict
 from prunelab.sensitivity.budget.price import Price, price
 from prunelab.sensitivity.budget.solver import solve
 from prunelab.sensitivity.criteria import Criterion, ranking
+from prunelab.sensitivity.criterion import criterion
 from prunelab.sensitivity.points import outcome, paired_interval
 from prunelab.sensitivity.scanning.scan import COLUMNS, scan
 
@@ -15,6 +16,7 @@ __all__ = [
     "Criterion",
     "Prediction",
     "Price",
+    "criterion",
     "outcome",
     "paired_interval",
     "predict",

@@ -16,6 +16,7 @@ def code(source: Source, ratios: Ratios) -> str:
     """
     # a criterion without a name is the mapping or function that the explorer was given
     criterion = "criterion" if source.criterion is None else repr(source.criterion)
+    looked = ", data.train" if source.looks else ""
     where = "" if source.logits is None else f", logits={source.logits!r}"
     chosen = {name: ratios[name] for name in source.kept(ratios)}
     lines = [
@@ -24,7 +25,7 @@ def code(source: Source, ratios: Ratios) -> str:
         "from prunelab.groups import trace",
         f"ratios = {pformat(chosen, width=90, compact=True, sort_dicts=False)}",
         f"groups = trace(net, torch.zeros{source.shape}).select(ratios)",
-        f"order = sensitivity.ranking(net, groups, {criterion})",
+        f"order = sensitivity.ranking(net, groups, {criterion}{looked})",
         "keep = {g: scores.best(order[g], scores.kept(groups[g].size, ratios[g])) for g in groups}",
         "small = surgery.shrink(net, groups, keep)",
         *(f"train.fit(small, data, {_call(budget)}{where})" for budget in source.budgets(ratios)),

@@ -44,6 +44,9 @@ class Source(abc.ABC):
     curves: pd.DataFrame | None = None  # a scan with its attrs
     presets: dict[str, dict[str, float]]  # label -> ratios
     criterion: str | None = "l1"  # what ranks the channels; None if it has no name
+    looks: bool = (
+        False  # whether the criterion looks at images, at training images if there are any
+    )
     logits: str | int | None = None  # entry of the output that holds the logits
     made: str = ""  # when and how, in one line, if it is a recording
     why_not: str = ""  # why nothing can be scanned or saved; empty if it can

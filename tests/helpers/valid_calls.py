@@ -110,6 +110,7 @@ CASES = {
         "net": network(), "split": SMALL, "ratios": [0.5], "groups": None, "criterion": "l1",
         "images": None, "cache": False, "progress": False,
     },
+    "sensitivity.criterion": lambda: {"function": lambda weights: weights.sum(1), "images": 4},
     "sensitivity.ranking": lambda: traced() | {"criterion": "l1"},
     "sensitivity.price": lambda: traced() | {"example": X},
     "sensitivity.predict": lambda: {"curves": CURVES, "ratios": {"0": 0.5}},

@@ -186,5 +186,5 @@ def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="statistics: there are no images"):
         statistics(conv_bn_relu(), trace(conv_bn_relu(), data.example), [], "apoz")
     net = Functional()
-    with pytest.raises(ValueError, match="`weight` is not a module that the network calls"):
+    with pytest.raises(ValueError, match="statistics: `net` does not call `weight`"):
         ActivationStatistic(0.5).prune(net, data, progress=False)

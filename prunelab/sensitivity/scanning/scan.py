@@ -52,8 +52,10 @@ def scan(
         split: the images to evaluate on.
         ratios: the fractions to remove, rising, each in [0, 1).
         groups: the groups to scan, or their names; None = all that `trace` finds.
-        criterion: "l1", "l2", or "largest", "random" (PFEC's controls); or scores by group name; or
-            a function score(group) -> (size,). The channels of smallest score are removed first.
+        criterion: "l1", "l2", or "largest", "random" (PFEC's controls), "taylor", "batch norm",
+            "geometric median" or "mean activation"; or scores by group name; or a function
+            score(group) -> (size,), or one that `prunelab.criterion` made, which looks at the first
+            images of `split`. The channels of smallest score are removed first.
         images: start with this many images, drawn at random, and double the number until the
             ranking of the groups is settled (see `points.settled`); None = all images.
         logits: which entry of the network's output holds the logits: a key, a position or an
@@ -111,7 +113,7 @@ def prepared(
     """The network as a program, the groups chosen, and what to try on each."""
     flow = traced(net, _first(net, split, 1))
     found = chosen(flow, groups)
-    order = ranking(net, found, criterion)
+    order = ranking(net, found, criterion, split, logits)
     program = Program(net, flow, _first(net, split, 3), logits)
     sweeps = []
     for name, score in order.items():

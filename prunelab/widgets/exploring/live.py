@@ -15,6 +15,7 @@ from prunelab.groups.diagram import diagram, stages
 from prunelab.masks import Keep
 from prunelab.meta import dtype_of, unwrap
 from prunelab.sensitivity.budget.price import price
+from prunelab.sensitivity.criteria import own_of
 from prunelab.sensitivity.scanning.folding import folded
 from prunelab.sensitivity.scanning.trial import quickest
 from prunelab.train import Budget
@@ -62,6 +63,8 @@ class Live(Source):
             self.why_not_train = "no training images: give a Dataset, or `train`"
         self.retrain = retrain
         self.criterion = criterion if isinstance(criterion, str) else None
+        own = own_of(criterion)
+        self.looks = own is not None and own.looks
         self.title = f"{type(net).__name__} on "
         self.title += f"{data.name}, {split} split" if known else "own images"
         self._read(net, criterion)
@@ -82,7 +85,8 @@ class Live(Source):
         self.rows = diagram(self.net, self.example, self.groups)
         self.stages = stages(self.rows)
         self.price = price(self.net, self.example, self.groups)
-        self.order = sensitivity.ranking(self.net, self.groups, criterion)
+        looked = self.split if self.learning is None else self.learning
+        self.order = sensitivity.ranking(self.net, self.groups, criterion, looked, self.logits)
         self.presets = pfec(self.groups, self.rows)
         self.whole = dict(zip(("params", "macs"), self.price())) | {"images": len(self.split)}
 
