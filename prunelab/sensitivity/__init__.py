@@ -9,6 +9,7 @@ from prunelab.sensitivity.budget.solver import solve
 from prunelab.sensitivity.criteria import Criterion, ranking
 from prunelab.sensitivity.criterion import criterion
 from prunelab.sensitivity.points import outcome, paired_interval
+from prunelab.sensitivity.scanning.channels import each_channel
 from prunelab.sensitivity.scanning.scan import COLUMNS, scan
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Prediction",
     "Price",
     "criterion",
+    "each_channel",
     "outcome",
     "paired_interval",
     "predict",

@@ -16,7 +16,8 @@ from prunelab import cost, scores, sensitivity, surgery, train
 from prunelab.data import Dataset, Split
 from prunelab.groups import Groups, trace
 from prunelab.groups.diagram import diagram
-from prunelab.sensitivity import outcome
+from prunelab.sensitivity import outcome, predict
+from prunelab.sensitivity.budget.prediction import possible
 from prunelab.study import ledger
 from prunelab.study.networks import GRIDS, NETWORKS
 from prunelab.study.recipes import Recipe, check_preset
@@ -148,7 +149,7 @@ def combinations(recording: Mapping) -> pd.DataFrame:
                 "network": recording["title"],
                 "ratios": row["label"],
                 "MACs left %": round(100 * row["macs"] / whole["macs"], 1),
-                "predicted %": round(100 * sensitivity.predict(scan, row["ratios"]).accuracy, 1),
+                "predicted %": round(100 * possible(predict(scan, row["ratios"]).accuracy), 1),
                 "measured %": round(100 * row["accuracy"], 1),
                 "change, points (95%)": f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}",
                 "ms an image": round(1000 * row["seconds"], 2),

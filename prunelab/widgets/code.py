@@ -19,6 +19,7 @@ def code(source: Source, ratios: Ratios) -> str:
     looked = ", data.train" if source.looks else ""
     where = "" if source.logits is None else f", logits={source.logits!r}"
     chosen = {name: ratios[name] for name in source.kept(ratios)}
+    hand = [(name, source.hand[name]) for name in chosen if name in source.hand]
     lines = [
         "import torch",
         "from prunelab import scores, sensitivity, surgery, train",
@@ -27,6 +28,7 @@ def code(source: Source, ratios: Ratios) -> str:
         f"groups = trace(net, torch.zeros{source.shape}).select(ratios)",
         f"order = sensitivity.ranking(net, groups, {criterion}{looked})",
         "keep = {g: scores.best(order[g], scores.kept(groups[g].size, ratios[g])) for g in groups}",
+        *(f"keep[{name!r}][:] = True; keep[{name!r}][{[*own]}] = False" for name, own in hand),
         "small = surgery.shrink(net, groups, keep)",
         *(f"train.fit(small, data, {_call(budget)}{where})" for budget in source.budgets(ratios)),
     ]

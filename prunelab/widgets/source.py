@@ -5,12 +5,15 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 import pandas as pd
 
 from prunelab import checks, scores
 from prunelab.sensitivity.budget.price import Price
 from prunelab.train import Budget
+from prunelab.widgets.plans import Hand, Plan
 
 MEASURED, RECORDED, PREDICTED = "measured", "recorded", "predicted"
 Ratios = Mapping[str, float]
@@ -22,7 +25,7 @@ class Answer:
 
     accuracy: float  # of the pruned network on the images seen so far, in [0, 1]
     low: float | None  # of the change against the whole network: 95% interval, paired on the same
-    high: float | None  # images; None for a prediction
+    high: float | None  # images; for a prediction, how far off others were; None = not known
     whole: float  # accuracy of the whole network on the same images
     images: int  # seen so far
     total: int  # images in all
@@ -49,6 +52,10 @@ class Source(abc.ABC):
     )
     logits: str | int | None = None  # entry of the output that holds the logits
     made: str = ""  # when and how, in one line, if it is a recording
+    inside: Any = None  # what looks inside its groups: `exploring.looking.Looker`
+    hand: Hand = MappingProxyType(
+        {}
+    )  # group -> channels that were picked by hand, if they give its ratio
     why_not: str = ""  # why nothing can be scanned or saved; empty if it can
     why_not_train: str = ""  # the same for fine-tuning
 
@@ -83,6 +90,19 @@ class Source(abc.ABC):
     def cost(self, ratios: Ratios) -> tuple[int, int]:
         """Parameters and MACs of the pruned network, exact."""
         return self.price(self.kept(ratios))
+
+    def take(self, plan: Plan) -> int:
+        """Go to a plan: its channels picked by hand are removed from now on.
+
+        Returns:
+            Epochs of fine-tuning that the network on show then has had.
+        """
+        self.hand = dict(plan.hand)
+        return 0
+
+    def removed(self, group: str, ratios: Ratios) -> list[int]:
+        """Positions of the channels of a group that the network at these ratios lacks."""
+        return []
 
     def budgets(self, ratios: Ratios) -> list[Budget]:
         """Budgets of the fine-tunings that the network at these ratios has had."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import jinja2
 from matplotlib.ticker import EngFormatter
 
-from prunelab.widgets.source import MEASURED, Answer
+from prunelab.widgets.source import MEASURED, PREDICTED, Answer
 
 GREEN, ORANGE = "#007a5a", "#D55E00"
 
@@ -17,9 +17,9 @@ short = EngFormatter(places=2)  # 1234567 -> "1.23 M"
 time = EngFormatter("s", places=2)  # 0.00123 -> "1.23 ms"
 
 
-def percent(fraction: float) -> str:
+def percent(fraction: float, places: int = 1) -> str:
     """0.98765 -> "98.8%"."""
-    return f"{100 * fraction:.1f}%"
+    return f"{100 * fraction:.{places}f}%"
 
 
 def points(change: float) -> str:
@@ -58,6 +58,13 @@ def answer(now: Answer | None, cost: tuple[int, int], whole: Mapping, fresh: boo
     return say("answer", now, fresh, _costs(cost, now if fresh else None, whole))
 
 
+def brief(now: Answer) -> str:
+    """The accuracy in a word: "98.8%", or "62 to 99%" of a prediction."""
+    if now.how != PREDICTED:
+        return percent(now.accuracy)
+    return str(_html.range(now)).strip()
+
+
 def _costs(cost: tuple[int, int], now: Answer | None, whole: Mapping) -> list[tuple[str, ...]]:
     rows = [
         (label, short(part), _share(part, full), short(full))
@@ -92,5 +99,6 @@ def headline(source_title: str, now: Answer | None) -> str:
     """The title of a picture, in plain text."""
     if now is None:
         return source_title
-    how = f"{now.how} {percent(now.accuracy)}, whole {percent(now.whole)}"
+    about = "about " if now.how == PREDICTED else ""
+    how = f"{now.how} {about}{percent(now.accuracy)}, whole {percent(now.whole)}"
     return f"{source_title}: {how}"

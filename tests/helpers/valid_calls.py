@@ -111,6 +111,7 @@ CASES = {
         "images": None, "cache": False, "progress": False,
     },
     "sensitivity.criterion": lambda: {"function": lambda weights: weights.sum(1), "images": 4},
+    "sensitivity.each_channel": lambda: {"net": network(), "split": SMALL, "group": "0"},
     "sensitivity.ranking": lambda: traced() | {"criterion": "l1"},
     "sensitivity.price": lambda: traced() | {"example": X},
     "sensitivity.predict": lambda: {"curves": CURVES, "ratios": {"0": 0.5}},

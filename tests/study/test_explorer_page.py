@@ -52,8 +52,10 @@ def test_what_the_page_adds_up_is_what_python_predicts(data):
 @pytest.mark.parametrize("number", range(len(PAGES)))
 def test_every_measured_combination_is_known_and_inside_the_range(number):
     page, source = PAGES[number], Recorded(RECORDINGS[number])
-    low, high = page["off"]
+    macs = {row["label"]: row["macs"] for row in RECORDINGS[number]["combinations"]}
+    assert page["offs"] == sorted(page["offs"], reverse=True)
     for label, plan in page["presets"].items():
+        low, high = source.off(macs[label])
         counts = [kept(g["size"], plan.get(name, 0.0)) for name, g in page["groups"].items()]
         seen, answer = page["known"][",".join(map(str, counts))], source.known(plan)
         assert seen["accuracy"] == answer.accuracy, label
@@ -172,3 +174,22 @@ def test_a_solution_keeps_the_budget_and_is_no_worse_than_one_ratio_for_all(page
     uniform = [dict.fromkeys(found["groups"], r / 20) for r in range(1, 19)]
     others = [p for p in (predict(scan, one) for one in uniform) if p.macs <= budget]
     assert all(best.accuracy >= other.accuracy for other in others)
+
+
+@browser_only
+def test_a_point_on_a_curve_is_dragged(page):
+    page.select_option("#network", "1")
+    name = next(iter(PAGES[1]["groups"]))
+    point = page.locator(f"[data-handle='{name}']")
+    at = point.bounding_box()
+    page.mouse.move(at["x"] + at["width"] / 2, at["y"] + at["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(at["x"] + 160, at["y"] + 60, steps=5)
+    page.mouse.up()
+    size = PAGES[1]["groups"][name]["size"]
+    stay = int(re.search(r"(\d+) of", page.text_content(f".group[data-group='{name}'] output"))[1])
+    assert 0 < stay < size
+    removed = float(point.get_attribute("aria-valuenow"))
+    assert kept(size, removed / 100) == pytest.approx(stay, abs=1)
+    page.locator(f"[data-handle='{name}']").press("Home")
+    assert f"{size} of {size} stay" in page.text_content(f".group[data-group='{name}'] output")

@@ -58,7 +58,7 @@ def test_tables_say_what_is_predicted_and_what_measured(made):
     scan = curves(recording)
     for row, shown in zip(recording["combinations"], table.to_dict("records")):
         guess = sensitivity.predict(scan, row["ratios"])
-        assert shown["predicted %"] == round(100 * guess.accuracy, 1)
+        assert shown["predicted %"] == round(100 * min(1, max(0, guess.accuracy)), 1)
         assert shown["measured %"] == round(100 * row["accuracy"], 1)
     half = exploring.at_half(recording)
     assert sorted(half["group"]) == ["conv1", "conv2", "fc1"]

@@ -3,11 +3,14 @@
 import pytest
 from helpers.recordings import PAIR, point
 from helpers.widget_text import text_of
+from hypothesis import given
+from hypothesis import strategies as st
 
 from prunelab.sensitivity.budget.prediction import predict
 from prunelab.widgets import words
-from prunelab.widgets.exploring import explorer
+from prunelab.widgets.exploring import planned
 from prunelab.widgets.exploring.recorded import Recorded
+from prunelab.widgets.plans import Plan, parsed
 
 # ---- what is answered
 
@@ -19,7 +22,7 @@ def test_it_starts_with_the_whole_network_as_recorded(box, raw):
     assert box.answer.accuracy == whole["accuracy"]
     assert (box.answer.low, box.answer.high) == (-0.5 / 40, 0.5 / 40)
     assert (box.answer.params, box.answer.macs) == (whole["params"], whole["macs"])
-    assert bytes(box.picture.value).startswith(b"\x89PNG")
+    assert box.chart.whole == whole["accuracy"] and box.chart.layout.display is None
     assert "toy" in text_of(box.title) and "cpu, smoke" in text_of(box.title)
 
 
@@ -55,12 +58,25 @@ def test_anything_else_is_predicted_and_said_to_be(box):
     ratios = {"0": 0.75, "3": 0.5, "7": 0.5}
     answer, guess = box.show(ratios).wait(60).answer, predict(box.source.curves, ratios)
     assert answer.how == "predicted"
-    assert (answer.low, answer.high) == (None, None)
-    assert (answer.accuracy, answer.params, answer.macs) == (
-        guess.accuracy, guess.params, guess.macs,
-    )  # fmt: skip
+    assert answer.accuracy == min(1, max(0, guess.accuracy))
+    assert (answer.params, answer.macs) == (guess.params, guess.macs)
     assert "prediction, not a measurement" in text_of(box.text)
     assert "interval" not in text_of(box.text)
+
+
+@given(st.lists(st.floats(0, 0.99), min_size=3, max_size=3))
+def test_a_prediction_is_a_range_of_what_is_possible_that_holds_what_was_measured(raw, ratios):
+    source, plan = Recorded(raw), dict(zip("037", ratios))
+    (answer,) = source.answers(plan, lambda: False)
+    whole = raw["whole"]["accuracy"]
+    assert 0 <= whole + answer.low <= answer.accuracy <= whole + answer.high <= 1 or (
+        answer.how == "recorded"
+    )
+    for row in raw["combinations"]:
+        (known,) = source.answers(row["ratios"], lambda: False)
+        guess = min(1, max(0, predict(source.curves, row["ratios"]).accuracy))
+        low, high = source.off(row["macs"])
+        assert guess + low - 1e-9 <= known.accuracy <= guess + high + 1e-9
 
 
 def test_time_lies_on_the_straight_line_through_what_was_timed(box, raw):
@@ -116,10 +132,11 @@ def test_the_list_and_the_map_light_up_together(box):
     assert box.map.selected == ["3", "7"]
     box.map.selected = ["0"]
     assert box.groups.value == ("0",)
-    before = bytes(box.picture.value)
     box.map.selected = ["7", "3"]
     assert box.selected == ["3", "7"]  # in the order of the network
-    assert bytes(box.picture.value) != before
+    assert box.chart.selected == ["3", "7"]
+    box.chart.selected = ["0"]  # a click on a curve
+    assert box.map.selected == ["0"] and box.groups.value == ("0",)
 
 
 def test_the_controls_show_the_ratio_of_what_is_selected(box):
@@ -151,7 +168,7 @@ def test_locked_together_a_stage_or_all_move_as_one(box):
 
 
 def test_undo_goes_back_step_by_step_and_a_drag_is_one_step(box, monkeypatch):
-    monkeypatch.setattr(explorer, "DRAG", 600.0)  # however busy the machine is
+    monkeypatch.setattr(planned, "DRAG", 600.0)  # however busy the machine is
     assert box.undo.disabled
     box.slider.value = 0.25
     box.slider.value = 0.5  # at once: the same drag
@@ -163,7 +180,7 @@ def test_undo_goes_back_step_by_step_and_a_drag_is_one_step(box, monkeypatch):
     box.undo.click()
     assert box.ratios == {}
     assert box.undo.disabled
-    monkeypatch.setattr(explorer, "DRAG", 0.0)  # now every move is slow
+    monkeypatch.setattr(planned, "DRAG", 0.0)  # now every move is slow
     for ratio in (0.25, 0.5):
         box.slider.value = ratio
     box.undo.click()
@@ -187,3 +204,90 @@ def test_reset_brings_the_whole_network_back_and_can_be_undone(box):
     assert box.wait(60).answer.accuracy == box.source.whole["accuracy"]
     box.undo.click()
     assert box.ratios == PAIR
+
+
+# ---- the curves, and plans
+
+
+def test_the_curves_are_those_of_the_scan_with_their_intervals(box, raw):
+    whole = raw["whole"]["accuracy"]
+    assert [curve["name"] for curve in box.chart.curves] == ["0", "3", "7"]
+    for curve in box.chart.curves:
+        own = [p for p in raw["points"] if p["group"] == curve["name"] and p["ratio"]]
+        expected = [[p["ratio"], p["accuracy"], whole + p["low"], whole + p["high"]] for p in own]
+        assert curve["points"] == [[0.0, whole, whole, whole], *expected]
+
+
+def test_a_point_that_is_dragged_moves_its_group_or_all_that_is_selected(box, monkeypatch):
+    monkeypatch.setattr(planned, "DRAG", 600.0)
+    box.groups.value = ("0", "3")
+    for ratio in (0.1, 0.3, 0.5):
+        box.chart.moved = {"group": "3", "ratio": ratio}
+    assert box.ratios == {"0": 0.5, "3": 0.5} == box.chart.ratios
+    box.chart.moved = {"group": "7", "ratio": 0.25}  # a point of another curve
+    assert box.ratios == {"0": 0.5, "3": 0.5, "7": 0.25}
+    box.undo.click()
+    box.undo.click()  # the drag is one step
+    assert box.ratios == {} and box.undo.disabled
+
+
+def test_plans_are_a_tree_to_return_to(box):
+    box.show({"0": 0.5}).wait(60)
+    box.show({"0": 0.5, "7": 0.25}).wait(60)
+    box.history.value = 1  # back to the first of the two
+    assert box.wait(60).ratios == {"0": 0.5}
+    box.show({"0": 0.5, "3": 0.75}).wait(60)
+    assert [step.parent for step in box.visited.steps] == [None, 0, 1, 1]
+    lines = [line for line, _ in box.history.options]
+    assert "whole network" in lines[0] and lines[1].startswith("└ ")
+    assert lines[2].endswith("7 −25%") and lines[3].endswith("3 −75%")
+    assert lines[1].split("└")[0] == "" and lines[2].startswith("\u00a0")
+    assert words.percent(box.source.known({"0": 0.5}).accuracy) in lines[1]
+    box.show({}).wait(60)
+    assert len(box.history.options) == 4  # a plan that was there is not added again
+    assert box.history.value == 0
+    box.undo.click()
+    assert box.ratios == {"0": 0.5, "3": 0.75}
+
+
+@given(
+    st.dictionaries(st.sampled_from(["conv1", "layer1.0.conv2"]), st.floats(0.001, 0.99)),
+    st.sets(st.integers(0, 7), min_size=1, max_size=7),
+    st.integers(0, 9),
+)
+def test_a_plan_is_read_back_from_its_text(ratios, channels, epochs):
+    sizes = {"conv1": 20, "layer1.0.conv2": 16, "fc": 8}
+    hand = {"fc": tuple(sorted(channels))}
+    plan = Plan(ratios | {"fc": len(channels) / 8}, hand, epochs)
+    assert parsed(str(plan), sizes) == plan
+    assert parsed("", sizes) == Plan() and str(Plan()) == ""
+
+
+def test_a_plan_is_shared_as_a_text(box):
+    box.show(PAIR)
+    text = box.plan.value
+    assert text == " ".join(f"{name}={ratio}" for name, ratio in PAIR.items())
+    box.reset.click()
+    assert box.plan.value == ""
+    box.plan.value = text
+    assert box.wait(60).ratios == PAIR and box.answer.how == "recorded"
+    box.undo.click()
+    assert box.ratios == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "words_"),
+    [
+        ("9=0.5", "no group `9`; groups are 0, 3, 7"),
+        ("0=1.5", "a ratio must be in [0, 1); got '0=1.5'"),
+        ("0=.", "a ratio must be in [0, 1); got '0=.'"),
+        ("half of it", "a plan is written as `conv1=0.5 conv2:0,3 +1`"),
+        ("0:8", "`0` has 8 channels, 0 to 7, and keeps one at least; got '0:8'"),
+        ("0:0,1,2,3,4,5,6,7", "keeps one at least"),
+        ("0:1", "no channels by hand here: this is a recording"),
+    ],
+)
+def test_a_text_that_is_no_plan_is_refused_in_one_line(box, text, words_):
+    box.show(PAIR)
+    box.plan.value = text
+    assert words_ in text_of(box.text) and box.ratios == PAIR

@@ -44,7 +44,7 @@ def test_floats_stay_as_they_are_in_batches_and_when_trained_on(net):
     assert torch.equal(own.to("cpu")[5:7].images, x[5:7])
     box = widgets.explorer(net, (x, y), train=(x, y))
     box.finetune.button.click()
-    assert "Done" in text_of(box.wait(60).finetune.note)
+    assert "Fine-tuned for 1 epoch" in text_of(box.wait(60).finetune.note)
     box.close()
 
 

@@ -61,11 +61,15 @@ def test_times_and_changes_have_their_units_and_signs():
     assert [words.points(c) for c in (-0.0123, 0.0, 0.2)] == ["−1.2", "+0.0", "+20.0"]
 
 
-def test_a_prediction_below_0_is_not_shown_as_an_accuracy():
-    answer = Answer(-0.3, None, None, 0.9, 10, 10, 100, 1000, None, "predicted")
+@pytest.mark.parametrize(
+    ("low", "high", "text"), [(-0.9, -0.4, "0 to 50%"), (-0.3, -0.3, "≈ 60.0%")]
+)
+def test_a_prediction_is_shown_as_a_range(low, high, text):
+    answer = Answer(0.6, low, high, 0.9, 10, 10, 100, 1000, None, "predicted")
     said = words.answer(answer, (100, 1000), {"params": 200, "macs": 2000})
-    assert "&lt; 0%" in said and "-30" not in said
-    assert "cannot predict so large a loss" in said
+    assert text in said and "95% interval" not in said
+    assert words.brief(answer) == text
+    assert ("how far off" in said) == (low < high)
 
 
 def test_while_images_are_still_coming_it_says_how_many_were_seen():

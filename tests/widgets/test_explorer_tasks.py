@@ -1,6 +1,8 @@
 """Code, files, scans and fine-tuning from the explorer."""
 
 import dataclasses
+import threading
+import time
 
 import pytest
 from helpers.recordings import shrunk
@@ -8,13 +10,13 @@ from helpers.toy import quiet, same
 from helpers.widget_text import text_of
 
 from prunelab import sensitivity, surgery, train, widgets
-from prunelab.widgets.exploring import live
+from prunelab.widgets.exploring import jobs, live
 from prunelab.widgets.exploring.panel import SOLVER
 
 
 @pytest.fixture
 def box(net, data):
-    made = widgets.explorer(net, data)
+    made = widgets.explorer(net, data, scan=False)
     yield made.wait(60)
     made.close()
 
@@ -55,9 +57,8 @@ def test_a_scan_gives_curves_a_picture_the_solver_and_a_comparison(box, net, dat
     assert box.source.curves is None
     assert SOLVER not in box.preset.options
     assert "Scan all groups first" in text_of(box.compare)
-    assert box.picture.layout.display == "none"
+    assert box.chart.layout.display == "none"
     box.slider.value = 0.5
-    before = bytes(box.picture.value)
     box.scan.images.value = 40
     box.scan.button.click()
     box.wait(60)
@@ -65,8 +66,8 @@ def test_a_scan_gives_curves_a_picture_the_solver_and_a_comparison(box, net, dat
     columns = ["group", "ratio", "kept", "correct", "accuracy", "params", "macs"]
     assert box.source.curves[columns].equals(expected[columns])
     assert box.source.curves.attrs["whole"] == expected.attrs["whole"]
-    assert bytes(box.picture.value) != before
-    assert box.picture.layout.display is None
+    assert box.chart.layout.display is None
+    assert [curve["name"] for curve in box.chart.curves] == list(box.source.sizes)
     assert "the solver's" in text_of(box.compare)
     assert not box.scan.button.disabled
     box.preset.value = SOLVER
@@ -153,7 +154,7 @@ def test_fine_tuning_that_is_stopped_changes_nothing(box, monkeypatch):
 
 
 def test_without_training_images_fine_tuning_says_why_not(net, data):
-    box = widgets.explorer(net, data.val)
+    box = widgets.explorer(net, data.val, scan=False)
     assert box.finetune.button.disabled
     assert "no training images" in box.finetune.button.tooltip
     assert "no training images" in text_of(box.finetune.note)
@@ -165,3 +166,70 @@ def test_before_a_scan_the_picture_for_readers_without_a_kernel_is_the_map(box):
     whole = box._repr_mimebundle_()["image/png"]
     box.show({"0": 0.9})
     assert box._repr_mimebundle_()["image/png"] != whole
+
+
+def test_the_curves_come_by_themselves_on_few_images_first(net, data, monkeypatch):
+    monkeypatch.setattr(jobs, "FEW", 20)
+    seen = []
+    real = live.Live.scan
+
+    def scan(source, images, advance):
+        seen.append(images)
+        real(source, images, advance)
+
+    monkeypatch.setattr(live.Live, "scan", scan)
+    box = widgets.explorer(net, data).wait(60)
+    assert seen == [20, 60]
+    assert box.source.curves.attrs["whole"]["images"] == 60
+    assert SOLVER in box.preset.options and box.chart.layout.display is None
+    box.close()
+
+
+def test_a_scan_waits_while_a_slider_is_answered(net, data, monkeypatch):
+    box = widgets.explorer(net, data, scan=False).wait(60)
+    gate, told = threading.Event(), []
+    box.worker.submit(lambda stop: gate.wait(20))
+
+    def scan(source, images, advance):
+        told.append("begun")
+        advance(0.5)
+        told.append("goes on")
+        real(source, images, lambda done: None)
+
+    real = live.Live.scan
+    monkeypatch.setattr(live.Live, "scan", scan)
+    box.scan.button.click()
+    time.sleep(0.3)
+    assert told == ["begun"]
+    gate.set()
+    box.wait(60)
+    assert told[:2] == ["begun", "goes on"]
+    box.close()
+
+
+def test_before_and_after_a_fine_tuning_are_said_and_both_can_be_returned_to(net, data):
+    retrain = train.Budget(epochs=1, lr=0.02, batch=16)
+    box = widgets.explorer(net, data, ratios={"0": 0.7, "3": 0.5}, retrain=retrain, scan=False)
+    before = box.wait(60).answer
+    box.finetune.button.click()
+    first = box.wait(60).answer
+    box.finetune.button.click()
+    second = box.wait(60).answer
+    assert [a.epochs for a in (before, first, second)] == [0, 1, 2]
+    said = text_of(box.finetune.note)
+    assert f"{100 * first.accuracy:.1f}% → {100 * second.accuracy:.1f}%" in said
+    assert [step.plan.epochs for step in box.visited.steps] == [0, 1, 2]
+    assert [step.parent for step in box.visited.steps] == [None, 0, 1]
+    assert box.plan.value.endswith("+2")
+    for number, answer in ((0, before), (1, first), (2, second)):
+        box.history.value = number
+        assert box.wait(60).answer == answer
+        assert len(box.source.budgets(box.ratios)) == number
+        assert box.code.value.count("train.fit") == number
+    box.close()
+
+
+def test_a_plan_that_was_fine_tuned_elsewhere_says_what_is_missing(box):
+    box.plan.value = "0=0.5 +3"
+    assert box.wait(60).ratios == {"0": 0.5}
+    assert "0 of its 3 epochs of fine-tuning were done here" in text_of(box.finetune.note)

@@ -23,6 +23,11 @@ class Prediction:
     kept: dict[str, int]
 
 
+def possible(accuracy: float) -> float:
+    """The nearest accuracy that there is: a sum of changes may be below 0 or above 1."""
+    return min(1.0, max(0.0, accuracy))
+
+
 def predict(curves: pd.DataFrame, ratios: Mapping[str, float]) -> Prediction:
     """What `solve` would predict for these ratios.
 

@@ -3,7 +3,7 @@ const NETWORKS = JSON.parse(document.getElementById("networks").textContent);
 const find = (id) => document.getElementById(id);
 const percent = (value, places = 1) => `${(100 * value).toFixed(places)}%`;
 const whole = (value) => Math.round(value).toLocaleString("en");
-let net, at, selected, map;
+let net, at, selected, map, chart;
 
 const option = (name) => net.groups[name].options[at[name]];
 const kept = (name) => option(name).kept;
@@ -24,7 +24,8 @@ function answer() {
   }
   const changes = Object.keys(net.groups).map((name) => option(name).change);
   const guess = clip(net.whole.accuracy + changes.reduce((a, b) => a + b, 0));
-  return { accuracy: guess, measured: false, low: clip(guess + net.off[0]), high: clip(guess + net.off[1]) };
+  const macs = price("macs"), [, low, high] = net.offs.find((one) => one[0] <= macs) ?? net.offs.at(-1) ?? [0, 0, 0];
+  return { accuracy: guess, measured: false, low: clip(guess + low), high: clip(guess + high) };
 }
 const clip = (value) => Math.min(1, Math.max(0, value));
 
@@ -97,10 +98,11 @@ function sliders() {
 function select(names) {
   selected = names;
   map.set("selected", names);
+  chart.set("selected", names.length ? names : Object.keys(net.groups));
   for (const line of document.querySelectorAll(".group")) {
     line.classList.toggle("selected", names.includes(line.dataset.group));
   }
-  curve();
+  find("of").textContent = names.length ? names.join(", ") : "all groups";
 }
 
 function show() {
@@ -115,72 +117,72 @@ function show() {
   find("accuracy").textContent = found.measured ? percent(found.accuracy) : `${percent(found.low, 0)} to ${percent(found.high, 0)}`;
   find("how").textContent = found.measured
     ? `measured; the whole network has ${percent(net.whole.accuracy)}`
-    : "predicted from single groups, with how far that was off for measured combinations";
+    : "predicted from single groups, with how far that was off for networks pruned up to as much";
   find("accuracy").className = found.measured ? "measured" : "guess";
   for (const [id, value] of [["macs", macs], ["params", params]]) {
     find(id).textContent = `${whole(value)} (${percent(value / net.whole[id])})`;
     find(`${id}-bar`).style.width = percent(value / net.whole[id]);
   }
   map.set("kept", Object.fromEntries(net.rows.map((row) => [row.name, [stay(row), row.all]])));
-  curve();
+  chart.set("ratios", Object.fromEntries(Object.keys(net.groups).map((name) => [name, option(name).ratio])));
 }
 
 const stay = (row) => Object.entries(row.channels).reduce(
   (sum, [name, n]) => sum - n + option(name).stay[n], row.all);
 
-function curve() {
-  const names = selected.length ? selected.filter((name) => name in net.groups) : Object.keys(net.groups);
-  const [w, h, left, bottom] = [460, 250, 46, 40], x = (r) => left + r * (w - left - 24);
-  const y = (a) => 12 + (1 - clip(a)) * (h - bottom - 12);
-  const parts = [0, 0.25, 0.5, 0.75, 1].flatMap((v) => [
-    `<line x1="${left}" x2="${w - 24}" y1="${y(v)}" y2="${y(v)}" stroke="#dde2e8"/>`,
-    `<text x="${left - 6}" y="${y(v) + 4}" text-anchor="end">${percent(v, 0)}</text>`,
-    `<text x="${x(v)}" y="${h - bottom + 18}" text-anchor="middle">${percent(v, 0)}</text>`]);
-  for (const name of names) {
-    const { options, colour } = net.groups[name], points = options.filter((o) => o.measured);
-    const height = (o) => y(net.whole.accuracy + o.change);
-    parts.push(`<polyline fill="none" stroke="${colour}" stroke-width="2" points="${points.map((o) => `${x(o.ratio)},${height(o)}`).join(" ")}"/>`);
-    for (const o of points) parts.push(`<circle cx="${x(o.ratio)}" cy="${height(o)}" r="2.6" fill="${colour}"/>`);
-    const now = option(name);
-    parts.push(`<circle cx="${x(now.ratio)}" cy="${height(now)}" r="6" fill="none" stroke="#D55E00" stroke-width="2.5"/>`);
-  }
-  parts.push(`<text x="${(w + left) / 2}" y="${h - 4}" text-anchor="middle">share of the group's channels removed, nothing else</text>`);
-  find("curve").innerHTML = parts.join("");
-  find("curve").setAttribute("aria-label", `accuracy against share removed: ${names.join(", ")}`);
-  find("of").textContent = selected.length ? names.join(", ") : "all groups";
+// What the widgets' own code asks of a model; `heard` is told what the reader did.
+function model(values, heard) {
+  const listeners = [];
+  let told = {};
+  return { get: (name) => values[name], set(name, value) { values[name] = told[name] = value; listeners.forEach((f) => f()); },
+    on: (_, listener) => listeners.push(listener), off() {},
+    save_changes() { const now = told; told = {}; heard(now); } };
 }
 
-// What `render` of the network map asks of a widget's model.
-function model(values) {
-  const listeners = [];
-  return { get: (name) => values[name], set(name, value) { values[name] = value; listeners.forEach((f) => f()); },
-    on: (_, listener) => listeners.push(listener), off() {}, save_changes: () => select(values.selected) };
+// To the setting of the slider that is nearest.
+function drag({ group, ratio }) {
+  const { options } = net.groups[group], off = (k) => Math.abs(options[k].ratio - ratio);
+  at[group] = [...options.keys()].reduce((best, k) => (off(k) < off(best) ? k : best), 0);
+  show();
+}
+
+function heard({ selected: names, moved }) {
+  if (moved) drag(moved);
+  else if (names) select(names);
+}
+
+// Draw one of the widgets into an element.
+function put(id, draw, values) {
+  const el = document.createElement("div"), made = model(values, heard);
+  find(id).replaceChildren(el);
+  draw({ model: made, el });
+  return made;
 }
 
 function open(number) {
   net = NETWORKS[number];
   at = Object.fromEntries(Object.keys(net.groups).map((name) => [name, 0]));
   selected = [];
-  const { svg, boxes } = net.map;
-  map = model({ svg, boxes, selected: [], kept: Object.fromEntries(net.rows.map((row) => [row.name, [row.all, row.all]])) });
-  const el = document.createElement("div");
-  find("map").replaceChildren(el);
-  render({ model: map, el });
+  const { svg, boxes } = net.map, kept = Object.fromEntries(net.rows.map((row) => [row.name, [row.all, row.all]]));
+  map = put("map", render, { svg, boxes, selected, kept });
+  const highest = Math.max(...Object.values(net.groups).map(({ options }) => options.at(-1).ratio));
+  chart = put("curve", renderCurves, { curves: net.curves, whole: net.whole.accuracy, ratios: {}, selected: Object.keys(net.groups), highest });
   sliders();
   find("made").textContent = net.made;
   find("presets").replaceChildren(new Option("choose a measured combination", ""),
     ...Object.keys(net.presets).map((label) => new Option(label, label)));
+  select(Object.keys(net.groups).slice(0, 1));
   show();
 }
 
 find("network").replaceChildren(...NETWORKS.map((one, number) => new Option(one.title, number)));
 find("network").addEventListener("change", (event) => open(Number(event.target.value)));
 find("presets").addEventListener("change", (event) => event.target.value && setAll(net.presets[event.target.value]));
-find("reset").addEventListener("click", () => { find("presets").value = ""; select([]); setAll({}); });
+find("reset").addEventListener("click", () => { find("presets").value = ""; setAll({}); });
 find("budget").addEventListener("input", (event) => { find("share").textContent = `${event.target.value}%`; });
 find("solve").addEventListener("click", () => {
   const share = Number(find("budget").value) / 100, plan = solve(share);
   find("said").textContent = plan === null ? "The curves do not reach so far down." : "";
-  if (plan !== null) { at = plan; select([]); show(); }
+  if (plan !== null) { at = plan; show(); }
 });
 open(0);

@@ -6,6 +6,7 @@ combinations were measured. The page adds up and looks up.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,13 @@ from markupsafe import Markup
 
 from prunelab import checks, paths, ratios
 from prunelab.plots.network_look import colours
-from prunelab.sensitivity.budget.prediction import predict
-from prunelab.widgets.exploring.recorded import NEEDED, curves, shipped
+from prunelab.widgets.curves import drawn
+from prunelab.widgets.exploring.recorded import NEEDED, Recorded, curves, shipped
 from prunelab.widgets.network_map import NetworkMap
 
 HERE = Path(__file__).parent
 WIDGETS = HERE.parents[1] / "widgets"
+PARTS = ("network_map", "curves")  # widgets whose browser's half the page takes
 WIDTH = 1180  # of the map, in pixels
 STEPS = tuple(n / 20 for n in range(20))  # of a slider: 0, 5, ..., 95%
 
@@ -47,11 +49,12 @@ def write(path: str | Path, recordings: Sequence[Mapping] | None = None) -> Path
     networks = [embedded(one) for one in (shipped() if recordings is None else recordings)]
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(HERE), autoescape=True)
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False}  # groups keep their order
-    drawn = (WIDGETS / "network_map.js").read_text().replace("export default { render };", "")
+    scripts = [(WIDGETS / f"{name}.js").read_text() for name in PARTS]
+    scripts = [re.sub(r"^export default .*$", "", script, flags=re.MULTILINE) for script in scripts]
     page = environment.get_template("explorer.html").render(
         networks=networks,
-        style=Markup((WIDGETS / "network_map.css").read_text()),
-        code=Markup(drawn + (HERE / "explorer.js").read_text()),
+        style=Markup("".join((WIDGETS / f"{name}.css").read_text() for name in PARTS)),
+        code=Markup("".join(scripts) + (HERE / "explorer.js").read_text()),
     )
     paths.write_text(path, page, "explore")
     return path.resolve()
@@ -64,8 +67,9 @@ def embedded(recording: Mapping) -> dict[str, Any]:
         title, made, whole; price: [[groups, coefficient], ...] of params and of macs; groups: name
         -> size, colour and options (ratio, kept, change of accuracy, whether it was measured,
         channels that stay of each width of a row); presets: label -> ratios; known: kept counts as
-        text -> accuracy, low, high; off: the least and the largest difference of measured
-        combinations from what single groups predict; map: what `NetworkMap` draws; rows.
+        text -> accuracy, low, high; offs: how far off predictions were, as `Recorded` has it;
+        curves: what `Curves` draws; map: what
+        `NetworkMap` draws; rows.
 
     Raises:
         ValueError: the recording lacks something.
@@ -75,7 +79,7 @@ def embedded(recording: Mapping) -> dict[str, Any]:
     scan, rows = curves(recording), recording["rows"]
     combinations = recording.get("combinations", [])
     whole, sizes = recording["whole"], recording["price"]["sizes"]
-    palette, drawn = colours(rows), NetworkMap(rows, width=WIDTH)
+    palette, pictured = colours(rows), NetworkMap(rows, width=WIDTH)
     groups = {
         name: {"size": size, "colour": palette[name], "options": _options(name, recording, scan)}
         for name, size in sizes.items()
@@ -86,9 +90,6 @@ def embedded(recording: Mapping) -> dict[str, Any]:
         known.setdefault(_key(groups, plan), _seen(row))
     for row in combinations:
         known.setdefault(_key(groups, row["ratios"]), _seen(row))
-    off = [
-        row["accuracy"] - _possible(predict(scan, row["ratios"]).accuracy) for row in combinations
-    ]
     return {
         "title": recording["title"],
         "made": recording.get("made", ""),
@@ -97,10 +98,11 @@ def embedded(recording: Mapping) -> dict[str, Any]:
         "groups": groups,
         "presets": {row["label"]: row["ratios"] for row in combinations},
         "known": known,
-        "off": [min([0.0, *off]), max([0.0, *off])],
-        "map": {"svg": drawn.svg, "boxes": drawn.boxes},
+        "offs": Recorded(recording).offs,
+        "curves": drawn(scan, palette),
+        "map": {"svg": pictured.svg, "boxes": pictured.boxes},
         "rows": [
-            {"name": r["name"], "all": drawn.kept[r["name"]][1], "channels": r["channels"]}
+            {"name": r["name"], "all": pictured.kept[r["name"]][1], "channels": r["channels"]}
             for r in rows
         ],
     }
@@ -138,7 +140,3 @@ def _key(groups: Mapping, plan: Mapping[str, float]) -> str:
 
 def _seen(row: Mapping) -> dict[str, float]:
     return {name: row[name] for name in ("accuracy", "low", "high")}
-
-
-def _possible(accuracy: float) -> float:
-    return min(1.0, max(0.0, accuracy))

@@ -4,34 +4,32 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from prunelab.sensitivity.budget.solver import solve
 from prunelab.widgets import words
 from prunelab.widgets.code import code
 from prunelab.widgets.exploring import jobs
-from prunelab.widgets.exploring.panel import BY_HAND, SOLVER, UNIFORM, Panel
+from prunelab.widgets.exploring.panel import BY_HAND, SOLVER, UNIFORM
+from prunelab.widgets.exploring.planned import Planned
 from prunelab.widgets.exploring.worker import Newest, Stop, StoppedError, at_rest
 from prunelab.widgets.frame import shown
 from prunelab.widgets.source import Answer, Ratios, Source
 
 SCANNED = 500  # images of a scan, unless told otherwise
-DRAG = 1.0  # seconds: moves of one control in quicker succession are undone in one step
 
 
-class Explorer(Panel):
+class Explorer(Planned):
     """Controls over a source of answers; see `explorer`. Its parts are listed at `Panel`.
 
     Attributes:
         source: what answers.
-        ratios: group name -> fraction removed, of the network on show.
-        selected: groups that the slider moves.
         answer: the latest one; it may be of the network that was on show before.
         worker: answers; `background` scans and fine-tunes.
     """
 
-    def __init__(self, sources: Sequence[Source], ratios: Ratios | None = None):
+    def __init__(self, sources: Sequence[Source], ratios: Ratios | None = None, scan: bool = False):
         self.worker, self.background = Newest(), Newest()
         self._lock = threading.RLock()  # held while the answer is set, by whatever thread
         super().__init__()
@@ -40,35 +38,35 @@ class Explorer(Panel):
         self.recordings.layout.display = "none" if len(sources) < 2 else None
         self.hear(self.recordings, self.switch)
         self.hear(self.groups, self.select)
-        self.hear(self.slider, lambda ratio: self._move(ratio, "slider"))
-        self.hear(self.number, lambda ratio: self._move(ratio, "number"))
         self.hear(self.lock, lambda _: self.select(self.selected))
         self.hear(self.budget, self._allow_macs)
         self.hear(self.preset, self._apply)
-        self.press(self.undo, self._undo)
-        self.press(self.reset, lambda: self._change({}))
+        self.hear(self.chart, self.select, "selected")
+        self.press(self.reset, lambda: self.change({}))
         self.press(self.scan.button, lambda: jobs.scan(self))
         self.press(self.finetune.button, lambda: jobs.finetune(self))
         self.press(self.save.button, lambda: jobs.save(self))
         for task in (self.scan, self.finetune):
             self.press(task.stop, self.background.cancel)
         self.switch(sources[0], ratios or {})
+        if scan and not sources[0].why_not:
+            jobs.scan(self)
 
     def switch(self, source: Source, ratios: Ratios | None = None) -> None:
         """Switch to another source, starting from the whole network or from these ratios."""
         ratios = {name: ratio for name, ratio in (ratios or {}).items() if ratio}
         source.kept(ratios)  # refuses what is no group or no ratio
         self.background.cancel()
-        self.source, self.answer, self.ratios, self._past = source, None, ratios, []
-        self._moved: tuple[Hashable, float] = (None, 0.0)  # what was dragged, and when
+        self.inside.looker.cancel()
+        self.source, self.answer = source, None
+        self.begin(ratios)
         self.arrange(source)
         self.hear(self.map, self.select, "selected")
         self.scan.images.max = source.whole["images"]
         self.scan.images.value = SCANNED  # or as many as there are
         self.allow()
         self.selected = list(ratios) or [next(iter(source.sizes))]
-        self._changed()
-        self.draw(source, ratios, self.selected)
+        self.changed()
 
     def show(self, ratios: Ratios) -> Explorer:
         """Put the network at these ratios on show; groups not named stay whole.
@@ -77,7 +75,7 @@ class Explorer(Panel):
             ValueError: an unknown group, or a ratio outside [0, 1).
         """
         self.source.kept(ratios)
-        self._change(ratios)
+        self.change(ratios)
         return self
 
     def wait(self, timeout: float | None = None) -> Explorer:
@@ -87,7 +85,8 @@ class Explorer(Panel):
             TimeoutError: that took longer than `timeout` seconds.
         """
         end = None if timeout is None else time.monotonic() + timeout
-        for thread in (self.background, self.worker):  # a task may ask the worker at its end
+        # A task may ask the worker at its end.
+        for thread in (self.background, self.worker, self.inside.looker):
             left = None if end is None else max(0.0, end - time.monotonic())
             if not thread.wait(left):
                 raise TimeoutError(f"explorer: still at work after {timeout} s")
@@ -95,14 +94,14 @@ class Explorer(Panel):
 
     def close(self) -> None:
         """Stop what is running and leave the page."""
-        self.worker.cancel()
-        self.background.cancel()
+        for thread in (self.worker, self.background, self.inside.looker):
+            thread.cancel()
         super().close()
 
     def _repr_mimebundle_(self, **options: object) -> dict:
         """The widget, and a picture for readers who have no kernel."""
         title = words.headline(self.source.title, self.answer)
-        self.draw(self.source, self.ratios, self.selected, title)
+        self.still(self.source, self.ratios, self.selected, title)
         return super()._repr_mimebundle_(**options)
 
     def select(self, names: Iterable[str]) -> None:
@@ -116,22 +115,13 @@ class Explorer(Panel):
         self.selected = [name for name in self.source.sizes if name in chosen]
         self._refresh()
 
-    def _move(self, ratio: float, control: str) -> None:
-        moved = dict.fromkeys(self.selected, ratio)
-        self._change(self.ratios | moved, drag=(control, *self.selected))
-
-    def _undo(self) -> None:
-        if self._past:
-            self.ratios, self._moved = self._past.pop(), (None, 0.0)
-            self._changed()
-
     def _apply(self, preset: str) -> None:
         if preset == UNIFORM:
-            self._change(dict.fromkeys(self.source.sizes, self.number.value), preset)
+            self.change(dict.fromkeys(self.source.sizes, self.number.value), preset)
         elif preset == SOLVER:
-            self._change(self._solved(), preset)
+            self.change(self._solved(), preset)
         elif preset != BY_HAND:
-            self._change(self.source.presets[preset], preset)
+            self.change(self.source.presets[preset], preset)
 
     def _solved(self) -> dict[str, float]:
         return solve(
@@ -140,20 +130,11 @@ class Explorer(Panel):
 
     def _allow_macs(self, _: int) -> None:
         if self.preset.value == SOLVER:
-            self._change(self._solved(), SOLVER, drag=SOLVER)
+            self.change(self._solved(), SOLVER, drag=SOLVER)
         else:
             self._show_budget()
 
-    def _change(self, ratios: Ratios, preset: str = BY_HAND, drag: Hashable = None) -> None:
-        ratios = {name: ratio for name, ratio in ratios.items() if ratio}
-        (dragged, when), now = self._moved, time.monotonic()
-        goes_on = drag is not None and drag == dragged and now - when < DRAG
-        if ratios != self.ratios and not goes_on:
-            self._past.append(self.ratios)
-        self.ratios, self._moved = ratios, (drag, now)
-        self._changed(preset)
-
-    def _changed(self, preset: str = BY_HAND) -> None:
+    def changed(self, preset: str = BY_HAND) -> None:
         """Show what is known at once, then ask; an error on the way stays in the text."""
         self.worker.cancel()
         self.offer(self.source.presets, self.source.curves is not None, preset)
@@ -165,11 +146,12 @@ class Explorer(Panel):
         self.set_controls(
             self.source.kept(self.ratios), self.source.sizes, self.ratios, self.selected
         )
-        self.undo.disabled = not self._past
+        self.undo.disabled = not self.past
         self._show_budget()
         self.code.value = code(self.source, self.ratios)
-        if self.source.curves is not None:
-            self.draw(self.source, self.ratios, self.selected)
+        with self.quietly():
+            self.plan.value = str(self.showing)
+        self.inside.show(self.source, self.selected, self.ratios)
 
     def _show_budget(self) -> None:
         _, macs = self.source.cost(self.ratios)
@@ -184,6 +166,7 @@ class Explorer(Panel):
                 for answer in source.answers(ratios, stop):
                     self._say(answer, stop)
             if at_rest(stop):  # the solver is too slow for every step of a drag
+                self.remember(stop)
                 self.compare.value = jobs.comparison(source, ratios)
 
         self._say(self.answer, lambda: False, fresh=False)
@@ -199,18 +182,19 @@ class Explorer(Panel):
     def has_curves(self) -> None:
         """A scan is done: draw it, offer the solver, compare."""
         self.offer(self.source.presets, True, self.preset.value)
-        self.draw(self.source, self.ratios, self.selected)
+        self.show_curves(self.source)
         self.compare.value = jobs.comparison(self.source, self.ratios)
 
     def tuned(self, ratios: Ratios) -> None:
         """The network at these ratios was fine-tuned: answer again if it is on show."""
         if ratios == self.ratios:
-            self.code.value = code(self.source, ratios)
+            self._refresh()
             self.ask()
 
     def allow(self) -> None:
         """Enable what this source can do."""
         self.scan.allow(self.source.why_not)
         self.scan.layout.display = "none" if self.source.why_not else None
+        self.finetune.layout.display = self.scan.layout.display
         self.finetune.allow(self.source.why_not_train)
         self.save.allow(self.source.why_not)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prunelab import surgery
-from prunelab.sensitivity.budget.prediction import Prediction, predict
+from prunelab.sensitivity.budget.prediction import Prediction, possible, predict
 from prunelab.sensitivity.budget.solver import solve
 from prunelab.widgets import words
 from prunelab.widgets.controls import TaskControls
@@ -19,16 +20,21 @@ if TYPE_CHECKING:
     from prunelab.widgets.exploring.explorer import Explorer
 
 
+FEW = 100  # images of the first curves
+
+
 def scan(explorer: Explorer) -> None:
-    """Scan in the background; afterwards there are curves, and the solver."""
+    """Scan in the background, on few images first; afterwards there are curves, and the solver."""
     source, part = explorer.source, explorer.scan
 
     def job(advance: Advance) -> None:
-        source.scan(part.images.value, advance)
+        whole = part.images.value
+        for images in dict.fromkeys((min(FEW, whole), whole)):
+            source.scan(images, advance)
+            explorer.has_curves()
         advance(1.0)
         images = source.curves.attrs["whole"]["images"]
         part.note.value = words.note(f"Curves of {images:,} images, each group alone.")
-        explorer.has_curves()
 
     _start(explorer, part, job, "Stopped. The next scan continues from there.")
 
@@ -38,13 +44,18 @@ def finetune(explorer: Explorer) -> None:
     source, part, ratios = explorer.source, explorer.finetune, dict(explorer.ratios)
 
     def job(advance: Advance) -> None:
+        before = _final(source, ratios)
         source.finetune(ratios, part.epochs.value, advance)
-        part.note.value = words.note(
-            "Done. The fine-tuned network is shown, saved and written as code."
-        )
+        part.note.value = words.say("tuned", before, _final(source, ratios))
         explorer.tuned(ratios)
 
     _start(explorer, part, job, "Stopped. The network is as it was before.")
+
+
+def _final(source: Source, ratios: Ratios) -> Answer:
+    """The final answer, measured if it is not known yet."""
+    *_, answer = source.answers(ratios, lambda: False)
+    return answer
 
 
 def _start(
@@ -54,6 +65,8 @@ def _start(
 
     def run(stop: Stop) -> None:
         def advance(done: float) -> None:
+            while explorer.worker.busy and not stop():  # who drags a slider waits for no scan
+                time.sleep(0.01)
             if stop():
                 raise StoppedError
             part.advance(done)
@@ -105,4 +118,4 @@ def _row(label: str, guess: Prediction, known: Answer | None) -> tuple[str, ...]
     if known is not None and known.epochs:
         measured += " (fine-tuned)"
     costs = words.short(guess.macs), words.short(guess.params)
-    return (label, *costs, words.percent(guess.accuracy), measured)
+    return (label, *costs, words.percent(possible(guess.accuracy)), measured)

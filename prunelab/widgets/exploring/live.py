@@ -19,8 +19,10 @@ from prunelab.sensitivity.criteria import own_of
 from prunelab.sensitivity.scanning.folding import folded
 from prunelab.sensitivity.scanning.trial import quickest
 from prunelab.train import Budget
+from prunelab.widgets.exploring.looking import Looker
 from prunelab.widgets.exploring.presets import pfec
 from prunelab.widgets.exploring.worker import Advance, Stop, StoppedError
+from prunelab.widgets.plans import Plan
 from prunelab.widgets.source import MEASURED, Answer, Ratios, Source
 
 CALLER, SPLITS = "explorer", ("val", "test")
@@ -68,7 +70,8 @@ class Live(Source):
         self.title = f"{type(net).__name__} on "
         self.title += f"{data.name}, {split} split" if known else "own images"
         self._read(net, criterion)
-        self.tuned: dict[frozenset, tuple[nn.Module, list[train.Budget]]] = {}
+        self.tuned: dict[frozenset, list[tuple[nn.Module, list[train.Budget]]]] = {}
+        self._at: dict[frozenset, int] = {}  # by widths: how many of its fine-tunings are on show
         self._final: dict[tuple[frozenset, float], Answer] = {}  # by widths and epochs tuned
         self._before: dict[int, Tensor] = {}  # first image of a batch -> what is right
 
@@ -86,20 +89,50 @@ class Live(Source):
         self.stages = stages(self.rows)
         self.price = price(self.net, self.example, self.groups)
         looked = self.split if self.learning is None else self.learning
-        self.order = sensitivity.ranking(self.net, self.groups, criterion, looked, self.logits)
+        options = (criterion, looked, self.logits)
+        self.order = sensitivity.ranking(self.net, self.groups, *options)
+        self.inside = Looker(self.net, self.groups, self.split, looked, self.logits)
         self.presets = pfec(self.groups, self.rows)
         self.whole = dict(zip(("params", "macs"), self.price())) | {"images": len(self.split)}
 
+    def key(self, ratios: Ratios) -> frozenset:
+        """What equal networks have in common: widths, and channels that were picked by hand."""
+        kept = self.kept(ratios)
+        return frozenset((name, kept[name], self.hand.get(name, ())) for name in kept)
+
+    def keep(self, ratios: Ratios) -> Keep:
+        """What stays: the channels of largest score, or all but those picked by hand."""
+        found = {}
+        for name, count in self.kept(ratios).items():
+            found[name] = scores.best(self.order[name], count)
+            if name in self.hand:
+                found[name] = torch.ones_like(found[name])
+                found[name][list(self.hand[name])] = False
+        return Keep(found)
+
     def network(self, ratios: Ratios) -> tuple[nn.Module, Keep, list[train.Budget]]:
         """The network at these ratios, what it keeps, and the fine-tunings that it has had."""
-        kept = self.kept(ratios)
-        keep = Keep({name: scores.best(self.order[name], count) for name, count in kept.items()})
-        tuned, budgets = self.tuned.get(self.key(ratios), (None, []))  # at once: threads change it
+        keep, (tuned, budgets) = self.keep(ratios), self._version(ratios)
         return tuned or surgery.shrink(self.net, self.groups, keep), keep, budgets
+
+    def _version(self, ratios: Ratios) -> tuple[nn.Module | None, list[train.Budget]]:
+        """The one on show, the latest unless `take` went back; at once, as threads change it."""
+        key = self.key(ratios)
+        versions = [(None, []), *self.tuned.get(key, [])]
+        return versions[self._at.get(key, len(versions) - 1)]
 
     def budgets(self, ratios: Ratios) -> list[train.Budget]:
         """Budgets of the fine-tunings that the network at these ratios has had."""
-        return self.tuned.get(self.key(ratios), (None, []))[1]
+        return self._version(ratios)[1]
+
+    def take(self, plan: Plan) -> int:
+        """Go to a plan: to its channels, and back to as much fine-tuning as it had."""
+        super().take(plan)
+        key = self.key(plan.ratios)
+        epochs = [0, *(_epochs(budgets) for _, budgets in self.tuned.get(key, []))]
+        if plan.epochs in epochs:
+            self._at[key] = epochs.index(plan.epochs)
+        return int(_epochs(self.budgets(plan.ratios)))
 
     def known(self, ratios: Ratios) -> Answer | None:
         """The answer for a network that was measured completely before."""
@@ -163,8 +196,16 @@ class Live(Source):
             advance((step + 1) / steps)
 
         options = {"after_step": after, "progress": False, "logits": self.logits}
+        key = self.key(ratios)
         train.fit(small, self._dataset(), budget, **options)
-        self.tuned[self.key(ratios)] = (small.eval(), [*budgets, budget])
+        versions = self.tuned.get(key, [])[: self._at.get(key)]  # what came after another one goes
+        self.tuned[key] = [*versions, (small.eval(), [*budgets, budget])]
+        self._at.pop(key, None)
+
+    def removed(self, group: str, ratios: Ratios) -> list[int]:
+        """Positions of the channels of a group that the network at these ratios lacks."""
+        keep = self.keep(ratios)
+        return (~keep[group]).nonzero()[:, 0].tolist() if group in keep else []
 
     def _dataset(self) -> Dataset:
         """The training images alone: nothing else is looked at while it trains."""

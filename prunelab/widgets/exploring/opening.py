@@ -27,6 +27,7 @@ def explorer(
     train: object = None,
     retrain: Budget = RETRAIN,
     logits: str | int | None = None,
+    scan: bool = True,
 ) -> Explorer:
     """Pick layers, drag a ratio: a real network shrinks, and you see its accuracy.
 
@@ -43,6 +44,7 @@ def explorer(
         retrain: how fine-tuning is done, but for its epochs.
         logits: entry of what `net` returns that holds the logits: a key, a position or an
             attribute; None = it returns the logits themselves.
+        scan: scan all groups in the background at once, for the curves and the solver.
 
     Returns:
         A widget; its parts are attributes, see `Panel`. `wait` blocks until it has answered.
@@ -54,6 +56,7 @@ def explorer(
     """
     if ratios is not None:
         checks.kind("explorer", "ratios", ratios, Mapping, "a mapping, group -> fraction removed")
+    checks.switch("explorer", "scan", scan)
     if net is None and data is None:
         given = shipped() if recorded is None else recorded
         recordings = checks.rows("explorer", "recorded", given, NEEDED)
@@ -71,4 +74,4 @@ def explorer(
         net, data, criterion=criterion, split=split, images=images, train=train, retrain=retrain,
         logits=logits,
     )  # fmt: skip
-    return Explorer([live], ratios)
+    return Explorer([live], ratios, scan)

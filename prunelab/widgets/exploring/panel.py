@@ -13,13 +13,16 @@ from prunelab.plots.network_look import colours
 from prunelab.plots.network_map import network_map
 from prunelab.widgets import words
 from prunelab.widgets.controls import TaskControls, button
+from prunelab.widgets.curves import Curves
+from prunelab.widgets.exploring.inside import Inside
 from prunelab.widgets.frame import Pictured, png, shown
 from prunelab.widgets.network_map import NetworkMap
 from prunelab.widgets.source import Ratios, Source
 
-WIDTH, LEFT, RIGHT = 1064, 508, 548  # pixels
+WIDTH, WIDEST = 1064, 1600  # pixels: of the map, and of all
 HIGHEST, STEP, CLOSEST = 0.95, 0.05, 0.99  # ratios: of the slider, and the highest to type
 WIDE = {"width": "auto"}
+PLAN = "Copy this text to share the plan, or write one and press Enter. Click below to go back."
 BY_HAND, UNIFORM, SOLVER = "by hand", "uniform at this ratio", "solver's answer for the budget"
 
 
@@ -44,7 +47,11 @@ class Panel(Pictured):
         finetune: trains the network on show.
         save: writes it to a file.
         code: rebuilds it.
-        picture: the curves of a scan, or the map, as a picture.
+        chart: the curves of a scan; a point on them can be dragged.
+        plan: the network on show as a short text; another text goes there.
+        history: the plans so far, as a tree to return to.
+        inside: the channels of the group that is selected; one can be picked by hand.
+        picture: the curves, or the map, for readers without a kernel.
     """
 
     def __init__(self):
@@ -53,10 +60,10 @@ class Panel(Pictured):
         self.text, self.budget_bar = w.HTML(), w.HTML(layout=WIDE)
         self.compare, self.code = w.HTML(), w.Textarea(rows=10, layout=WIDE)
         self.undo, self.reset = button("Undo", "undo"), button("Reset", "refresh")
-        self.picture = w.Image(format="png", layout={"width": "540px", "max_width": "100%"})
+        self.picture, self.chart = w.Image(format="png"), Curves(layout={"width": "100%"})
         self._make_settings()
         self._make_tasks()
-        super().__init__(layout={"width": f"{WIDTH}px", "max_width": "100%"})
+        super().__init__(layout={"width": "100%", "max_width": f"{WIDEST}px"})
 
     def _make_settings(self) -> None:
         """What says which network is on show, and at what budget."""
@@ -100,9 +107,15 @@ class Panel(Pictured):
             "epochs", epochs, button("Fine-tune", "graduation-cap", "110px")
         )
         self.save = TaskControls("path", path, button("Save", "download"))
+        self.plan = w.Text(
+            description="plan", continuous_update=False, style=style, layout=WIDE,
+            placeholder="the whole network",
+        )  # fmt: skip
+        self.history = w.Select(rows=10, layout=WIDE)
         self.scan.note.value = words.note(
             "A scan prunes each group alone. It gives the curves that the solver works on."
         )
+        self.inside = Inside(self.text)
 
     def arrange(self, source: Source) -> None:
         """Put every part in its place, with a map of the source's network."""
@@ -114,16 +127,27 @@ class Panel(Pictured):
             [self.slider, self.number, w.Label("of the channels")], layout={"align_items": "center"}
         )
         ready = w.HBox([self.preset, self.undo, self.reset], layout={"align_items": "center"})
-        more = w.Tab([self.compare, self.finetune, self.save, self.code])
-        more.titles = ("Compare", "Fine-tune", "Save", "Code")
         caption = w.HTML(words.note("groups, with channels kept / all"))
-        left = w.VBox(
-            [caption, self.groups, ratio, self.lock, ready, self.budget, self.budget_bar, more],
-            layout={"width": f"{LEFT}px", "padding": "0 16px 0 0"},
+        settings = w.VBox(
+            [caption, self.groups, ratio, self.lock, ready, self.budget, self.budget_bar],
+            layout=_column(390),
         )
-        right = w.VBox([self.text, self.scan, self.picture], layout={"width": f"{RIGHT}px"})
-        columns = w.HBox([left, right], layout={"flex_flow": "row wrap"})
+        answer = w.VBox(
+            [self.text, self.finetune, self.chart, self.scan], layout=_column(470, grow=2)
+        )
+        plans = w.VBox([self.plan, w.HTML(words.note(PLAN)), self.history])
+        more = w.Tab([plans, self.inside, self.compare, self.save, self.code])
+        more.titles = ("Plans", "Look inside", "Compare", "Save", "Code")
+        more.layout = _column(440, grow=2)
+        columns = w.HBox([settings, answer, more], layout={"flex_flow": "row wrap"})
         self.children = [head, self.map, columns]
+        self.show_curves(source)
+
+    def show_curves(self, source: Source) -> None:
+        """The curves of the source's scan; nothing before there is one."""
+        self.chart.layout.display = "none" if source.curves is None else None
+        if source.curves is not None:
+            self.chart.show(source.curves, self._colours)
 
     def hear(self, control: w.Widget, handler: Callable, trait: str = "value") -> None:
         """Call `handler(value)` when somebody else sets the control; errors go to `text`."""
@@ -158,6 +182,8 @@ class Panel(Pictured):
         ratio = next((ratios.get(name, 0.0) for name in selected), 0.0)
         with self.quietly():
             self.map.ratios, self.map.selected = dict(ratios), list(selected)
+            with self.chart.hold_sync():
+                self.chart.ratios, self.chart.selected = dict(ratios), list(selected)
             with self.groups.hold_sync():
                 if options != list(self.groups.options):
                     self.groups.options = options
@@ -173,12 +199,16 @@ class Panel(Pictured):
                 self.preset.options = options
             self.preset.value = chosen
 
-    def draw(self, source: Source, ratios: Ratios, selected: Collection[str], title="") -> None:
-        """The curves of a scan; before there are any, the map, for readers without a kernel."""
+    def still(self, source: Source, ratios: Ratios, selected: Collection[str], title: str) -> None:
+        """A picture for readers without a kernel: the curves, or the map before there are any."""
         if source.curves is None:
             fig = network_map(source.rows, ratios, selected, title)
         else:
             whole = source.curves.attrs["whole"]["accuracy"]
             fig = explored(source.curves, whole, ratios, selected, self._colours, title)
         self.picture.value = png(fig)
-        self.picture.layout.display = "none" if source.curves is None else None
+
+
+def _column(least: int, grow: int = 1) -> dict[str, str]:
+    """A column at least so many pixels wide, which takes its part of what is left."""
+    return {"flex": f"{grow} 1 {least}px", "min_width": "0", "padding": "0 12px 0 0"}

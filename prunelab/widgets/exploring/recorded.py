@@ -10,7 +10,7 @@ import pandas as pd
 
 from prunelab import paths
 from prunelab.groups.diagram import stages
-from prunelab.sensitivity.budget.prediction import predict
+from prunelab.sensitivity.budget.prediction import possible, predict
 from prunelab.sensitivity.budget.price import Price
 from prunelab.widgets.source import PREDICTED, RECORDED, Answer, Ratios, Source
 
@@ -42,6 +42,7 @@ class Recorded(Source):
         self.criterion = recording.get("criterion", "l1")
         combinations = recording.get("combinations", [])
         self.presets = {c["label"]: dict(c["ratios"]) for c in combinations}
+        self.offs = _offs(self.curves, combinations)
         self._line = _line(recording.get("latency", []))
         self.whole.setdefault("seconds", self._seconds(self.whole["macs"]))
         self._known = self._look_up(recording["points"], combinations)
@@ -54,9 +55,19 @@ class Recorded(Source):
         return self._answer(row, row["low"], row["high"], row.get("seconds"), RECORDED)
 
     def answers(self, ratios: Ratios, stop: Callable[[], bool]) -> Iterator[Answer]:
-        """One answer: recorded where these widths were measured, else predicted."""
-        guess = predict(self.curves, ratios)
-        yield self.known(ratios) or self._answer(vars(guess), None, None, None, PREDICTED)
+        """One answer: recorded where these widths were measured, else a predicted range."""
+        if known := self.known(ratios):
+            yield known
+            return
+        guess, whole = predict(self.curves, ratios), self.whole["accuracy"]
+        about = possible(guess.accuracy)
+        low, high = (possible(about + off) - whole for off in self.off(guess.macs))
+        yield self._answer(vars(guess) | {"accuracy": about}, low, high, None, PREDICTED)
+
+    def off(self, macs: int) -> tuple[float, float]:
+        """How far off predictions were for networks pruned as much as one with so many MACs."""
+        reached = [one for one in self.offs if one[0] <= macs] or self.offs[-1:]
+        return reached[0][1:] if reached else (0.0, 0.0)
 
     def _answer(self, row: Mapping, low, high, seconds, how: str) -> Answer:
         images = self.whole["images"]
@@ -87,6 +98,20 @@ def curves(recording: Mapping) -> pd.DataFrame:
     table = pd.DataFrame(recording["points"])
     table.attrs.update(whole=dict(recording["whole"]), price=recording["price"])
     return table
+
+
+def _offs(scan: pd.DataFrame, combinations: list[dict]) -> list[tuple[int, float, float]]:
+    """MACs of each measured combination, falling, and how far off predictions were down to there.
+
+    That is, how far the measured accuracy was below and above the predicted one, at most, among
+    the combinations with at least as many MACs.
+    """
+    found, low, high = [], 0.0, 0.0
+    for row in sorted(combinations, key=lambda row: -row["macs"]):
+        off = row["accuracy"] - possible(predict(scan, row["ratios"]).accuracy)
+        low, high = min(low, off), max(high, off)
+        found.append((int(row["macs"]), low, high))
+    return found
 
 
 def _line(latency: list[dict]) -> np.ndarray | None:

@@ -51,6 +51,11 @@ class Newest:
         with self._change:
             self._cancelled.set()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a job runs or waits."""
+        return self._thread is not None and self._thread.is_alive()
+
     def wait(self, timeout: float | None = None) -> bool:
         """Block until no job runs or waits; False if that took longer than `timeout` s."""
         thread = self._thread

@@ -1,0 +1,127 @@
+"""Inside a group: its channels as pictures, their scores, the classes they serve."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable, Sequence
+
+import ipywidgets as w
+import numpy as np
+from matplotlib.image import imsave
+
+from prunelab.widgets import words
+from prunelab.widgets.channels import Channels, strip
+from prunelab.widgets.controls import TaskControls, button
+from prunelab.widgets.exploring.looking import CRITERIA
+from prunelab.widgets.exploring.worker import Newest, Stop, StoppedError
+from prunelab.widgets.frame import shown
+from prunelab.widgets.source import Ratios, Source
+
+COLOURS = dict(
+    zip(CRITERIA, ("#0072B2", "#56B4E9", "#D55E00", "#009E73", "#CC79A7", "#767676"))
+)  # Okabe and Ito
+ONE = "Select one group: its channels appear here, and a click on one removes it."
+WHAT = (
+    "Left: the weights that write a channel. Right: its answer to the photo. Bars: how many of the"
+    " group's channels it is above, by each criterion. A click removes the channel or brings it"
+    " back, and the network answers."
+)
+
+
+class Inside(w.VBox):
+    """The channels of one group.
+
+    Args:
+        text: where errors are shown.
+
+    Attributes:
+        picked: called with a group and the channels that are removed, after a click.
+        task: photo, the number of the photo that the maps answer to; and a button that asks which
+            classes lose with each channel.
+        thumbnail: the photo.
+        grid: the channels.
+        group: what is shown; empty if nothing is.
+    """
+
+    def __init__(self, text: w.HTML):
+        self.photo = w.BoundedIntText(
+            min=0, max=0, description="photo", style={"description_width": "44px"},
+            layout={"width": "120px"},
+        )  # fmt: skip
+        start = button("Which classes lose?", "question", "168px")
+        self.task = TaskControls("photo", self.photo, start)
+        self.thumbnail = w.Image(format="png", layout={"width": "64px", "height": "64px"})
+        self.grid, self.note, self.group = Channels(), w.HTML(words.note(ONE)), ""
+        self.looker, self._text = Newest(), text
+        self.picked: Callable[[str, tuple[int, ...]], None] = lambda *_: None
+        self._hush = threading.local()
+        self.photo.observe(shown(lambda _: self._look(), text), "value")
+        self.grid.observe(shown(self._clicked, text), "removed")
+        self.task.button.on_click(shown(lambda _: self._classes(), text))
+        self.task.stop.on_click(lambda _: self.looker.cancel())
+        head = w.HBox([self.thumbnail, self.task], layout={"align_items": "center"})
+        self.parts = w.VBox([head, self.grid], layout={"display": "none"})
+        super().__init__([self.note, self.parts])
+
+    def show(self, source: Source, selected: Sequence[str], ratios: Ratios) -> None:
+        """Show the only group that is selected, as the network at these ratios has it."""
+        self._source = source
+        group = selected[0] if len(selected) == 1 and not source.why_not else ""
+        self.parts.layout.display = None if group else "none"
+        self.note.value = words.note(WHAT if group else source.why_not or ONE)
+        before, self.group = self.group, group
+        if group:
+            self._hush.on = True
+            self.grid.removed = source.removed(group, ratios)
+            self._hush.on = False
+        if group and group != before:
+            self.photo.max = source.whole["images"] - 1
+            self._look()
+
+    def _look(self) -> None:
+        source, group, photo = self._source, self.group, self.photo.value
+
+        def job(stop: Stop) -> None:
+            with self.grid.hold_sync():
+                found = source.inside.look(group, photo)
+                if stop() or group != self.group:
+                    return
+                self.thumbnail.value = _png(found.photo)
+                self.grid.size = source.sizes[group]
+                self.grid.filters, self.grid.maps = strip(found.filters), strip(found.maps)
+                self.grid.scores, self.grid.colours = found.ranks, COLOURS
+                self.grid.notes, self.grid.details = found.said or ([], [])
+
+        self.looker.submit(shown(job, self._text))
+
+    def _classes(self) -> None:
+        source, group = self._source, self.group
+        self.task.working(True)
+
+        def job(stop: Stop) -> None:
+            def advance(done: float) -> None:
+                if stop():
+                    raise StoppedError
+                self.task.advance(done)
+
+            try:
+                said = source.inside.classes(group, advance)
+                if group == self.group:
+                    self.grid.notes, self.grid.details = said
+            except StoppedError:
+                pass
+            finally:
+                self.task.working(False)
+
+        self.looker.submit(shown(job, self._text))
+
+    def _clicked(self, change: dict) -> None:
+        if not getattr(self._hush, "on", False):
+            self.picked(self.group, tuple(change["new"]))
+
+
+def _png(picture: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    imsave(buffer, picture, format="png")
+    return buffer.getvalue()

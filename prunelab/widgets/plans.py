@@ -1,0 +1,90 @@
+"""A plan: what is removed and how it was fine-tuned, and the short text that says it.
+
+`conv1=0.5 conv2:0,3,7 +2` removes half of conv1 and three channels of conv2 that were picked by
+hand, and was fine-tuned for two epochs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Hand = Mapping[str, tuple[int, ...]]
+FORM = "`conv1=0.5 conv2:0,3 +1`: group=ratio, group:channels, +epochs"
+RATIO = re.compile(r"(?P<group>[^=:\s]+)=(?P<ratio>[0-9.eE-]+)")
+CHANNELS = re.compile(r"(?P<group>[^=:\s]+):(?P<channels>\d+(,\d+)*)")
+EPOCHS = re.compile(r"\+(?P<epochs>\d+)")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A pruned network.
+
+    Attributes:
+        ratios: group -> fraction removed, for the groups that lose any.
+        hand: group -> channels removed that were picked by hand; its ratio counts them.
+        epochs: of fine-tuning that it had; None = as many as there are.
+    """
+
+    ratios: Mapping[str, float] = field(default_factory=dict)
+    hand: Hand = field(default_factory=dict)
+    epochs: int | None = 0
+
+    def __str__(self) -> str:
+        """As `parsed` reads it; empty for the whole network."""
+        parts = [
+            f"{name}:{','.join(map(str, self.hand[name]))}"
+            if name in self.hand
+            else f"{name}={ratio!r}"
+            for name, ratio in self.ratios.items()
+        ]
+        return " ".join([*parts, f"+{self.epochs}"] if self.epochs else parts)
+
+
+def parsed(text: str, sizes: Mapping[str, int]) -> Plan:
+    """The plan that a text says.
+
+    Args:
+        text: as `Plan` prints.
+        sizes: group -> channels of the whole network.
+
+    Raises:
+        ValueError: it is no plan, or not of this network.
+    """
+    ratios: dict[str, float] = {}
+    hand: dict[str, tuple[int, ...]] = {}
+    epochs = 0
+    for part in text.split():
+        if found := EPOCHS.fullmatch(part):
+            epochs = int(found["epochs"])
+        elif found := RATIO.fullmatch(part):
+            ratios[_known(found["group"], sizes)] = _ratio(found["ratio"], part)
+        elif found := CHANNELS.fullmatch(part):
+            group = _known(found["group"], sizes)
+            channels = tuple(sorted({int(n) for n in found["channels"].split(",")}))
+            if channels[-1] >= sizes[group] or len(channels) >= sizes[group]:
+                raise ValueError(
+                    f"explorer: `{group}` has {sizes[group]} channels, 0 to {sizes[group] - 1}, and"
+                    f" keeps one at least; got {part!r}"
+                )
+            ratios[group], hand[group] = len(channels) / sizes[group], channels
+        else:
+            raise ValueError(f"explorer: a plan is written as {FORM}; got {part!r}")
+    return Plan({name: ratio for name, ratio in ratios.items() if ratio}, hand, epochs)
+
+
+def _known(group: str, sizes: Mapping[str, int]) -> str:
+    if group not in sizes:
+        raise ValueError(f"explorer: no group `{group}`; groups are {', '.join(sizes)}")
+    return group
+
+
+def _ratio(text: str, part: str) -> float:
+    try:
+        ratio = float(text)
+    except ValueError:
+        ratio = -1.0
+    if not 0 <= ratio < 1:
+        raise ValueError(f"explorer: a ratio must be in [0, 1); got {part!r}")
+    return ratio
