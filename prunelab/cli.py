@@ -70,9 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     cite = commands.add_parser("cite", help="where a number comes from, or a paper's BibTeX")
     cite.add_argument("name", metavar="ID", help="a claim, as dns/table1/lenet-5/error; or a paper")
     cite.set_defaults(command=_cite)
-    lab = commands.add_parser("lab", help="the notebooks for a class: with solutions or without")
-    lab.add_argument("version", metavar="VERSION", help="student or instructor")
-    lab.add_argument("folder", metavar="DIR")
+    lab = commands.add_parser("lab", help="the notebooks for a class, and its leaderboard")
+    lab.add_argument("version", metavar="WHAT", help="student, instructor or leaderboard")
+    lab.add_argument("folder", metavar="DIR", help="to make; or that holds the entries")
     lab.set_defaults(command=_lab)
     new = commands.add_parser("new-study", help="a folder with notebooks, data and figures")
     new.add_argument("folder", metavar="DIR")
@@ -141,8 +141,11 @@ def _latest(root: Path) -> Path:
 
 def _lab(options: argparse.Namespace) -> int:
     extras.need("prunelab lab", "study")
-    from prunelab.lab import versions
+    from prunelab.lab import leaderboard, versions
 
+    if options.version == "leaderboard":
+        print(leaderboard.told(leaderboard.read(options.folder)))
+        return 0
     folder = versions.write(options.version, options.folder)
     count = len(notebook.notebooks(folder))
     print(f"lab: {count} notebooks, {options.version} version, in {paths.short(folder)}")

@@ -3,6 +3,7 @@
 def macs(...): ...
 lab.check("00-1", macs)      says that it is right, or what is wrong and where to look
 lab.predict("...", answer=)  asks first and answers then, with how far off the guess was
+lab.network()                a trained network on embedded digits, the same for a whole class
 """
 
 from __future__ import annotations
@@ -15,10 +16,22 @@ from prunelab import checks, extras
 
 extras.need("prunelab.lab", "study", "ipywidgets")
 
+from prunelab.lab.bench import compare as compare
+from prunelab.lab.bench import curves as curves
+from prunelab.lab.bench import digits as digits
+from prunelab.lab.bench import groups as groups
+from prunelab.lab.bench import network as network
+from prunelab.lab.bench import pruned as pruned
+from prunelab.lab.bench import size as size
+from prunelab.lab.bench import tuned as tuned
 from prunelab.lab.exercise import Exercise as Exercise
+from prunelab.lab.leaderboard import ranked as ranked
 from prunelab.lab.predicting import predict as predict
 
-__all__ = ["Exercise", "Wrong", "check", "exercises", "predict"]
+__all__ = [
+    "Exercise", "Wrong", "check", "compare", "curves", "digits", "exercises", "groups", "network",
+    "predict", "pruned", "ranked", "size", "tuned",
+]  # fmt: skip
 NUMBERS = tuple(sorted(path.stem[1:] for path in Path(__file__).parent.glob("n[0-9][0-9].py")))
 
 

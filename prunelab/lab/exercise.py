@@ -52,7 +52,11 @@ class Exercise:
         if answer is None or answer is ...:
             return "it is not answered yet"
         if self.judge is not None:
-            return self.judge(answer)
+            try:
+                given = answer() if callable(answer) else answer
+            except NotImplementedError:
+                return "it is not answered yet"
+            return "the function returns nothing" if given is None else self.judge(given)
         if self.is_value and not callable(answer):
             return self._judged([answer])
         if not callable(answer):

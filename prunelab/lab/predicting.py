@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from ipywidgets import HTML, Button, Dropdown, FloatText, HBox, VBox
 
 from prunelab import checks
 from prunelab.checks import is_number, shown
+
+
+class Prediction(VBox):
+    """A question, a control for the guess, and the answer; without a kernel, the question alone."""
+
+    def _repr_mimebundle_(self, **options: object) -> dict:
+        question = self.children[0].value
+        page = (
+            f"{question} <i>In a running notebook you answer here, and then see how near it is.</i>"
+        )
+        plain = re.sub("<[^>]*>", "", page)
+        shown = super()._repr_mimebundle_(**options) or {}
+        return shown | {"text/html": page, "text/plain": plain}
 
 
 def predict(
@@ -17,7 +31,7 @@ def predict(
     claim: str = "",
     options: Sequence[str] = (),
     unit: str = "",
-) -> VBox | str:
+) -> Prediction | str:
     """Ask for a guess; the answer and how far off the guess was appear when it is made.
 
     Args:
@@ -52,7 +66,7 @@ def predict(
     wide = {"description_width": "initial"}
     guess = Dropdown(options=["choose", *options], style=wide) if options else FloatText(style=wide)
     button, said = Button(description="That is my guess"), HTML()
-    box = VBox([HTML(f"<b>Predict first.</b> {question}"), HBox([guess, button]), said])
+    box = Prediction([HTML(f"<b>Predict first.</b> {question}"), HBox([guess, button]), said])
     box.guess, box.button, box.said = guess, button, said
 
     def reveal(_: Button) -> None:

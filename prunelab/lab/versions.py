@@ -34,7 +34,7 @@ def write(version: str, folder: str | Path) -> Path:
         ValueError: an unknown version.
         FileExistsError: there is something at `folder`. OSError: it cannot be written.
     """
-    checks.word("lab", "version", version, VERSIONS)
+    checks.word("lab", "version", version, (*VERSIONS, "leaderboard"))
     made = new_study.make(folder)
     if version == "student":
         for book in notebook.notebooks(made):

@@ -10,6 +10,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import torch
+from torch import Tensor
+
+from prunelab import scores
+from prunelab.masks import Keep
+
 Hand = Mapping[str, tuple[int, ...]]
 FORM = "`conv1=0.5 conv2:0,3 +1`: group=ratio, group:channels, +epochs"
 RATIO = re.compile(r"(?P<group>[^=:\s]+)=(?P<ratio>[0-9.eE-]+)")
@@ -42,12 +48,13 @@ class Plan:
         return " ".join([*parts, f"+{self.epochs}"] if self.epochs else parts)
 
 
-def parsed(text: str, sizes: Mapping[str, int]) -> Plan:
+def parsed(text: str, sizes: Mapping[str, int], caller: str = "explorer") -> Plan:
     """The plan that a text says.
 
     Args:
         text: as `Plan` prints.
         sizes: group -> channels of the whole network.
+        caller: whom an error names.
 
     Raises:
         ValueError: it is no plan, or not of this network.
@@ -59,32 +66,48 @@ def parsed(text: str, sizes: Mapping[str, int]) -> Plan:
         if found := EPOCHS.fullmatch(part):
             epochs = int(found["epochs"])
         elif found := RATIO.fullmatch(part):
-            ratios[_known(found["group"], sizes)] = _ratio(found["ratio"], part)
+            ratios[_known(found["group"], sizes, caller)] = _ratio(found["ratio"], part, caller)
         elif found := CHANNELS.fullmatch(part):
-            group = _known(found["group"], sizes)
+            group = _known(found["group"], sizes, caller)
             channels = tuple(sorted({int(n) for n in found["channels"].split(",")}))
             if channels[-1] >= sizes[group] or len(channels) >= sizes[group]:
                 raise ValueError(
-                    f"explorer: `{group}` has {sizes[group]} channels, 0 to {sizes[group] - 1}, and"
+                    f"{caller}: `{group}` has {sizes[group]} channels, 0 to {sizes[group] - 1}, and"
                     f" keeps one at least; got {part!r}"
                 )
             ratios[group], hand[group] = len(channels) / sizes[group], channels
         else:
-            raise ValueError(f"explorer: a plan is written as {FORM}; got {part!r}")
+            raise ValueError(f"{caller}: a plan is written as {FORM}; got {part!r}")
     return Plan({name: ratio for name, ratio in ratios.items() if ratio}, hand, epochs)
 
 
-def _known(group: str, sizes: Mapping[str, int]) -> str:
+def kept(plan: Plan, order: Mapping[str, Tensor]) -> Keep:
+    """What stays: the channels of largest score, or all but those picked by hand.
+
+    Args:
+        plan: which ratios.
+        order: group -> (size,) scores.
+    """
+    found = {}
+    for name, ratio in plan.ratios.items():
+        found[name] = scores.best(order[name], scores.kept(len(order[name]), ratio))
+        if name in plan.hand:
+            found[name] = torch.ones_like(found[name])
+            found[name][list(plan.hand[name])] = False
+    return Keep(found)
+
+
+def _known(group: str, sizes: Mapping[str, int], caller: str) -> str:
     if group not in sizes:
-        raise ValueError(f"explorer: no group `{group}`; groups are {', '.join(sizes)}")
+        raise ValueError(f"{caller}: no group `{group}`; groups are {', '.join(sizes)}")
     return group
 
 
-def _ratio(text: str, part: str) -> float:
+def _ratio(text: str, part: str, caller: str) -> float:
     try:
         ratio = float(text)
     except ValueError:
         ratio = -1.0
     if not 0 <= ratio < 1:
-        raise ValueError(f"explorer: a ratio must be in [0, 1); got {part!r}")
+        raise ValueError(f"{caller}: a ratio must be in [0, 1); got {part!r}")
     return ratio

@@ -67,6 +67,15 @@ RUN = {
 GATED = {"budget": BUDGET, "inputs": (), "ramp": 0.0, "rate": 1.0, "dead": "stop", "cut": None}
 METHODS = prunelab.methods.__all__
 CASES = {
+    "lab.compare": lambda: {"criteria": {"l1": "l1"}, "ratio": 0.5, "seeds": [0]},
+    "lab.curves": dict,
+    "lab.digits": dict,
+    "lab.groups": dict,
+    "lab.network": dict,
+    "lab.pruned": lambda: {"plan": "conv1=0.5"},
+    "lab.ranked": lambda: {"entries": []},
+    "lab.size": lambda: {"net": prunelab.lab.network()},
+    "lab.tuned": lambda: {"net": prunelab.lab.network(), "epochs": 0.1},
     "lab.exercises": lambda: {"number": "00"},
     "lab.predict": lambda: {
         "question": "?", "answer": "a", "claim": "", "options": ("a", "b"), "unit": ""

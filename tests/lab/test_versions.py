@@ -91,7 +91,10 @@ def test_the_instructors_version_is_the_series_itself(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["teacher", "new"], "`version` must be one of student, instructor; got 'teacher'"),
+        (
+            ["teacher", "new"],
+            "`version` must be one of student, instructor, leaderboard; got 'teacher'",
+        ),
         (["student", "full"], "must be a new or an empty folder; got 'full'"),
     ],
 )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from prunelab import checks, cost, groups, scores, sensitivity, surgery, train
+from prunelab import checks, cost, groups, sensitivity, surgery, train
 from prunelab.data import Dataset, Photos, Split
 from prunelab.data.tensors import as_split
 from prunelab.groups.diagram import diagram, stages
@@ -22,7 +22,7 @@ from prunelab.train import Budget
 from prunelab.widgets.exploring.looking import Looker
 from prunelab.widgets.exploring.presets import pfec
 from prunelab.widgets.exploring.worker import Advance, Stop, StoppedError
-from prunelab.widgets.plans import Plan
+from prunelab.widgets.plans import Plan, kept
 from prunelab.widgets.source import MEASURED, Answer, Ratios, Source
 
 CALLER, SPLITS = "explorer", ("val", "test")
@@ -102,13 +102,8 @@ class Live(Source):
 
     def keep(self, ratios: Ratios) -> Keep:
         """What stays: the channels of largest score, or all but those picked by hand."""
-        found = {}
-        for name, count in self.kept(ratios).items():
-            found[name] = scores.best(self.order[name], count)
-            if name in self.hand:
-                found[name] = torch.ones_like(found[name])
-                found[name][list(self.hand[name])] = False
-        return Keep(found)
+        lost = self.kept(ratios)
+        return kept(Plan({name: ratios[name] for name in lost}, self.hand), self.order)
 
     def network(self, ratios: Ratios) -> tuple[nn.Module, Keep, list[train.Budget]]:
         """The network at these ratios, what it keeps, and the fine-tunings that it has had."""

@@ -1,0 +1,210 @@
+"""Exercises of notebook 10: the three-hour lab."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from prunelab import scores, sensitivity, surgery, train
+from prunelab.lab import bench
+from prunelab.lab.exercise import Exercise
+from prunelab.lab.n10_later import LATER
+
+
+def layer(inputs: int, filters: int, kernel: int, side: int) -> dict[str, int]:
+    """Parameters with biases, and MACs, of a convolution that writes maps of this side length."""
+    weights = filters * inputs * kernel**2
+    return {"parameters": weights + filters, "MACs": weights * side**2}
+
+
+def half_width(correct: int, images: int) -> float:
+    """Of the 95% interval of an accuracy."""
+    p = correct / images
+    return 1.96 * math.sqrt(p * (1 - p) / images)
+
+
+def shrunk(weight: Tensor, bias: Tensor, following: Tensor, keep: Tensor) -> dict[str, Tensor]:
+    """Two convolutions in a row without the channels that go between them."""
+    return {"weight": weight[keep], "bias": bias[keep], "following": following[:, keep]}
+
+
+def curve(group: str, ratios: Sequence[float], norm: str = "l1") -> list[float]:
+    """Validation accuracies of the bench's network with one group pruned."""
+    net, groups = bench.network(), bench.groups()
+    order = sensitivity.ranking(net, groups, norm)[group]
+    keeps = [{group: scores.best(order, scores.kept(len(order), r))} for r in ratios]
+    nets = [surgery.shrink(net, groups, keep) for keep in keeps]
+    return [train.evaluate(small, bench.digits().val).accuracy for small in nets]
+
+
+READ_AT = 0.9
+
+
+def _rows() -> pd.DataFrame:
+    return bench.curves()[bench.curves().ratio == READ_AT].set_index("group")
+
+
+def read() -> dict[str, str]:
+    """Of the curves at 90%: which group loses most, and which saves most MACs."""
+    return {"loses most": _rows().accuracy.idxmin(), "saves most": _rows().macs.idxmin()}
+
+
+def taylor(activations: Tensor, gradients: Tensor) -> Tensor:
+    """(N, size, pixels) each -> (size,): mean over images of |mean over pixels of a dL/da|."""
+    return (activations * gradients).mean(2).abs().mean(0)
+
+
+_G = torch.Generator().manual_seed(0)
+_LAYERS = tuple(
+    (
+        torch.randn(c, i, 3, 3, generator=_G),
+        torch.randn(c, generator=_G),
+        torch.randn(4, c, 3, 3, generator=_G),
+        torch.arange(c) % 3 != 1,
+    )
+    for i, c in ((1, 4), (2, 5))
+)
+_MAPS = tuple(
+    (torch.randn(n, c, 6, generator=_G), torch.randn(n, c, 6, generator=_G))
+    for n, c in ((3, 4), (5, 2))
+)
+EXERCISES = (
+    Exercise(
+        "10-1",
+        "what a convolution costs",
+        layer,
+        (
+            (
+                lambda i, f, k, s: layer(i, f, k, s) | {"parameters": f * i * k**2},
+                "each filter has a bias too",
+            ),
+            (
+                lambda i, f, k, s: layer(i, f, k, s) | {"MACs": f * k**2 * s**2},
+                "a filter reads every input channel",
+            ),
+            (
+                lambda i, f, k, s: layer(i, f, k, s) | {"MACs": f * i * k**2 * s},
+                "a filter is applied at side x side places",
+            ),
+        ),
+        "LeNet-5's conv2 (20, 50, 5, 8) has 25,050 parameters and 1,600,000 MACs",
+        ((20, 50, 5, 8), (3, 64, 3, 32), (1, 20, 5, 24)),
+        importance=4,
+        minutes=8,
+    ),
+    Exercise(
+        "10-2",
+        "how sure an accuracy is",
+        half_width,
+        (
+            (
+                lambda c, n: half_width(c, n) / 1.96,
+                "this is one standard error; 95% takes 1.96 of them",
+            ),
+            (
+                lambda c, n: 1.96 * c / n * (1 - c / n) / n,
+                "this is a variance: take its square root",
+            ),
+            (lambda c, n: 2 * half_width(c, n), "this is the whole width; half of it is asked for"),
+        ),
+        "the variance of a mean of n answers, each right with probability p, is p (1 - p) / n",
+        ((162, 180), (340, 360), (9900, 10000)),
+        importance=5,
+        minutes=8,
+    ),
+    Exercise(
+        "10-3",
+        "two layers shrink",
+        shrunk,
+        (
+            (
+                lambda w, b, f, k: shrunk(w, b, f, k) | {"following": f},
+                "the next layer still reads the channels that went",
+            ),
+            (
+                lambda w, b, f, k: {n: v * 1.0 for n, v in shrunk(w, b, f, ~k).items()},
+                "these are the channels that go, not those that stay",
+            ),
+            (
+                lambda w, b, f, k: shrunk(w, b, f, k) | {"bias": b},
+                "a filter takes its bias with it",
+            ),
+        ),
+        "`keep` picks filters and biases on axis 0, and what the next layer reads on its axis 1",
+        _LAYERS,
+        importance=5,
+        minutes=10,
+    ),
+    Exercise(
+        "10-4",
+        "a sensitivity curve by hand",
+        curve,
+        (
+            (
+                lambda g, r: curve(g, [1 - one for one in r]),
+                "the ratio is the share that goes, not the share that stays",
+            ),
+            (
+                lambda g, r: [1 - one for one in curve(g, r)],
+                "these are errors; accuracies are asked for",
+            ),
+            (
+                lambda g, r: [curve(g, r)[0]] * len(r),
+                "every ratio gives the same: shrink the whole network anew each time",
+            ),
+        ),
+        "rank by l1, keep the best `scores.kept(size, ratio)`, shrink, evaluate on `digits.val`",
+        (("conv1", (0.25, 0.75)), ("fc1", (0.5, 0.9))),
+        difficulty=4,
+        importance=5,
+        minutes=20,
+    ),
+    Exercise(
+        "10-5",
+        "read the curves",
+        read,
+        (
+            (
+                lambda: dict(zip(read(), reversed(read().values()))),
+                "these two are the other way round",
+            ),
+            (
+                lambda: read() | {"loses most": _rows().accuracy.idxmax()},
+                "this group loses least at 90%, not most",
+            ),
+            (
+                lambda: read() | {"saves most": _rows().macs.idxmax()},
+                "this group saves fewest MACs at 90%",
+            ),
+        ),
+        "look at the rows with ratio 0.9: the smallest accuracy, and the fewest MACs left",
+        importance=4,
+        minutes=8,
+    ),
+    Exercise(
+        "10-6",
+        "a criterion: first-order Taylor",
+        taylor,
+        (
+            (
+                lambda a, g: (a * g).abs().mean((0, 2)),
+                "signs cancel within a map: average over its pixels before the absolute value",
+            ),
+            (
+                lambda a, g: (a * g).mean(2).mean(0).abs(),
+                "images must not cancel each other: take the absolute value of each image",
+            ),
+            (lambda a, g: a.mean(2).abs().mean(0), "the gradients are missing"),
+        ),
+        "multiply, average over pixels, absolute value, average over images",
+        _MAPS,
+        difficulty=3,
+        importance=5,
+        minutes=12,
+    ),
+    *LATER,
+)
