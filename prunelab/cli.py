@@ -74,6 +74,11 @@ def _parser() -> argparse.ArgumentParser:
     lab.add_argument("version", metavar="WHAT", help="student, instructor or leaderboard")
     lab.add_argument("folder", metavar="DIR", help="to make; or that holds the entries")
     lab.set_defaults(command=_lab)
+    make = commands.add_parser("new", help="a method of your own: its file, recipe and test")
+    make.add_argument("what", metavar="WHAT", help="method")
+    make.add_argument("name", metavar="NAME", help="e.g. last_channels")
+    make.add_argument("--dir", default=".", metavar="DIR", help="where; default: here")
+    make.set_defaults(command=_new)
     new = commands.add_parser("new-study", help="a folder with notebooks, data and figures")
     new.add_argument("folder", metavar="DIR")
     new.set_defaults(command=_new_study)
@@ -149,6 +154,20 @@ def _lab(options: argparse.Namespace) -> int:
     folder = versions.write(options.version, options.folder)
     count = len(notebook.notebooks(folder))
     print(f"lab: {count} notebooks, {options.version} version, in {paths.short(folder)}")
+    return 0
+
+
+def _new(options: argparse.Namespace) -> int:
+    from prunelab import checks
+    from prunelab.study import new_method
+
+    checks.word("new", "what", options.what, ("method",))
+    method, recipe, test = new_method.write(options.name, options.dir)
+    print(f"method: {paths.short(method)}   edit `score`")
+    print(
+        f"recipe: {paths.short(recipe)}   run it with python: it measures, beside the filter norm"
+    )
+    print(f"test:   {paths.short(test)}   run it with pytest")
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -51,25 +52,23 @@ class Exercise:
         """What is wrong with an answer, and where to look; None if it is right."""
         if answer is None or answer is ...:
             return "it is not answered yet"
-        if self.judge is not None:
-            try:
-                given = answer() if callable(answer) else answer
-            except NotImplementedError:
-                return "it is not answered yet"
-            return "the function returns nothing" if given is None else self.judge(given)
-        if self.is_value and not callable(answer):
-            return self._judged([answer])
         if not callable(answer):
-            return f"the answer must be a function, got {shown(answer)}"
+            if not self.is_value:
+                return f"the answer must be a function, got {shown(answer)}"
+            return self._found([answer])
         found = []
         for case in self.cases:
             try:
                 found.append(answer(*_copied(case)))
-            except NotImplementedError:
-                return "it is not answered yet"
             except Exception as error:  # a student's code may raise anything
-                return f"for {told(case)} it raises {type(error).__name__}: {error}"
-        return self._judged(found)
+                return _raised(error, case)
+        return self._found(found)
+
+    def _found(self, found: Sequence[Any]) -> str | None:
+        """What is wrong with the values that an answer gave."""
+        if any(one is None for one in found):
+            return "the function returns nothing"
+        return self._judged(found) if self.judge is None else self.judge(found[0])
 
     def _judged(self, found: Sequence[Any]) -> str | None:
         expected = [self.right(*case) for case in self.cases]
@@ -80,12 +79,36 @@ class Exercise:
             if all(map(same, found, (mistake(*case) for case in self.cases))):
                 return words
         case, got, wanted = self.cases[bad[0]], found[bad[0]], expected[bad[0]]
-        if got is None:
-            return "the function returns nothing"
+        if isinstance(wanted, Mapping):
+            return self._of_mapping(case, got, wanted)
         if (form := _form(got)) != _form(wanted) and _form(wanted):
             return f"the answer has the shape {form or 'of a single value'}, not {_form(wanted)}"
         where = f"for {told(case)} it is {told((got,))}; " if case else ""
         return f"{where}{self.look}"
+
+    def _of_mapping(self, case: Iterable[Any], got: Any, wanted: Mapping[str, Any]) -> str:
+        """Which part of an answer with several parts is wrong."""
+        names = ", ".join(map(repr, wanted))
+        if not isinstance(got, Mapping) or got.keys() != wanted.keys():
+            return f"return a dict with the keys {names}; got {told((got,))}"
+        wrong = next(name for name in wanted if not same(got[name], wanted[name]))
+        where = f"for {told(case)} " if case else ""
+        return f"{where}{wrong!r} is {told((got[wrong],))}; {self.look}"
+
+
+def _raised(error: Exception, case: Iterable[Any]) -> str:
+    """What an answer raised, and in which of its lines."""
+    frames = [*traceback.walk_tb(error.__traceback__)][1:]  # without the check's own
+    if isinstance(error, NotImplementedError):
+        return (
+            "it calls something not answered yet" if len(frames) > 1 else "it is not answered yet"
+        )
+    where = f"for {told(case)} " if case else ""
+    line = ""
+    if frames:
+        frame, number = frames[0]
+        line = f" (line {number - frame.f_code.co_firstlineno + 1} of it)"
+    return f"{where}it raises {type(error).__name__}: {error}{line}"
 
 
 def same(one: Any, other: Any) -> bool:
@@ -93,7 +116,10 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(other, str):
         return isinstance(one, str) and one.strip().lower() == other.strip().lower()
     if isinstance(other, set | frozenset):
-        return isinstance(one, Iterable) and {*one} == other
+        try:
+            return {tuple(part) if isinstance(part, list) else part for part in one} == other
+        except TypeError:  # it is no collection, or one of what is none
+            return False
     if one is None or other is None or isinstance(one, str):
         return one is other
     if isinstance(other, Mapping):

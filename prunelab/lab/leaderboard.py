@@ -1,4 +1,7 @@
-"""The class leaderboard: plans within half of the MACs, really shrunk, fine-tuned and tested.
+"""The class leaderboard: plans within half of the MACs, really shrunk, fine-tuned and measured.
+
+Plans that are not proved less accurate than the most accurate one count as equally accurate; of
+these the one with the fewest MACs is first.
 
 A file is a JSON object with a name and a plan, as the explorer writes it:
 
@@ -17,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 from torch import Tensor
 
 from prunelab import checks, sensitivity, train
@@ -25,7 +29,7 @@ from prunelab.lab import bench
 EPOCHS = 2  # of fine-tuning, at most
 LONGEST = 40  # letters of a name
 SOLVER = "the solver"
-COLUMNS = ["rank", "name", "test accuracy %", "against the solver, points (95%)", "MACs left %"]
+COLUMNS = ["rank", "name", "accuracy %", "against the best, points (95%)", "MACs left %"]
 COLUMNS += ["parameters left %", "plan", "remark"]
 
 
@@ -41,33 +45,40 @@ class Entry:
     remark: str = ""
 
 
-def ranked(entries: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Measure plans and rank them by test accuracy; of equal ones the smaller first.
+def ranked(entries: Iterable[Mapping[str, Any]], split: str = "val") -> pd.DataFrame:
+    """Measure plans and rank them.
 
     Args:
         entries: with name and plan each; anything else in them is not looked at.
+        split: "val", for students who try plans; or "test", for the one who judges them.
 
     Returns:
-        One row per entry and one for the solver's own plan: rank (equal for equal accuracy and
-        MACs), name, test accuracy, its difference from the solver's with a 95% interval, paired on
-        the same images, shares left, plan, and a remark. What is refused comes last, without rank.
+        One row per entry and one for the solver's own plan: rank, name, accuracy, its difference
+        from the most accurate one with a 95% interval, paired on the same images, shares left,
+        plan, and a remark. What is refused comes last, without a rank.
+
+    Raises:
+        TypeError, ValueError: `entries` are no mappings; or `split` is neither.
     """
+    checks.word("leaderboard", "split", split, ("val", "test"))
     given = checks.listed("leaderboard", "entries", entries, Mapping, "mappings with name and plan")
-    return _table([_solver(), *map(_judged, given)])
+    return _table([_solver(split), *(_judged(entry, split) for entry in given)])
 
 
 def read(folder: str | Path) -> pd.DataFrame:
-    """The same for the JSON files of a folder.
+    """The same for the JSON files of a folder, on the test images.
 
     Raises:
         ValueError: there is no JSON file in it.
-        OSError: it cannot be read.
+        OSError: it is no folder, or cannot be read.
     """
     place = checks.path("leaderboard", "folder", folder)
+    if not place.is_dir():
+        raise NotADirectoryError(f"leaderboard: `folder` must be a folder; got `{place}`")
     files = sorted(place.glob("*.json"))
     if not files:
         raise ValueError(f"leaderboard: `folder` must hold entries as .json; `{place}` has none")
-    return _table([_solver(), *map(_from_file, files)])
+    return _table([_solver("test"), *map(_from_file, files)])
 
 
 def told(table: pd.DataFrame) -> str:
@@ -78,7 +89,7 @@ def told(table: pd.DataFrame) -> str:
         lines.append(f"{rank:>3}  {name:<{LONGEST}}  {accuracy:>5}  {row[COLUMNS[3]]:<22}")
         lines[-1] += f"  {row[COLUMNS[4]]:>5}  {row[COLUMNS[5]]:>5}"
         lines += [f"     {text}" for text in (row["plan"], row["remark"]) if text]
-    head = f"     {'name':<{LONGEST}}  test %  against the solver      MACs %  parameters %"
+    head = f"     {'name':<{LONGEST}}  test %  against the best        MACs %  parameters %"
     return "\n".join([head, *lines])
 
 
@@ -89,8 +100,8 @@ def solved() -> str:
 
 
 @cache
-def _solver() -> Entry:
-    return _measured(SOLVER, solved())
+def _solver(split: str) -> Entry:
+    return _measured(SOLVER, solved(), split)
 
 
 def _from_file(path: Path) -> Entry:
@@ -100,10 +111,10 @@ def _from_file(path: Path) -> Entry:
         return Entry(path.stem, "", remark="refused: it is no JSON")
     if not isinstance(found, Mapping):
         return Entry(path.stem, "", remark="refused: it is no JSON object with name and plan")
-    return _judged({"name": path.stem} | dict(found))
+    return _judged({"name": path.stem} | dict(found), "test")
 
 
-def _judged(entry: Mapping[str, Any]) -> Entry:
+def _judged(entry: Mapping[str, Any], split: str) -> Entry:
     name, plan = entry.get("name", "?"), entry.get("plan")
     if not isinstance(name, str) or not 0 < len(name.strip()) <= LONGEST:
         return Entry("?", "", remark=f"refused: `name` must be a text of 1 to {LONGEST} letters")
@@ -111,13 +122,13 @@ def _judged(entry: Mapping[str, Any]) -> Entry:
     if not isinstance(plan, str):
         return Entry(name, "", remark="refused: `plan` must be a text, as `conv1=0.5 fc1=0.8 +1`")
     try:
-        return _measured(name, plan, sorted({*entry} - {"name", "plan"}))
+        return _measured(name, plan, split, sorted({*entry} - {"name", "plan"}))
     except ValueError as error:
         return Entry(name, plan, remark=f"refused: {str(error).removeprefix('pruned: ')}")
 
 
-def _measured(name: str, plan: str, claims: Iterable[str] = ()) -> Entry:
-    """Shrink, fine-tune, test. ValueError: the plan is none, or not within the rules."""
+def _measured(name: str, plan: str, split: str, claims: Iterable[str] = ()) -> Entry:
+    """Shrink, fine-tune, evaluate. ValueError: the plan is none, or not within the rules."""
     found = bench.plan_of(plan)
     if (found.epochs or 0) > EPOCHS:
         raise ValueError(f"at most {EPOCHS} epochs of fine-tuning; got +{found.epochs}")
@@ -128,35 +139,44 @@ def _measured(name: str, plan: str, claims: Iterable[str] = ()) -> Entry:
             f"at most {bench.BUDGET:.0%} of the MACs; this plan leaves {left['macs']:.1%}"
         )
     net = bench.pruned(plan) if found.epochs else untuned
-    correct = train.evaluate(net, bench.digits().test).correct
+    correct = train.evaluate(net, getattr(bench.digits(), split)).correct
     remark = f"not looked at: {', '.join(claims)}" if claims else ""
     return Entry(name, plan, correct, left["macs"], left["params"], remark)
 
 
 def _table(entries: list[Entry]) -> pd.DataFrame:
-    solver = entries[0]
     good = [entry for entry in entries if entry.correct is not None]
-    good.sort(key=lambda entry: (-int(entry.correct.sum()), entry.macs))
-    place = {(int(e.correct.sum()), e.macs): n for n, e in reversed([*enumerate(good, 1)])}
+    best = max(good, key=lambda entry: (int(entry.correct.sum()), -entry.macs))
+    good.sort(key=lambda entry: _place(entry, best))
+    places = [_place(entry, best) for entry in good]
     rows = [
         (
-            str(place[int(e.correct.sum()), e.macs]),
+            str(1 + places.index(place)),
             e.name,
             f"{100 * e.correct.double().mean():.1f}",
-            _against(solver.correct, e.correct) if e is not solver else "–",
+            "the best" if e is best else _against(best.correct, e.correct),
             f"{100 * e.macs:.1f}",
             f"{100 * e.params:.1f}",
             e.plan,
             e.remark,
         )
-        for e in good
+        for e, place in zip(good, places)
     ]
     refused = [entry for entry in entries if entry.correct is None]
     rows += [("–", e.name, "–", "–", "–", "–", e.plan, e.remark) for e in refused]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _against(solver: Tensor, own: Tensor) -> str:
-    low, high = sensitivity.paired_interval(solver, own)
-    change = (own.double().mean() - solver.double().mean()).item()
+def _place(entry: Entry, best: Entry) -> tuple[bool, int, float]:
+    """Sorts entries: those that may be as accurate as the best by MACs, others by accuracy."""
+    _, high = sensitivity.paired_interval(best.correct, entry.correct)
+    worse = high < 0
+    return worse, -int(entry.correct.sum()) if worse else 0, entry.macs
+
+
+def _against(best: Tensor, own: Tensor) -> str:
+    if torch.equal(best, own):
+        return "the same answers"
+    low, high = sensitivity.paired_interval(best, own)
+    change = (own.double().mean() - best.double().mean()).item()
     return f"{100 * change:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})".replace("-", "−")

@@ -32,13 +32,13 @@ def shrunk(weight: Tensor, bias: Tensor, following: Tensor, keep: Tensor) -> dic
     return {"weight": weight[keep], "bias": bias[keep], "following": following[:, keep]}
 
 
-def curve(group: str, ratios: Sequence[float], norm: str = "l1") -> list[float]:
+def curve(group: str, ratios: Sequence[float], split: str = "val", sign: int = 1) -> list[float]:
     """Validation accuracies of the bench's network with one group pruned."""
     net, groups = bench.network(), bench.groups()
-    order = sensitivity.ranking(net, groups, norm)[group]
-    keeps = [{group: scores.best(order, scores.kept(len(order), r))} for r in ratios]
+    score = sign * sensitivity.ranking(net, groups, "l1")[group]
+    keeps = [{group: scores.best(score, scores.kept(len(score), r))} for r in ratios]
     nets = [surgery.shrink(net, groups, keep) for keep in keeps]
-    return [train.evaluate(small, bench.digits().val).accuracy for small in nets]
+    return [train.evaluate(small, getattr(bench.digits(), split)).accuracy for small in nets]
 
 
 READ_AT = 0.9
@@ -49,8 +49,8 @@ def _rows() -> pd.DataFrame:
 
 
 def read() -> dict[str, str]:
-    """Of the curves at 90%: which group loses most, and which saves most MACs."""
-    return {"loses most": _rows().accuracy.idxmin(), "saves most": _rows().macs.idxmin()}
+    """Of the curves at 90%: which group loses least, and which saves least MACs."""
+    return {"loses least": _rows().accuracy.idxmax(), "saves least": _rows().macs.idxmax()}
 
 
 def taylor(activations: Tensor, gradients: Tensor) -> Tensor:
@@ -110,6 +110,7 @@ EXERCISES = (
                 "this is a variance: take its square root",
             ),
             (lambda c, n: 2 * half_width(c, n), "this is the whole width; half of it is asked for"),
+            (lambda c, n: 100 * half_width(c, n), "this is in percent; a fraction is asked for"),
         ),
         "the variance of a mean of n answers, each right with probability p, is p (1 - p) / n",
         ((162, 180), (340, 360), (9900, 10000)),
@@ -153,9 +154,11 @@ EXERCISES = (
                 "these are errors; accuracies are asked for",
             ),
             (
-                lambda g, r: [curve(g, r)[0]] * len(r),
-                "every ratio gives the same: shrink the whole network anew each time",
+                lambda g, r: curve(g, [0.0] * len(r)),
+                "this is the whole network each time: evaluate what `shrink` returns",
             ),
+            (lambda g, r: curve(g, r, "test"), "these are the test images; choose by digits.val"),
+            (lambda g, r: curve(g, r, sign=-1), "the largest channels went; the smallest go first"),
         ),
         "rank by l1, keep the best `scores.kept(size, ratio)`, shrink, evaluate on `digits.val`",
         (("conv1", (0.25, 0.75)), ("fc1", (0.5, 0.9))),
@@ -168,22 +171,19 @@ EXERCISES = (
         "read the curves",
         read,
         (
+            (lambda: dict(zip(read(), reversed(read().values()))), "these two are swapped"),
             (
-                lambda: dict(zip(read(), reversed(read().values()))),
-                "these two are the other way round",
+                lambda: read() | {"loses least": _rows().accuracy.idxmin()},
+                "'loses least': this group loses most",
             ),
             (
-                lambda: read() | {"loses most": _rows().accuracy.idxmax()},
-                "this group loses least at 90%, not most",
-            ),
-            (
-                lambda: read() | {"saves most": _rows().macs.idxmax()},
-                "this group saves fewest MACs at 90%",
+                lambda: read() | {"saves least": _rows().macs.idxmin()},
+                "'saves least': this group saves most, as the fewest MACs are left",
             ),
         ),
-        "look at the rows with ratio 0.9: the smallest accuracy, and the fewest MACs left",
+        "look at the rows with ratio 0.9: the largest accuracy, and the most MACs left",
         importance=4,
-        minutes=8,
+        minutes=5,
     ),
     Exercise(
         "10-6",
@@ -199,12 +199,17 @@ EXERCISES = (
                 "images must not cancel each other: take the absolute value of each image",
             ),
             (lambda a, g: a.mean(2).abs().mean(0), "the gradients are missing"),
+            (lambda a, g: (a * g).mean(2).mean(0), "an absolute value is missing"),
+            (
+                lambda a, g: (a * g).sum(2).abs().mean(0),
+                "average over the pixels instead of summing, so that large maps do not win",
+            ),
         ),
-        "multiply, average over pixels, absolute value, average over images",
+        "one score per channel is wanted: which axes are averaged, and in which order?",
         _MAPS,
         difficulty=3,
         importance=5,
-        minutes=12,
+        minutes=8,
     ),
     *LATER,
 )

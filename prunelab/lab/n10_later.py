@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from itertools import combinations
 from typing import Any
 
@@ -16,20 +17,23 @@ from prunelab import sensitivity
 from prunelab.lab import bench
 from prunelab.lab.exercise import Exercise
 
-RATIOS = "it must be ratios by group, as {'conv1': 0.3, 'conv2': 0.5, 'fc1': 0.7}"
-OVER = "this plan leaves more than half of the MACs: remove more where it saves much"
-WORSE = "a single ratio for all groups predicts more: remove less of the sensitive groups"
-
-
-def _uniform() -> dict[str, float]:
-    """The smallest ratio of the curves' grid that meets the budget in all groups."""
-    plans = (dict.fromkeys(bench.groups(), r) for r in bench.RATIOS)
-    whole = bench.curves().attrs["whole"]["macs"]
-    return next(p for p in plans if _guess(p).macs <= bench.BUDGET * whole)
+RATIOS = "it must be ratios by group, as {'conv1': 0.1, 'conv2': 0.1, 'fc1': 0.1}"
 
 
 def _guess(plan: Mapping[str, float]) -> sensitivity.Prediction:
     return sensitivity.predict(bench.curves(), plan)
+
+
+@cache
+def _bar() -> tuple[float, float]:
+    """Of one ratio for all groups within the budget: the best predicted accuracy, and the ratio."""
+    plans = [(n / 100, _guess(dict.fromkeys(bench.groups(), n / 100))) for n in range(100)]
+    within = [(guess.accuracy, ratio) for ratio, guess in plans if guess.macs <= _budget()]
+    return max(within)
+
+
+def _budget() -> float:
+    return bench.BUDGET * bench.curves().attrs["whole"]["macs"]
 
 
 def judge(plan: Any) -> str | None:
@@ -38,11 +42,18 @@ def judge(plan: Any) -> str | None:
         return RATIOS
     try:
         mine = _guess(bench.plan_of(plan).ratios)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         return f"no plan of this network: {str(error).removeprefix('pruned: ')}"
-    if mine.macs > bench.BUDGET * bench.curves().attrs["whole"]["macs"]:
-        return OVER
-    return WORSE if mine.accuracy < _guess(_uniform()).accuracy else None
+    share = mine.macs / bench.curves().attrs["whole"]["macs"]
+    if mine.macs > _budget():
+        return f"it leaves {share:.1%} of the MACs: remove more where that saves much"
+    best, ratio = _bar()
+    if mine.accuracy <= best:
+        return (
+            f"predicted {mine.accuracy:.1%} with {share:.1%} of the MACs; {ratio:.0%} of every group"
+            f" is predicted {best:.1%}: remove less of the sensitive groups"
+        )
+    return None
 
 
 def columns(keep: Tensor, pixels: int) -> list[int]:
@@ -67,9 +78,10 @@ def difference(one: Sequence[float], other: Sequence[float]) -> tuple[float, flo
     return float(apart.mean()), float(student.ppf(0.975, len(apart) - 1) * error)
 
 
-def _unpaired(one: Sequence[float], other: Sequence[float]) -> tuple[float, float]:
+def _unpaired(one: Sequence[float], other: Sequence[float], free: int) -> tuple[float, float]:
+    """The mean, and half of an interval that takes the two as independent."""
     error = math.sqrt((np.var(one, ddof=1) + np.var(other, ddof=1)) / len(one))
-    return difference(one, other)[0], float(student.ppf(0.975, len(one) - 1) * error)
+    return difference(one, other)[0], float(student.ppf(0.975, free * (len(one) - 1)) * error)
 
 
 def _normal(one: Sequence[float], other: Sequence[float]) -> tuple[float, float]:
@@ -92,6 +104,7 @@ def _by_mean(results: Mapping[str, Sequence[float]]) -> set[tuple[str, str]]:
     return {(a, b) for a in mean for b in mean if mean[a] > mean[b]}
 
 
+PAIRED = "pair the seeds: take the differences first, then their deviation"
 _RESULTS = (
     {"a": (0.95, 0.96, 0.97), "b": (0.94, 0.95, 0.96), "c": (0.60, 0.75, 0.90)},
     {"a": (0.90, 0.91, 0.92), "b": (0.95, 0.97, 0.96), "c": (0.91, 0.89, 0.93)},
@@ -104,8 +117,14 @@ LATER = (
         "choose the ratios",
         lambda: sensitivity.solve(bench.curves(), macs=bench.BUDGET),
         (
-            (lambda: dict.fromkeys(bench.groups(), 0.1), OVER),
-            (lambda: {"conv1": 0.9}, WORSE),
+            (
+                lambda: dict.fromkeys(bench.groups(), 0.1),
+                "it leaves 82.2% of the MACs: remove more where that saves much",
+            ),
+            (
+                lambda: {"conv1": 1.5},
+                "no plan of this network: a ratio must be in [0, 1); got 'conv1=1.5'",
+            ),
             (
                 lambda: {"conv9": 0.5},
                 "no plan of this network: no group `conv9`; groups are conv1, conv2, fc1",
@@ -127,6 +146,10 @@ LATER = (
                 "each channel is `pixels` inputs after the flatten",
             ),
             (lambda k, p: columns(~k, p), "these are the inputs that go"),
+            (
+                lambda k, p: k.repeat_interleave(p),
+                "this is a mask; the positions of the inputs that stay are asked for",
+            ),
             (
                 lambda k, p: sorted(
                     c + p_ * len(k) for c in k.nonzero()[:, 0].tolist() for p_ in range(p)
@@ -151,8 +174,9 @@ LATER = (
             (lambda w, p, t: t - p, "this is in accuracy; a share of what was lost is asked for"),
             (lambda w, p, t: t / w, "a share of the accuracy lost, not of the whole accuracy"),
             (lambda w, p, t: (w - t) / (w - p), "this is the share that stays lost"),
+            (lambda w, p, t: 100 * recovered(w, p, t), "this is in percent; a share is asked for"),
         ),
-        "whole - pruned was lost; tuned - pruned came back",
+        "how much was lost by pruning, and how much of that is there again?",
         ((0.95, 0.75, 0.93), (0.99, 0.19, 0.97)),
         minutes=6,
     ),
@@ -165,7 +189,7 @@ LATER = (
             (lambda s, f: 1 - s + s / f, "this is the time left; how many times faster is asked"),
             (lambda s, f: 1 + s * (f - 1), "times add up, speeds do not: begin with the time left"),
         ),
-        "the time left is 1 - share + share / factor",
+        "how long does the part take that stays as it is, and how long the other?",
         ((0.5, 2.0), (0.9, 4.0), (0.2, 10.0)),
         importance=4,
         minutes=8,
@@ -175,17 +199,31 @@ LATER = (
         "a difference over seeds",
         difference,
         (
-            (_unpaired, "pair the seeds: take the differences first, then their deviation"),
+            (lambda a, b: _unpaired(a, b, 1), PAIRED),
+            (lambda a, b: _unpaired(a, b, 2), "pair the seeds; the two are not independent"),
             (_normal, "three seeds have Student's t with n - 1 degrees of freedom, not 1.96"),
             (
-                lambda a, b: (
-                    difference(a, b)[0],
-                    difference(a, b)[1] * math.sqrt(len(a)),
-                ),
+                lambda a, b: (difference(a, b)[0], difference(a, b)[1] * math.sqrt(len(a))),
                 "the error of a mean is the deviation divided by the root of n",
             ),
+            (
+                lambda a, b: (difference(a, b)[0], difference(a, b)[1] * math.sqrt(1 - 1 / len(a))),
+                "divide the squares by n - 1 in the deviation (`ddof=1`)",
+            ),
+            (lambda a, b: (-difference(a, b)[0], difference(a, b)[1]), "one minus other, not so"),
+            (
+                lambda a, b: (difference(a, b)[0], 2 * difference(a, b)[1]),
+                "this is the whole width; half of it is asked for",
+            ),
+            (
+                lambda a, b: (
+                    difference(a, b)[0] - difference(a, b)[1],
+                    difference(a, b)[0] + difference(a, b)[1],
+                ),
+                "these are the ends of the interval; its middle and half of its width are asked for",
+            ),
         ),
-        "mean of the differences, and t(0.975, n - 1) times their deviation (n - 1) over root n",
+        "take one difference for each seed; then their mean, deviation, and the factor of Student's t",
         _PAIRS,
         difficulty=4,
         importance=5,
@@ -199,6 +237,10 @@ LATER = (
             (_by_mean, "a larger mean proves nothing: the interval must not contain 0"),
             (lambda r: {(b, a) for a, b in proved(r)}, "the better one comes first"),
             (lambda r: set(), "some intervals do not contain 0"),
+            (
+                lambda r: {tuple(sorted(pair)) for pair in proved(r)},
+                "these pairs are proved, but within each the better one comes first",
+            ),
         ),
         "for each pair: is the mean difference larger than half of its interval?",
         tuple((one,) for one in _RESULTS),

@@ -10,6 +10,8 @@ from ipywidgets import HTML, Button, Dropdown, FloatText, HBox, VBox
 from prunelab import checks
 from prunelab.checks import is_number, shown
 
+CHOOSE = "choose"
+
 
 class Prediction(VBox):
     """A question, a control for the guess, and the answer; without a kernel, the question alone."""
@@ -64,12 +66,19 @@ def predict(
     else:
         checks.need(is_number(answer), "predict", "answer", "a finite number", answer)
     wide = {"description_width": "initial"}
-    guess = Dropdown(options=["choose", *options], style=wide) if options else FloatText(style=wide)
+    guess = Dropdown(options=[CHOOSE, *options], style=wide) if options else FloatText(style=wide)
     button, said = Button(description="That is my guess"), HTML()
     box = Prediction([HTML(f"<b>Predict first.</b> {question}"), HBox([guess, button]), said])
     box.guess, box.button, box.said = guess, button, said
 
+    typed: list[object] = []
+    guess.observe(lambda change: typed.append(change["new"]), "value")
+
     def reveal(_: Button) -> None:
+        if not typed or guess.value == CHOOSE:
+            said.value = "Choose an answer first." if options else "Type a number first."
+            return
+        guess.disabled = button.disabled = True  # a guess is made once
         said.value = (
             _chosen(guess.value, str(answer)) if options else _off(guess.value, float(answer), unit)
         )
@@ -79,16 +88,12 @@ def predict(
 
 
 def _chosen(guess: str, answer: str) -> str:
-    if guess == "choose":
-        return "Choose an answer first."
     return f"{'Right' if guess == answer else f'You said {guess}'}: it is <b>{answer}</b>."
 
 
 def _off(guess: float, answer: float, unit: str) -> str:
     if abs(guess - answer) <= 0.05 * abs(answer):
-        return f"Right, to 5%: it is <b>{answer:.4g}{unit}</b>."
+        return f"Near enough: it is <b>{answer:.4g}{unit}</b>."
     side = "high" if guess > answer else "low"
-    return (
-        f"You said {shown(guess)}{unit}; it is <b>{answer:.4g}{unit}</b>:"
-        f" {abs(guess - answer):.3g}{unit} too {side}."
-    )
+    off = f"{abs(guess - answer):.3g}{' points' if unit == '%' else unit}"
+    return f"You said {shown(guess)}{unit}; it is <b>{answer:.4g}{unit}</b>: {off} too {side}."

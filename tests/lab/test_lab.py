@@ -1,6 +1,7 @@
 """Exercises: solutions pass, typical wrong answers fail with their own message, stubs too."""
 
 import random
+import re
 
 import pytest
 import torch
@@ -56,7 +57,8 @@ def test_a_stub_is_not_answered_yet(exercise):
 def test_any_other_wrong_answer_is_told_where_to_look(exercise):
     strange = random.Random(0).random() + 1e6
     text = said(exercise, answer(exercise, lambda *_: strange))
-    assert exercise.look in text or "has the shape of a single value" in text
+    known = ("has the shape of a single value", "return a dict with the keys")
+    assert exercise.look in text or any(words in text for words in known)
 
 
 @EACH
@@ -82,8 +84,44 @@ def test_an_answer_cannot_change_the_cases(exercise):
 
 def test_an_answer_that_raises_says_for_what():
     text = said(ALL["05-1"], lambda mu, sigma: mu / 0)
-    assert text == "05-1: for 1, 0.5 it raises ZeroDivisionError: float division by zero"
+    assert text == (
+        "05-1: for 1, 0.5 it raises ZeroDivisionError: float division by zero (line 1 of it)"
+    )
     assert "takes 0 positional arguments" in said(ALL["05-1"], lambda: 0.0)
+    assert "10-5: it raises" in said(ALL["10-5"], lambda: 1 / 0)  # without arguments
+
+
+def test_a_stub_that_an_answer_calls_is_not_this_answers_fault():
+    def stub():
+        raise NotImplementedError
+
+    assert said(ALL["10-12"], lambda results: stub()).endswith(
+        "it calls something not answered yet"
+    )
+
+
+def test_an_answer_of_several_parts_is_told_which_one_is_wrong():
+    exercise = ALL["10-1"]
+    keys = "10-1: return a dict with the keys 'parameters', 'MACs'; got "
+    assert said(exercise, lambda *case: (25_050, 1_600_000)).startswith(keys)
+    assert said(exercise, lambda *case: {"macs": 1}).startswith(keys)
+    wrong = said(exercise, lambda *case: exercise.right(*case) | {"MACs": 7})
+    assert wrong.startswith("10-1: for 20, 50, 5, 8 'MACs' is 7; ")
+
+
+def test_pairs_may_be_lists_and_what_is_no_pair_is_no_crash():
+    exercise = ALL["10-12"]
+    assert exercise.wrong(lambda r: [list(pair) for pair in exercise.right(r)]) is None
+    for strange in ([[["a"]]], [{}], 3, [3], "ab"):
+        assert exercise.look in said(exercise, lambda r, strange=strange: strange)
+
+
+def test_a_plan_is_judged_by_what_the_curves_predict_and_told_the_numbers():
+    text = said(ALL["10-7"], {"conv1": 0.9})
+    assert re.search(r"predicted [\d.]+% with 25.9% of the MACs; \d+% of every group is", text)
+    for one in range(1, 100):
+        plan = dict.fromkeys(lab.groups(), one / 100)  # no single ratio is enough
+        assert ALL["10-7"].wrong(plan) is not None
 
 
 def test_a_shape_that_differs_is_named():
@@ -131,32 +169,50 @@ def test_bad_input_is_one_line(call, error, words):
     assert "\n" not in str(found.value)
 
 
-def test_a_prediction_is_answered_only_when_it_is_made():
-    box = lab.predict("Which layer?", "conv1", options=["conv1", "conv2"])
+def guessed(box, guess=None):
+    """What is said when a guess is made."""
+    if guess is not None:
+        box.guess.value = guess
+    box.button.click()
+    return box.said.value
+
+
+def test_a_prediction_is_answered_only_when_it_is_made_and_once():
+    def asked():
+        return lab.predict("Which layer?", "conv1", options=["conv1", "conv2"])
+
+    box = asked()
     assert box.said.value == "" and "conv1" not in box.children[0].value
-    box.button.click()
-    assert box.said.value == "Choose an answer first."
-    box.guess.value = "conv2"
-    box.button.click()
-    assert box.said.value == "You said conv2: it is <b>conv1</b>."
-    box.guess.value = "conv1"
-    box.button.click()
-    assert box.said.value == "Right: it is <b>conv1</b>."
+    assert guessed(box) == "Choose an answer first." and not box.button.disabled
+    assert guessed(box, "conv2") == "You said conv2: it is <b>conv1</b>."
+    assert box.button.disabled and box.guess.disabled
+    assert guessed(asked(), "conv1") == "Right: it is <b>conv1</b>."
+    number = lab.predict("How many?", 0.0)
+    assert guessed(number) == "Type a number first."
+    number.guess.value = 1.0
+    assert guessed(number, 0.0) == "Near enough: it is <b>0</b>."
+
+
+def test_a_reader_without_a_kernel_sees_the_question_and_no_answer():
+    bundle = lab.predict("Which <b>layer</b>?", "conv1", options=["conv1"])._repr_mimebundle_()
+    assert "Which <b>layer</b>?" in bundle["text/html"] and "conv1" not in bundle["text/html"]
+    assert bundle["text/plain"].startswith("Predict first. Which layer? In a running notebook")
+    assert "application/vnd.jupyter.widget-view+json" in bundle
 
 
 def test_the_answer_may_be_that_of_a_claim():
     box = lab.predict("How many times?", claim="dns/table1/lenet-5/compression", unit="x")
-    box.guess.value = 200.0
-    box.button.click()
-    assert f"<b>{claims.claim('dns/table1/lenet-5/compression').mean:.4g}x</b>" in box.said.value
+    mean = claims.claim("dns/table1/lenet-5/compression").mean
+    assert f"<b>{mean:.4g}x</b>" in guessed(box, 200.0)
     assert lab.predict("How many?", claim="dns/table1/alexnet/compression") == "not measured"
     with pytest.raises(ValueError, match="no claim 'dns/x'"):
         lab.predict("How many?", claim="dns/x")
 
 
-def test_a_guessed_number_is_told_how_far_off_it_is():
-    box = lab.predict("How many?", 40.0, unit="%")
-    for guess, words in ((50.0, "10% too high"), (10.0, "30% too low"), (41.0, "Right, to 5%")):
-        box.guess.value = guess
-        box.button.click()
-        assert words in box.said.value and "<b>40%</b>" in box.said.value
+@pytest.mark.parametrize(
+    ("guess", "words"),
+    [(50.0, "10 points too high"), (10.0, "30 points too low"), (41.0, "Near enough")],
+)
+def test_a_guessed_number_is_told_how_far_off_it_is(guess, words):
+    said_now = guessed(lab.predict("How many?", 40.0, unit="%"), guess)
+    assert words in said_now and "<b>40%</b>" in said_now

@@ -44,20 +44,39 @@ def test_a_plan_is_shrunk_and_tuned_as_by_hand():
 def test_the_solver_is_on_the_board_within_the_budget():
     solver = named([]).loc[leaderboard.SOLVER]
     assert solver["rank"] == "1" and float(solver["MACs left %"]) <= 50
-    assert solver["plan"].endswith("+2")
+    assert solver["plan"].endswith("+2") and solver["against the best, points (95%)"] == "the best"
 
 
-def test_ranks_follow_the_test_images_whatever_is_claimed():
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_accuracies_are_those_of_the_images_whatever_is_claimed(split):
     plans = {"Ada": GOOD, "Bob": "conv1=0.9 fc1=0.9", "Cy": GOOD}
-    table = named([{"name": n, "plan": p, "accuracy": 1.0} for n, p in plans.items()])
+    entries = [{"name": n, "plan": p, "accuracy": 1.0} for n, p in plans.items()]
+    table = lab.ranked(entries, split).set_index("name")
     for name, plan in plans.items():
-        seen = train.evaluate(lab.pruned(plan), lab.digits().test).accuracy
-        assert table["test accuracy %"][name] == f"{100 * seen:.1f}"
+        seen = train.evaluate(lab.pruned(plan), getattr(lab.digits(), split)).accuracy
+        assert table["accuracy %"][name] == f"{100 * seen:.1f}"
         assert table["MACs left %"][name] == f"{100 * lab.size(lab.pruned(plan))['macs']:.1f}"
         assert table["remark"][name] == "not looked at: accuracy"
     assert table["rank"]["Ada"] == table["rank"]["Cy"] and table["rank"]["Bob"] == "4"
-    order = table["test accuracy %"].astype(float).tolist()
-    assert order == sorted(order, reverse=True)
+
+
+def test_of_plans_that_may_be_as_accurate_the_smaller_is_first():
+    right = torch.ones(360, dtype=torch.bool)
+    nearly, half = right.clone(), right.clone()
+    nearly[0] = False
+    half[::2] = False
+    entries = [
+        leaderboard.Entry("large", "a", right, 0.5, 0.5),
+        leaderboard.Entry("small", "b", nearly, 0.3, 0.5),
+        leaderboard.Entry("tiny", "c", half, 0.1, 0.5),
+        leaderboard.Entry("also large", "d", right, 0.5, 0.5),
+    ]
+    table = leaderboard._table(entries)
+    assert table.name.tolist() == ["small", "large", "also large", "tiny"]
+    assert table["rank"].tolist() == ["1", "2", "2", "4"]
+    said = table.set_index("name")["against the best, points (95%)"]
+    assert said["large"] == "the best" and said["also large"] == "the same answers"
+    assert said["small"].startswith("−0.3 (") and said["tiny"].startswith("−50.0 (")
 
 
 @pytest.mark.parametrize(
@@ -90,8 +109,10 @@ def test_files_of_a_folder_are_ranked_by_the_command(tmp_path, capsys):
     for word in ("the solver", "Ada", "anonymous", "broken", "no JSON", "list", GOOD):
         assert word in said
     assert "notes" not in said
-    assert main(["lab", "leaderboard", str(tmp_path / "none")]) == 2
-    assert "must hold entries as .json" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    for place, words in (("none", "must be a folder"), ("empty", "must hold entries as .json")):
+        assert main(["lab", "leaderboard", str(tmp_path / place)]) == 2
+        assert words in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -100,6 +121,7 @@ def test_files_of_a_folder_are_ranked_by_the_command(tmp_path, capsys):
         (lambda: lab.network(-1), ValueError, "`seed` must be an integer >= 0; got -1"),
         (lambda: lab.pruned(3), TypeError, "`plan` must be a text as"),
         (lambda: lab.pruned("conv1"), ValueError, "a plan is written as"),
+        (lambda: lab.ranked([], "train"), ValueError, "`split` must be one of val, test"),
         (lambda: lab.ranked([3]), TypeError, "`entries` must be mappings with name and .*; got 3"),
         (lambda: lab.compare("l1", 0.5), TypeError, "`criteria` must be criteria by name; got"),
         (lambda: lab.compare({"l1": "l1"}, 1.0), ValueError, "compare"),

@@ -37,7 +37,7 @@ def toy(tmp_path, monkeypatch):
 def test_the_toys_table_shows_the_numbers_as_the_csv_prints_them(toy):
     import paper
 
-    assert isinstance(paper.STUDY, Study) and paper.STUDY.said.notebook == "10"
+    assert isinstance(paper.STUDY, Study) and paper.STUDY.said.notebook == "12"
     table = paper.STUDY.tables([])["Table 1 (preset quick)"].map(str)
     assert table["method"].tolist() == ["whole", "half"]
     assert table["error % printed"].tolist() == ["3.0", "5.0"]
