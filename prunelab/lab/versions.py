@@ -17,6 +17,7 @@ from prunelab.study.runner import notebook
 
 VERSIONS = ("student", "instructor")
 SOLUTION = re.compile(r"^( *)### BEGIN SOLUTION\n.*?^ *### END SOLUTION$", re.DOTALL | re.MULTILINE)
+FINDING = re.compile(r"^\*\*Finding\.\*\*.*?(?=^\*\*|^#|\Z)", re.DOTALL | re.MULTILINE)
 STUB = r"\1# YOUR CODE HERE\n\1raise NotImplementedError()"
 
 
@@ -44,8 +45,13 @@ def write(version: str, folder: str | Path) -> Path:
 
 
 def student(book: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The notebook with stubs in place of its solutions, and without any output."""
+    """The notebook with stubs in place of its solutions, and without outputs and findings.
+
+    What an opening says under "Finding" would answer the questions that ask for a prediction.
+    """
     for cell in book.cells:
+        if cell.cell_type == "markdown":
+            cell.source = FINDING.sub("", cell.source)
         if cell.cell_type == "code":
             cell.source = SOLUTION.sub(STUB, cell.source)
             cell.outputs, cell.execution_count = [], None
