@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: install study test test-all lint docs bench clean
+.PHONY: install study test test-all lint docs bench bundle clean
 
 install: $(READY)
 
@@ -31,6 +31,10 @@ docs: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py
+
+# One archive in dist/ that installs without a network; DATA="mnist cifar10" adds data sets.
+bundle: $(READY)
+	$(BIN)/python tools/bundle.py $(if $(DATA),--data $(DATA))
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv .venv
