@@ -3,6 +3,7 @@
 def macs(...): ...
 lab.check("00-1", macs)      says that it is right, or what is wrong and where to look
 lab.predict("...", answer=)  asks first and answers then, with how far off the guess was
+lab.source(function)         its code for reading, without checks of arguments
 lab.network()                a trained network on embedded digits, the same for a whole class
 """
 
@@ -27,10 +28,11 @@ from prunelab.lab.bench import tuned as tuned
 from prunelab.lab.exercise import Exercise as Exercise
 from prunelab.lab.leaderboard import ranked as ranked
 from prunelab.lab.predicting import predict as predict
+from prunelab.lab.reading import source as source
 
 __all__ = [
     "Exercise", "Wrong", "check", "compare", "curves", "digits", "exercises", "groups", "network",
-    "predict", "pruned", "ranked", "size", "tuned",
+    "predict", "pruned", "ranked", "size", "source", "tuned",
 ]  # fmt: skip
 NUMBERS = tuple(sorted(path.stem[1:] for path in Path(__file__).parent.glob("n[0-9][0-9].py")))
 

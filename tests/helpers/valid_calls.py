@@ -75,6 +75,7 @@ CASES = {
     "lab.pruned": lambda: {"plan": "conv1=0.5"},
     "lab.ranked": lambda: {"entries": []},
     "lab.size": lambda: {"net": prunelab.lab.network()},
+    "lab.source": lambda: {"thing": prunelab.scores.best},
     "lab.tuned": lambda: {"net": prunelab.lab.network(), "epochs": 0.1},
     "lab.exercises": lambda: {"number": "00"},
     "lab.predict": lambda: {
