@@ -104,7 +104,6 @@ def _by_mean(results: Mapping[str, Sequence[float]]) -> set[tuple[str, str]]:
     return {(a, b) for a in mean for b in mean if mean[a] > mean[b]}
 
 
-PAIRED = "pair the seeds: take the differences first, then their deviation"
 _RESULTS = (
     {"a": (0.95, 0.96, 0.97), "b": (0.94, 0.95, 0.96), "c": (0.60, 0.75, 0.90)},
     {"a": (0.90, 0.91, 0.92), "b": (0.95, 0.97, 0.96), "c": (0.91, 0.89, 0.93)},
@@ -199,7 +198,7 @@ LATER = (
         "a difference over seeds",
         difference,
         (
-            (lambda a, b: _unpaired(a, b, 1), PAIRED),
+            (lambda a, b: _unpaired(a, b, 1), "pair the seeds: take the differences first"),
             (lambda a, b: _unpaired(a, b, 2), "pair the seeds; the two are not independent"),
             (_normal, "three seeds have Student's t with n - 1 degrees of freedom, not 1.96"),
             (
