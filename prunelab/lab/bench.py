@@ -87,10 +87,17 @@ def pruned(plan: str | Mapping[str, float], seed: int = 0) -> nn.Module:
         TypeError, ValueError: it is no plan of this network.
     """
     found = plan_of(plan)
+    small = shrunk(found, seed)
+    for epochs in found.tuned or ():
+        small = tuned(small, epochs, seed)
+    return small
+
+
+def shrunk(plan: Plan, seed: int = 0) -> nn.Module:
+    """The bench's network with the channels of a plan alone, without its fine-tuning."""
     net = network(seed)
     order = sensitivity.ranking(net, groups(), "l1")
-    small = surgery.shrink(net, groups(), kept(found, order))
-    return tuned(small, found.epochs, seed) if found.epochs else small
+    return surgery.shrink(net, groups(), kept(plan, order))
 
 
 def tuned(net: nn.Module, epochs: float = 1, seed: int = 0) -> nn.Module:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from prunelab.lab import bench
 
 EPOCHS = 2  # of fine-tuning, at most
 LONGEST = 40  # letters of a name
+LARGEST = 100_000  # bytes of a file
 SOLVER = "the solver"
 COLUMNS = ["rank", "name", "accuracy %", "against the best, points (95%)", "MACs left %"]
 COLUMNS += ["parameters left %", "plan", "remark"]
@@ -106,11 +107,16 @@ def _solver(split: str) -> Entry:
 
 def _from_file(path: Path) -> Entry:
     try:
+        if path.stat().st_size > LARGEST:
+            return Entry(_plain(path.stem), "", remark=f"refused: it has over {LARGEST:,} bytes")
         found = json.loads(path.read_bytes())
-    except ValueError:
-        return Entry(path.stem, "", remark="refused: it is no JSON")
+    except (ValueError, RecursionError):
+        return Entry(_plain(path.stem), "", remark="refused: it is no JSON")
+    except OSError as error:
+        return Entry(_plain(path.stem), "", remark=f"refused: it cannot be read ({error.strerror})")
     if not isinstance(found, Mapping):
-        return Entry(path.stem, "", remark="refused: it is no JSON object with name and plan")
+        remark = "refused: it is no JSON object with name and plan"
+        return Entry(_plain(path.stem), "", remark=remark)
     return _judged({"name": path.stem} | dict(found), "test")
 
 
@@ -118,27 +124,35 @@ def _judged(entry: Mapping[str, Any], split: str) -> Entry:
     name, plan = entry.get("name", "?"), entry.get("plan")
     if not isinstance(name, str) or not 0 < len(name.strip()) <= LONGEST:
         return Entry("?", "", remark=f"refused: `name` must be a text of 1 to {LONGEST} letters")
-    name = " ".join(name.split())
+    name = _plain(name)
+    if name.casefold() == SOLVER:
+        return Entry("?", "", remark=f"refused: `name` must not be {SOLVER!r}")
     if not isinstance(plan, str):
         return Entry(name, "", remark="refused: `plan` must be a text, as `conv1=0.5 fc1=0.8 +1`")
     try:
-        return _measured(name, plan, split, sorted({*entry} - {"name", "plan"}))
+        claims = sorted(_plain(key) for key in {*entry} - {"name", "plan"})[:5]
+        return replace(_measured(name, plan, split, claims), plan=_plain(plan))
     except ValueError as error:
-        return Entry(name, plan, remark=f"refused: {str(error).removeprefix('pruned: ')}")
+        return Entry(name, _plain(plan), remark=f"refused: {str(error).removeprefix('pruned: ')}")
+
+
+def _plain(text: object) -> str:
+    """On one line, short, and without what a terminal would obey."""
+    line = " ".join(str(text).split())[:200]
+    return "".join(c if c.isprintable() else "?" for c in line)
 
 
 def _measured(name: str, plan: str, split: str, claims: Iterable[str] = ()) -> Entry:
     """Shrink, fine-tune, evaluate. ValueError: the plan is none, or not within the rules."""
     found = bench.plan_of(plan)
-    if (found.epochs or 0) > EPOCHS:
+    if found.epochs > EPOCHS:
         raise ValueError(f"at most {EPOCHS} epochs of fine-tuning; got +{found.epochs}")
-    untuned = bench.pruned(plan.partition("+")[0])
-    left = bench.size(untuned)
+    left = bench.size(bench.shrunk(found))
     if left["macs"] > bench.BUDGET:
         raise ValueError(
             f"at most {bench.BUDGET:.0%} of the MACs; this plan leaves {left['macs']:.1%}"
         )
-    net = bench.pruned(plan) if found.epochs else untuned
+    net = bench.pruned(plan)
     correct = train.evaluate(net, getattr(bench.digits(), split)).correct
     remark = f"not looked at: {', '.join(claims)}" if claims else ""
     return Entry(name, plan, correct, left["macs"], left["params"], remark)

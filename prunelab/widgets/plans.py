@@ -19,8 +19,8 @@ from prunelab.masks import Keep
 Hand = Mapping[str, tuple[int, ...]]
 FORM = "`conv1=0.5 conv2:0,3 +1`: group=ratio, group:channels, +epochs"
 RATIO = re.compile(r"(?P<group>[^=:\s]+)=(?P<ratio>[0-9.eE-]+)")
-CHANNELS = re.compile(r"(?P<group>[^=:\s]+):(?P<channels>\d+(,\d+)*)")
-EPOCHS = re.compile(r"\+(?P<epochs>\d+)")
+CHANNELS = re.compile(r"(?P<group>[^=:\s]+):(?P<channels>[0-9]{1,6}(,[0-9]{1,6})*)")
+EPOCHS = re.compile(r"(\+[0-9]{1,4})+")
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,17 @@ class Plan:
     Attributes:
         ratios: group -> fraction removed, for the groups that lose any.
         hand: group -> channels removed that were picked by hand; its ratio counts them.
-        epochs: of fine-tuning that it had; None = as many as there are.
+        tuned: epochs of each fine-tuning that it had, in order; None = as on show.
     """
 
     ratios: Mapping[str, float] = field(default_factory=dict)
     hand: Hand = field(default_factory=dict)
-    epochs: int | None = 0
+    tuned: tuple[int, ...] | None = ()
+
+    @property
+    def epochs(self) -> int:
+        """Of fine-tuning, in all."""
+        return sum(self.tuned or ())
 
     def __str__(self) -> str:
         """As `parsed` reads it; empty for the whole network."""
@@ -45,7 +50,8 @@ class Plan:
             else f"{name}={ratio!r}"
             for name, ratio in self.ratios.items()
         ]
-        return " ".join([*parts, f"+{self.epochs}"] if self.epochs else parts)
+        tuned = "".join(f"+{epochs}" for epochs in self.tuned or ())
+        return " ".join([*parts, tuned] if tuned else parts)
 
 
 def parsed(text: str, sizes: Mapping[str, int], caller: str = "explorer") -> Plan:
@@ -61,14 +67,20 @@ def parsed(text: str, sizes: Mapping[str, int], caller: str = "explorer") -> Pla
     """
     ratios: dict[str, float] = {}
     hand: dict[str, tuple[int, ...]] = {}
-    epochs = 0
+    tuned: tuple[int, ...] = ()
     for part in text.split():
-        if found := EPOCHS.fullmatch(part):
-            epochs = int(found["epochs"])
-        elif found := RATIO.fullmatch(part):
-            ratios[_known(found["group"], sizes, caller)] = _ratio(found["ratio"], part, caller)
-        elif found := CHANNELS.fullmatch(part):
-            group = _known(found["group"], sizes, caller)
+        if EPOCHS.fullmatch(part):
+            tuned += tuple(int(epochs) for epochs in part.split("+") if epochs.strip("0"))
+            continue
+        found = RATIO.fullmatch(part) or CHANNELS.fullmatch(part)
+        if found is None:
+            raise ValueError(f"{caller}: a plan is written as {FORM}; got {part[:60]!r}")
+        group = _known(found["group"], sizes, caller)
+        if group in ratios:
+            raise ValueError(f"{caller}: a plan names a group once; `{group}` is named again")
+        if "ratio" in found.groupdict():
+            ratios[group] = _ratio(found["ratio"], part, caller)
+        else:
             channels = tuple(sorted({int(n) for n in found["channels"].split(",")}))
             if channels[-1] >= sizes[group] or len(channels) >= sizes[group]:
                 raise ValueError(
@@ -76,9 +88,7 @@ def parsed(text: str, sizes: Mapping[str, int], caller: str = "explorer") -> Pla
                     f" keeps one at least; got {part!r}"
                 )
             ratios[group], hand[group] = len(channels) / sizes[group], channels
-        else:
-            raise ValueError(f"{caller}: a plan is written as {FORM}; got {part!r}")
-    return Plan({name: ratio for name, ratio in ratios.items() if ratio}, hand, epochs)
+    return Plan({name: ratio for name, ratio in ratios.items() if ratio}, hand, tuned)
 
 
 def kept(plan: Plan, order: Mapping[str, Tensor]) -> Keep:
@@ -99,7 +109,7 @@ def kept(plan: Plan, order: Mapping[str, Tensor]) -> Keep:
 
 def _known(group: str, sizes: Mapping[str, int], caller: str) -> str:
     if group not in sizes:
-        raise ValueError(f"{caller}: no group `{group}`; groups are {', '.join(sizes)}")
+        raise ValueError(f"{caller}: no group `{group[:60]}`; groups are {', '.join(sizes)}")
     return group
 
 
@@ -109,5 +119,5 @@ def _ratio(text: str, part: str, caller: str) -> float:
     except ValueError:
         ratio = -1.0
     if not 0 <= ratio < 1:
-        raise ValueError(f"{caller}: a ratio must be in [0, 1); got {part!r}")
+        raise ValueError(f"{caller}: a ratio must be in [0, 1); got {part[:60]!r}")
     return ratio

@@ -83,35 +83,38 @@ class Source(abc.ABC):
         counts = {name: scores.kept(size, ratios.get(name, 0)) for name, size in self.sizes.items()}
         return {name: count for name, count in counts.items() if count < self.sizes[name]}
 
-    def key(self, ratios: Ratios) -> frozenset:
+    def key(self, ratios: Ratios | Plan) -> frozenset:
         """What equal networks have in common: their widths."""
-        return frozenset(self.kept(ratios).items())
+        return frozenset(self.kept(self.plan(ratios).ratios).items())
 
     def cost(self, ratios: Ratios) -> tuple[int, int]:
         """Parameters and MACs of the pruned network, exact."""
         return self.price(self.kept(ratios))
 
-    def take(self, plan: Plan) -> int:
-        """Go to a plan: its channels picked by hand are removed from now on.
-
-        Returns:
-            Epochs of fine-tuning that the network on show then has had.
-        """
+    def take(self, plan: Plan) -> None:
+        """Go to a plan: its channels picked by hand are removed from now on."""
         self.hand = dict(plan.hand)
-        return 0
 
-    def removed(self, group: str, ratios: Ratios) -> list[int]:
+    def plan(self, given: Ratios | Plan) -> Plan:
+        """Ratios as a plan, with the channels by hand and the fine-tunings that are on show."""
+        if isinstance(given, Plan):
+            return given
+        lost = self.kept(given)
+        hand = {name: own for name, own in self.hand.items() if name in lost}
+        return Plan({name: given[name] for name in lost}, hand, None)
+
+    def removed(self, group: str, ratios: Ratios | Plan) -> list[int]:
         """Positions of the channels of a group that the network at these ratios lacks."""
         return []
 
-    def budgets(self, ratios: Ratios) -> list[Budget]:
+    def budgets(self, ratios: Ratios | Plan) -> list[Budget]:
         """Budgets of the fine-tunings that the network at these ratios has had."""
         return []
 
     @abc.abstractmethod
-    def known(self, ratios: Ratios) -> Answer | None:
+    def known(self, ratios: Ratios | Plan) -> Answer | None:
         """The final answer, if it was measured before."""
 
     @abc.abstractmethod
-    def answers(self, ratios: Ratios, stop: Callable[[], bool]) -> Iterator[Answer]:
+    def answers(self, ratios: Ratios | Plan, stop: Callable[[], bool]) -> Iterator[Answer]:
         """Increasingly precise answers; the last one is final unless `stop()` became true."""

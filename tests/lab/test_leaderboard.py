@@ -82,6 +82,11 @@ def test_of_plans_that_may_be_as_accurate_the_smaller_is_first():
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
+        (
+            {"name": "x", "plan": "conv1=0.95 conv2=0.95 +2 conv1=0.1"},
+            "a plan names a group once; `conv1` is named again",
+        ),
+        ({"name": "The Solver", "plan": GOOD}, "`name` must not be 'the solver'"),
         ({"name": "x", "plan": "conv1=0.1"}, "at most 50% of the MACs; this plan leaves"),
         ({"name": "x", "plan": f"{GOOD[:-1]}3"}, "at most 2 epochs of fine-tuning; got +3"),
         ({"name": "x", "plan": "conv9=0.5"}, "no group `conv9`; groups are conv1, conv2, fc1"),
@@ -104,11 +109,18 @@ def test_files_of_a_folder_are_ranked_by_the_command(tmp_path, capsys):
     (tmp_path / "broken.json").write_text("{")
     (tmp_path / "list.json").write_text("[1]")
     (tmp_path / "notes.txt").write_text("not an entry")
+    (tmp_path / "deep.json").write_text("[" * 100_000 + "]" * 100_000)
+    (tmp_path / "folder.json").mkdir()
+    (tmp_path / "gone.json").symlink_to(tmp_path / "nothing")
+    forged = {"name": "\ud800x", "plan": "bad\n  1  Forged  99.9  the best", "a\nb": "\x1b[2J"}
+    (tmp_path / "forged.json").write_text(json.dumps(forged))
     assert main(["lab", "leaderboard", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     for word in ("the solver", "Ada", "anonymous", "broken", "no JSON", "list", GOOD):
         assert word in said
-    assert "notes" not in said
+    assert "notes" not in said and "\n  1  Forged" not in said and "\x1b" not in said
+    for name in ("deep", "folder", "gone"):
+        assert name in said
     (tmp_path / "empty").mkdir()
     for place, words in (("none", "must be a folder"), ("empty", "must hold entries as .json")):
         assert main(["lab", "leaderboard", str(tmp_path / place)]) == 2

@@ -253,12 +253,12 @@ def test_plans_are_a_tree_to_return_to(box):
 @given(
     st.dictionaries(st.sampled_from(["conv1", "layer1.0.conv2"]), st.floats(0.001, 0.99)),
     st.sets(st.integers(0, 7), min_size=1, max_size=7),
-    st.integers(0, 9),
+    st.lists(st.integers(1, 9999), max_size=4),
 )
-def test_a_plan_is_read_back_from_its_text(ratios, channels, epochs):
+def test_a_plan_is_read_back_from_its_text(ratios, channels, tuned):
     sizes = {"conv1": 20, "layer1.0.conv2": 16, "fc": 8}
     hand = {"fc": tuple(sorted(channels))}
-    plan = Plan(ratios | {"fc": len(channels) / 8}, hand, epochs)
+    plan = Plan(ratios | {"fc": len(channels) / 8}, hand, tuple(tuned))
     assert parsed(str(plan), sizes) == plan
     assert parsed("", sizes) == Plan() and str(Plan()) == ""
 
@@ -285,9 +285,21 @@ def test_a_plan_is_shared_as_a_text(box):
         ("0:8", "`0` has 8 channels, 0 to 7, and keeps one at least; got '0:8'"),
         ("0:0,1,2,3,4,5,6,7", "keeps one at least"),
         ("0:1", "no channels by hand here: this is a recording"),
+        ("0=0.5 0:1", "a plan names a group once; `0` is named again"),
+        ("0=0.5 0=0.1", "a plan names a group once; `0` is named again"),
+        ("+99999", "a plan is written as"),
+        ("0:٣", "a plan is written as"),
     ],
 )
 def test_a_text_that_is_no_plan_is_refused_in_one_line(box, text, words_):
     box.show(PAIR)
     box.plan.value = text
     assert words_ in text_of(box.text) and box.ratios == PAIR
+
+
+def test_a_long_history_is_shown_and_a_point_of_no_curve_changes_nothing(box):
+    for n in range(1200):
+        box.visited.visit(Plan({"0": (n + 1) / 2000}), "x", 1)
+    assert len(box.visited.lines(2)) >= 1200
+    box.chart.moved = {"group": "nope", "ratio": 0.5}
+    assert "no group `nope`" in text_of(box.text) and box.ratios == {}

@@ -43,7 +43,7 @@ def test_floats_stay_as_they_are_in_batches_and_when_trained_on(net):
     assert torch.equal(torch.cat([images for images, _ in own.batches(7)]), x)
     assert torch.equal(own.to("cpu")[5:7].images, x[5:7])
     box = widgets.explorer(net, (x, y), train=(x, y))
-    box.finetune.button.click()
+    box.wait(60).finetune.button.click()
     assert "Fine-tuned for 1 epoch" in text_of(box.wait(60).finetune.note)
     box.close()
 

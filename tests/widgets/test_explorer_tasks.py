@@ -218,9 +218,9 @@ def test_before_and_after_a_fine_tuning_are_said_and_both_can_be_returned_to(net
     assert [a.epochs for a in (before, first, second)] == [0, 1, 2]
     said = text_of(box.finetune.note)
     assert f"{100 * first.accuracy:.1f}% → {100 * second.accuracy:.1f}%" in said
-    assert [step.plan.epochs for step in box.visited.steps] == [0, 1, 2]
+    assert [step.plan.tuned for step in box.visited.steps] == [(), (1,), (1, 1)]
     assert [step.parent for step in box.visited.steps] == [None, 0, 1]
-    assert box.plan.value.endswith("+2")
+    assert box.plan.value.endswith("+1+1")
     for number, answer in ((0, before), (1, first), (2, second)):
         box.history.value = number
         assert box.wait(60).answer == answer
@@ -233,3 +233,103 @@ def test_a_plan_that_was_fine_tuned_elsewhere_says_what_is_missing(box):
     box.plan.value = "0=0.5 +3"
     assert box.wait(60).ratios == {"0": 0.5}
     assert "0 of its 3 epochs of fine-tuning were done here" in text_of(box.finetune.note)
+
+
+def tuning(box, epochs=1):
+    """Start a fine-tuning; the function that is returned lets it end."""
+    inside, gate = threading.Event(), threading.Event()
+    real = type(box.source).finetune
+
+    def slow(source, plan, number, advance):
+        inside.set()
+        gate.wait(20)
+        return real(source, plan, number, advance)
+
+    box.source.finetune = slow.__get__(box.source)
+    box.finetune.epochs.value = epochs
+    box.finetune.button.click()
+    assert inside.wait(20)
+
+    def end():
+        gate.set()
+        del box.source.finetune
+        return box.wait(60)
+
+    return end
+
+
+def test_other_channels_by_hand_meanwhile_do_not_get_the_fine_tuning(box):
+    box.plan.value = "0:0,1,2,3"
+    end = tuning(box.wait(60), 2)
+    box.plan.value = "0:4,5,6,7"
+    other = end().answer
+    assert box.plan.value == "0:4,5,6,7" and other.epochs == 0
+    lines = [line for line, _ in box.history.options]
+    assert any("fine-tuned 2 epochs" in line for line in lines)
+    tuned = next(n for line, n in box.history.options if "fine-tuned" in line)
+    box.history.value = tuned
+    assert box.wait(60).plan.value == "0:0,1,2,3 +2" and box.answer.epochs == 2
+    assert f"→ {100 * box.answer.accuracy:.1f}%" in text_of(box.finetune.note)
+
+
+def test_going_back_meanwhile_stays_there_and_loses_no_version(box):
+    box.show({"0": 0.5}).wait(60)
+    box.finetune.button.click()
+    first = box.wait(60).answer
+    end = tuning(box, 3)
+    box.plan.value = "0=0.5"
+    assert end().plan.value == "0=0.5" and box.answer.epochs == 0
+    for text, epochs in (("0=0.5 +1", 1), ("0=0.5 +1+3", 4)):
+        box.plan.value = text
+        assert box.wait(60).answer.epochs == epochs
+    box.plan.value = "0=0.5 +1"
+    assert box.wait(60).answer == first
+
+
+def test_as_many_epochs_in_other_steps_are_another_network(box):
+    box.show({"0": 0.5, "3": 0.5}).wait(60)
+    for _ in range(2):
+        box.finetune.button.click()
+        box.wait(60)
+    box.plan.value = "0=0.5 3=0.5"
+    box.finetune.epochs.value = 2
+    box.wait(60).finetune.button.click()
+    at_once = box.wait(60).source.network(box.ratios)[0]
+    assert box.plan.value.endswith("+2")
+    box.undo.click()
+    assert box.wait(60).plan.value == "0=0.5 3=0.5"  # the plan before the fine-tuning
+    box.plan.value = "0=0.5 3=0.5 +1+1"
+    assert not same(box.wait(60).source.network(box.ratios)[0], at_once)
+
+
+@pytest.mark.parametrize("moment", ["while it is measured", "while it is timed"])
+def test_an_answer_is_kept_for_the_plan_that_it_was_asked_for(box, monkeypatch, moment):
+    inside, gate = threading.Event(), threading.Event()
+    where = live.Live if moment == "while it is measured" else live.cost
+    name = "_right" if moment == "while it is measured" else "latency"
+    real = getattr(where, name)
+
+    def slow(*arguments, **options):
+        inside.set()
+        gate.wait(20)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(where, name, slow)
+    box.plan.value = "0:0,1,2,3"
+    assert inside.wait(20)
+    box.plan.value = "0:4,5,6,7"
+    gate.set()
+    box.wait(60)
+    monkeypatch.undo()
+    for text in ("0:0,1,2,3", "0:4,5,6,7"):
+        box.plan.value = text
+        small = box.wait(60).source.network(box.ratios)[0]
+        assert box.answer.accuracy == train.evaluate(small, box.source.split).accuracy
+
+
+def test_clicks_on_what_is_disabled_do_nothing(net, data):
+    box = widgets.explorer(net, data.val, scan=False).wait(60)
+    box.finetune.button.click()
+    box.inside.grid.removed = []
+    assert "error" not in text_of(box.wait(60).text)
+    box.close()

@@ -15,6 +15,7 @@ from prunelab.widgets.exploring.panel import BY_HAND, SOLVER, UNIFORM
 from prunelab.widgets.exploring.planned import Planned
 from prunelab.widgets.exploring.worker import Newest, Stop, StoppedError, at_rest
 from prunelab.widgets.frame import shown
+from prunelab.widgets.plans import Plan
 from prunelab.widgets.source import Answer, Ratios, Source
 
 SCANNED = 500  # images of a scan, unless told otherwise
@@ -159,15 +160,15 @@ class Explorer(Planned):
 
     def ask(self) -> None:
         """Let the worker answer for the network on show."""
-        ratios, source = dict(self.ratios), self.source
+        plan, source = self.showing, self.source
 
         def job(stop: Stop) -> None:
             with suppress(StoppedError):
-                for answer in source.answers(ratios, stop):
+                for answer in source.answers(plan, stop):
                     self._say(answer, stop)
             if at_rest(stop):  # the solver is too slow for every step of a drag
-                self.remember(stop)
-                self.compare.value = jobs.comparison(source, ratios)
+                self.remember(plan, stop)
+                self.compare.value = jobs.comparison(source, plan.ratios)
 
         self._say(self.answer, lambda: False, fresh=False)
         self.worker.submit(shown(job, self.text))
@@ -185,11 +186,15 @@ class Explorer(Planned):
         self.show_curves(self.source)
         self.compare.value = jobs.comparison(self.source, self.ratios)
 
-    def tuned(self, ratios: Ratios) -> None:
-        """The network at these ratios was fine-tuned: answer again if it is on show."""
-        if ratios == self.ratios:
-            self._refresh()
-            self.ask()
+    def tuned(self, before: Plan, made: Plan, answer: Answer) -> None:
+        """A network was fine-tuned: it is in the list of plans, and on show if it was before."""
+        with self._lock:
+            self.visited.add(made, before, words.brief(answer), answer.macs)
+            self.list_plans()
+            if (dict(before.ratios), dict(before.hand)) == (self.ratios, dict(self.source.hand)):
+                self.past.append(before)
+                self._refresh()
+                self.ask()
 
     def allow(self) -> None:
         """Enable what this source can do."""

@@ -58,7 +58,7 @@ class Inside(w.VBox):
         self._hush = threading.local()
         self.photo.observe(shown(lambda _: self._look(), text), "value")
         self.grid.observe(shown(self._clicked, text), "removed")
-        self.task.button.on_click(shown(lambda _: self._classes(), text))
+        self.task.button.on_click(shown(lambda _: self.group and self._classes(), text))
         self.task.stop.on_click(lambda _: self.looker.cancel())
         head = w.HBox([self.thumbnail, self.task], layout={"align_items": "center"})
         self.parts = w.VBox([head, self.grid], layout={"display": "none"})
@@ -117,7 +117,7 @@ class Inside(w.VBox):
         self.looker.submit(shown(job, self._text))
 
     def _clicked(self, change: dict) -> None:
-        if not getattr(self._hush, "on", False):
+        if self.group and not getattr(self._hush, "on", False):
             self.picked(self.group, tuple(change["new"]))
 
 

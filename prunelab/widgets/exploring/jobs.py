@@ -14,6 +14,7 @@ from prunelab.widgets import words
 from prunelab.widgets.controls import TaskControls
 from prunelab.widgets.exploring.worker import Advance, Stop, StoppedError
 from prunelab.widgets.frame import shown
+from prunelab.widgets.plans import Plan
 from prunelab.widgets.source import Answer, Ratios, Source
 
 if TYPE_CHECKING:
@@ -41,20 +42,21 @@ def scan(explorer: Explorer) -> None:
 
 def finetune(explorer: Explorer) -> None:
     """Train the network on show in the background; if stopped, nothing changes."""
-    source, part, ratios = explorer.source, explorer.finetune, dict(explorer.ratios)
+    source, part, plan = explorer.source, explorer.finetune, explorer.showing
 
     def job(advance: Advance) -> None:
-        before = _final(source, ratios)
-        source.finetune(ratios, part.epochs.value, advance)
-        part.note.value = words.say("tuned", before, _final(source, ratios))
-        explorer.tuned(ratios)
+        before = _final(source, plan)
+        made = source.finetune(plan, part.epochs.value, advance)
+        after = _final(source, made)
+        part.note.value = words.say("tuned", before, after)
+        explorer.tuned(plan, made, after)
 
     _start(explorer, part, job, "Stopped. The network is as it was before.")
 
 
-def _final(source: Source, ratios: Ratios) -> Answer:
+def _final(source: Source, plan: Plan) -> Answer:
     """The final answer, measured if it is not known yet."""
-    *_, answer = source.answers(ratios, lambda: False)
+    *_, answer = source.answers(plan, lambda: False)
     return answer
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,9 @@ CALLER, SPLITS = "explorer", ("val", "test")
 BATCH, ON_GPU = 100, 1000  # images between two looks at whether to stop
 GRID = tuple(round(0.1 * k, 1) for k in range(1, 10))
 RETRAIN = train.Budget(epochs=1, lr=0.002, batch=64, weight_decay=5e-4)
+
+
+Known = tuple[frozenset, tuple[int, ...]]  # widths and channels by hand; epochs tuned
 
 
 class Live(Source):
@@ -70,9 +73,9 @@ class Live(Source):
         self.title = f"{type(net).__name__} on "
         self.title += f"{data.name}, {split} split" if known else "own images"
         self._read(net, criterion)
-        self.tuned: dict[frozenset, list[tuple[nn.Module, list[train.Budget]]]] = {}
-        self._at: dict[frozenset, int] = {}  # by widths: how many of its fine-tunings are on show
-        self._final: dict[tuple[frozenset, float], Answer] = {}  # by widths and epochs tuned
+        self.tuned: dict[Known, tuple[nn.Module, list[train.Budget]]] = {}
+        self._at: dict[frozenset, tuple[int, ...]] = {}  # which fine-tunings are on show
+        self._final: dict[Known, Answer] = {}
         self._before: dict[int, Tensor] = {}  # first image of a batch -> what is right
 
     def _read(self, net: nn.Module, criterion: sensitivity.Criterion) -> None:
@@ -95,52 +98,51 @@ class Live(Source):
         self.presets = pfec(self.groups, self.rows)
         self.whole = dict(zip(("params", "macs"), self.price())) | {"images": len(self.split)}
 
-    def key(self, ratios: Ratios) -> frozenset:
+    def key(self, ratios: Ratios | Plan) -> frozenset:
         """What equal networks have in common: widths, and channels that were picked by hand."""
-        kept = self.kept(ratios)
-        return frozenset((name, kept[name], self.hand.get(name, ())) for name in kept)
+        plan = self.plan(ratios)
+        lost = self.kept(plan.ratios)
+        return frozenset((name, lost[name], plan.hand.get(name, ())) for name in lost)
 
-    def keep(self, ratios: Ratios) -> Keep:
-        """What stays: the channels of largest score, or all but those picked by hand."""
-        lost = self.kept(ratios)
-        return kept(Plan({name: ratios[name] for name in lost}, self.hand), self.order)
+    def _known(self, ratios: Ratios | Plan) -> Known:
+        plan = self.plan(ratios)
+        key = self.key(plan)
+        return key, self._at.get(key, ()) if plan.tuned is None else plan.tuned
 
-    def network(self, ratios: Ratios) -> tuple[nn.Module, Keep, list[train.Budget]]:
+    def network(self, ratios: Ratios | Plan) -> tuple[nn.Module, Keep, list[train.Budget]]:
         """The network at these ratios, what it keeps, and the fine-tunings that it has had."""
-        keep, (tuned, budgets) = self.keep(ratios), self._version(ratios)
+        plan = self.plan(ratios)
+        keep = kept(plan, self.order)
+        tuned, budgets = self.tuned.get(self._known(plan), (None, []))
         return tuned or surgery.shrink(self.net, self.groups, keep), keep, budgets
 
-    def _version(self, ratios: Ratios) -> tuple[nn.Module | None, list[train.Budget]]:
-        """The one on show, the latest unless `take` went back; at once, as threads change it."""
-        key = self.key(ratios)
-        versions = [(None, []), *self.tuned.get(key, [])]
-        return versions[self._at.get(key, len(versions) - 1)]
-
-    def budgets(self, ratios: Ratios) -> list[train.Budget]:
+    def budgets(self, ratios: Ratios | Plan) -> list[train.Budget]:
         """Budgets of the fine-tunings that the network at these ratios has had."""
-        return self._version(ratios)[1]
+        return self.tuned.get(self._known(ratios), (None, []))[1]
 
-    def take(self, plan: Plan) -> int:
-        """Go to a plan: to its channels, and back to as much fine-tuning as it had."""
+    def take(self, plan: Plan) -> None:
+        """Go to a plan, and to as many of its fine-tunings as were done here."""
         super().take(plan)
-        key = self.key(plan.ratios)
-        epochs = [0, *(_epochs(budgets) for _, budgets in self.tuned.get(key, []))]
-        if plan.epochs in epochs:
-            self._at[key] = epochs.index(plan.epochs)
-        return int(_epochs(self.budgets(plan.ratios)))
+        if plan.tuned is not None:
+            key, done = self.key(plan), plan.tuned
+            while done and (key, done) not in self.tuned:
+                done = done[:-1]
+            self._at[key] = done
 
-    def known(self, ratios: Ratios) -> Answer | None:
+    def known(self, ratios: Ratios | Plan) -> Answer | None:
         """The answer for a network that was measured completely before."""
-        return self._final.get((self.key(ratios), _epochs(self.budgets(ratios))))
+        return self._final.get(self._known(ratios))
 
-    def answers(self, ratios: Ratios, stop: Stop) -> Iterator[Answer]:
+    def answers(self, ratios: Ratios | Plan, stop: Stop) -> Iterator[Answer]:
         """Measured on more and more images; the last answer includes the latency."""
-        if known := self.known(ratios):
+        plan = self.plan(ratios)  # taken once: another one may be on show before this ends
+        found = self._known(plan)
+        if known := self._final.get(found):
             yield known
             return
-        small, _, budgets = self.network(ratios)
-        quick, epochs, total = folded(small, *self._form), _epochs(budgets), len(self.split)
-        params, macs = self.cost(ratios)
+        small, _, _ = self.network(replace(plan, tuned=found[1]))
+        quick, epochs, total = folded(small, *self._form), sum(found[1]), len(self.split)
+        params, macs = self.cost(plan.ratios)
         before, after, due = [], [], 0
         step = BATCH if self.split.device.type == "cpu" else ON_GPU
         for first in range(0, total, step):
@@ -165,8 +167,10 @@ class Live(Source):
         seconds = cost.latency(small, self.example, calls=9).median
         if "seconds" not in self.whole:
             self.whole["seconds"] = cost.latency(self.net, self.example, calls=9).median
-        answer = dataclasses.replace(answer, seconds=seconds)
-        self._final[self.key(ratios), epochs] = answer
+        if stop():
+            raise StoppedError
+        answer = replace(answer, seconds=seconds)
+        self._final[found] = answer
         self.whole["accuracy"] = answer.whole
         yield answer
 
@@ -180,10 +184,17 @@ class Live(Source):
         part = self.split[:images]
         self.curves = sensitivity.scan(self.net, part, progress=advance, **options)
 
-    def finetune(self, ratios: Ratios, epochs: int, advance: Advance) -> None:
-        """Train the network at these ratios further; if `advance` raises, it stays as it was."""
-        budget = dataclasses.replace(self.retrain, epochs=epochs)
-        small, _, budgets = self.network(ratios)
+    def finetune(self, ratios: Ratios | Plan, epochs: int, advance: Advance) -> Plan:
+        """Train the network at these ratios further; if `advance` raises, nothing changes.
+
+        Returns:
+            The plan of the trained network. It is on show if the one before it still is.
+        """
+        plan = self.plan(ratios)
+        key, before = self._known(plan)
+        plan = replace(plan, tuned=before)
+        budget = replace(self.retrain, epochs=epochs)
+        small, _, budgets = self.network(plan)
         small = surgery.shrink(small, self.groups, {})  # a copy: what is on show stays in use
         steps = budget.steps(len(self.learning))[1]
 
@@ -191,15 +202,16 @@ class Live(Source):
             advance((step + 1) / steps)
 
         options = {"after_step": after, "progress": False, "logits": self.logits}
-        key = self.key(ratios)
         train.fit(small, self._dataset(), budget, **options)
-        versions = self.tuned.get(key, [])[: self._at.get(key)]  # what came after another one goes
-        self.tuned[key] = [*versions, (small.eval(), [*budgets, budget])]
-        self._at.pop(key, None)
+        made = replace(plan, tuned=(*before, epochs))
+        self.tuned[key, made.tuned] = (small.eval(), [*budgets, budget])
+        if self._at.get(key, ()) == before:
+            self._at[key] = made.tuned
+        return made
 
-    def removed(self, group: str, ratios: Ratios) -> list[int]:
+    def removed(self, group: str, ratios: Ratios | Plan) -> list[int]:
         """Positions of the channels of a group that the network at these ratios lacks."""
-        keep = self.keep(ratios)
+        keep = kept(self.plan(ratios), self.order)
         return (~keep[group]).nonzero()[:, 0].tolist() if group in keep else []
 
     def _dataset(self) -> Dataset:
@@ -211,13 +223,9 @@ class Live(Source):
         )
 
 
-def _epochs(budgets: list[train.Budget]) -> float:
-    return sum(budget.epochs for budget in budgets)
-
-
 def _decoded(split: Split) -> Split:
     """Photos are decoded once, not at every move of a slider: 150 kB each."""
     if not isinstance(split.images, Photos):
         return split
     images = torch.cat(list(split.images.read(torch.arange(len(split)), BATCH)))
-    return dataclasses.replace(split, images=images)
+    return replace(split, images=images)

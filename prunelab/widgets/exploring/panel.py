@@ -160,7 +160,7 @@ class Panel(Pictured):
 
     def press(self, button: w.Button, task: Callable[[], object]) -> None:
         """Call `task()` when the button is pressed; errors go to `text`."""
-        button.on_click(shown(lambda _: task(), self.text))
+        button.on_click(shown(lambda _: None if button.disabled else task(), self.text))
 
     @contextmanager
     def quietly(self) -> Iterator[None]:

@@ -68,6 +68,7 @@ class Planned(Panel):
         """Remove these channels of a group, and keep its others."""
         size = self.source.sizes[group]
         if len(removed) == size:
+            self.inside.show(self.source, self.selected, self.ratios)
             raise ValueError(f"explorer: `{group}` must keep one channel at least")
         ratios = self.ratios | {group: len(removed) / size}
         hand = {name: own for name, own in self.source.hand.items() if name != group}
@@ -76,8 +77,8 @@ class Planned(Panel):
     @property
     def showing(self) -> Plan:
         """The plan of the network on show."""
-        epochs = int(sum(budget.epochs for budget in self.source.budgets(self.ratios)))
-        return Plan(dict(self.ratios), dict(self.source.hand), epochs)
+        tuned = tuple(int(budget.epochs) for budget in self.source.budgets(self.ratios))
+        return Plan(dict(self.ratios), dict(self.source.hand), tuned)
 
     def _undo(self) -> None:
         if self.past:
@@ -102,7 +103,7 @@ class Planned(Panel):
             raise ValueError(f"explorer: no channels by hand here: {self.source.why_not}")
         self.past.append(self.showing)
         self._go(plan)
-        if self.showing.epochs != plan.epochs:
+        if self.showing.tuned != plan.tuned:
             done = f"{self.showing.epochs} of its {plan.epochs} epochs of fine-tuning"
             self.finetune.note.value = words.note(f"Of this plan, {done} were done here.")
 
@@ -121,6 +122,7 @@ class Planned(Panel):
             drag: what is being dragged, if anything: a drag is one step back.
             hand: channels picked by hand; None = those whose ratio does not change.
         """
+        self.source.kept(ratios)  # refuses what is no group or no ratio
         ratios = {name: ratio for name, ratio in ratios.items() if ratio}
         if hand is None:  # what was picked by hand stays where the ratio does
             same = {name for name in ratios if ratios[name] == self.ratios.get(name)}
@@ -133,12 +135,16 @@ class Planned(Panel):
         self.source.take(Plan(ratios, hand, None))
         self.changed(preset)
 
-    def remember(self, stop: Stop) -> None:
+    def remember(self, plan: Plan, stop: Stop) -> None:
         """Add the network on show to the list of plans."""
         with self._lock:
             if stop() or self.answer is None:
                 return
-            self.visited.visit(self.showing, words.brief(self.answer), self.answer.macs)
-            with self.quietly():
-                self.history.options = self.visited.lines(self.source.whole["macs"])
-                self.history.value = self.visited.at
+            self.visited.visit(plan, words.brief(self.answer), self.answer.macs)
+            self.list_plans()
+
+    def list_plans(self) -> None:
+        """Show the list of plans."""
+        with self.quietly():
+            self.history.options = self.visited.lines(self.source.whole["macs"])
+            self.history.value = self.visited.at

@@ -12,6 +12,7 @@ from prunelab import paths
 from prunelab.groups.diagram import stages
 from prunelab.sensitivity.budget.prediction import possible, predict
 from prunelab.sensitivity.budget.price import Price
+from prunelab.widgets.plans import Plan
 from prunelab.widgets.source import PREDICTED, RECORDED, Answer, Ratios, Source
 
 SHIPPED = paths.results() / "data" / "ledger" / "sensitivity.jsonl"
@@ -47,19 +48,19 @@ class Recorded(Source):
         self.whole.setdefault("seconds", self._seconds(self.whole["macs"]))
         self._known = self._look_up(recording["points"], combinations)
 
-    def known(self, ratios: Ratios) -> Answer | None:
+    def known(self, ratios: Ratios | Plan) -> Answer | None:
         """Recorded, if these widths were: equal widths are the same network."""
         row = self._known.get(self.key(ratios))
         if row is None:
             return None
         return self._answer(row, row["low"], row["high"], row.get("seconds"), RECORDED)
 
-    def answers(self, ratios: Ratios, stop: Callable[[], bool]) -> Iterator[Answer]:
+    def answers(self, ratios: Ratios | Plan, stop: Callable[[], bool]) -> Iterator[Answer]:
         """One answer: recorded where these widths were measured, else a predicted range."""
         if known := self.known(ratios):
             yield known
             return
-        guess, whole = predict(self.curves, ratios), self.whole["accuracy"]
+        guess, whole = predict(self.curves, self.plan(ratios).ratios), self.whole["accuracy"]
         about = possible(guess.accuracy)
         low, high = (possible(about + off) - whole for off in self.off(guess.macs))
         yield self._answer(vars(guess) | {"accuracy": about}, low, high, None, PREDICTED)
