@@ -86,6 +86,12 @@ class Wiring:
             return type(self.parts[node.target]).__name__.lower()
         return str(getattr(node.target, "__name__", node.target)).lower()
 
+    def maps(self, layer: str, value: Tensor) -> Tensor:
+        """(N, C, pixels) of what a layer writes: a linear layer has its channels last."""
+        if isinstance(self.parts[layer], nn.Linear):
+            value = value.movedim(-1, 1)
+        return value.flatten(2) if value.ndim > 2 else value.unsqueeze(2)
+
     def leads(self, layer: str, place: str | None) -> bool:
         """Whether a place depends on a layer, or is it."""
         return self.end(layer) in _needed(self.end(place))

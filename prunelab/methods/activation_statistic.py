@@ -116,19 +116,18 @@ def statistics(
     places: dict[fx.Node, list[str]] = defaultdict(list)
 
     def take(node: fx.Node, _: Tensor, out: Tensor) -> None:
-        maps = (out.flatten(2) if out.ndim > 2 else out.unsqueeze(2)).double()
-        part = STATISTICS[statistic](maps)
         for layer in places[node]:
+            part = STATISTICS[statistic](watched.maps(layer, out).double())
             sums[layer] = sums[layer] + torch.stack([part.sum(0), part.square().sum(0)])
 
     seen, watch = 0, None
     for x, _ in batches:
         if watch is None:
-            wiring = Wiring.of(net, x, "statistics")
+            watched = Wiring.of(net, x, "statistics")
             for layer in layers:
-                for call in wiring.calls(layer):
-                    places[wiring.activation(call) if statistic == "apoz" else call].append(layer)
-            watch = wiring.watch(places, take)
+                for call in watched.calls(layer):
+                    places[watched.activation(call) if statistic == "apoz" else call].append(layer)
+            watch = watched.watch(places, take)
         seen += len(x)
         watch(x)
     if not seen:

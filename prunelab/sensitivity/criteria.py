@@ -79,8 +79,14 @@ def _checked(group: Group, given: object) -> Tensor:
         finite = score.shape == (group.size,) and bool(score.isfinite().all())
     except (TypeError, ValueError, RuntimeError):
         finite = False
-    allowed = f"a source of {group.size} finite scores for `{group.name}`"
-    checks.need(finite and not score.is_complex(), "scan", "criterion", allowed, given)
+    if not finite or score.is_complex():
+        got = checks.shown(given)
+        if isinstance(given, Tensor) and given.is_floating_point():
+            got += f", {int((~given.isfinite()).sum())} of them not finite"
+        raise ValueError(
+            f"scan: `criterion` must be a source of {group.size} finite scores for"
+            f" `{group.name}`; got {got}"
+        )
     return score
 
 

@@ -9,7 +9,9 @@ sensitivity.scan(net, images, ratios=[0.5], criterion=taylor)
 
 from __future__ import annotations
 
+import hashlib
 import inspect
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +29,7 @@ from prunelab.train.evaluation import logits_of, precise
 OF_A_LAYER = ("weights", "activations", "gradients")
 GIVEN = (*OF_A_LAYER, "scales", "group", "net", "images", "labels")
 OF_IMAGES = {"activations", "gradients", "images", "labels"}
+BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 IMAGES = 64  # unless told otherwise
 
 
@@ -50,7 +53,13 @@ class OwnCriterion:
 
     @property
     def name(self) -> str:
-        return self.function.__name__
+        return _name(self.function)
+
+    @property
+    def code(self) -> str:
+        """8 hex digits of its code: another function has others. It needs a source."""
+        text = textwrap.dedent(inspect.getsource(self.function))
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
 
     @property
     def looks(self) -> bool:
@@ -90,12 +99,18 @@ class OwnCriterion:
             own = {"weights": _part(tensors[s.tensor].movedim(s.axis, 0), s, group, 0).flatten(1)}
             for name, values in seen.get(s.layer, {}).items():
                 own[name] = _part(values, s, group, 1).flatten(2)
-            total = total + self._call(given | own)
+            found = self._call(given | own)
+            try:
+                total = total + torch.as_tensor(found)
+            except (TypeError, ValueError, RuntimeError):
+                return found  # no scores: whoever asked says so
         return total
 
     def _call(self, given: dict[str, Any]) -> object:
+        """What the function gives; it may write into what it receives."""
+        own = {n: v.clone() if isinstance(v, Tensor) else v for n, v in given.items()}
         with torch.no_grad():
-            return self.function(**{name: given[name] for name in self.takes})
+            return self.function(**{name: own[name] for name in self.takes})
 
 
 def criterion(function: Callable | None = None, *, images: int = IMAGES) -> Any:
@@ -129,10 +144,21 @@ def criterion(function: Callable | None = None, *, images: int = IMAGES) -> Any:
     if function is None:
         return lambda given: criterion(given, images=images)
     checks.kind("criterion", "function", function, Callable, f"a function of {', '.join(GIVEN)}")
-    takes = tuple(inspect.signature(function).parameters)
-    for name in takes or ("nothing",):
-        checks.word("criterion", "function's parameter", name, GIVEN)
-    return OwnCriterion(function, images, takes)
+    try:
+        found = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # some built-in functions do not say what they take
+        found = {}
+    for name in found or ("nothing",):
+        if name not in GIVEN or found[name].kind not in BY_NAME:
+            raise ValueError(
+                f"criterion: `{_name(function)}` must name what it takes, some of"
+                f" {', '.join(GIVEN)}; got `{name}`"
+            )
+    return OwnCriterion(function, images, tuple(found))
+
+
+def _name(function: Callable) -> str:
+    return getattr(function, "__name__", type(function).__name__)
 
 
 def writers(group: Group, tensors: dict[str, Tensor]) -> list[Slice]:
@@ -142,6 +168,11 @@ def writers(group: Group, tensors: dict[str, Tensor]) -> list[Slice]:
 
 def _part(values: Tensor, s: Slice, group: Group, axis: int) -> Tensor:
     """The group's channels of a tensor, whatever belongs to one of them in one axis behind."""
+    if values.shape[axis] < s.offset + s.repeat * group.size:
+        raise ValueError(
+            f"criterion: what `{s.layer}` writes, {tuple(values.shape)}, has not the"
+            f" {group.size} channels of group `{group.name}` on axis {axis}"
+        )
     own = values.narrow(axis, s.offset, s.repeat * group.size)
     shape = (*own.shape[:axis], group.size, s.repeat, *own.shape[axis + 1 :])
     return own.reshape(shape).flatten(axis + 1)
@@ -156,7 +187,7 @@ def _scales(name: str, group: Group, tensors: dict[str, Tensor]) -> Tensor:
     if isinstance(total, int):
         raise ValueError(
             f"criterion: `{name}` needs scales; no normalisation with a scale is on group"
-            f" `{group.name}`"
+            f" `{group.name}`: choose others with groups=[...]"
         )
     return total
 
@@ -173,25 +204,22 @@ def _look(
     found: dict[str, dict[str, Tensor]] = {"": {"images": x, "labels": y}}
     if not {"activations", "gradients"} & {*own.takes}:
         return found
-    wiring = Wiring.of(net, x, "criterion")
     tensors = net.state_dict()
     layers = {s.layer for group in groups.values() for s in writers(group, tensors)}
-    places = {layer: wiring.activation(wiring.call(layer)) for layer in layers}
-    out, seen = wiring.traced(x, {*places.values()})
-    nodes = [*seen]
-    if "gradients" in own.takes:
-        given = precise(logits_of("criterion", out, logits))
-        loss = nn.functional.cross_entropy(given, y, reduction="sum")
-        slopes = torch.autograd.grad(loss, [seen[node] for node in nodes], allow_unused=True)
-    else:
-        slopes = (None,) * len(nodes)
-    each = {node: _pair(seen[node].detach(), slope) for node, slope in zip(nodes, slopes)}
-    return found | {layer: each[node] for layer, node in places.items()}
-
-
-def _pair(value: Tensor, slope: Tensor | None) -> dict[str, Tensor]:
-    slope = torch.zeros_like(value) if slope is None else slope
-    return {
-        name: one if one.ndim > 2 else one.unsqueeze(2)
-        for name, one in (("activations", value), ("gradients", slope))
-    }
+    if not layers:
+        return found
+    with torch.inference_mode(False), torch.enable_grad():
+        wiring = Wiring.of(net, x, "criterion")
+        places = {layer: wiring.activation(wiring.call(layer)) for layer in layers}
+        out, seen = wiring.traced(x.clone(), {*places.values()})
+        slopes: dict[Any, Tensor | None] = dict.fromkeys(seen)
+        if "gradients" in own.takes:
+            given = precise(logits_of("criterion", out, logits))
+            loss = nn.functional.cross_entropy(given, y.clone(), reduction="sum")
+            slopes = dict(zip(seen, torch.autograd.grad(loss, [*seen.values()], allow_unused=True)))
+    for layer, node in places.items():
+        value, slope = seen[node].detach(), slopes[node]
+        slope = torch.zeros_like(value) if slope is None else slope
+        both = {"activations": value, "gradients": slope}
+        found[layer] = {name: wiring.maps(layer, one) for name, one in both.items()}
+    return found

@@ -5,11 +5,13 @@ The three files run at once, in any folder. CONTRIBUTING.md says where they go i
 
 from __future__ import annotations
 
+import builtins
+import importlib.util
 import keyword
 from pathlib import Path
 from string import Template
 
-from prunelab import checks, paths
+from prunelab import checks, methods, paths
 
 METHOD = '''\
 """$title: remove the channels whose weights differ least from one another. Edit `score`.
@@ -45,7 +47,8 @@ class $name(Method):
         ratios: fraction of the channels to remove, one for all groups or by group name.
     """
 
-    KIND: ClassVar[str] = "$stem"
+    # With the code of `score`: what another score has measured is not looked up for this one.
+    KIND: ClassVar[str] = f"$stem-{score.code}"
 
     ratios: Ratios
 
@@ -153,6 +156,16 @@ def test_a_ratio_that_is_none_is_refused_in_one_line(ratio):
         $name(ratio)
     assert "\\n" not in str(error.value)
 '''
+TAKEN = {
+    *methods.__all__,
+    *dir(builtins),
+    "Method",
+    "Pruned",
+    "Ratios",
+    "Options",
+    "Keep",
+    "Tensor",
+}
 FILES = {"{stem}.py": METHOD, "measure_{stem}.py": RECIPE, "test_{stem}.py": TEST}
 
 
@@ -177,14 +190,17 @@ def write(name: str, folder: str | Path = ".") -> list[Path]:
     stem = "_".join(words)
     good = stem.isidentifier() and not keyword.iskeyword(stem)
     checks.need(good, "new method", "name", "a name, as `last_channels`", name)
+    made = "".join(map(str.capitalize, words))
+    if importlib.util.find_spec(stem) or made in TAKEN:
+        raise ValueError(f"new method: `name` must be another one; {name!r} is taken")
     place = checks.path("new method", "folder", folder)
     if not place.is_dir():
         raise FileNotFoundError(f"new method: `folder` must exist; `{place}` does not")
-    made = {place / file.format(stem=stem): text for file, text in FILES.items()}
-    if there := [str(path) for path in made if path.exists()]:
+    files = {place / file.format(stem=stem): text for file, text in FILES.items()}
+    if there := [str(path) for path in files if path.exists()]:
         raise FileExistsError(f"new method: `{there[0]}` is there already; nothing was written")
-    given = {"stem": stem, "name": "".join(map(str.capitalize, words)), "title": " ".join(words)}
+    given = {"stem": stem, "name": made, "title": " ".join(words)}
     given["title"] = given["title"].capitalize()
-    for path, text in made.items():
+    for path, text in files.items():
         paths.write_text(path, Template(text).substitute(given), "new method")
-    return list(made)
+    return list(files)

@@ -82,6 +82,26 @@ def test_an_answer_cannot_change_the_cases(exercise):
     assert exercise.wrong(exercise.right) is None and exercise.wrong(spoils) == said_first
 
 
+class BrokenError(Exception):
+    def __str__(self):
+        raise ValueError
+
+
+def breaks(*_):
+    raise BrokenError
+
+
+@EACH
+@pytest.mark.parametrize(
+    "strange",
+    [torch.tensor(1.0, dtype=torch.bfloat16), 10**5000, torch.empty(2, device="meta"), {"z": ...}],
+    ids=["bfloat16", "huge", "meta", "mapping"],
+)
+def test_a_strange_answer_is_wrong_and_no_crash(exercise, strange):
+    said(exercise, answer(exercise, lambda *_: strange))
+    said(exercise, breaks)
+
+
 def test_an_answer_that_raises_says_for_what():
     text = said(ALL["05-1"], lambda mu, sigma: mu / 0)
     assert text == (

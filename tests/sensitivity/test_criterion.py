@@ -1,5 +1,8 @@
 """A criterion of one's own receives what it names; the shipped ones are what their papers say."""
 
+import functools
+
+import numpy as np
 import pytest
 import torch
 from helpers.toy import dataset, network
@@ -165,12 +168,103 @@ def test_a_criterion_can_be_tried_by_hand():
     assert EXAMPLES["geometric median"](weights).tolist() == [5.0, 5.0]
 
 
+class Mixer(nn.Module):
+    """A linear layer that reads and writes channels last."""
+
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Conv2d(1, 8, 3)
+        self.l1, self.l2 = nn.Linear(8, 12), nn.Linear(12, 3)
+
+    def forward(self, x):
+        return self.l2(F.relu(self.l1(self.a(x).permute(0, 2, 3, 1)))).mean((1, 2))
+
+
+def test_a_linear_layer_has_its_channels_last():
+    torch.manual_seed(0)
+    net = Mixer().eval()
+    found = ranked(net, prunelab.criterion(lambda activations: activations.mean((0, 2)), images=9))
+    x, _ = DATA.train.batch(slice(0, 9))
+    expected = F.relu(net.l1(net.a(x).permute(0, 2, 3, 1))).mean((0, 1, 2))
+    assert torch.allclose(found["l1"], expected, atol=1e-6)
+    box = widgets.explorer(net, DATA, scan=False, groups=["l1"]).wait(60)
+    assert list(box.source.sizes) == ["l1"] and box.inside.grid.size == 12
+    assert (box.inside.grid.maps["h"], box.inside.grid.maps["w"]) == (6, 6)
+    box.close()
+
+
+def test_a_criterion_may_write_into_what_it_receives():
+    net, images = block(), DATA.train.batch(slice(0, 8))
+    state = {name: value.clone() for name, value in net.state_dict().items()}
+    kept = [value.clone() for value in images]
+
+    @prunelab.criterion
+    def spoils(weights, activations, gradients, scales, images, labels):
+        for value in (weights, activations, gradients, scales, images, labels):
+            value.zero_()
+        return torch.arange(len(weights))
+
+    groups_ = groups.trace(net, DATA.example).select(["inner"])
+    sensitivity.ranking(net, groups_, spoils, tuple(images))
+    assert all(torch.equal(value, state[name]) for name, value in net.state_dict().items())
+    assert all(map(torch.equal, images, kept))
+
+
+@pytest.mark.parametrize("kind", [list, np.asarray])
+def test_scores_may_be_a_list_or_an_array(kind):
+    own = prunelab.criterion(lambda weights: kind(weights.abs().sum(1).numpy()))
+    for name, score in ranked(block(), own).items():
+        assert torch.allclose(score.float(), ranked(block(), "l1")[name])
+
+
+def test_gradients_are_there_whatever_the_caller_has_switched_off():
+    net, expected = block(), ranked(block(), "taylor")
+    for off in (torch.no_grad, torch.inference_mode):
+        with off():
+            found = ranked(net, "taylor")
+        assert all(torch.allclose(found[name], expected[name]) for name in expected)
+
+
+def test_a_function_without_a_name_is_named_by_its_kind():
+    with pytest.raises(ValueError, match=r"`partial` must name what it takes.*got `p`"):
+        prunelab.criterion(functools.partial(lambda weights, p: weights, p=1))
+
+
+def test_a_pair_of_tensors_and_a_transposed_convolution_are_scanned():
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(3, 6, 3), nn.ReLU(), nn.ConvTranspose2d(6, 8, 2), nn.ReLU(),
+        nn.Conv2d(8, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3),
+    ).eval()  # fmt: skip
+    pair = torch.randn(12, 3, 8, 8), torch.arange(12) % 3
+    scanned = sensitivity.scan(net, pair, ratios=[0.5], cache=False, progress=False)
+    found = groups.trace(net, pair[0])
+    order = sensitivity.ranking(net, found, "l1")
+    for row in scanned.to_dict("records"):
+        keep = {row["group"]: prunelab.scores.best(order[row["group"]], row["kept"])}
+        small = surgery.shrink(net, found, keep)
+        assert row["accuracy"] == prunelab.train.evaluate(small, as_split(pair)).accuracy
+    assert len(sensitivity.each_channel(net, pair, "0")) == 18
+
+
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [
         (lambda: prunelab.criterion(3), TypeError, "`function` must be a function of weights, "),
-        (lambda: prunelab.criterion(lambda: 1), ValueError, "must be one of weights, .*'nothing'"),
-        (lambda: prunelab.criterion(lambda filters: 1), ValueError, "one of weights.*'filters'"),
+        (lambda: prunelab.criterion(lambda: 1), ValueError, "some of weights, .*got `nothing`"),
+        (lambda: prunelab.criterion(lambda filters: 1), ValueError, "weights.*got `filters`"),
+        (lambda: prunelab.criterion(lambda *weights: 1), ValueError, "weights.*got `weights`"),
+        (lambda: prunelab.criterion(torch.sum), ValueError, "`sum` must name what it takes"),
+        (
+            lambda: ranked(block(), prunelab.criterion(lambda weights: weights.sum(1) / 0)),
+            ValueError,
+            "got Tensor of shape \\(4,\\), 4 of them not finite",
+        ),
+        (
+            lambda: ranked(block(), prunelab.criterion(lambda weights: "much")),
+            ValueError,
+            "4 finite scores for `first`; got 'much'",
+        ),
         (lambda: prunelab.criterion(images=0), ValueError, "`images` must be an integer >= 1"),
         (lambda: ranked(network(), "taylor", None), ValueError, "`taylor` needs activations, grad"),
         (lambda: ranked(block(), "batch norm"), ValueError, "`batch_norm` needs scales; no norm"),

@@ -192,7 +192,7 @@ def test_an_empty_split_is_refused():
         ({"ratios": 0.5}, "`ratios` must be several fractions; got 0.5"),
         ({"ratios": "0.5"}, "`ratios` must be several fractions"),
         ({"groups": "conv1"}, r"`groups` must be Groups, several names \(as \['conv1'\]\)"),
-        ({"split": "val"}, "`split` must be a Split, as data.val; got 'val'"),
+        ({"split": "val"}, "`split` must be a Split, as data.val, or .*; got 'val'"),
     ],
 )
 def test_an_argument_of_another_kind_is_named(change, message):

@@ -45,9 +45,13 @@ def test_its_recipe_measures_it_beside_the_filter_norm_and_looks_it_up_again(mad
     (ledger,) = made.glob("runs/**/spread_of_weights.jsonl")
     rows = [json.loads(line) for line in ledger.read_text().splitlines()]
     kinds = [row["recipe"]["task"].get("method", {}).get("kind") for row in rows]
-    assert kinds == [None, "filter_norm", "spread_of_weights"]
+    assert kinds[:2] == [None, "filter_norm"] and kinds[2].startswith("spread_of_weights-")
     assert run(made, "short.py") == said
     assert len(ledger.read_text().splitlines()) == 3
+    method = made / "spread_of_weights.py"
+    method.write_text(method.read_text().replace("weights.std(1)", "weights.abs().sum(1)"))
+    run(made, "short.py")  # another score is measured anew
+    assert len(ledger.read_text().splitlines()) == 4
 
 
 def test_the_files_are_formatted_as_the_project_is(made):
@@ -75,6 +79,9 @@ def test_a_name_may_be_written_in_any_way(name, tmp_path):
         (["new", "study", "x"], "`what` must be one of method; got 'study'"),
         (["new", "method", "1st"], "`name` must be a name, as `last_channels`; got '1st'"),
         (["new", "method", "class"], "`name` must be a name, as `last_channels`; got 'class'"),
+        (["new", "method", "torch"], "must be another one; 'torch' is taken"),
+        (["new", "method", "FilterNorm"], "must be another one; 'FilterNorm' is taken"),
+        (["new", "method", "None"], "`name` must be"),
         (["new", "method", ""], "`name` must be a name, as `last_channels`; got ''"),
         (["new", "method", "mine", "--dir", "none"], "`folder` must exist; `none` does not"),
         (["new", "method", "there"], "is there already; nothing was written"),

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from torch import Tensor, nn
 
 from prunelab import checks, meta, scores
 from prunelab import groups as tracing
 from prunelab.data import Split
+from prunelab.data.tensors import as_split
 from prunelab.groups import Flow, Groups
 from prunelab.train.evaluation import check_device
+
+
+def as_pair(split: object) -> Any:
+    """A pair of tensors as a split; anything else as it is. Errors as for `as_split`."""
+    pair = isinstance(split, tuple | list) and len(split) == 2
+    if pair and all(isinstance(part, Tensor) for part in split):
+        return as_split(split, caller="scan")
+    return split
 
 
 def checked(
@@ -18,7 +28,8 @@ def checked(
 ) -> tuple[nn.Module, list[float]]:
     """The network without wrappers, and the ratios as a list. Errors as for `scan`."""
     checks.kind("scan", "net", net, nn.Module, "a torch.nn.Module")
-    checks.kind("scan", "split", split, Split, "a Split, as data.val")
+    allowed = "a Split, as data.val, or a pair of tensors (images, labels)"
+    checks.kind("scan", "split", split, Split, allowed)
     several = _several("ratios", ratios, "several fractions")
     ratios = [scores.check_ratio("scan", ratio) for ratio in several]
     rising = all(a < b for a, b in zip(ratios, ratios[1:]))

@@ -10,7 +10,7 @@ from torch import nn
 
 from prunelab import checks, meta
 from prunelab.data import Split
-from prunelab.sensitivity.scanning.arguments import checked, chosen, traced
+from prunelab.sensitivity.scanning.arguments import as_pair, checked, chosen, traced
 from prunelab.sensitivity.scanning.measuring import WHOLE, Bench, measure, merged
 from prunelab.sensitivity.scanning.passes import Sweep
 from prunelab.sensitivity.scanning.program import Program
@@ -33,7 +33,7 @@ def each_channel(
 
     Args:
         net: a trained network; it is not changed.
-        split: the images to evaluate on.
+        split: the images to evaluate on; or a pair of tensors (images, labels).
         group: name of the group.
         logits: which entry of the output holds the logits, as for `scan`.
         progress: called with the fraction done; may raise to stop.
@@ -47,6 +47,7 @@ def each_channel(
     """
     if progress is not None:
         checks.function("each_channel", "progress", progress, "done")
+    split = as_pair(split)
     net, _ = checked(net, split, [0.5], logits)
     dtype = meta.dtype_of(net)
     flow = traced(net, split.batch(slice(0, 1), dtype)[0])

@@ -17,6 +17,8 @@ from prunelab.sensitivity.scanning.program import Program
 from prunelab.sensitivity.scanning.replays import Replay
 from prunelab.train.evaluation import precise
 
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -113,8 +115,9 @@ def _shrunk(
 ) -> nn.Module:
     """A layer of the program without the removed channels; a folded bias follows its filters."""
     own = dict(own)
-    if 0 in own.get("weight", {}) and getattr(module, "bias", None) is not None:
-        own.setdefault("bias", {0: own["weight"][0]})
+    axis = 1 if isinstance(module, TRANSPOSED) else 0  # of the filters
+    if axis in own.get("weight", {}) and getattr(module, "bias", None) is not None:
+        own.setdefault("bias", {0: own["weight"][axis]})
     small = surgery.rebuild(module, lambda name, t: _cut(t, own.get(name, {})))
     return channels_last(small) if program.fast else small
 

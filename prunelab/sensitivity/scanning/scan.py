@@ -16,7 +16,7 @@ from prunelab.groups import Groups
 from prunelab.sensitivity.budget.price import price
 from prunelab.sensitivity.criteria import Criterion, ranking
 from prunelab.sensitivity.points import outcome, settled
-from prunelab.sensitivity.scanning.arguments import check_options, checked, chosen, traced
+from prunelab.sensitivity.scanning.arguments import as_pair, check_options, checked, chosen, traced
 from prunelab.sensitivity.scanning.measuring import WHOLE, Bench, measure, merged
 from prunelab.sensitivity.scanning.passes import Judged, Sweep
 from prunelab.sensitivity.scanning.program import Program
@@ -49,7 +49,7 @@ def scan(
     Args:
         net: a trained network; a copy is measured, in evaluation mode and in the network's own
             floating type. It may be wrapped (`nn.DataParallel`, `torch.compile`, an average).
-        split: the images to evaluate on.
+        split: the images to evaluate on; or a pair of tensors (images, labels).
         ratios: the fractions to remove, rising, each in [0, 1).
         groups: the groups to scan, or their names; None = all that `trace` finds.
         criterion: "l1", "l2", or "largest", "random" (PFEC's controls), "taylor", "batch norm",
@@ -84,6 +84,7 @@ def scan(
     Source: PFEC, section 3.2 and Figure 2(b).
     """
     check_options(images, cache, progress)
+    split = as_pair(split)
     net, ratios = checked(net, split, ratios, logits)
     program, groups, sweeps = prepared(net, split, ratios, groups, criterion, logits)
     bench = Bench(program, sweeps, split, Store.at(cache, program, split))

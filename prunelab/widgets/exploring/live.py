@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from prunelab import checks, cost, groups, sensitivity, surgery, train
+from prunelab import checks, cost, sensitivity, surgery, train
+from prunelab import groups as tracing
 from prunelab.data import Dataset, Photos, Split
 from prunelab.data.tensors import as_split
 from prunelab.groups.diagram import diagram, stages
@@ -51,6 +52,7 @@ class Live(Source):
         train: object = None,
         retrain: train.Budget = RETRAIN,
         logits: str | int | None = None,
+        groups: Iterable[str] | None = None,
     ):
         checks.kind(CALLER, "net", net, nn.Module, "a network")
         checks.word(CALLER, "split", split, SPLITS)
@@ -72,20 +74,23 @@ class Live(Source):
         self.looks = own is not None and own.looks
         self.title = f"{type(net).__name__} on "
         self.title += f"{data.name}, {split} split" if known else "own images"
-        self._read(net, criterion)
+        self._read(net, criterion, groups)
         self.tuned: dict[Known, tuple[nn.Module, list[train.Budget]]] = {}
         self._at: dict[frozenset, tuple[int, ...]] = {}  # which fine-tunings are on show
         self._final: dict[Known, Answer] = {}
         self._before: dict[int, Tensor] = {}  # first image of a batch -> what is right
 
-    def _read(self, net: nn.Module, criterion: sensitivity.Criterion) -> None:
+    def _read(
+        self, net: nn.Module, criterion: sensitivity.Criterion, names: Iterable[str] | None
+    ) -> None:
         some, _ = self.split.batch(slice(0, 3), dtype_of(net))
         self.example = some[:1]
-        self.groups = groups.trace(net, self.example)
+        found = tracing.trace(net, self.example)
+        self.groups = found if names is None else found.select(list(names))
         if not self.groups:
             raise ValueError(f"{CALLER}: `net` has no group to prune: {self.groups.fixed}")
         self.net = surgery.shrink(net, self.groups, {}).eval()
-        graph = groups.flow(self.net, self.example).graph
+        graph = tracing.flow(self.net, self.example).graph
         self._form = quickest(self.net, graph, some, self.logits)
         self._quick = folded(self.net, *self._form)
         self.rows = diagram(self.net, self.example, self.groups)

@@ -123,7 +123,9 @@ def maps(net: nn.Module, group: Group, photo: Tensor) -> np.ndarray:
     node, seen = wiring.activation(wiring.call(first.layer)), []
 
     def take(_: object, __: Tensor, value: Tensor) -> None:
-        seen.append(value[0, first.offset : first.offset + first.repeat * group.size].clone())
+        last = isinstance(wiring.parts[first.layer], nn.Linear)
+        own = value.movedim(-1, 1) if last else value
+        seen.append(own[0, first.offset : first.offset + first.repeat * group.size].clone())
 
     wiring.watch({node}, take)(photo)
     found = seen[-1][:: first.repeat].abs().float().cpu()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from torch import nn
 
@@ -28,6 +28,7 @@ def explorer(
     retrain: Budget = RETRAIN,
     logits: str | int | None = None,
     scan: bool = True,
+    groups: Iterable[str] | None = None,
 ) -> Explorer:
     """Pick layers, drag a ratio: a real network shrinks, and you see its accuracy.
 
@@ -44,6 +45,7 @@ def explorer(
         retrain: how fine-tuning is done, but for its epochs.
         logits: entry of what `net` returns that holds the logits: a key, a position or an
             attribute; None = it returns the logits themselves.
+        groups: names of the groups to offer, as in `sensitivity.scan`; None = all.
         scan: scan all groups in the background at once, for the curves and the solver.
 
     Returns:
@@ -72,6 +74,6 @@ def explorer(
         )
     live = Live(
         net, data, criterion=criterion, split=split, images=images, train=train, retrain=retrain,
-        logits=logits,
+        logits=logits, groups=groups,
     )  # fmt: skip
     return Explorer([live], ratios, scan)
