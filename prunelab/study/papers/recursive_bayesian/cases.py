@@ -32,7 +32,7 @@ ARMS = ("forward", "reverse", "at once", "throughout")
 PRESETS = {
     "smoke": ("smoke",),
     "quick": ("quick",),
-    "standard": ("lenet-300-100",),
+    "standard": ("lenet-300-100", "lenet-5"),
     "paper": ("lenet-300-100", "lenet-5", "preresnet-20"),
 }
 
@@ -122,7 +122,7 @@ SETTINGS = {
 
 
 def cases(preset: str) -> Iterator[Case]:
-    """The toy, the arms beside VIBNet and SBP, shapes. `standard`: the first network of `paper`."""
+    """The toy, the arms beside VIBNet and SBP, shapes. `standard`: those of `paper` on MNIST."""
     yield from _toy(**STATED["toy"])
     for setting in SETTINGS[preset]:
         yield from _arms(setting, "paper" if preset == "standard" else preset)
