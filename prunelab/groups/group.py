@@ -151,7 +151,8 @@ class Groups(Mapping[str, Group]):
     def _unknown(self, name: str) -> str:
         if name in self.fixed:
             return f"`{name}` cannot be pruned: {self.fixed[name]}"
-        return f"no group `{' '.join(str(name).split())}`; groups are {', '.join(self._groups) or 'none'}"
+        shown = " ".join(str(name).split())
+        return f"no group `{shown}`; groups are {', '.join(self._groups) or 'none'}"
 
     def select(self, names: Iterable[str]) -> Groups:
         """Only the groups named, in order of execution. ValueError on a name that is no group."""
