@@ -146,8 +146,10 @@ def _latest(root: Path) -> Path:
 
 def _lab(options: argparse.Namespace) -> int:
     extras.need("prunelab lab", "study")
+    from prunelab import checks
     from prunelab.lab import leaderboard, versions
 
+    checks.word("lab", "WHAT", options.version, (*versions.VERSIONS, "leaderboard"))
     if options.version == "leaderboard":
         print(leaderboard.told(leaderboard.read(options.folder)))
         return 0

@@ -35,7 +35,7 @@ def write(version: str, folder: str | Path) -> Path:
         ValueError: an unknown version.
         FileExistsError: there is something at `folder`. OSError: it cannot be written.
     """
-    checks.word("lab", "version", version, (*VERSIONS, "leaderboard"))
+    checks.word("lab", "version", version, VERSIONS)
     made = new_study.make(folder)
     if version == "student":
         for book in notebook.notebooks(made):

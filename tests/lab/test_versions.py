@@ -93,7 +93,7 @@ def test_the_instructors_version_is_the_series_itself(tmp_path):
     [
         (
             ["teacher", "new"],
-            "`version` must be one of student, instructor, leaderboard; got 'teacher'",
+            "`WHAT` must be one of student, instructor, leaderboard; got 'teacher'",
         ),
         (["student", "full"], "must be a new or an empty folder; got 'full'"),
     ],

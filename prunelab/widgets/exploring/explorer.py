@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -32,7 +31,6 @@ class Explorer(Planned):
 
     def __init__(self, sources: Sequence[Source], ratios: Ratios | None = None, scan: bool = False):
         self.worker, self.background = Newest(), Newest()
-        self._lock = threading.RLock()  # held while the answer is set, by whatever thread
         super().__init__()
         self.recordings.options = [(source.title, source) for source in sources]
         self.recordings.value = sources[0]
@@ -191,7 +189,7 @@ class Explorer(Planned):
         with self._lock:
             self.visited.add(made, before, words.brief(answer), answer.macs)
             self.list_plans()
-            if (dict(before.ratios), dict(before.hand)) == (self.ratios, dict(self.source.hand)):
+            if self.showing == made:
                 self.past.append(before)
                 self._refresh()
                 self.ask()
