@@ -15,7 +15,8 @@ function renderCurves({ model, el }) {
   const svg = make("svg", { viewBox: `0 0 ${width} ${height}`, role: "group" });
   el.classList.add("prunelab-curves");
   el.replaceChildren(svg);
-  let held = null; // the group whose point is being dragged, and how far
+  let held = null; // the group whose point was moved last, and how far, until Python has followed
+  let dragging = false, waiting = null;
   const ratioOf = (name) => (held?.name === name ? held.ratio : model.get("ratios")[name] ?? 0);
 
   // Accuracy on the line between the measured points.
@@ -33,13 +34,22 @@ function renderCurves({ model, el }) {
     model.save_changes();
   }
 
-  function move(name, ratio, end = false) {
+  function move(name, ratio, direction = 0) {
     const highest = model.get("highest");
-    const now = Math.min(highest, Math.max(0, Math.round(100 * ratio) / 100));
-    held = end ? null : { name, ratio: now };
-    model.set("moved", { group: name, ratio: now });
+    held = { name, ratio: Math.min(highest, Math.max(0, Math.round(100 * ratio) / 100)) };
+    model.set("moved", { group: name, ratio: held.ratio, direction });
     model.save_changes();
     draw();
+  }
+
+  // A point stays where it was put while Python works through earlier moves, but not for ever: a
+  // move may be refused.
+  function settle() {
+    clearTimeout(waiting);
+    if (held === null || dragging) return;
+    const followed = () => (model.get("ratios")[held.name] ?? 0) === held.ratio;
+    if (followed()) held = null;
+    else waiting = setTimeout(() => { held = null; draw(); }, model.get("patience"));
   }
 
   function frame() {
@@ -87,7 +97,7 @@ function renderCurves({ model, el }) {
     dot.append(make("title", {}, `${name}: ${percent(ratio)} removed. Drag it, or use the arrow keys.`));
     dot.addEventListener("pointerdown", (event) => {
       event.preventDefault();
-      held = { name, ratio };
+      [held, dragging] = [{ name, ratio }, true];
       dot.focus();
       if (!chosen) select(name, false);
     });
@@ -96,7 +106,8 @@ function renderCurves({ model, el }) {
       const to = event.key === "Home" ? 0 : event.key === "End" ? 1 : step === undefined ? null : ratioOf(name) + step;
       if (to === null) return;
       event.preventDefault();
-      move(name, to, true);
+      move(name, to, Math.sign(to - ratioOf(name)));
+      settle();
     });
     return dot;
   }
@@ -117,18 +128,26 @@ function renderCurves({ model, el }) {
   }
 
   const follow = (event) => {
-    if (held === null) return;
+    if (!dragging) return;
     const box = svg.getBoundingClientRect(), at = ((event.clientX - box.left) / box.width) * width;
     move(held.name, (at - left) / (width - left - right));
   };
-  const release = () => { held = null; };
+  const release = () => {
+    dragging = false;
+    settle();
+  };
+  const answered = () => {
+    settle();
+    draw();
+  };
   window.addEventListener("pointermove", follow);
   window.addEventListener("pointerup", release);
   const names = "change:curves change:ratios change:selected change:whole";
-  model.on(names, draw);
+  model.on(names, answered);
   draw();
   return () => {
-    model.off(names, draw);
+    clearTimeout(waiting);
+    model.off(names, answered);
     window.removeEventListener("pointermove", follow);
     window.removeEventListener("pointerup", release);
   };

@@ -10,6 +10,7 @@ import pandas as pd
 import traitlets as t
 
 HIGHEST = 0.95  # ratio that a drag reaches
+PATIENCE = 3000  # milliseconds
 
 
 class Curves(anywidget.AnyWidget):
@@ -23,8 +24,9 @@ class Curves(anywidget.AnyWidget):
         whole: accuracy of the whole network.
         ratios: group -> fraction removed now.
         selected: names of the groups in colour.
-        moved: the group and the ratio of the latest move.
+        moved: group and ratio of the latest move, and its direction if a key made it (1, -1, 0).
         highest: the largest ratio that a move reaches.
+        patience: milliseconds that a moved point stays in its place while Python has not followed.
     """
 
     _esm = Path(__file__).with_name("curves.js")
@@ -35,6 +37,7 @@ class Curves(anywidget.AnyWidget):
     selected = t.List(t.Unicode()).tag(sync=True)
     moved = t.Dict().tag(sync=True)
     highest = t.Float(HIGHEST).tag(sync=True)
+    patience = t.Int(PATIENCE).tag(sync=True)
 
     def show(self, scan: pd.DataFrame, colours: Mapping[str, str]) -> None:
         """Draw these curves, as `sensitivity.scan` gives them."""

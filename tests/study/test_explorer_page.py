@@ -193,3 +193,7 @@ def test_a_point_on_a_curve_is_dragged(page):
     assert kept(size, removed / 100) == pytest.approx(stay, abs=1)
     page.locator(f"[data-handle='{name}']").press("Home")
     assert f"{size} of {size} stay" in page.text_content(f".group[data-group='{name}'] output")
+    page.keyboard.press("ArrowRight")  # one percent, and the next measured setting is further off
+    first = next(option for option in PAGES[1]["groups"][name]["options"] if option["ratio"] > 0)
+    said = f"{first['kept']} of {size} stay"
+    assert said in page.text_content(f".group[data-group='{name}'] output")

@@ -196,8 +196,15 @@ def test_voila_a_point_on_a_curve_is_dragged_and_a_channel_is_removed_by_a_click
     page.mouse.down()
     page.mouse.move(at["x"] + 200, at["y"] + 30, steps=8)
     page.mouse.up()
+    put = int(point.get_attribute("aria-valuenow"))
+    assert put > 20  # it stays there while the kernel works through the moves before
     dragged = accuracy(page, before)
-    assert int(point.get_attribute("aria-valuenow")) > 20
+    assert int(point.get_attribute("aria-valuenow")) == put
+    point.focus()
+    for _ in range(5):  # faster than the kernel answers: none is lost
+        page.keyboard.press("ArrowRight")
+    assert int(point.get_attribute("aria-valuenow")) == put + 5  # one of 20 channels more
+    dragged = accuracy(page, dragged)
     page.get_by_role("tab", name="Look inside").click()
     tiles = page.locator(".prunelab-channels button")
     tiles.first.wait_for()

@@ -139,10 +139,13 @@ function model(values, heard) {
     save_changes() { const now = told; told = {}; heard(now); } };
 }
 
-// To the setting of the slider that is nearest.
-function drag({ group, ratio }) {
+// To the setting of the slider that is nearest; a key goes at least to the next one.
+function drag({ group, ratio, direction }) {
   const { options } = net.groups[group], off = (k) => Math.abs(options[k].ratio - ratio);
-  at[group] = [...options.keys()].reduce((best, k) => (off(k) < off(best) ? k : best), 0);
+  const before = at[group], last = options.length - 1;
+  const nearest = [...options.keys()].reduce((best, k) => (off(k) < off(best) ? k : best), 0);
+  const stuck = direction && nearest === before;
+  at[group] = stuck ? Math.min(last, Math.max(0, before + direction)) : nearest;
   show();
 }
 
@@ -166,7 +169,7 @@ function open(number) {
   const { svg, boxes } = net.map, kept = Object.fromEntries(net.rows.map((row) => [row.name, [row.all, row.all]]));
   map = put("map", render, { svg, boxes, selected, kept });
   const highest = Math.max(...Object.values(net.groups).map(({ options }) => options.at(-1).ratio));
-  chart = put("curve", renderCurves, { curves: net.curves, whole: net.whole.accuracy, ratios: {}, selected: Object.keys(net.groups), highest });
+  chart = put("curve", renderCurves, { curves: net.curves, whole: net.whole.accuracy, ratios: {}, selected: Object.keys(net.groups), highest, patience: 0 });
   sliders();
   find("made").textContent = net.made;
   find("presets").replaceChildren(new Option("choose a measured combination", ""),
