@@ -129,7 +129,7 @@ def measure(recipe: Recipe, progress: bool = True, since: float = 0.0) -> dict:
     Returns:
         The row; it is not appended.
     """
-    device = paths.device() or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = _device()
     cuda = device.startswith("cuda")
     start = time.perf_counter()
     data, net, extra = None, None, {}
@@ -164,6 +164,10 @@ def measure(recipe: Recipe, progress: bool = True, since: float = 0.0) -> dict:
     }
 
 
+def _device() -> str:
+    return paths.device() or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def _commit() -> str:
     """Commit of the code, with a plus if the working tree differs; "unknown" outside git."""
     source = paths.PACKAGE.parent
@@ -181,6 +185,14 @@ def _commit() -> str:
     except (OSError, subprocess.SubprocessError):
         return "unknown"
     return out.stdout.strip()
+
+
+def prepare(recipe: Recipe) -> list[Path]:
+    """Train the recipe's network, if this run has not; returns the files that hold it."""
+    since = _started() if paths.refresh_began() else 0.0
+    trained(recipe, datasets.load(str(recipe.data), device=_device()), False, since)
+    place = paths.runs() / "checkpoints" / f"{recipe.trained_key}.safetensors"
+    return [path for path in (place, place.with_suffix(".json")) if path.is_file()]
 
 
 def trained(

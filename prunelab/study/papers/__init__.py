@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from typing import TYPE_CHECKING
 
-from prunelab.study.study import Study
+if TYPE_CHECKING:  # the command line reads the names without waiting for torch
+    from prunelab.study.study import Study
+
+
+def stems() -> list[str]:
+    """The names of all papers in the code."""
+    return [found.name for found in pkgutil.iter_modules(__path__)]
 
 
 def study(stem: str) -> Study:
@@ -15,4 +22,4 @@ def study(stem: str) -> Study:
 
 def studies() -> dict[str, Study]:
     """Stem -> study."""
-    return {found.name: study(found.name) for found in pkgutil.iter_modules(__path__)}
+    return {stem: study(stem) for stem in stems()}

@@ -18,7 +18,19 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     add("--device", help="cpu or cuda; default: cuda where there is one")
     add("--data-root", metavar="DIR", help="folder with data sets")
     add("--out", metavar="DIR", help="where everything is written; default: runs/PRESET")
-    add("--workers", type=int, default=1, metavar="N", help="notebooks at once; default: 1")
+    add(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="recipes and notebooks at once; default: 1",
+    )
+    add(
+        "--scheduler",
+        metavar="WHOSE",
+        help="whose Dask workers measure: local, slurm, kubernetes or tcp://HOST:PORT;"
+        " default: local with several workers",
+    )
     add("--refresh", action="store_true", help="run and measure all again")
     add("--write", action="store_true", help="also write the executed notebooks to notebooks/")
     add(
@@ -48,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     from prunelab.study.pages import report
     from prunelab.study.runner import series
 
-    fields = ("device", "data_root", "out", "workers", "refresh", "write", "limit")
+    fields = ("device", "data_root", "out", "workers", "scheduler", "refresh", "write", "limit")
     chosen = {name: getattr(options, name) for name in fields}
     chosen["parameters"] = notebook.asked(options.parameters)
     checked = plan.plan(options.numbers, options.preset, **chosen)

@@ -6,6 +6,8 @@ import contextlib
 import hashlib
 import json
 import os
+import re
+import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +19,7 @@ from prunelab import checks, paths
 from prunelab.study.recipes import PRESETS, SEEDS
 from prunelab.study.runner.notebook import Notebook, checked, notebooks, select
 
+SCHEDULERS = ("local", "slurm", "kubernetes")  # whose workers a run starts itself
 LIMITS = dict(zip(PRESETS, (600, 600, 1800, 7200)))  # seconds without progress
 
 
@@ -35,6 +38,7 @@ class SeriesPlan:
     parameters: Mapping[str, Any]
     limit: float
     workers: int = 1
+    scheduler: str | None = None
     since: str = ""
     write: bool = False
     data_root: Path | None = None
@@ -72,6 +76,7 @@ def plan(
     data_root: str | Path | None = None,
     out: str | Path | None = None,
     workers: int = 1,
+    scheduler: str | None = None,
     refresh: bool = False,
     write: bool = False,
     parameters: Mapping[str, Any] | None = None,
@@ -86,7 +91,10 @@ def plan(
         device: cpu or cuda; without it, cuda where there is one.
         data_root: folder with data sets.
         out: where everything is written; `runs/<preset>` in the project by default.
-        workers: how many notebooks run at once.
+        workers: how many recipes are measured at once, and then notebooks run.
+        scheduler: whose Dask workers measure: "local" (by default with several workers), "slurm",
+            "kubernetes", or the address of a scheduler, whose workers are as many as it has.
+            None with one worker: each notebook measures what it shows.
         refresh: run all notebooks and measure all rows again; one that was interrupted goes on.
         write: also write the executed notebooks to `notebooks/`; one that was finished before the
             committed ledger got its last row runs again.
@@ -105,7 +113,10 @@ def plan(
     chosen = select(numbers, notebooks(root))
     most = max(4 * (os.cpu_count() or 1), len(chosen))
     checks.count("run", "workers", workers)
-    checks.need(workers <= most, "run", "workers", f"at most {most} on this machine", workers)
+    _check_scheduler(scheduler)
+    if scheduler in (None, "local"):
+        checks.need(workers <= most, "run", "workers", f"at most {most} on this machine", workers)
+        scheduler = scheduler or ("local" if workers > 1 else None)
     # SEEDS as a list, because papermill injects a tuple as a string.
     given = {"PRESET": preset, "SEEDS": list(SEEDS[preset]), "REFRESH": refresh or "missing"}
     given |= checked(parameters or {})
@@ -113,7 +124,12 @@ def plan(
         _check_parameters(book, given, write)
     device = _device(device)
     out = _writable(root / "runs" / preset if out is None else out)
-    options = {"workers": workers, "since": _since(out) if refresh else "", "write": write}
+    options = {
+        "workers": workers,
+        "scheduler": scheduler,
+        "since": _since(out) if refresh else "",
+        "write": write,
+    }
     data_root = Path(data_root).resolve() if data_root else None
     return SeriesPlan(
         chosen, root, out, preset, device, given, limit, data_root=data_root, **options
@@ -124,6 +140,18 @@ def check_data_root(command: str, data_root: str | Path | None) -> None:
     """FileNotFoundError unless it is None or a folder."""
     if data_root is not None and not (str(data_root) and Path(data_root).is_dir()):
         raise FileNotFoundError(f"{command}: `data_root` must be a folder; got {str(data_root)!r}")
+
+
+def _check_scheduler(scheduler: object) -> None:
+    address = (
+        re.fullmatch(r"(tcp|tls|ws|wss)://.+:\d+", scheduler)
+        if isinstance(scheduler, str)
+        else None
+    )
+    known = scheduler is None or scheduler in SCHEDULERS or address
+    checks.need(
+        bool(known), "run", "scheduler", f"tcp://HOST:PORT, {', '.join(SCHEDULERS)}", scheduler
+    )
 
 
 def _check_parameters(book: Notebook, asked: Mapping[str, Any], write: bool) -> None:
@@ -202,3 +230,9 @@ def gpus(plan: SeriesPlan) -> list[str | None]:
     given = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     names = given.split(",") if given else [str(i) for i in range(torch.cuda.device_count())]
     return [names[i % len(names)] for i in range(plan.workers)]
+
+
+def shown(progress: bool) -> dict[str, Any]:
+    """How a bar is drawn: live in a terminal, now and then in a file that collects the output."""
+    pace = 0.1 if sys.stderr.isatty() else 10.0
+    return {"disable": not progress, "mininterval": pace, "miniters": 0, "leave": False}

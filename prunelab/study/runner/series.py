@@ -21,10 +21,11 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from prunelab import paths
+from prunelab.study import papers
 from prunelab.study.runner.committed import committed
 from prunelab.study.runner.execution import Execution
 from prunelab.study.runner.notebook import Notebook
-from prunelab.study.runner.plan import SeriesPlan, gpus, refreshing
+from prunelab.study.runner.plan import SeriesPlan, gpus, refreshing, shown
 from prunelab.study.runner.state import Result, State
 
 LOOK = 0.5  # seconds between two looks at what runs
@@ -56,27 +57,24 @@ def carry_out(plan: SeriesPlan, *, progress: bool = True) -> list[Result]:
 
 class _Runner:
     def __init__(self, plan: SeriesPlan, progress: bool):
-        self.plan = plan
+        self.plan, self.progress = plan, progress
         self.stopping = threading.Event()
         self.running: list[Execution] = []
         self.state = State(plan.out / "state.json")
         self.gpus: queue.SimpleQueue = queue.SimpleQueue()
         for gpu in gpus(plan):
             self.gpus.put(gpu)
-        self.bar = tqdm(
-            total=sum(len(book.content["cells"]) for book in plan.notebooks),
-            unit="cell",
-            disable=not progress,
-            # A file that collects the output gets a bar now and then, a terminal a live one.
-            mininterval=0.1 if sys.stderr.isatty() else 10.0,
-            miniters=0,
-            leave=False,
-        )
         self.done = 0  # cells of finished notebooks
         self.width = max((len(book.name) for book in plan.notebooks), default=0)
 
     def run(self) -> list[Result]:
         _clear(self.plan.out)
+        self._measure()
+        self.bar = tqdm(
+            total=sum(len(book.content["cells"]) for book in self.plan.notebooks),
+            unit="cell",
+            **shown(self.progress),
+        )
         pool = ThreadPoolExecutor(self.plan.workers)
         futures = {book: pool.submit(self._notebook, book) for book in self._order()}
         waiting = set(futures.values())
@@ -96,6 +94,15 @@ class _Runner:
         if self.plan.since and all(result.status == "ok" for result in results):
             refreshing(self.plan.out).unlink(missing_ok=True)
         return results
+
+    def _measure(self) -> None:
+        """Have the recipes of the notebooks measured that are not finished."""
+        stems = [book.stem for book in self.plan.notebooks if not self._done_before(book)]
+        stems = [stem for stem in stems if stem in papers.stems()]
+        if self.plan.scheduler and stems:
+            from prunelab.study.runner import fanout  # slow to import
+
+            fanout.carry_out(self.plan, stems, progress=self.progress)
 
     def _look(self) -> None:
         for execution in list(self.running):

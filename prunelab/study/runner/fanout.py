@@ -1,0 +1,214 @@
+"""Fan-out: the recipes of a run are measured by Dask workers, before its notebooks look them up.
+
+A row is in the ledger of the run once, whatever dies: a worker adds it where it works, the run
+where it is missing, and what was measured before is not measured again.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import CancelledError
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from tqdm import tqdm
+
+from prunelab import paths
+from prunelab.study import ledger, papers, rows
+from prunelab.study.recipes import Recipe
+from prunelab.study.runner import clusters
+from prunelab.study.runner.estimates import Estimates, said, span
+from prunelab.study.runner.execution import one_line
+from prunelab.study.runner.plan import SeriesPlan, shown
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+PATIENCE = 60.0  # seconds that a run waits for a scheduler, at first and when it is gone
+GONE = ("cancelled", "lost")  # states of a future whose scheduler is no longer there
+LOOK = 0.2  # seconds between two looks at what is done
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a recipe: who measured it and how long that took, or the error."""
+
+    recipe: Recipe
+    worker: str = ""
+    seconds: float = 0.0
+    error: str | None = None
+
+
+def carry_out(plan: SeriesPlan, stems: Iterable[str], *, progress: bool = True) -> list[Done]:
+    """Measure what the notebooks of these papers will look up and what has no row yet.
+
+    Args:
+        plan: of the run; `plan.scheduler` says whose workers measure.
+        stems: of the papers.
+        progress: show a bar.
+
+    Returns:
+        What was measured, and what failed: a notebook tries that again, and shows the error.
+
+    Raises:
+        OSError: there is no scheduler, for a minute; or a row cannot be written.
+        RuntimeError: no local worker gave a sign of life for `plan.limit` seconds.
+    """
+    waiting = wanted(plan, stems)
+    if not waiting:
+        return []
+    found: list[Done] = []
+    bar = tqdm(total=len(waiting), unit="recipe", **shown(progress))
+    with bar, clusters.scheduler(plan) as address:
+        while waiting:
+            with suppress(_Lost):  # perhaps it is started again
+                for done in _through(plan, address, [*waiting.values()], bar):
+                    found.append(done)
+                    del waiting[done.recipe.key]
+                    if done.error:
+                        bar.write(f"{done.recipe.label}: {done.error}", file=sys.stdout)
+    print(told(found), flush=True)
+    return found
+
+
+def wanted(plan: SeriesPlan, stems: Iterable[str]) -> dict[str, Recipe]:
+    """Key -> recipe of all that these papers ask for and that has no row of this run."""
+    preset, seeds = plan.parameters["PRESET"], plan.parameters["SEEDS"]
+    found = {}
+    for stem in stems:
+        dates = {row["key"]: row["date"] for row in rows.read(_ledger(plan, stem))}
+        for part in papers.study(stem).recipes(preset, seeds).values():
+            found |= {r.key: r for r in part if dates.get(r.key, "") <= plan.since}
+    return found
+
+
+def told(found: Iterable[Done]) -> str:
+    """What ran where and how long: a line a worker, as a table."""
+    frame = pd.DataFrame(
+        [(d.worker or "nowhere", d.seconds, bool(d.error)) for d in found],
+        columns=["worker", "seconds", "failed"],
+    )
+    by = frame.groupby("worker").agg(
+        recipes=("seconds", "size"), failed=("failed", "sum"), busy=("seconds", "sum")
+    )
+    return by.assign(busy=by.busy.map(span)).reset_index().to_string(index=False)
+
+
+def _folder(plan: SeriesPlan) -> Path:
+    return ledger.COMMITTED if plan.write else plan.out / "ledger"
+
+
+def _ledger(plan: SeriesPlan, stem: str) -> Path:
+    return _folder(plan) / f"{stem}.jsonl"
+
+
+class _Lost(Exception):  # noqa: N818  (no error: it is tried again)
+    """The scheduler answers no longer."""
+
+
+def _through(plan: SeriesPlan, address: str, recipes: list[Recipe], bar: tqdm) -> Iterator[Done]:
+    """Measure recipes on the workers of a scheduler; each is told of as it comes. Errors: _Lost."""
+    from distributed import Client
+
+    given, guess = clusters.passed(plan), Estimates(_folder(plan))
+    try:
+        client = Client(address, timeout=PATIENCE, set_as_default=False)
+    except (OSError, ValueError) as error:
+        reason = f"({type(error).__name__}); `dask scheduler` starts one"
+        raise OSError(f"run: no scheduler at {address} {reason}") from None
+    with client:
+        workers = max(1, len(client.scheduler_info()["workers"]), plan.workers)
+        left = {recipe.key: guess.seconds(recipe) for recipe in recipes}
+        bar.write(f"measuring {len(recipes)} recipes {said(left.values(), workers)}", sys.stdout)
+        if find_spec("bokeh"):
+            bar.write(f"dashboard: {client.dashboard_link}", sys.stdout)
+        futures = _submitted(client, recipes, given)
+        for future in _as_done(plan, client, [*futures]):
+            done = _taken(plan, futures[future], future)
+            del left[done.recipe.key]
+            yield done
+            bar.set_postfix_str(said(left.values(), workers), refresh=False)
+            bar.update()
+
+
+def _submitted(
+    client: Client, recipes: Iterable[Recipe], given: Mapping[str, str]
+) -> dict[Future, Recipe]:
+    """Each recipe after the training of its network, which others may share."""
+    networks: dict[str, Future] = {}
+    futures = {}
+    for recipe in recipes:
+        name = recipe.trained_key
+        if recipe.budget is not None and name not in networks:
+            networks[name] = client.submit(train, recipe, given, key=f"train-{name}-{client.id}")
+        more = (recipe, recipe.key, given, networks.get(name))
+        futures[client.submit(measure, *more, key=f"{recipe.key}-{client.id}")] = recipe
+    return futures
+
+
+def _as_done(plan: SeriesPlan, client: Client, futures: list[Future]) -> Iterator[Future]:
+    """The futures, each when it is done. Errors: _Lost, RuntimeError."""
+    seen, since = None, time.monotonic()
+    while futures:
+        signs = [sign.stat().st_mtime_ns for sign in clusters.signs(plan)]
+        if (now := (len(futures), signs)) != seen:
+            seen, since = now, time.monotonic()
+        if signs and time.monotonic() - since > plan.limit:
+            raise RuntimeError(f"run: no progress for {plan.limit:g} s (see --limit)")
+        if client.status != "running" or any(f.status in GONE for f in futures):
+            raise _Lost
+        done = {future for future in futures if future.done()}
+        futures = [future for future in futures if future not in done]
+        yield from done
+        if not done:
+            time.sleep(LOOK)
+
+
+def _taken(plan: SeriesPlan, recipe: Recipe, future: Future) -> Done:
+    """What became of a recipe; its row is in the ledger of the run. Errors: _Lost, OSError."""
+    if future.status == "error":
+        error = future.exception()
+        return Done(recipe, error=one_line(f"{type(error).__name__}: {error}"))
+    try:
+        row, worker = future.result(timeout=PATIENCE)
+    except (OSError, CancelledError):
+        raise _Lost from None
+    place = _ledger(plan, recipe.stem)
+    if not any((own["key"], own["date"]) == (row["key"], row["date"]) for own in rows.read(place)):
+        rows.append(place, row)
+    return Done(recipe, worker, row["seconds"])
+
+
+def train(recipe: Recipe, given: Mapping[str, str]) -> dict[str, bytes]:
+    """In a worker: the recipe's trained network, as files by name, for machines without them."""
+    _settle(given)
+    return {path.name: path.read_bytes() for path in ledger.prepare(recipe)}
+
+
+def measure(
+    recipe: Recipe, key: str, given: Mapping[str, str], network: Mapping[str, bytes] | None
+) -> tuple[dict, str]:
+    """In a worker: the row of a recipe, which is in the worker's ledger too, and its name."""
+    worker = _settle(given)
+    if recipe.key != key:
+        raise ValueError(f"worker {worker} has another version of prunelab")
+    for name, content in (network or {}).items():
+        path = paths.runs() / "checkpoints" / name
+        if not path.is_file():
+            with paths.whole(path, "run") as partial:
+                partial.write_bytes(content)
+    (row,) = ledger.run(recipe, bool(paths.refresh_began()) or "missing", progress=False)
+    return row, worker
+
+
+def _settle(given: Mapping[str, str]) -> str:
+    from distributed import get_worker
+
+    clusters.settle(given, get_worker().local_directory)
+    return str(get_worker().name)

@@ -1,0 +1,229 @@
+"""Fan-out: whatever dies, each recipe has one row, and it is the row that it has alone."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from dataclasses import replace
+from types import SimpleNamespace
+
+import psutil
+import pytest
+from helpers.dummy import Echo
+from helpers.series import add_notebook, wait_for
+
+from prunelab.methods import FilterNorm
+from prunelab.study import ledger, papers
+from prunelab.study.networks import Network
+from prunelab.study.runner import clusters, fanout
+from prunelab.study.runner.plan import plan
+from prunelab.study.study import Case, Study
+from prunelab.study.tasks import Baseline, Count, Prune
+from prunelab.train import Budget
+
+FEW = range(2)
+BUDGET = Budget(epochs=1.5, lr=0.02, batch=64)
+TRAINED = Network("lenet-5", "digits", BUDGET)
+CUT = Prune(FilterNorm(0.5), BUDGET)
+SLOW = Case("all", "whole", TRAINED, Baseline()), Case("all", "half", TRAINED, CUT)
+LINEAR = Network("lenet-300-100")
+MANY = [Case("all", f"number {n}", LINEAR, Echo(n)) for n in range(200)]
+QUICK = (Case("all", "counted", LINEAR, Count(None, (1, 28, 28))),)
+BROKEN = (Case("all", "broken", LINEAR, Count(None, (1, 3, 3))),)
+
+
+@pytest.fixture
+def toy(project, monkeypatch):
+    """Plans a run of a paper that has these cases."""
+
+    def planned(cases, seeds, **options):
+        study = Study("toy", lambda preset: cases if preset == "quick" else ())
+        monkeypatch.setattr(papers, "study", {"toy": study}.__getitem__)
+        add_notebook(project, "01-toy")
+        more = {"SEEDS": list(seeds)}
+        return plan(root=project, device="cpu", parameters=more, **options)
+
+    return planned
+
+
+def rows_of(checked):
+    lines = (checked.out / "ledger" / "toy.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def values(row):
+    """What does not depend on when and where."""
+    if isinstance(row, dict):
+        return {k: values(v) for k, v in row.items() if "seconds" not in k}
+    return [values(v) for v in row] if isinstance(row, list) else row
+
+
+def workers_of(process):
+    """The processes in which Dask measures."""
+    found = psutil.Process(process).children(recursive=True)
+    return [one for one in found if "spawn_main" in " ".join(one.cmdline())]
+
+
+def test_a_worker_killed_in_the_middle_costs_no_row_and_doubles_none(toy, monkeypatch, capsys):
+    checked = toy(SLOW, FEW, workers=2)
+    assert checked.scheduler == "local"
+
+    def kill():
+        wait_for(lambda: [*checked.out.glob("checkpoints/*")])  # both are at work
+        workers_of(os.getpid())[0].kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    found = fanout.carry_out(checked, ["toy"], progress=False)
+    killer.join()
+    rows = rows_of(checked)
+    assert len(rows) == len({row["key"] for row in rows}) == len(found) == 4
+    assert not any(done.error for done in found)
+    monkeypatch.setenv("PRUNELAB_RUNS", str(checked.out.with_name("alone")))
+    recipes = papers.study("toy").recipes("quick", FEW)["all"]
+    alone = {row["key"]: row for row in ledger.run(recipes, "missing", progress=False)}
+    for row in rows:
+        assert values(row["values"]) == values(alone[row["key"]]["values"])
+    said = capsys.readouterr().out
+    assert "measuring 4 recipes" in said and "local-1" in said
+    assert fanout.carry_out(checked, ["toy"], progress=False) == []
+
+
+def test_200_recipes_over_4_workers_give_200_rows(toy):
+    checked = toy(MANY, (0,), workers=4)
+    found = fanout.carry_out(checked, ["toy"], progress=False)
+    rows = rows_of(checked)
+    assert len(found) == len(rows) == len({row["key"] for row in rows}) == 200
+    assert sorted(row["values"]["number"] for row in rows) == [*range(200)]
+    assert {done.worker for done in found} <= {f"local-{n}" for n in range(1, 5)}
+
+
+@pytest.fixture
+def dask(tmp_path):
+    """Starts parts of a Dask cluster, each in a folder of its own; nothing outlives the test."""
+    started = []
+
+    def start(part, *arguments, folder="scheduler"):
+        place = tmp_path / folder
+        place.mkdir(exist_ok=True)
+        env = {k: v for k, v in os.environ.items() if not k.startswith("PRUNELAB_")}
+        env |= {"PRUNELAB_RUNS": str(place / "runs"), "OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-m", f"distributed.cli.dask_{part}", *map(str, arguments)]
+        with (place / "log").open("ab") as log:
+            process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        with suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(process.pid).children(recursive=True):
+                child.kill()
+        process.kill()
+        process.wait()
+
+
+def test_rows_of_machines_that_share_no_disk_arrive_though_the_scheduler_is_killed(toy, dask):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"tcp://127.0.0.1:{port}"
+    where = ("--host", "127.0.0.1", "--port", port, "--no-dashboard")
+    one = ("--nworkers", 1, "--nthreads", 1, "--no-dashboard", "--death-timeout", 20)
+    checked = toy(SLOW, FEW, scheduler=address)
+
+    first = dask("scheduler", *where)
+    for name in ("left", "right"):
+        dask("worker", address, *one, "--name", name, folder=name)
+
+    def restart():
+        wait_for(lambda: (checked.out / "ledger" / "toy.jsonl").is_file())
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+        dask("scheduler", *where)
+        for name in ("left", "right"):  # Dask's end without a scheduler
+            dask("worker", address, *one, "--name", name, folder=name)
+
+    killer = threading.Thread(target=restart)
+    killer.start()
+    found = fanout.carry_out(checked, ["toy"], progress=False)
+    killer.join()
+    rows = rows_of(checked)
+    assert len(rows) == len({row["key"] for row in rows}) == len(found) == 4
+    assert {done.worker for done in found} <= {"left", "right"}
+
+
+def test_a_recipe_that_fails_is_told_of_and_stops_no_other(toy, capsys):
+    checked = toy((*BROKEN, *QUICK), (0,), workers=1, scheduler="local")
+    found = fanout.carry_out(checked, ["toy"], progress=False)
+    assert {done.recipe.label: bool(done.error) for done in found} == {
+        "broken": True,
+        "counted": False,
+    }
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("broken: ")]
+    assert "Error" in line
+    assert [row["label"] for row in rows_of(checked)] == ["counted"]
+
+
+def test_without_a_scheduler_there_is_one_line(toy, monkeypatch):
+    monkeypatch.setattr(fanout, "PATIENCE", 0.5)
+    checked = toy(QUICK, (0,), scheduler="tcp://127.0.0.1:9")
+    with pytest.raises(OSError, match=r"^run: no scheduler at tcp://127.0.0.1:9 .*dask scheduler"):
+        fanout.carry_out(checked, ["toy"], progress=False)
+
+
+@pytest.mark.parametrize("given", ["", "cloud", "tcp://", "tcp://host", 3, "http://host:80"])
+def test_another_scheduler_is_refused(project, given):
+    add_notebook(project, "01-toy")
+    allowed = r"must be tcp://HOST:PORT, local, slurm, kubernetes; got"
+    with pytest.raises(ValueError, match=allowed):
+        plan(root=project, device="cpu", scheduler=given)
+
+
+def test_a_slurm_job_starts_one_worker_with_what_the_run_needs(toy, monkeypatch):
+    import dask
+
+    dask.config.refresh()
+    checked = toy(QUICK, (0,), scheduler="slurm", workers=20)
+    with dask.config.set({"jobqueue.slurm.queue": "gpu", "jobqueue.slurm.walltime": "08:00:00"}):
+        monkeypatch.setattr("dask_jobqueue.SLURMCluster.scale", lambda self, jobs: None)
+        with clusters.slurm(checked) as cluster:
+            script = cluster.job_script()
+    assert "#SBATCH -p gpu" in script and "#SBATCH -t 08:00:00" in script
+    assert f"export PRUNELAB_RUNS={checked.out}" in script
+    assert "distributed.cli.dask_worker" in script and "--nthreads 1" in script
+    assert "gres" not in script
+
+
+@pytest.mark.parametrize(("device", "gpus"), [("cpu", {}), ("cuda", {"nvidia.com/gpu": "1"})])
+def test_a_pod_gets_the_variables_but_no_folder_of_this_machine(toy, monkeypatch, device, gpus):
+    made = []
+    operator = SimpleNamespace(KubeCluster=lambda **options: made.append(options))
+    monkeypatch.setitem(sys.modules, "dask_kubernetes.operator", operator)
+    monkeypatch.setattr("prunelab.extras.need", lambda *names: None)
+    checked = replace(toy(QUICK, (0,), scheduler="kubernetes", workers=3), device=device)
+    clusters.kubernetes(checked)
+    ((options,),) = [made]
+    assert options["n_workers"] == 3 and options["env"] == {"PRUNELAB_DEVICE": device}
+    assert options.get("resources", {}).get("limits", {}) == gpus
+
+
+def test_a_worker_keeps_its_own_folders_and_follows_the_latest_run(monkeypatch, tmp_path):
+    monkeypatch.setattr(clusters, "AT_START", frozenset({"PRUNELAB_DATA"}))
+    for name in [name for name in os.environ if name.startswith("PRUNELAB_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PRUNELAB_DATA", "its own")
+    (tmp_path / "shared").mkdir()
+    shared = {"PRUNELAB_RUNS": str(tmp_path / "shared"), "PRUNELAB_DATA": str(tmp_path)}
+    clusters.settle(shared | {"PRUNELAB_WRITE": "1", "PRUNELAB_SINCE": "then"}, "scratch")
+    own = {k: v for k, v in os.environ.items() if k.startswith("PRUNELAB_")}
+    expected = shared | {"PRUNELAB_DATA": "its own", "PRUNELAB_WRITE": "1"}
+    assert own == expected | {"PRUNELAB_SINCE": "then"}
+    far = {"PRUNELAB_RUNS": str(tmp_path / "elsewhere"), "PRUNELAB_WRITE": "1"}
+    clusters.settle(far, "scratch")
+    own = {k: v for k, v in os.environ.items() if k.startswith("PRUNELAB_")}
+    assert own == {"PRUNELAB_DATA": "its own", "PRUNELAB_RUNS": "scratch"}
