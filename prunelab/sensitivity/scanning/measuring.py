@@ -22,6 +22,7 @@ from prunelab.train.evaluation import check_logits
 WHOLE = "whole"
 MOST_VALUES = 3 * 2**17  # of a batch of images: 128 of 3x32x32, whose activations fit a cache
 Update = Callable[[int], object]  # called with a number of points that are done
+Answers = dict[str, Judged]  # on one batch, by a point's name in the store, or `WHOLE`
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,25 @@ class Bench:
         masks = [(s.group, point, keep) for s in self.sweeps for point, keep in s.keeps.items()]
         return {point: digest(group, keep) for group, point, keep in masks}
 
+    def known(self, rows: Tensor) -> Answers:
+        """What is stored of a batch."""
+        return self.store.read(digest(rows))
+
+    def keep(self, rows: Tensor, known: Answers) -> None:
+        """Store what is known of a batch."""
+        self.store.write(digest(rows), known)
+
+    def complete(self, known: Answers) -> bool:
+        """Whether nothing of a batch is left to compute."""
+        return {WHOLE, *self.names.values()} <= known.keys()
+
     def total(self, index: Tensor) -> int:
         """Forward passes for the images `index`: batches times networks, the whole one included."""
         batches = -(-len(index) // batch_size(self.split))
         return batches * (1 + sum(len(sweep.keeps) for sweep in self.sweeps))
+
+
+Elsewhere = Callable[[Bench, Sequence[Tensor], Update], list[Answers]]
 
 
 def batch_size(split: Split) -> int:
@@ -50,9 +66,20 @@ def batch_size(split: Split) -> int:
     return min(1000, max(16, MOST_VALUES // math.prod(split.images.shape[1:])))
 
 
-def measure(bench: Bench, index: Tensor, update: Update) -> list[dict[object, Judged]]:
-    """By batch of the images `index`: answers of the whole network (`WHOLE`) and of every point."""
-    return [_batch(bench, rows, update) for rows in index.split(batch_size(bench.split))]
+def measure(
+    bench: Bench, index: Tensor, update: Update, elsewhere: Elsewhere | None = None
+) -> list[dict[object, Judged]]:
+    """By batch of the images `index`: answers of the whole network (`WHOLE`) and of every point.
+
+    `elsewhere` computes what is not stored; None = this process does.
+    """
+    batches = index.split(batch_size(bench.split))
+    if elsewhere is None:
+        found = [_batch(bench, rows, update) for rows in batches]
+    else:
+        found = elsewhere(bench, batches, update)
+    names = {WHOLE: WHOLE} | bench.names
+    return [{point: known[name] for point, name in names.items()} for known in found]
 
 
 def merged(parts: Sequence[Mapping[object, Judged]]) -> dict[object, Evaluation]:
@@ -65,23 +92,22 @@ def merged(parts: Sequence[Mapping[object, Judged]]) -> dict[object, Evaluation]
     return found
 
 
-def _batch(bench: Bench, rows: Tensor, update: Update) -> dict[object, Judged]:
-    batch = digest(rows)
-    known = bench.store.read(batch)
+def _batch(bench: Bench, rows: Tensor, update: Update) -> Answers:
+    known = bench.known(rows)
     done = {point for point, name in bench.names.items() if name in known}
     sweeps = [left for sweep in bench.sweeps if (left := without(sweep, done))]
     update(len(done) + (WHOLE in known and not sweeps))
     if sweeps or WHOLE not in known:
         try:
-            _run(bench, sweeps, rows, known, update)
+            compute(bench, sweeps, rows, known, update)
         finally:  # what was seen before an interruption is kept
-            bench.store.write(batch, known)
-    return {WHOLE: known[WHOLE]} | {point: known[name] for point, name in bench.names.items()}
+            bench.keep(rows, known)
+    return known
 
 
 @torch.inference_mode()
-def _run(
-    bench: Bench, sweeps: list[Sweep], rows: Tensor, known: dict[str, Judged], update: Update
+def compute(
+    bench: Bench, sweeps: list[Sweep], rows: Tensor, known: Answers, update: Update
 ) -> None:
     """Compute what is not known of one batch, and add the answers to `known`."""
     x, y = bench.split.batch(rows.to(bench.split.device), bench.program.dtype)

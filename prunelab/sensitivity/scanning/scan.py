@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -17,9 +18,10 @@ from prunelab.sensitivity.budget.price import price
 from prunelab.sensitivity.criteria import Criterion, ranking
 from prunelab.sensitivity.points import outcome, settled
 from prunelab.sensitivity.scanning.arguments import as_pair, check_options, checked, chosen, traced
-from prunelab.sensitivity.scanning.measuring import WHOLE, Bench, measure, merged
+from prunelab.sensitivity.scanning.measuring import WHOLE, Bench, Elsewhere, measure, merged
 from prunelab.sensitivity.scanning.passes import Judged, Sweep
 from prunelab.sensitivity.scanning.program import Program
+from prunelab.sensitivity.scanning.spread import Away, Workers, check_workers, executor, spread
 from prunelab.sensitivity.scanning.store import Store
 from prunelab.train import Evaluation
 
@@ -39,6 +41,7 @@ def scan(
     logits: str | int | None = None,
     cache: str | Path | bool | None = None,
     progress: Progress = True,
+    workers: Workers = None,
 ) -> pd.DataFrame:
     """Prune each group alone at each ratio, and evaluate the network.
 
@@ -66,6 +69,9 @@ def scan(
             network that cannot be identified, nor (with a warning) in a folder that is full.
         progress: True shows a bar; a function is called with the fraction done, and may raise to
             stop the scan.
+        workers: a number of processes that share the images, and the cores; or an Executor, as
+            `dask.distributed.Client(...).get_executor()` for other machines. They must be able to
+            import what `net` is made of. None = this process.
 
     Returns:
         One row per (group, ratio): group, ratio, kept (channels), correct (images), accuracy, low
@@ -84,11 +90,15 @@ def scan(
     Source: PFEC, section 3.2 and Figure 2(b).
     """
     check_options(images, cache, progress)
+    check_workers(workers)
     split = as_pair(split)
     net, ratios = checked(net, split, ratios, logits)
     program, groups, sweeps = prepared(net, split, ratios, groups, criterion, logits)
     bench = Bench(program, sweeps, split, Store.at(cache, program, split))
-    seen, prices = _grow(bench, images, progress), price(net, _first(net, split, 1), groups)
+    away = Away(net, split[:3], {sweep.group: sweep.keeps for sweep in sweeps}, logits)
+    with executor(workers) as pool:
+        seen = _grow(bench, images, progress, pool and partial(spread, pool, away))
+    prices = price(net, _first(net, split, 1), groups)
     base, rows = seen[WHOLE], []
     for name, group in groups.items():
         for ratio in ratios:
@@ -128,7 +138,9 @@ def _first(net: nn.Module, split: Split, images: int) -> Tensor:
     return split.batch(slice(0, images), meta.dtype_of(net))[0]
 
 
-def _all(bench: Bench, index: Tensor, progress: Progress) -> list[dict[object, Judged]]:
+def _all(
+    bench: Bench, index: Tensor, progress: Progress, elsewhere: Elsewhere | None
+) -> list[dict[object, Judged]]:
     total, done = bench.total(index), 0
     with tqdm(
         total=total, desc=f"scan, {len(index)} images", unit="point", leave=False,
@@ -142,16 +154,18 @@ def _all(bench: Bench, index: Tensor, progress: Progress) -> list[dict[object, J
             if callable(progress):
                 checks.call("scan", "progress", progress, done / total)
 
-        return measure(bench, index, update)
+        return measure(bench, index, update, elsewhere)
 
 
-def _grow(bench: Bench, images: int | None, progress: Progress) -> dict[object, Evaluation]:
+def _grow(
+    bench: Bench, images: int | None, progress: Progress, elsewhere: Elsewhere | None
+) -> dict[object, Evaluation]:
     """Answers on all images, or on more and more until the ranking is settled."""
     order = torch.randperm(len(bench.split), generator=torch.Generator().manual_seed(0))
     end = len(order) if images is None else min(images, len(order))
     parts, start = [], 0
     while True:
-        parts += _all(bench, order[start:end], progress)
+        parts += _all(bench, order[start:end], progress, elsewhere)
         seen = merged(parts)
         if end == len(order) or not bench.sweeps or settled(_flags(seen, bench.sweeps))["settled"]:
             return seen
