@@ -26,6 +26,36 @@ def read(path: Path) -> list[dict]:
     return [_row(line, number, path) for number, line in enumerate(lines, 1) if line.strip()]
 
 
+class Dates:
+    """Key -> date of the rows in a folder of ledger files; a look reads only what is new."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._seen: dict[str, tuple[int, int, dict[str, str]]] = {}  # bytes, lines, dates
+
+    def of(self, stem: str) -> dict[str, str]:
+        """Of one paper. Errors: ValueError, as `read`."""
+        at, count, dates = self._seen.get(stem, (0, 0, {}))
+        path = self.folder / f"{stem}.jsonl"
+        if path.is_file():
+            with path.open("rb") as file:
+                file.seek(at)
+                new = file.read()
+            *lines, rest = new.split(b"\n")
+            for count, line in enumerate(lines, count + 1):
+                if line.strip():
+                    row = _row(line, count, path)
+                    dates[row["key"]] = row["date"]
+            at += len(new) - len(rest)
+        self._seen[stem] = at, count, dates
+        return dates
+
+    def add(self, row: dict) -> None:
+        """Append a row that is not there yet. Errors: OSError, as `append`."""
+        if self.of(row["stem"]).get(row["key"]) != row["date"]:
+            append(self.folder / f"{row['stem']}.jsonl", row)
+
+
 def _row(line: bytes, number: int, path: Path) -> dict:
     try:
         row = json.loads(line)

@@ -17,7 +17,7 @@ from helpers.dummy import Echo
 from helpers.series import add_notebook, wait_for
 
 from prunelab.methods import FilterNorm
-from prunelab.study import ledger, papers
+from prunelab.study import ledger, papers, rows
 from prunelab.study.networks import Network
 from prunelab.study.runner import clusters, fanout
 from prunelab.study.runner.plan import plan
@@ -80,13 +80,13 @@ def test_a_worker_killed_in_the_middle_costs_no_row_and_doubles_none(toy, monkey
     killer.start()
     found = fanout.carry_out(checked, ["toy"], progress=False)
     killer.join()
-    rows = rows_of(checked)
-    assert len(rows) == len({row["key"] for row in rows}) == len(found) == 4
+    found_rows = rows_of(checked)
+    assert len(found_rows) == len({row["key"] for row in found_rows}) == len(found) == 4
     assert not any(done.error for done in found)
     monkeypatch.setenv("PRUNELAB_RUNS", str(checked.out.with_name("alone")))
     recipes = papers.study("toy").recipes("quick", FEW)["all"]
     alone = {row["key"]: row for row in ledger.run(recipes, "missing", progress=False)}
-    for row in rows:
+    for row in found_rows:
         assert values(row["values"]) == values(alone[row["key"]]["values"])
     said = capsys.readouterr().out
     assert "measuring 4 recipes" in said and "local-1" in said
@@ -96,9 +96,9 @@ def test_a_worker_killed_in_the_middle_costs_no_row_and_doubles_none(toy, monkey
 def test_200_recipes_over_4_workers_give_200_rows(toy):
     checked = toy(MANY, (0,), workers=4)
     found = fanout.carry_out(checked, ["toy"], progress=False)
-    rows = rows_of(checked)
-    assert len(found) == len(rows) == len({row["key"] for row in rows}) == 200
-    assert sorted(row["values"]["number"] for row in rows) == [*range(200)]
+    found_rows = rows_of(checked)
+    assert len(found) == len(found_rows) == len({row["key"] for row in found_rows}) == 200
+    assert sorted(row["values"]["number"] for row in found_rows) == [*range(200)]
     assert {done.worker for done in found} <= {f"local-{n}" for n in range(1, 5)}
 
 
@@ -152,8 +152,8 @@ def test_rows_of_machines_that_share_no_disk_arrive_though_the_scheduler_is_kill
     killer.start()
     found = fanout.carry_out(checked, ["toy"], progress=False)
     killer.join()
-    rows = rows_of(checked)
-    assert len(rows) == len({row["key"] for row in rows}) == len(found) == 4
+    found_rows = rows_of(checked)
+    assert len(found_rows) == len({row["key"] for row in found_rows}) == len(found) == 4
     assert {done.worker for done in found} <= {"left", "right"}
 
 
@@ -227,3 +227,20 @@ def test_a_worker_keeps_its_own_folders_and_follows_the_latest_run(monkeypatch, 
     clusters.settle(far, "scratch")
     own = {k: v for k, v in os.environ.items() if k.startswith("PRUNELAB_")}
     assert own == {"PRUNELAB_DATA": "its own", "PRUNELAB_RUNS": "scratch"}
+
+
+def test_dates_follow_a_ledger_that_others_write(tmp_path):
+    path, dates = tmp_path / "toy.jsonl", rows.Dates(tmp_path)
+    row = {"stem": "toy", "key": "a", "values": {}, "seed": 0, "recipe": {}, "preset": "quick"}
+    row |= {"label": "one", "device": "cpu", "date": "2026"}
+    assert dates.of("toy") == {}
+    dates.add(row)
+    rows.append(path, row | {"key": "b"})  # as a worker that shares the folder does
+    dates.add(row | {"key": "b"})
+    dates.add(row)
+    assert dates.of("toy") == {"a": "2026", "b": "2026"} and len(rows.read(path)) == 2
+    dates.add(row | {"date": "2027"})  # measured again
+    assert [one["date"] for one in rows.read(path)] == ["2026", "2026", "2027"]
+    path.write_bytes(path.read_bytes() + b"no row\n")
+    with pytest.raises(ValueError, match=r"^ledger: line 4 of .* is not a row"):
+        dates.of("toy")

@@ -80,9 +80,9 @@ def carry_out(plan: SeriesPlan, stems: Iterable[str], *, progress: bool = True) 
 def wanted(plan: SeriesPlan, stems: Iterable[str]) -> dict[str, Recipe]:
     """Key -> recipe of all that these papers ask for and that has no row of this run."""
     preset, seeds = plan.parameters["PRESET"], plan.parameters["SEEDS"]
-    found = {}
+    found, known = {}, rows.Dates(_folder(plan))
     for stem in stems:
-        dates = {row["key"]: row["date"] for row in rows.read(_ledger(plan, stem))}
+        dates = known.of(stem)
         for part in papers.study(stem).recipes(preset, seeds).values():
             found |= {r.key: r for r in part if dates.get(r.key, "") <= plan.since}
     return found
@@ -104,10 +104,6 @@ def _folder(plan: SeriesPlan) -> Path:
     return ledger.COMMITTED if plan.write else plan.out / "ledger"
 
 
-def _ledger(plan: SeriesPlan, stem: str) -> Path:
-    return _folder(plan) / f"{stem}.jsonl"
-
-
 class _Lost(Exception):  # noqa: N818  (no error: it is tried again)
     """The scheduler answers no longer."""
 
@@ -116,7 +112,8 @@ def _through(plan: SeriesPlan, address: str, recipes: list[Recipe], bar: tqdm) -
     """Measure recipes on the workers of a scheduler; each is told of as it comes. Errors: _Lost."""
     from distributed import Client
 
-    given, guess = clusters.passed(plan), Estimates(_folder(plan))
+    given, folder = clusters.passed(plan), _folder(plan)
+    guess, known = Estimates(folder), rows.Dates(folder)
     try:
         client = Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:
@@ -130,7 +127,7 @@ def _through(plan: SeriesPlan, address: str, recipes: list[Recipe], bar: tqdm) -
             bar.write(f"dashboard: {client.dashboard_link}", sys.stdout)
         futures = _submitted(client, recipes, given)
         for future in _as_done(plan, client, [*futures]):
-            done = _taken(plan, futures[future], future)
+            done = _taken(known, futures[future], future)
             del left[done.recipe.key]
             yield done
             bar.set_postfix_str(said(left.values(), workers), refresh=False)
@@ -170,7 +167,7 @@ def _as_done(plan: SeriesPlan, client: Client, futures: list[Future]) -> Iterato
             time.sleep(LOOK)
 
 
-def _taken(plan: SeriesPlan, recipe: Recipe, future: Future) -> Done:
+def _taken(known: rows.Dates, recipe: Recipe, future: Future) -> Done:
     """What became of a recipe; its row is in the ledger of the run. Errors: _Lost, OSError."""
     if future.status == "error":
         error = future.exception()
@@ -179,9 +176,7 @@ def _taken(plan: SeriesPlan, recipe: Recipe, future: Future) -> Done:
         row, worker = future.result(timeout=PATIENCE)
     except (OSError, CancelledError):
         raise _Lost from None
-    place = _ledger(plan, recipe.stem)
-    if not any((own["key"], own["date"]) == (row["key"], row["date"]) for own in rows.read(place)):
-        rows.append(place, row)
+    known.add(row)
     return Done(recipe, worker, row["seconds"])
 
 
