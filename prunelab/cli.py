@@ -55,6 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="one HTML page: tables, figures, deviations")
     report.add_argument("--out", metavar="DIR", help="folder of a run; default: the latest one")
     report.set_defaults(command=_report)
+    packed = commands.add_parser("archive", help="copy all rows to Parquet files")
+    packed.add_argument("url", metavar="URL", help="a folder, or as s3://bucket/prunelab")
+    packed.set_defaults(command=_archive)
     data = commands.add_parser("data", help="where data sets are; with NAME: fetch and verify")
     data.add_argument("name", nargs="?", metavar="NAME")
     data.add_argument("--data-root", metavar="DIR", help="folder with data sets")
@@ -180,6 +183,15 @@ def _new_study(options: argparse.Namespace) -> int:
     place = shlex.quote(paths.short(folder))
     print(f"study: {len(notebook.notebooks(folder))} notebooks in {place}")
     print(f"next: cd {place} && prunelab run")
+    return 0
+
+
+def _archive(options: argparse.Namespace) -> int:
+    from prunelab.study import archive, ledger, papers
+
+    every = [row for stem in papers.stems() for row in ledger.rows(stem)]
+    counts = archive.pack(every, options.url)
+    print(f"archive: {sum(counts.values())} rows of {len(counts)} papers in {options.url}")
     return 0
 
 

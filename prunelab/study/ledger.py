@@ -23,8 +23,8 @@ from torch import nn
 from prunelab import checks, models, paths, pulse, surgery, train
 from prunelab import data as datasets
 from prunelab.masks import Keep
+from prunelab.study import archive, tasks
 from prunelab.study import rows as files
-from prunelab.study import tasks
 from prunelab.study.recipes import Recipe, check_stem, plain
 from prunelab.study.rows import read
 from prunelab.study.work import Work
@@ -43,16 +43,24 @@ def folder() -> Path:
     return paths.runs() / "ledger"
 
 
+def _own() -> bool:
+    """Whether only what this run measured counts."""
+    return paths.in_a_run() or paths.writing()
+
+
 def _folders() -> list[Path]:
-    """Where rows are looked for: a run sees only what it measured itself."""
-    own = paths.in_a_run() or paths.writing()
-    return [folder()] if own else [COMMITTED, folder()]
+    """Where rows are looked for."""
+    return [folder()] if _own() else [COMMITTED, folder()]
 
 
-def rows(stem: str) -> list[dict]:
-    """All rows of a paper, oldest first; of equal keys the last one measured stands."""
+def rows(stem: str, keys: Iterable[str] | None = None) -> list[dict]:
+    """The rows of a paper, oldest first; of equal keys the last one measured stands.
+
+    Those in `$PRUNELAB_ARCHIVE` count as older than all others; of them, only `keys` are read.
+    """
     check_stem("ledger.rows", stem)
-    found: dict[str, dict] = {}
+    url = None if _own() else archive.named()
+    found = {row["key"]: row for row in (archive.read(url, stem, keys) if url else ())}
     for place in _folders():
         for row in read(place / f"{stem}.jsonl"):
             found[row["key"]] = row
@@ -87,7 +95,8 @@ def run(
     valid = isinstance(refresh, bool) or (isinstance(refresh, str) and refresh == "missing")
     checks.need(valid, "ledger.run", "refresh", "False, 'missing' or True", refresh)
     recipes = checks.listed("ledger.run", "recipes", recipes, Recipe, "a Recipe or several")
-    known = {row["key"]: row for stem in {r.stem for r in recipes} for row in rows(stem)}
+    keys = [recipe.key for recipe in recipes]
+    known = {row["key"]: row for stem in {r.stem for r in recipes} for row in rows(stem, keys)}
     out = []
     for recipe in pulse.each("recipe", recipes):
         row = known.get(recipe.key)
@@ -130,7 +139,6 @@ def measure(recipe: Recipe, progress: bool = True, since: float = 0.0) -> dict:
         The row; it is not appended.
     """
     device = _device()
-    cuda = device.startswith("cuda")
     start = time.perf_counter()
     data, net, extra = None, None, {}
     if recipe.data is None:
@@ -156,7 +164,7 @@ def measure(recipe: Recipe, progress: bool = True, since: float = 0.0) -> dict:
         "seconds": round(time.perf_counter() - start, 2),
         "data_checksum": data.checksum if data else None,
         "device": device,
-        "device_name": torch.cuda.get_device_name() if cuda else platform.machine(),
+        "device_name": platform.machine() if device == "cpu" else torch.cuda.get_device_name(),
         "threads": torch.get_num_threads(),
         "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
         "commit": _commit(),
@@ -191,8 +199,7 @@ def prepare(recipe: Recipe) -> list[Path]:
     """Train the recipe's network, if this run has not; returns the files that hold it."""
     since = _started() if paths.refresh_began() else 0.0
     trained(recipe, datasets.load(str(recipe.data), device=_device()), False, since)
-    place = paths.runs() / "checkpoints" / f"{recipe.trained_key}.safetensors"
-    return [path for path in (place, place.with_suffix(".json")) if path.is_file()]
+    return [*(paths.runs() / "checkpoints").glob(f"{recipe.trained_key}.[sj]*")]
 
 
 def trained(

@@ -42,11 +42,11 @@ class Dates:
                 file.seek(at)
                 new = file.read()
             *lines, rest = new.split(b"\n")
-            for count, line in enumerate(lines, count + 1):
+            for number, line in enumerate(lines, count + 1):
                 if line.strip():
-                    row = _row(line, count, path)
+                    row = _row(line, number, path)
                     dates[row["key"]] = row["date"]
-            at += len(new) - len(rest)
+            at, count = at + len(new) - len(rest), count + len(lines)
         self._seen[stem] = at, count, dates
         return dates
 
