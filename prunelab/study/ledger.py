@@ -56,13 +56,13 @@ def _folders() -> list[Path]:
 def rows(stem: str, keys: Iterable[str] | None = None) -> list[dict]:
     """The rows of a paper, oldest first; of equal keys the last one measured stands.
 
-    Those in `$PRUNELAB_ARCHIVE` count as older than all others; of them, only `keys` are read.
+    Those in `$PRUNELAB_ARCHIVE` count as older than all others. With `keys`, only these are read.
     """
     check_stem("ledger.rows", stem)
     url = None if _own() else archive.named()
     found = {row["key"]: row for row in (archive.read(url, stem, keys) if url else ())}
     for place in _folders():
-        for row in read(place / f"{stem}.jsonl"):
+        for row in read(place / f"{stem}.jsonl", keys):
             found[row["key"]] = row
     return list(found.values())
 

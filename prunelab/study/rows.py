@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+from collections.abc import Iterable
+from io import FileIO
 from pathlib import Path
 
 from filelock import FileLock
 
 from prunelab import paths, pulse
 
+KEY = re.compile(rb'"key"\s*:\s*"([^"]*)"')
+BLOCK = 2**16  # bytes looked at together
 FIELDS = {"key": str, "values": dict, "seed": int, "recipe": dict}
 FIELDS |= dict.fromkeys(("preset", "label", "device", "date"), str)
 
 
-def read(path: Path) -> list[dict]:
+def read(path: Path, keys: Iterable[str] | None = None) -> list[dict]:
     """The rows of one ledger file; none if there is no such file. Blank lines do not count.
+
+    Args:
+        path: of the file.
+        keys: of the rows wanted; None = all. Other lines are then neither parsed nor checked, which
+            is what a look-up among thousands of rows needs.
 
     Raises:
         ValueError: a line is no row; names the file, the line and the remedy.
@@ -23,7 +34,12 @@ def read(path: Path) -> list[dict]:
         return []
     # A kill may have cut off what follows the last newline.
     *lines, _ = path.read_bytes().split(b"\n")
-    return [_row(line, number, path) for number, line in enumerate(lines, 1) if line.strip()]
+    wanted = None if keys is None else {key.encode() for key in keys}
+    return [
+        _row(line, number, path)
+        for number, line in enumerate(lines, 1)
+        if line.strip() and (wanted is None or not wanted.isdisjoint(KEY.findall(line)))
+    ]
 
 
 class Dates:
@@ -86,10 +102,33 @@ def append(path: Path, row: dict) -> None:
     Raises:
         OSError: it cannot be written; one line with the path, the reason and what to do.
     """
-    line = json.dumps(row, sort_keys=True).encode() + b"\n"
+    line = memoryview(json.dumps(row, sort_keys=True).encode() + b"\n")
     paths.made(path.parent, "ledger.append")
     # Two notebooks may append at once.
     with pulse.held(FileLock(path.with_suffix(".lock"))):
-        before = path.read_bytes() if path.is_file() else b""
-        with paths.whole(path, "ledger.append") as partial:
-            partial.write_bytes(before[: before.rfind(b"\n") + 1] + line)
+        try:
+            with path.open("ab+", buffering=0) as file:
+                end = _end(file)
+                file.truncate(end)
+                try:
+                    while line:
+                        line = line[file.write(line) :]
+                    os.fsync(file.fileno())
+                except BaseException:
+                    file.truncate(end)
+                    raise
+        except OSError as error:
+            raise paths.unwritable("ledger.append", path, error) from error
+
+
+def _end(file: FileIO) -> int:
+    """Where the last whole line ends."""
+    end = file.seek(0, os.SEEK_END)
+    while end:
+        start = max(0, end - BLOCK)
+        file.seek(start)
+        found = file.read(end - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0

@@ -3,7 +3,9 @@
 import errno
 import json
 import os
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -190,3 +192,25 @@ def test_unknown_data_and_models_are_one_line(run_folder):  # noqa: F811
             measured(recipe)
         assert "\n" not in str(error.value)
         assert ledger.rows("toy") == []
+
+
+def test_a_look_up_reads_the_rows_of_its_keys_alone(tmp_path):
+    path = tmp_path / "toy.jsonl"
+    for number in range(5):
+        rows.append(path, row_of(COUNT, key=f"k{number}"))
+    spaced = json.dumps(row_of(COUNT, key="k9"), separators=(" ,", " : ")).encode()
+    path.write_bytes(path.read_bytes() + b"damaged\n" + spaced + b"\n")
+    assert [row["key"] for row in rows.read(path, ["k3", "k9", "k"])] == ["k3", "k9"]
+    assert rows.read(path, []) == []
+    with pytest.raises(ValueError, match="line 6"):
+        rows.read(path)
+
+
+@given(st.binary(max_size=40), st.integers(1, 9))
+def test_what_follows_the_last_whole_line_goes_however_long_it_is(rest, block):
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows, "BLOCK", block)
+        path = Path(folder) / "toy.jsonl"
+        path.write_bytes(b"\n" + rest.replace(b"\n", b""))
+        rows.append(path, row_of(COUNT))
+        assert rows.read(path) == [row_of(COUNT)]
