@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -159,6 +161,13 @@ def total(loss: Tensor, parameters: Iterable[Tensor]) -> Tensor:
     for gradient, summed in zip(gradients, sums):
         gradient.copy_(summed.view_as(gradient))
     return first[0]
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Print nothing, except in the first process."""
+    with open(os.devnull, "w") as nowhere, redirect_stdout(sys.stdout if is_first() else nowhere):
+        yield
 
 
 def speaks() -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from prunelab import extras, paths
+from prunelab import extras, paths, processes
 from prunelab.study.runner import notebook, plan
 
 
@@ -45,6 +45,8 @@ def run(options: argparse.Namespace) -> int:
     extras.need("prunelab run", "study")
     if options.claim is not None or options.seed is not None:
         return _run_claim(options)
+    if processes.size() > 1:
+        raise ValueError("run: processes of torchrun measure a claim together: give --claim ID")
     from prunelab.study.pages import report
     from prunelab.study.runner import series
 
