@@ -4,8 +4,8 @@ Every process runs the same program. What is to be done once (a file, a bar, a l
 is done by the first. The functions that say "collective" must be called by all processes, in the
 same order; in a process that is alone they cost nothing.
 
-torchrun, `accelerate launch` and Slurm scripts all say who is who in the same variables, and those
-are all that is read here.
+Only the variables are read in which torchrun says who is who. For GPUs `accelerate launch` starts
+torchrun; `srun` serves as well if the job script sets them.
 """
 
 from __future__ import annotations

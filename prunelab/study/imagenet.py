@@ -21,8 +21,8 @@ from prunelab.study.papers import studies
 from prunelab.study.recipes import IMAGENET, Recipe
 from prunelab.train import Budget
 
-# Of methods, in a rehearsal: how many images they look at, and channels that come in at a time.
-SMALL = {"images": 16, "step": 512}
+# Of methods, in a rehearsal: images they look at, channels that come in at a time, the last step.
+SMALL = {"images": 16, "step": 512, "stop": 1}
 
 
 def recipes() -> dict[str, Recipe]:

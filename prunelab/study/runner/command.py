@@ -46,7 +46,10 @@ def run(options: argparse.Namespace) -> int:
     if options.claim is not None or options.seed is not None:
         return _run_claim(options)
     if processes.size() > 1:
-        raise ValueError("run: processes of torchrun measure a claim together: give --claim ID")
+        raise ValueError(
+            "run: under torchrun give --claim ID, or use `prunelab imagenet`; notebooks run in one"
+            f" process, got {processes.size()}"
+        )
     from prunelab.study.pages import report
     from prunelab.study.runner import series
 
