@@ -1,4 +1,4 @@
-"""What training costs: the operations of a recipe, the hours they take, and what was achieved here.
+"""What training costs: the operations of a recipe, and how fast trainings were here.
 
 Counted are the forward and backward passes of convolutions and linear layers over training images.
 """
@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from prunelab import checks, cost, models
+from prunelab import cost, models
 from prunelab.data.loading import VALIDATION_SIZE
 from prunelab.methods import DiscriminationAware, FilterNorm, NetworkSurgery, RecursiveBayesian
 from prunelab.study.recipes import Recipe
@@ -25,7 +25,6 @@ IMAGES = 1_281_167 - VALIDATION_SIZE  # of ILSVRC-12 that are trained on
 SHAPE, CLASSES = (3, 224, 224), 1000
 # A multiply-accumulate is two operations, and a backward pass costs as much as two forward passes.
 PER_MAC = 6
-WHEN = ("before", "during", "after")
 
 
 @dataclass(frozen=True)
@@ -93,25 +92,6 @@ def _left(model: str, method: Any) -> int:
         return _macs(model)
     rule = method if isinstance(method, FilterNorm) else FilterNorm(ratios)
     return Count(rule, SHAPE, CLASSES).run(models.build(model, CLASSES), None, Work())["macs"]
-
-
-def hours(exaflop: float, gpus: int, teraflops: float, utilisation: float) -> float:
-    """Hours that a training takes.
-
-    Args:
-        exaflop: its operations, 1e18.
-        gpus: how many share it.
-        teraflops: the peak of one of them, 1e12 operations a second.
-        utilisation: the share of it that the training reaches, in (0, 1].
-
-    Raises:
-        ValueError: a number out of bounds.
-    """
-    checks.count("hours", "gpus", gpus)
-    for name, value in (("exaflop", exaflop), ("teraflops", teraflops)):
-        checks.number("hours", name, value, "a number > 0", lambda v: v > 0)
-    checks.number("hours", "utilisation", utilisation, "in (0, 1]", lambda v: 0 < v <= 1)
-    return exaflop * 1e18 / (gpus * teraflops * 1e12 * utilisation) / 3600
 
 
 def achieved(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from prunelab import data, models, processes
 from prunelab.cli import main
+from prunelab.plots.training import hours
 from prunelab.study import imagenet, training_cost
 from prunelab.study.recipes import plain
 from prunelab.study.work import Work
@@ -40,7 +41,7 @@ def test_a_recipe_costs_what_a_count_by_hand_gives():
     # ResNet-34 with and without what rule B removes; three passes of two operations.
     assert before.flops == 6 * 3_663_761_408 * images * 80
     assert after.flops == 6 * 2_782_269_440 * images * 20
-    assert training_cost.hours(before.flops / 1e18, 8, 100, 0.5) * 3600 * 8 * 100e12 * 0.5 == (
+    assert hours(before.flops / 1e18, 8, 100, 0.5) * 3600 * 8 * 100e12 * 0.5 == (
         pytest.approx(before.flops)
     )
 
@@ -66,9 +67,9 @@ def test_a_recipe_is_counted_with_all_trainings_of_its_method(name, during):
     share=st.floats(0.01, 1), times=st.integers(1, 9),
 )  # fmt: skip
 def test_hours_fall_with_each_gpu(exaflop, gpus, peak, share, times):
-    one = training_cost.hours(exaflop, gpus, peak, share)
-    assert training_cost.hours(exaflop, gpus * times, peak, share) == pytest.approx(one / times)
-    assert training_cost.hours(exaflop * times, gpus, peak, share) == pytest.approx(one * times)
+    one = hours(exaflop, gpus, peak, share)
+    assert hours(exaflop, gpus * times, peak, share) == pytest.approx(one / times)
+    assert hours(exaflop * times, gpus, peak, share) == pytest.approx(one * times)
 
 
 def test_speeds_are_those_of_the_rows_and_the_fastest_is_shown():
@@ -170,4 +171,4 @@ def test_notebooks_are_not_run_by_several_processes(monkeypatch, capsys):
 @pytest.mark.parametrize("peak", [0, -1, float("nan"), "a"])
 def test_hours_of_a_gpu_that_is_none(peak):
     with pytest.raises(ValueError, match=r"^hours: `teraflops` must be a number > 0; got "):
-        training_cost.hours(1.0, 1, peak, 0.5)
+        hours(1.0, 1, peak, 0.5)
