@@ -107,9 +107,8 @@ def achieved(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
             images = values["history"][-1]["step"] * recipe["budget"]["batch"]
             speed = images / values["training_seconds"]
             many = row.get("processes", 1) * row.get("threads", 1)
-            device = (
-                f"{row['device']}, {many} threads" if row["device"] == "cpu" else row["device_name"]
-            )
+            cores = f"cpu, {many} thread{'s' * (many > 1)}"
+            device = cores if row["device"] == "cpu" else row["device_name"]
             found.append(
                 {
                     "network": recipe["model"],
