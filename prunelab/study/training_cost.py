@@ -55,7 +55,7 @@ def trainings(recipe: Recipe) -> list[Training]:
     channels, is not counted.
     """
     whole, method = _macs(recipe.model), getattr(recipe.task, "method", None)
-    found = [Training("before", recipe.budget, whole)]
+    found = [Training("before", recipe.budget, whole)] if recipe.budget else []
     found += [Training("during", budget, whole) for budget in _stages(recipe.model, method)]
     if getattr(recipe.task, "retrain", None) is not None:
         found.append(Training("after", recipe.task.retrain, _left(recipe.model, method)))

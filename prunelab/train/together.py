@@ -33,7 +33,9 @@ def begin(parts: Mapping[str, nn.Module], recipe: Mapping[str, object], step: in
     """Start from the weights of the first process; ValueError where processes differ in more."""
     if processes.size() > 1:
         shapes = [[*tensor.shape] for part in parts.values() for tensor in part.parameters()]
-        processes.check_alike("fit", **recipe | {"step": step, "shapes of parameters": shapes})
+        processes.check_alike(
+            "fit", **dict(recipe), **{"step": step, "shapes of parameters": shapes}
+        )
         for part in parts.values():
             processes.copy([*part.parameters(), *part.buffers()])
 

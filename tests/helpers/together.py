@@ -161,6 +161,18 @@ def _nudge(net, rank):
         net[0].weight.add_(1e-9 * rank)
 
 
+def kept(folder):
+    """Method -> what it keeps, and the tensors of the network that it leaves."""
+    from helpers.every_method import METHODS, setting
+
+    found = {}
+    for name, method in METHODS.items():
+        net, images = setting()
+        how = {"progress": False, "checkpoint": folder / f"{name}.run"}
+        found[name] = dict(method.run(net, images, **how).keep), net.state_dict()
+    return found
+
+
 if __name__ == "__main__":
     place, *wanted = sys.argv[1:]
     for name in wanted:

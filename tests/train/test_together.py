@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from helpers import together
+from helpers.every_method import METHODS, equal
 from helpers.real_data import some_photos
 from helpers.toy import dataset
 
@@ -13,7 +14,7 @@ from prunelab.train import fit
 
 # Python 3.12 warns wherever a process is forked beside threads.
 pytestmark = pytest.mark.filterwarnings("default:.*multi-threaded.*fork:DeprecationWarning")
-NAMES = ("whole", "begun", "ended", "normed", "photos", "refused")
+NAMES = ("whole", "begun", "ended", "normed", "photos", "refused", "kept")
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +126,13 @@ def order_of(images):
         generator = torch.Generator().manual_seed(inside.seeds(0, epoch)[0])
         found += torch.randperm(len(images.train), generator=generator).split(8)
     return found
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_keeps_the_same_in_all_processes_and_leaves_the_same_weights(two, name):
+    """Also those that draw noise, which differs, and those that choose in the first one only."""
+    for mine, theirs in zip(*(one[name] for one in two["kept"])):
+        assert equal(mine, theirs)
 
 
 def test_what_cannot_be_trained_together_is_refused_by_all_in_one_line(two):
