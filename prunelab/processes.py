@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from prunelab import checks
 
 if TYPE_CHECKING:  # the command line asks who speaks without waiting for torch
+    import torch
     from torch import Tensor
 
 Value = TypeVar("Value")
@@ -62,7 +63,7 @@ def device(kind: str) -> str:
         return kind
     import torch
 
-    number, there = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
+    number, there = _local_rank(), torch.cuda.device_count()
     if number >= there:
         raise ValueError(
             f"torchrun: --nproc-per-node must be at most {there}, the GPUs of this machine; got"
@@ -70,6 +71,21 @@ def device(kind: str) -> str:
         )
     torch.cuda.set_device(number)
     return f"cuda:{number}"
+
+
+def check_device(caller: str, found: torch.device) -> None:
+    """Refuse a GPU that is another process's. ValueError: names the one that this process has."""
+    if size() > 1 and found.type == "cuda":
+        import torch
+
+        own = _local_rank()
+        alone = torch.cuda.device_count() <= own  # each process was shown its own GPU only
+        wanted = f"on cuda:{own} in process {rank()}, which is LOCAL_RANK {own}"
+        checks.need(alone or found.index == own, caller, "data", wanted, str(found))
+
+
+def _local_rank() -> int:
+    return int(os.environ.get("LOCAL_RANK", 0))
 
 
 def part(images: int) -> slice:

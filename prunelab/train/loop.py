@@ -98,7 +98,7 @@ def fit(
         OSError: `checkpoint` cannot be written.
     """
     check_data(net, data, budget)
-    together.check(budget)
+    together.check(budget, data.train.device)
     check_options(loss, features, penalty, after_step, seed, progress, checkpoint)
     names, more = check_features(net, features, loss), check_modules(modules, data.train)
     parts = {"net": net} | {f"modules.{number}": module for number, module in enumerate(more)}

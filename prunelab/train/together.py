@@ -22,8 +22,12 @@ from prunelab import checks, processes
 from prunelab.train.budget import Budget
 
 
-def check(budget: Budget) -> None:
-    """ValueError unless a batch has two images for each process: batch norm needs them."""
+def check(budget: Budget, device: torch.device) -> None:
+    """ValueError unless a batch has two images for each process, and each its own device.
+
+    Batch norm needs two images.
+    """
+    processes.check_device("fit", device)
     many = processes.size()
     allowed = f"at least {2 * many}, two images for each of {many} processes"
     checks.need(budget.batch >= 2 * many, "fit", "budget.batch", allowed, budget.batch)

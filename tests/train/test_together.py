@@ -166,6 +166,25 @@ def test_every_image_of_a_batch_has_one_process_and_shares_add_up(monkeypatch):
             assert taken == list(range(images)) and sum(shares) == pytest.approx(1)
 
 
+def test_each_process_has_a_gpu_of_its_own(monkeypatch):
+    for name in (*processes.VARIABLES, "LOCAL_RANK", "LOCAL_WORLD_SIZE"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    chosen = []
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert (processes.device("cuda"), processes.device("cpu"), chosen) == ("cuda:1", "cpu", [1])
+    processes.check_device("fit", torch.device("cuda:1"))
+    processes.check_device("fit", torch.device("cpu"))
+    words = "^fit: `data` must be on cuda:1 in process 1, which is LOCAL_RANK 1; got 'cuda:0'$"
+    with pytest.raises(ValueError, match=words):
+        processes.check_device("fit", torch.device("cuda:0"))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    processes.check_device("fit", torch.device("cuda:0"))  # it sees no other
+    with pytest.raises(ValueError, match=r"^torchrun: --nproc-per-node must be at most 1, the GPUs"):
+        processes.device("cuda")
+
+
 @pytest.mark.parametrize("missing", processes.VARIABLES)
 def test_a_process_is_alone_unless_all_is_said(monkeypatch, missing):
     for name in processes.VARIABLES:
