@@ -181,7 +181,7 @@ def test_each_process_has_a_gpu_of_its_own(monkeypatch):
         processes.check_device("fit", torch.device("cuda:0"))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     processes.check_device("fit", torch.device("cuda:0"))  # it sees no other
-    with pytest.raises(ValueError, match=r"^torchrun: --nproc-per-node must be at most 1, the GPUs"):
+    with pytest.raises(ValueError, match=r"^torchrun: --nproc-per-node must be at most 1, "):
         processes.device("cuda")
 
 
