@@ -51,7 +51,7 @@ def chosen(names: Iterable[str]) -> dict[str, Recipe]:
 
 
 def measure(names: Iterable[str], rehearse: bool = False) -> Iterator[str]:
-    """Measure the recipes that have no row, and say for each what it gave.
+    """Measure the recipes that have no row, and say for each what it costs and what it gave.
 
     Args:
         names: as in `chosen`.
@@ -70,6 +70,9 @@ def measure(names: Iterable[str], rehearse: bool = False) -> Iterator[str]:
             " or $PRUNELAB_DATA"
         )
     for name, recipe in found.items():
+        if not rehearse:
+            flops = sum(one.flops for one in training_cost.trainings(recipe))
+            yield f"{name}: {flops / 1e18:.2f} EFLOP of training, unless its row is there"
         recipe = rehearsed(recipe) if rehearse else recipe
         (row,) = ledger.run(recipe, "missing")
         error = 100 * (1 - row["values"]["accuracy"])

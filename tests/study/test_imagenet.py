@@ -97,6 +97,18 @@ def test_the_table_shows_errors_of_rows_and_the_command_for_all_others(root):
     assert found["dcp/dcp"].command == "prunelab imagenet dcp/dcp"
 
 
+def test_what_a_recipe_costs_is_said_before_it_starts(root, monkeypatch, capsys):
+    row = {"values": {"accuracy": 0.75}, "key": "k", "seconds": 9.4, "device": "cpu"}
+    asked = []
+    monkeypatch.setattr(imagenet.ledger, "run", lambda *how: asked.append(how) or [row])
+    assert main(["imagenet", PRUNED]) == 0
+    assert asked == [(imagenet.recipes()[PRUNED], "missing")]
+    assert capsys.readouterr().out.splitlines() == [
+        f"{PRUNED}: 2.67 EFLOP of training, unless its row is there",
+        f"{PRUNED}: error 25.00%; row k, 9 s on cpu",
+    ]
+
+
 def budgets(value):
     if isinstance(value, dict):
         own = [value] if value.get("kind") == "budget" else []
