@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from prunelab import extras, paths
+from prunelab import extras, paths, processes
 from prunelab.study.runner import command, notebook, plan
 
 HANDLED = (OSError, ValueError, RuntimeError, TypeError, ModuleNotFoundError)
@@ -30,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     options = _parser().parse_args(arguments)
     try:
-        return options.command(options)
+        with processes.quiet():
+            return options.command(options)
     except KeyboardInterrupt:
         return _complain("interrupted; the same command goes on where this one stopped", 130)
     except BrokenPipeError:  # `prunelab list | head`
@@ -41,7 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _complain(message: str, code: int) -> int:
-    print(f"prunelab: {message}", file=sys.stderr)
+    if processes.speaks():
+        where = f" (process {processes.rank()} of {many})" if (many := processes.size()) > 1 else ""
+        print(f"prunelab: {message}{where}", file=sys.stderr)
     return code
 
 
@@ -62,6 +65,12 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("name", nargs="?", metavar="NAME")
     data.add_argument("--data-root", metavar="DIR", help="folder with data sets")
     data.set_defaults(command=_data)
+    photos = commands.add_parser("imagenet", help="the recipes that need ImageNet; or measure some")
+    photos.add_argument("names", nargs="*", metavar="NAME", help="e.g. pfec; default: list them")
+    photos.add_argument("--rehearse", action="store_true", help="a few steps, and no result")
+    photos.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda if there is one")
+    photos.add_argument("--data-root", metavar="DIR", help="folder that holds `imagenet`")
+    photos.set_defaults(command=_imagenet)
     explore = commands.add_parser("explore", help="the explorer as an app in the browser")
     explore.add_argument("--port", type=int, default=8866, metavar="N", help="default: 8866")
     explore.add_argument("--no-browser", action="store_true", help="serve only")
@@ -98,6 +107,20 @@ def _explore(options: argparse.Namespace) -> int:
     from prunelab.study import app
 
     return app.serve(options.port, browser=not options.no_browser)
+
+
+def _imagenet(options: argparse.Namespace) -> int:
+    extras.need("prunelab imagenet", "study")
+    plan.check_data_root("imagenet", options.data_root)
+    chosen = {"device": options.device, "data": options.data_root}
+    os.environ |= paths.environment(**{k: v for k, v in chosen.items() if v is not None})
+    from prunelab.study import imagenet
+
+    if not options.names:
+        print(imagenet.table().to_string(index=False))
+    for line in imagenet.measure(options.names, options.rehearse) if options.names else ():
+        print(line)
+    return 0
 
 
 def _claims(options: argparse.Namespace) -> int:

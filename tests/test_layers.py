@@ -13,7 +13,7 @@ PACKAGE, TESTS = ROOT / "prunelab", ROOT / "tests"
 # A part imports parts above it in this list only. Parts of one line do not import each other.
 ORDER = """
     checks
-    paths extras pictures ratios
+    paths extras pictures processes ratios
     pulse
     meta sealed data models plots
     groups cost

@@ -16,6 +16,7 @@ PARTS = """
 SLOW = {
     "surgery.export_onnx", "widgets.explorer", "widgets.mask_player", "widgets.strength_player",
     "widgets.selection_player", "widgets.stage_player", "widgets.contest_player",
+    "widgets.hours_setter",
 }  # fmt: skip
 # Made by the package, not by its users; classes of plain data; constants; `lab.check`, which takes
 # any answer and says what is wrong with it.

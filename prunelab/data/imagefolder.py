@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from prunelab import processes
 from prunelab.data.download import md5_of
 from prunelab.data.listing import check_apart, listed
 from prunelab.data.photos import SIZE, Photos, decode, middle, pixels
@@ -71,9 +72,12 @@ def find(path: str, places: Sequence[Path]) -> Path:
 
 def _decode(samples: Sequence[tuple[str, int]], folder: Path, digest) -> Part:
     images = torch.empty(len(samples), 3, SIZE, SIZE, dtype=torch.uint8)
+    hidden = not processes.is_first()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         decoded = pool.map(_read, (path for path, _ in samples))
-        for i, (image, md5) in enumerate(tqdm(decoded, desc=folder.name, total=len(samples))):
+        for i, (image, md5) in enumerate(
+            tqdm(decoded, desc=folder.name, total=len(samples), disable=hidden)
+        ):
             images[i] = image
             digest.update(f"{_name(samples[i], folder)} {md5}\n".encode())
     return images, _labels(samples)
@@ -85,7 +89,7 @@ def _read(path: str) -> tuple[Tensor, str]:
 
 
 def _leave(samples: Sequence[tuple[str, int]], folder: Path, digest) -> Part:
-    for sample in tqdm(samples, desc=folder.name):
+    for sample in tqdm(samples, desc=folder.name, disable=not processes.is_first()):
         digest.update(f"{_name(sample, folder)} {os.stat(sample[0]).st_size}\n".encode())
     return Photos.of([path for path, _ in samples]), _labels(samples)
 

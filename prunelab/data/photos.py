@@ -17,13 +17,15 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from prunelab import pulse
+from prunelab import processes, pulse
 
 SIZE = 224
 SHORTER_SIDE = 256
 
 # An image (PIL's, or a (C, H, W) uint8 tensor) and its position in the order read -> another.
 Change = Callable[[Image.Image | Tensor, int], Image.Image | Tensor]
+# How many images a batch has -> (n,) int64, the positions of those that this process needs.
+Own = Callable[[int], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +61,9 @@ class Photos:
         """The same photographs, sent to `device` when they are read."""
         return dataclasses.replace(self, device=torch.empty(0, device=device).device)
 
-    def read(self, order: Tensor, size: int, change: Change | None = None) -> Iterator[Tensor]:
+    def read(
+        self, order: Tensor, size: int, change: Change | None = None, own: Own | None = None
+    ) -> Iterator[Tensor]:
         """Decode in batches; the next ones are decoded while one is used.
 
         Args:
@@ -67,6 +71,8 @@ class Photos:
             size: photographs a batch; the last batch may be smaller.
             change: applied to each whole photograph; must give 224 x 224 pixels. Without it, the
                 shorter side is resized to 256 and the middle 224 x 224 are kept.
+            own: number of photographs in a batch -> the positions of those that are decoded and
+                yielded; None = all.
 
         Yields:
             (size, 3, 224, 224) uint8 on `device`.
@@ -74,10 +80,13 @@ class Photos:
         Raises:
             ValueError: a file that is no image, or a damaged one.
         """
+        wanted = list(enumerate(order.tolist()))
+        batches = [wanted[first : first + size] for first in range(0, len(wanted), size)]
+        if own is not None:
+            batches = [[batch[at] for at in own(len(batch)).tolist()] for batch in batches]
         loader = DataLoader(
             _Decoded(self.paths, change),
-            batch_size=size,
-            sampler=list(enumerate(order.tolist())),
+            batch_sampler=batches,
             collate_fn=_together,
             num_workers=_cores() if len(order) > size else 0,
             pin_memory=self.device.type == "cuda",
@@ -91,9 +100,10 @@ class Photos:
 
 
 def _cores() -> int:
-    """The number of cores that this process may use."""
+    """The number of cores that this process may use, beside others that work with it."""
     allowed = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
-    return len(allowed(0)) if allowed else os.cpu_count() or 1
+    cores = len(allowed(0)) if allowed else os.cpu_count() or 1
+    return max(1, cores // processes.here())
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from prunelab import pulse
 from prunelab.checks import shown
-from prunelab.data.photos import Change, Photos
+from prunelab.data.photos import Change, Own, Photos
 
 
 def whole_number(value: object) -> bool:
@@ -129,7 +129,7 @@ class Split:
         return (self.batch(slice(i, i + size), dtype) for i in range(0, len(self), size))
 
     def draw(
-        self, order: Tensor, size: int, change: Change | None = None
+        self, order: Tensor, size: int, change: Change | None = None, own: Own | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Raw batches in a given order.
 
@@ -137,17 +137,23 @@ class Split:
             order: (n,) int64 on the split's device, each in [0, N).
             size: images a batch; the last one may be smaller.
             change: (image, its position in `order`) -> image, applied to each one alone.
+            own: number of images in a batch -> (n,) the positions of those that are read and
+                yielded; None = all.
 
         Yields:
             (size, C, H, W) uint8, not normalised, and (size,) int64 labels.
         """
+        places = torch.arange(len(order), device=order.device).split(size)
+        if own is not None:
+            places = [place[own(len(place)).to(order.device)] for place in places]
         if isinstance(self.images, Photos):
-            yield from zip(self.images.read(order, size, change), self.labels[order].split(size))
+            read = self.images.read(order, size, change, own)
+            yield from zip(read, (self.labels[order[place]] for place in places))
             return
-        for first, index in zip(range(0, len(order), size), order.split(size)):
-            images, labels = self._pick(index)
+        for place in places:
+            images, labels = self._pick(order[place])
             if change is not None:
-                images = torch.stack([change(x, i) for i, x in enumerate(images, first)])
+                images = torch.stack([change(x, i) for x, i in zip(images, place.tolist())])
             yield images, labels
 
     def _pick(self, index: slice | Tensor) -> tuple[Tensor, Tensor]:

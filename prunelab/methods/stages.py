@@ -18,7 +18,7 @@ from typing import Any
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from prunelab import pulse, sealed, train
+from prunelab import processes, pulse, sealed, train
 from prunelab.data import Dataset
 
 FORMAT = "prunelab-stage-1"
@@ -115,18 +115,19 @@ class Stage:
         Args:
             what: what they are; the file is named `<stage's file>.<what>`.
             make: returns name -> tensor. The result must follow from the arguments of the run and
-                the stages so far.
+                the stages so far. Of several processes only the first calls it.
 
         Raises:
             ValueError: the file is damaged or of another run.
             OSError: it cannot be written.
         """
         if self.path is None:
-            return {name: tensor.cpu() for name, tensor in make().items()}
+            return processes.once(lambda: {name: tensor.cpu() for name, tensor in make().items()})
         path = Path(f"{self.path}.{what}")
         settings = json.dumps(self._settings() | {"seed": self.seed} | self.data.identity)
-        if not path.exists():
+        if processes.is_first() and not path.exists():
             sealed.write("run", path, {sealed.FORMAT: FORMAT, "settings": settings}, make())
+        processes.wait()
         try:
             head, tensors = sealed.opened(path, FORMAT)
             if head["settings"] != settings:

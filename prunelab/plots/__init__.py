@@ -18,6 +18,7 @@ from prunelab.plots.picture import group_picture
 from prunelab.plots.selection import selection_step
 from prunelab.plots.splicing import events
 from prunelab.plots.stages import differences, means, noise_step
+from prunelab.plots.training import training_costs
 from prunelab.plots.units_left import pixels, units_left
 from prunelab.plots.weights import crossover, magnitudes, mask_image
 
@@ -46,6 +47,7 @@ __all__ = [
     "size_frontier",
     "stage_errors",
     "sweep",
+    "training_costs",
     "units_left",
     "widths",
 ]

@@ -7,24 +7,23 @@ kill cut off is ignored, and removed by the next append.
 from __future__ import annotations
 
 import json
-import platform
-import subprocess
 import time
 import warnings
 from collections.abc import Iterable
-from datetime import UTC, datetime
-from importlib.metadata import version
+from contextlib import nullcontext
+from datetime import datetime
 from pathlib import Path
 
 import torch
 from filelock import FileLock
 from torch import nn
 
-from prunelab import checks, models, paths, pulse, surgery, train
+from prunelab import checks, models, paths, processes, pulse, surgery, train
 from prunelab import data as datasets
 from prunelab.masks import Keep
 from prunelab.study import archive, tasks
 from prunelab.study import rows as files
+from prunelab.study.circumstances import circumstances
 from prunelab.study.recipes import Recipe, check_stem, plain
 from prunelab.study.rows import read
 from prunelab.study.work import Work
@@ -33,7 +32,6 @@ PROJECT = paths.results()
 COMMITTED = PROJECT / "data" / "ledger"
 CHECKPOINTS = PROJECT / "data" / "checkpoints"
 STARTED = time.time()
-PACKAGES = ("torch", "torchvision", "prunelab")  # whose versions a row names
 
 
 def folder() -> Path:
@@ -95,16 +93,18 @@ def run(
     valid = isinstance(refresh, bool) or (isinstance(refresh, str) and refresh == "missing")
     checks.need(valid, "ledger.run", "refresh", "False, 'missing' or True", refresh)
     recipes = checks.listed("ledger.run", "recipes", recipes, Recipe, "a Recipe or several")
-    keys = [recipe.key for recipe in recipes]
-    known = {row["key"]: row for stem in {r.stem for r in recipes} for row in rows(stem, keys)}
+    keys, stems = [recipe.key for recipe in recipes], {recipe.stem for recipe in recipes}
+    known = processes.once(lambda: {row["key"]: row for stem in stems for row in rows(stem, keys)})
     out = []
     for recipe in pulse.each("recipe", recipes):
         row = known.get(recipe.key)
         again = refresh is True and not (row and _is_of_this_refresh(row))
         if again or (row is None and refresh == "missing"):
             row = measure(recipe, progress, since=_started() if refresh is True else 0.0)
-            append(row)
-            _work(recipe).done()
+            if processes.is_first():
+                append(row)
+                _work(recipe).done()
+            processes.wait()
             known[recipe.key] = row
         if row is not None:
             out.append(row)
@@ -124,7 +124,8 @@ def _started() -> float:
 
 
 def _work(recipe: Recipe, progress: bool = False) -> Work:
-    return Work(recipe.seed, progress, paths.runs() / "partial" / recipe.key)
+    shown = progress and processes.is_first()
+    return Work(recipe.seed, shown, paths.runs() / "partial" / recipe.key)
 
 
 def measure(recipe: Recipe, progress: bool = True, since: float = 0.0) -> dict:
@@ -139,17 +140,19 @@ def measure(recipe: Recipe, progress: bool = True, since: float = 0.0) -> dict:
         The row; it is not appended.
     """
     device = _device()
+    place = processes.device(device)
     start = time.perf_counter()
     data, net, extra = None, None, {}
     if recipe.data is None:
         torch.manual_seed(recipe.seed)
         net = models.build(recipe.model, recipe.task.classes)
     else:
-        data = datasets.load(recipe.data, device=device)
+        data = datasets.load(recipe.data, device=place)
         net, extra = trained(recipe, data, progress, since)
     work = _work(recipe, progress)
-    if work.folder.is_dir() and work.folder.stat().st_mtime < since:
+    if processes.is_first() and work.folder.is_dir() and work.folder.stat().st_mtime < since:
         work.done()
+    processes.wait()
     values = recipe.task.run(net, data, work)
     if isinstance(recipe.task, tasks.Baseline):
         values |= extra
@@ -163,36 +166,11 @@ def measure(recipe: Recipe, progress: bool = True, since: float = 0.0) -> dict:
         "values": values,
         "seconds": round(time.perf_counter() - start, 2),
         "data_checksum": data.checksum if data else None,
-        "device": device,
-        "device_name": platform.machine() if device == "cpu" else torch.cuda.get_device_name(),
-        "threads": torch.get_num_threads(),
-        "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
-        "commit": _commit(),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    } | circumstances(device)
 
 
 def _device() -> str:
     return paths.device() or ("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _commit() -> str:
-    """Commit of the code, with a plus if the working tree differs; "unknown" outside git."""
-    source = paths.PACKAGE.parent
-    if not (source / ".git").exists():  # an installed package may lie in someone else's repository
-        return "unknown"
-    try:
-        out = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
-            cwd=source,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
-    return out.stdout.strip()
 
 
 def prepare(recipe: Recipe) -> list[Path]:
@@ -215,10 +193,13 @@ def trained(
     net = models.build(recipe.model, data.num_classes, channels).to(data.example.device)
     if recipe.budget is None:  # the task trains it, from its first weights on
         return net, {}
-    with pulse.held(FileLock(lock)):  # two notebooks may want it at once
-        for file in (done, history, partial):
+    first = processes.is_first()
+    # Two notebooks may want it at once. Of several processes the first has the lock for all.
+    with pulse.held(FileLock(lock)) if first else nullcontext():
+        for file in (done, history, partial) if first else ():
             if file.is_file() and file.stat().st_mtime < since:
                 file.unlink()
+        processes.wait()
         # A run of the series trains its own; otherwise the project's own copy will do.
         for found in [done] if paths.in_a_run() else [done, CHECKPOINTS / done.name]:
             try:
@@ -235,9 +216,11 @@ def trained(
             "history": course.rows,
             "training_seconds": round(time.perf_counter() - start, 2),
         }
-        surgery.save(net, Keep(), done)
-        paths.write_text(history, json.dumps(extra), "ledger.run")
-        partial.unlink(missing_ok=True)
+        if first:
+            surgery.save(net, Keep(), done)
+            paths.write_text(history, json.dumps(extra), "ledger.run")
+            partial.unlink(missing_ok=True)
+        processes.wait()
     return net, extra
 
 

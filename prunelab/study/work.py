@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from prunelab import paths, train
+from prunelab import paths, processes, train
 from prunelab.data import Split
 
 
@@ -54,12 +54,12 @@ class Work:
 
     def keep(self, points: list[dict]) -> None:
         """Remember these points; the file is replaced at once. Errors: OSError, one line."""
-        if self.folder is not None:
+        if self.folder is not None and processes.is_first():
             paths.write_text(self._points, json.dumps(points), "ledger.run")
 
     def done(self) -> None:
         """Forget what is half done: the measurement is in the ledger."""
-        if self.folder is not None:
+        if self.folder is not None and processes.is_first():
             shutil.rmtree(self.folder, ignore_errors=True)
 
     @property

@@ -1,7 +1,7 @@
 """The batches of one epoch: shuffled, augmented and normalised on the data's device."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +9,7 @@ from PIL.Image import Image
 from torch import Tensor
 from torch.nn.functional import pad
 
+from prunelab import processes
 from prunelab.data import Split
 from prunelab.data.photos import SIZE
 from prunelab.train.budget import Budget
@@ -29,6 +30,8 @@ def shuffled(
 
     Yields:
         x (n, C, H, W) of type `dtype` and y (n,) int64, n = `budget.batch`, at the end 2 or more.
+        Where several processes train, the part of each batch that falls to this one; order and
+        augmentation are those of a single process.
     """
     order = torch.randperm(len(split), generator=generator, device=split.device)
     usable = len(order) - (len(order) % budget.batch == 1)
@@ -38,13 +41,46 @@ def shuffled(
     if budget.augment == "resized-crop-flip":
         seed = torch.randint(2**62, (), generator=generator, device=generator.device)
         alone = ResizedCropFlip(seed.item())
-    for images, y in split.draw(order[:usable], together, alone):
+    own = _Own(budget.batch)
+    drawn = split.draw(order[:usable], together, alone, None if processes.size() == 1 else own)
+    for index, (images, y) in zip(order[:usable].split(together), drawn):
         if change is not None:
-            images = change(images, generator)
+            images = _changed(change, images, generator, own(len(index)), len(index))
         x = split.normalise(images, dtype)
         if budget.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
-        yield from zip(x.split(budget.batch), y.split(budget.batch))
+        counts = [len(rows) for rows in own.batches(len(index))]
+        yield from zip(x.split(counts), y.split(counts))
+
+
+@dataclass(frozen=True)
+class _Own:
+    """Which of several images, in batches of `size`, fall to this process."""
+
+    size: int
+
+    def batches(self, images: int) -> list[range]:
+        """Their positions, batch by batch."""
+        firsts = range(0, images, self.size)
+        return [range(f, images)[processes.part(min(self.size, images - f))] for f in firsts]
+
+    def __call__(self, images: int) -> Tensor:
+        return torch.tensor([at for rows in self.batches(images) for at in rows])
+
+
+def _changed(
+    change: Callable[[Tensor, torch.Generator], Tensor],
+    images: Tensor,
+    generator: torch.Generator,
+    own: Tensor,
+    of: int,
+) -> Tensor:
+    """Own images changed as they would be among all `of` images: a process alone draws for all."""
+    if len(images) == of:
+        return change(images, generator)
+    whole = images.new_zeros(of, *images.shape[1:])
+    whole[own] = images
+    return change(whole, generator)[own]
 
 
 def flip(images: Tensor, generator: torch.Generator) -> Tensor:

@@ -3,17 +3,19 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from prunelab import checks, meta
+from prunelab import checks, meta, processes
 from prunelab.data import Split
 from prunelab.data.tensors import told
 from prunelab.train.fitting import check_device, check_logits, taking
 from prunelab.train.memory import keep_freed
 
+Judged = tuple[Tensor, Tensor, Tensor]  # of a batch, see `_judge`
 MOST_VALUES = 2**24  # in one batch, 67 MB; the maps of a network on photographs are 20 times that
 
 
@@ -41,7 +43,8 @@ def evaluate(
         net: (n, C, H, W) of its own floating type -> (n, classes) logits, or what holds them.
         split: at least one image, on the network's device.
         batch: images per forward pass; changes memory and time, and results only by rounding. By
-            default 1000, and fewer (111) for photographs.
+            default 1000, and fewer (111) for photographs. Where several processes train, each
+            takes some of these batches, all must call this, and all get the same answer.
         logits: the entry of the network's output that holds the logits, see `logits_of`.
 
     Raises:
@@ -53,8 +56,8 @@ def evaluate(
     keep_freed()
     batch = batch or min(1000, max(1, MOST_VALUES // max(1, math.prod(split.images.shape[1:]))))
     with meta.in_mode(net, False), torch.inference_mode():
-        parts = list(_judge(net, split, batch, logits))
-    correct, finite, losses = zip(*parts)
+        parts = list(_judge(net, _own(split, batch), batch, logits))
+    correct, finite, losses = zip(*_joined(parts, split))
     _check_finite(torch.cat(finite))
     right = torch.cat(correct)
     loss = torch.stack(losses).sum().item() / len(split)
@@ -120,14 +123,30 @@ def logits_of(caller: str, out: object, entry: str | int | None = None) -> Tenso
     return found
 
 
+def _own(split: Split, batch: int) -> Split:
+    """The batches that fall to this process, as one split: each size-th, from its rank on."""
+    if processes.size() == 1:
+        return split
+    rows = torch.arange(len(split), device=split.device)
+    return split[rows[rows // batch % processes.size() == processes.rank()]]
+
+
+def _joined(parts: list[Judged], split: Split) -> list[Judged]:
+    """What all processes found, batch after batch as a single one would have."""
+    if processes.size() == 1:
+        return parts
+    found = processes.gathered([(a.cpu(), b.cpu(), c.cpu()) for a, b, c in parts])
+    turns = zip_longest(*found)  # the last turn may not reach every process
+    every = [part for turn in turns for part in turn if part is not None]
+    return [(a.to(split.device), b.to(split.device), c.to(split.device)) for a, b, c in every]
+
+
 def precise(logits: Tensor) -> Tensor:
     """The same in float32, or in float64 if they are: half precision is too coarse for a loss."""
     return logits if logits.dtype == torch.float64 else logits.float()
 
 
-def _judge(
-    net: nn.Module, split: Split, batch: int, entry: str | int | None
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+def _judge(net: nn.Module, split: Split, batch: int, entry: str | int | None) -> Iterator[Judged]:
     """For each batch (n,) bool of right answers and of sound ones, and the summed cross-entropy.
 
     The logits of an image are sound if they have a largest one that is finite: a class may be

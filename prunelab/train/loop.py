@@ -2,7 +2,8 @@
 
 A step is a pure function of (seed, step, weights): the learning rate depends on the step alone,
 and the random numbers of an epoch (order, crops, dropout, noisy gates) on (seed, epoch) alone. So
-a run that is resumed from its last epoch ends with the same bits as one that never stopped.
+a run that is resumed from its last epoch ends with the same bits as one that never stopped. Several
+processes share each step, see `prunelab.train.together`.
 """
 
 import math
@@ -13,15 +14,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
-from prunelab import checks, meta, pulse
+from prunelab import checks, meta, processes, pulse
 from prunelab.data import Dataset, Split
 from prunelab.train import checkpoint as disk
+from prunelab.train import together
 from prunelab.train.arguments import (
     check_data,
     check_features,
@@ -63,7 +64,8 @@ def fit(
             the data's device.
         data: `train` is trained on; `val` and `test` are only evaluated, after each epoch.
         budget: how long and how.
-        loss: (logits, labels) -> scalar tensor, in the place of the mean cross-entropy; with
+        loss: (logits, labels) -> scalar tensor, in the place of the mean cross-entropy, and like it
+            a mean over images; with
             `features`, (logits, labels, features). Logits are (n, classes) in float32 or float64,
             labels (n,) int64.
         features: names of modules of `net`. Their outputs in this step, with gradients, are given
@@ -78,7 +80,8 @@ def fit(
         progress: show a bar on stderr; or a tqdm bar of the caller's, which is moved on.
         checkpoint: a file written after each epoch. If it exists, its weights replace those of
             `net` and the run goes on: same bits as an unbroken run, as far as `loss`, `penalty`
-            and `after_step` keep their state in `net` or `modules`.
+            and `after_step` keep their state in `net` or `modules`. The first process writes it,
+            all read it, and any number of them can go on.
         settings: what else decides the run, as JSON data. A checkpoint with other settings is
             refused.
         logits: the entry of the network's output that holds the logits, see `logits_of`.
@@ -95,6 +98,7 @@ def fit(
         OSError: `checkpoint` cannot be written.
     """
     check_data(net, data, budget)
+    together.check(budget, data.train.device)
     check_options(loss, features, penalty, after_step, seed, progress, checkpoint)
     names, more = check_features(net, features, loss), check_modules(modules, data.train)
     parts = {"net": net} | {f"modules.{number}": module for number, module in enumerate(more)}
@@ -136,19 +140,21 @@ class _Run:
         """Train from the start, or from the checkpoint, to the end."""
         history = History(self._stored())
         done = history.last["step"] if history.rows else 0
+        together.begin(self.parts, self.recipe, done)
         with self._bar(done) as bar:
             while done < self.steps:
                 pulse.at("epoch", done // self.an_epoch + 1, math.ceil(self.steps / self.an_epoch))
                 history.rows.append(self._epoch(done, bar))
                 done = history.last["step"]
-                if self.path is not None:
+                if self.path is not None and processes.is_first():
                     disk.write(self.path, self.parts, self.optimizer, self.recipe, history.rows)
         pulse.over("epoch")
         return history
 
     def _bar(self, done: int) -> "AbstractContextManager[tqdm[Any]]":
         if isinstance(self.progress, bool):
-            return tqdm(total=self.steps, initial=done, disable=not self.progress, desc="train")
+            hidden = not (self.progress and processes.is_first())
+            return tqdm(total=self.steps, initial=done, disable=hidden, desc="train")
         self.progress.update(done)
         return nullcontext(self.progress)
 
@@ -171,6 +177,7 @@ class _Run:
                 bar.update()
                 pulse.beat()
         losses.look()
+        together.end_epoch(self.parts.values())
         row = {"epoch": (step + 1) / self.an_epoch, "step": step + 1, "lr": rate}
         row |= {"loss": losses.mean, "val_accuracy": self._accuracy(self.data.val)}
         row |= {"test_accuracy": self._accuracy(self.data.test)}
@@ -187,9 +194,11 @@ class _Run:
             loss = self._loss(self._logits(step, x, y), y, seen)
             if self.penalty is not None:
                 loss = loss + scalar("penalty", checks.call("fit", "penalty", self.penalty))
-        losses.add(step, rate, loss)
         self.optimizer.zero_grad()
-        loss.backward()
+        first = step % self.an_epoch * self.budget.batch
+        images = min(self.budget.batch, len(self.data.train) - first)
+        loss = together.backward(loss, images, self.optimizer.param_groups[0]["params"])
+        losses.add(step, rate, loss)
         self.optimizer.step()
         if self.after_step is not None:
             checks.call("fit", "after_step", self.after_step, step)
@@ -212,7 +221,7 @@ class _Run:
 
     def _seeded(self, epoch: int) -> torch.Generator:
         """Seed torch for one epoch; the generator returned shuffles and augments."""
-        data, default = np.random.SeedSequence([self.seed, epoch]).generate_state(2).tolist()
+        data, default = together.seeds(self.seed, epoch)
         torch.default_generator.manual_seed(default)
         if self.device.type == "cuda":
             torch.cuda.default_generators[self.device.index].manual_seed(default)

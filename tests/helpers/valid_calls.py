@@ -56,6 +56,9 @@ def points(**columns):
     return pd.DataFrame(columns)
 
 
+COSTS = points(recipe=["a", "a"], when=["before", "after"], eflop=[2.0, 1.0])
+
+
 SCAN = pd.DataFrame(
     [("conv1", r, 5, 0.9 - r / 3, -0.2, -0.1, 0.9, 1000, 5000, "l1") for r in (0.1, 0.5)],
     columns="group ratio kept accuracy low high whole params macs criterion".split(),
@@ -260,6 +263,15 @@ CASES = {
     "plots.group_picture": lambda: {
         "slices": [{"tensor": "a.weight", "axis": 0, "shape": [4, 3], "role": "out", "offset": 0,
                     "repeat": 1}], "channel": 1, "size": 4, "title": "",
+    },
+    "plots.training_costs": lambda: {
+        "costs": COSTS, "title": "", "unit": "eflop", "chosen": "a",
+    },
+    "widgets.hours_figure": lambda: {
+        "costs": COSTS, "gpus": 8, "teraflops": 100.0, "utilisation": 0.5,
+    },
+    "widgets.hours_setter": lambda: {
+        "costs": COSTS, "gpus": 8, "teraflops": 100.0, "utilisation": 0.5,
     },
     "plots.not_measured": lambda: {"title": "x"},
     "plots.save": lambda: {"fig": prunelab.plots.not_measured("x"), "name": "x"},

@@ -18,6 +18,7 @@ def test_all_exercises_are_in_the_syllabus_with_their_minutes():
         "05",
         "04",
         "06",
+        "07",
         "08",
         "09",
         "10",

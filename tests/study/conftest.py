@@ -1,6 +1,7 @@
 """Fixtures of the study's tests."""
 
 import pytest
+from helpers.real_data import some_photos
 
 from prunelab.study.runner import series
 
@@ -22,3 +23,12 @@ def instant(monkeypatch):
         return series.Result(book.name, "ok", 1.0)
 
     monkeypatch.setattr(series._Runner, "_execute", execute)
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A data root with a few real photographs as `imagenet`, and a folder for runs."""
+    some_photos(tmp_path / "data/imagenet", kinds=2, train=3)
+    monkeypatch.setenv("PRUNELAB_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("PRUNELAB_RUNS", str(tmp_path / "runs"))
+    return tmp_path

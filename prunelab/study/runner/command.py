@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from prunelab import extras, paths
+from prunelab import extras, paths, processes
 from prunelab.study.runner import notebook, plan
 
 
@@ -57,6 +57,11 @@ def run(options: argparse.Namespace) -> int:
     extras.need("prunelab run", "study")
     if options.claim is not None or options.seed is not None:
         return _run_claim(options)
+    if processes.size() > 1:
+        raise ValueError(
+            "run: under torchrun give --claim ID, or use `prunelab imagenet`; notebooks run in one"
+            f" process, got {processes.size()}"
+        )
     from prunelab.study.pages import report
     from prunelab.study.runner import series
 

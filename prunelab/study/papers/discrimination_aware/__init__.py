@@ -75,6 +75,18 @@ STUDY = Study(
             t.span("error %, best", m.best_error),
             t.SEEDS,
         ),
+        t.Table(
+            "Table 3: half of the channels of ResNet-50 on ILSVRC-12 ({})",
+            lines.imagenet,
+            (
+                t.printed("method"),
+                *SIZES,
+                replace(GAP, field="top1_gap"),
+                AFTER,
+                t.SEEDS,
+            ),
+            presets={"paper": WORDS["paper"]},
+        ),
         _each(
             "Which orders of Table 1 hold",
             "ResNet-56",

@@ -13,7 +13,7 @@ from typing import Any
 
 from prunelab.methods import ChannelRegression, DiscriminationAware, FilterNorm, Slimming, ThiNet
 from prunelab.methods.base import Method
-from prunelab.study.papers.discrimination_aware.settings import SETTINGS, SWEEPS, Setting
+from prunelab.study.papers.discrimination_aware.settings import RESNET_50, SETTINGS, SWEEPS, Setting
 from prunelab.study.papers.discrimination_aware.shapes import counts
 from prunelab.study.selections import Selections
 from prunelab.study.study import Case
@@ -22,11 +22,22 @@ from prunelab.train import Budget
 
 
 def cases(preset: str) -> Iterator[Case]:
-    """Counts; the methods of Table 1; Tables 5, 6, 7, S1, S2; what is recorded of single layers."""
+    """Counts; the methods of Table 1; Tables 3, 5, 6, 7, S1, S2; what single layers choose."""
     yield from counts()
     for printed, setting in SETTINGS[preset].items():
         yield from _compared(printed, setting)
     yield from _sweeps(preset)
+    if preset == "paper":
+        yield from _imagenet()
+
+
+def _imagenet() -> Iterator[Case]:
+    """ResNet-50 and two methods of Table 3."""
+    case = partial(Case, "imagenet", network=RESNET_50.network, seeds=1)
+    yield case("unpruned", task=Baseline(), printed=("ResNet-50",))
+    methods = _methods(RESNET_50)
+    for name in ("ThiNet", "DCP"):
+        yield case(name, task=Prune(methods[name], RESNET_50.finetune), printed=(name,))
 
 
 def _dcp(setting: Setting, **fields: object) -> DiscriminationAware:

@@ -63,6 +63,17 @@ def counts(results: Results, preset: str | None) -> Iterator[Line]:
         yield line.over(whole)
 
 
+def imagenet(results: Results, preset: str) -> Iterator[Line]:
+    """Table 3: the methods that have a recipe, beside the unpruned network."""
+    found = t.beside(
+        "table3_ilsvrc12_resnet50", "method", note=lambda _: "not run here", part="imagenet"
+    )
+    whole = results.line(preset, part="imagenet", name="unpruned")
+    missing = t.Missing("prunelab run 07 --preset paper")
+    for line in found(results, preset):
+        yield replace(line.over(whole), missing=missing if line.case else line.missing)
+
+
 def orders(results: Results, preset: str) -> Iterator[Line]:
     """Each method of Table 1, beside the one that the paper has next."""
     rows = results.study.printed("table1_cifar10")

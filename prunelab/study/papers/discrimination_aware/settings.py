@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from prunelab.study.networks import CIFAR_LONG, CIFAR_PAPER, DIGITS, Network
+from prunelab.study.networks import (
+    CIFAR_LONG,
+    CIFAR_PAPER,
+    DIGITS,
+    IMAGENET,
+    IMAGENET_PAPER,
+    Network,
+)
 from prunelab.study.papers.discrimination_aware.shapes import thinned
 from prunelab.train import Budget
 
@@ -92,6 +99,17 @@ SETTINGS = {
         ),
     },
 }
+# ResNet-50 of Table 3. Fine-tuning and images are the paper's; a stage's length is ours.
+_PHOTOS = replace(IMAGENET_PAPER, precision="bfloat16")
+_TUNE_50 = replace(_PHOTOS, epochs=60, lr=0.01, nesterov=True, milestones=(0.6, 0.8, 0.9))
+RESNET_50 = Setting(
+    Network("resnet-50", IMAGENET, _PHOTOS),
+    _TUNE_50,
+    replace(_TUNE_50, epochs=10, milestones=(0.6,)),
+    images=10_000,
+    rows=10_000,
+    ratios=thinned("ResNet-50", 0.5),
+)
 # Preset -> lambda (Table 6); beside those of Table 1 epsilon (Table 7), number of losses (S1) and
 # fraction of the channels that goes (Table 5); share of the training before pruning (S2).
 SWEEPS = {
