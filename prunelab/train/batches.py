@@ -1,4 +1,7 @@
-"""The batches of one epoch: shuffled, augmented and normalised on the data's device."""
+"""The batches of one epoch: shuffled, augmented and normalised on the data's device.
+
+What is drawn is drawn on the CPU, so that a seed gives the same batches on every device.
+"""
 
 import math
 from collections.abc import Callable, Iterator
@@ -33,13 +36,13 @@ def shuffled(
         Where several processes train, the part of each batch that falls to this one; order and
         augmentation are those of a single process.
     """
-    order = torch.randperm(len(split), generator=generator, device=split.device)
+    order = torch.randperm(len(split), generator=generator).to(split.device)
     usable = len(order) - (len(order) % budget.batch == 1)
     values = math.prod(split.images.shape[1:]) * budget.batch
     together = max(1, CHUNK // values) * budget.batch
     change, alone = {"flip": flip, "crop-flip": crop_flip}.get(budget.augment), None
     if budget.augment == "resized-crop-flip":
-        seed = torch.randint(2**62, (), generator=generator, device=generator.device)
+        seed = torch.randint(2**62, (), generator=generator)
         alone = ResizedCropFlip(seed.item())
     own = _Own(budget.batch)
     drawn = split.draw(order[:usable], together, alone, None if processes.size() == 1 else own)
@@ -84,8 +87,8 @@ def _changed(
 
 
 def flip(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Mirror half of the images, (n, C, H, W) uint8; the generator is on their device."""
-    drawn = torch.randint(0, 2, (len(images),), generator=generator, device=images.device)
+    """Mirror half of the images, (n, C, H, W) uint8; the generator is the CPU's."""
+    drawn = torch.randint(0, 2, (len(images),), generator=generator).to(images.device)
     return torch.where(drawn.bool()[:, None, None, None], images.flip(3), images)
 
 
@@ -95,8 +98,8 @@ def crop_flip(images: Tensor, generator: torch.Generator) -> Tensor:
     Source: He et al. 2016, section 4.2.
     """
     n, _, height, width = images.shape
-    draw = {"generator": generator, "device": images.device}
-    down, right = torch.randint(0, 2 * MARGIN + 1, (2, n), **draw)
+    drawn = torch.randint(0, 2 * MARGIN + 1, (2, n), generator=generator)
+    down, right = drawn.to(images.device)
     windows = pad(images, (MARGIN,) * 4).unfold(2, height, 1).unfold(3, width, 1)
     crops = windows[torch.arange(n, device=images.device), :, down, right]
     return flip(crops, generator)

@@ -225,7 +225,7 @@ class _Run:
         torch.default_generator.manual_seed(default)
         if self.device.type == "cuda":
             torch.cuda.default_generators[self.device.index].manual_seed(default)
-        return torch.Generator(self.device).manual_seed(data)
+        return torch.Generator().manual_seed(data)
 
     def _accuracy(self, split: Split) -> float:
         return evaluate(self.net, split, logits=self.logits).accuracy if len(split) else math.nan
