@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: install study test test-all lint docs bench bundle clean
+.PHONY: install study test test-all test-gpu lint docs bench bundle clean
 
 install: $(READY)
 
@@ -19,6 +19,10 @@ test: $(READY)
 test-all: $(READY)
 	$(BIN)/python -m pytest tests -m "slow or not slow"
 	$(BIN)/python -m pytest --nbval notebooks
+
+# On a machine with a GPU: it gives the numbers of the CPU.
+test-gpu: $(READY)
+	$(BIN)/python -m pytest -m gpu tests/test_gpu.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

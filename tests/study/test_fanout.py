@@ -50,6 +50,10 @@ def toy(project, monkeypatch):
     return planned
 
 
+def carried_out(checked):
+    return fanout.carry_out(checked, fanout.wanted(checked, ["toy"]), progress=False)
+
+
 def rows_of(checked):
     lines = (checked.out / "ledger" / "toy.jsonl").read_text().splitlines()
     return [json.loads(line) for line in lines]
@@ -78,7 +82,7 @@ def test_a_worker_killed_in_the_middle_costs_no_row_and_doubles_none(toy, monkey
 
     killer = threading.Thread(target=kill)
     killer.start()
-    found = fanout.carry_out(checked, ["toy"], progress=False)
+    found = carried_out(checked)
     killer.join()
     found_rows = rows_of(checked)
     assert len(found_rows) == len({row["key"] for row in found_rows}) == len(found) == 4
@@ -90,12 +94,12 @@ def test_a_worker_killed_in_the_middle_costs_no_row_and_doubles_none(toy, monkey
         assert values(row["values"]) == values(alone[row["key"]]["values"])
     said = capsys.readouterr().out
     assert "measuring 4 recipes" in said and "local-1" in said
-    assert fanout.carry_out(checked, ["toy"], progress=False) == []
+    assert carried_out(checked) == []
 
 
 def test_200_recipes_over_4_workers_give_200_rows(toy):
     checked = toy(MANY, (0,), workers=4)
-    found = fanout.carry_out(checked, ["toy"], progress=False)
+    found = carried_out(checked)
     found_rows = rows_of(checked)
     assert len(found) == len(found_rows) == len({row["key"] for row in found_rows}) == 200
     assert sorted(row["values"]["number"] for row in found_rows) == [*range(200)]
@@ -150,7 +154,7 @@ def test_rows_of_machines_that_share_no_disk_arrive_though_the_scheduler_is_kill
 
     killer = threading.Thread(target=restart)
     killer.start()
-    found = fanout.carry_out(checked, ["toy"], progress=False)
+    found = carried_out(checked)
     killer.join()
     found_rows = rows_of(checked)
     assert len(found_rows) == len({row["key"] for row in found_rows}) == len(found) == 4
@@ -159,7 +163,7 @@ def test_rows_of_machines_that_share_no_disk_arrive_though_the_scheduler_is_kill
 
 def test_a_recipe_that_fails_is_told_of_and_stops_no_other(toy, capsys):
     checked = toy((*BROKEN, *QUICK), (0,), workers=1, scheduler="local")
-    found = fanout.carry_out(checked, ["toy"], progress=False)
+    found = carried_out(checked)
     assert {done.recipe.label: bool(done.error) for done in found} == {
         "broken": True,
         "counted": False,
@@ -173,7 +177,7 @@ def test_without_a_scheduler_there_is_one_line(toy, monkeypatch):
     monkeypatch.setattr(fanout, "PATIENCE", 0.5)
     checked = toy(QUICK, (0,), scheduler="tcp://127.0.0.1:9")
     with pytest.raises(OSError, match=r"^run: no scheduler at tcp://127.0.0.1:9 .*dask scheduler"):
-        fanout.carry_out(checked, ["toy"], progress=False)
+        carried_out(checked)
 
 
 @pytest.mark.parametrize("given", ["", "cloud", "tcp://", "tcp://host", 3, "http://host:80"])

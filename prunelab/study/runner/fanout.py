@@ -45,12 +45,14 @@ class Done:
     error: str | None = None
 
 
-def carry_out(plan: SeriesPlan, stems: Iterable[str], *, progress: bool = True) -> list[Done]:
-    """Measure what the notebooks of these papers will look up and what has no row yet.
+def carry_out(
+    plan: SeriesPlan, recipes: Mapping[str, Recipe], *, progress: bool = True
+) -> list[Done]:
+    """Measure recipes; those that come first are begun first.
 
     Args:
         plan: of the run; `plan.scheduler` says whose workers measure.
-        stems: of the papers.
+        recipes: key -> recipe, see `wanted`.
         progress: show a bar.
 
     Returns:
@@ -60,7 +62,7 @@ def carry_out(plan: SeriesPlan, stems: Iterable[str], *, progress: bool = True) 
         OSError: there is no scheduler, for a minute; or a row cannot be written.
         RuntimeError: no local worker gave a sign of life for `plan.limit` seconds.
     """
-    waiting = wanted(plan, stems)
+    waiting = dict(recipes)
     if not waiting:
         return []
     found: list[Done] = []
@@ -78,9 +80,10 @@ def carry_out(plan: SeriesPlan, stems: Iterable[str], *, progress: bool = True) 
 
 
 def wanted(plan: SeriesPlan, stems: Iterable[str]) -> dict[str, Recipe]:
-    """Key -> recipe of all that these papers ask for and that has no row of this run."""
+    """Key -> recipe of all that these papers ask for and that has no row of this run yet."""
     preset, seeds = plan.parameters["PRESET"], plan.parameters["SEEDS"]
-    found, known = {}, rows.Dates(_folder(plan))
+    found: dict[str, Recipe] = {}
+    known = rows.Dates(_folder(plan))
     for stem in stems:
         dates = known.of(stem)
         for part in papers.study(stem).recipes(preset, seeds).values():

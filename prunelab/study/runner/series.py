@@ -102,7 +102,8 @@ class _Runner:
         if self.plan.scheduler and stems:
             from prunelab.study.runner import fanout  # slow to import
 
-            fanout.carry_out(self.plan, stems, progress=self.progress)
+            wanted = fanout.wanted(self.plan, stems)
+            fanout.carry_out(self.plan, wanted, progress=self.progress)
 
     def _look(self) -> None:
         for execution in list(self.running):

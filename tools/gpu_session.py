@@ -1,0 +1,114 @@
+"""A few minutes on a GPU, used to the end: the tests, then what is missing, in order of weight.
+
+    python tools/gpu_session.py --minutes 9 --out runs/gpu
+
+First `tests/test_gpu.py`: same numbers as on the CPU. Then the recipes of `ORDER` that have no row
+in the committed ledger or in `--out`, several at once, until the time is over. Rows are in
+`OUT/ledger` as they come; trained networks and what is half done stay in OUT, so that the same
+command goes on in the next session. `--preset smoke --device cpu` rehearses it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+# Paper, preset, part, label and network, as regular expressions; for each seed in turn.
+ORDER = (
+    ("filter_norm", "paper", "accuracy", r"vgg-16|VGG-16-pruned-A", ".*"),
+    ("filter_norm", "paper", "scan|norms|residual", ".*", ".*"),
+    ("filter_norm", "paper", "accuracy", r"resnet-56|ResNet-56-pruned-[AB]", ".*"),
+    ("information_bottleneck", "paper", "vgg", ".*", "vgg-16"),
+    ("discrimination_aware", "paper", "unpruned|methods", "unpruned|DCP", "preresnet-56"),
+    ("discrimination_aware", "standard", "unpruned|methods|lambda|losses|epsilon", ".*", ".*"),
+    ("recursive_bayesian", "paper", "arms|others|candidates", ".*", "preresnet-20"),
+    ("head_to_head", "standard", ".*", ".*", ".*"),
+    ("discrimination_aware", "paper", "unpruned|methods", "unpruned|DCP", "vgg-19"),
+    ("filter_norm", "paper", "accuracy", ".*", "vgg-16|resnet-.*"),
+)
+SEEDS = (0, 1, 2)
+
+
+class OverError(Exception):
+    """The time is over."""
+
+
+def recipes(preset: str | None) -> Iterator:
+    """In order; with a preset, the first recipe of each entry at that preset."""
+    from prunelab.study import papers
+
+    for seed in SEEDS if preset is None else SEEDS[:1]:
+        for stem, own, *patterns in ORDER:
+            parts = papers.study(stem).recipes(preset or own, [seed])
+            found = [(part, recipe) for part, some in parts.items() for recipe in some]
+            found = [(part, recipe) for part, recipe in found if recipe.data]
+            if preset:
+                yield from (recipe for _, recipe in found[:1])
+                continue
+            for part, recipe in found:
+                words = (part, recipe.label, recipe.model)
+                if all(map(re.fullmatch, patterns, words)):
+                    yield recipe
+
+
+def missing(preset: str | None, out: Path) -> dict:
+    """Key -> recipe of what has no row, neither committed nor in `out`."""
+    from prunelab.study import ledger, rows
+
+    found, known = {}, [rows.Dates(folder) for folder in (ledger.COMMITTED, out / "ledger")]
+    for recipe in recipes(preset):
+        if not any(recipe.key in dates.of(recipe.stem) for dates in known):
+            found[recipe.key] = recipe
+    return found
+
+
+def tested(device: str) -> bool:
+    """Whether the accelerator gives the CPU's numbers."""
+    environment = os.environ | ({"PRUNELAB_REHEARSE": "1"} if device == "cpu" else {})
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-m", "gpu", "tests/test_gpu.py"]
+    return subprocess.run(command, env=environment).returncode == 0
+
+
+def over(*_: object) -> None:
+    """The handler of the alarm."""
+    raise OverError
+
+
+def main() -> int:
+    """Returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--minutes", type=float, required=True, help="all together")
+    parser.add_argument("--out", type=Path, required=True, help="a folder; the same one next time")
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    parser.add_argument("--workers", type=int, default=8, help="recipes at once; default: 8")
+    parser.add_argument("--preset", help="smoke: a rehearsal with the first recipe of each entry")
+    parser.add_argument("--untested", action="store_true", help="skip the tests")
+    options = parser.parse_args()
+    end = time.monotonic() + 60 * options.minutes
+    if not (options.untested or tested(options.device)):
+        print("the tests fail: nothing is measured")
+        return 1
+    from prunelab.study.runner import fanout
+    from prunelab.study.runner.plan import plan
+
+    how = {"device": options.device, "out": options.out, "workers": options.workers}
+    checked = plan(preset=options.preset or "paper", scheduler="local", **how)
+    signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, max(1.0, end - time.monotonic()))
+    try:
+        fanout.carry_out(checked, missing(options.preset, checked.out))
+        print("everything is measured")
+    except OverError:
+        print("the time is over; the same command goes on")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
