@@ -13,6 +13,7 @@ from prunelab.plots.curves import accuracies, norm_curves, one_layer, panels, se
 from prunelab.plots.discrimination import feature_maps, stage_errors, sweep
 from prunelab.plots.frame import not_measured, save
 from prunelab.plots.frontiers import frontier, size_frontier
+from prunelab.plots.histograms import weight_histograms
 from prunelab.plots.network_map import network_map
 from prunelab.plots.picture import group_picture
 from prunelab.plots.selection import selection_step
@@ -47,5 +48,6 @@ __all__ = [
     "stage_errors",
     "sweep",
     "units_left",
+    "weight_histograms",
     "widths",
 ]

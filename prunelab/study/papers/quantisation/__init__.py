@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-
-import pandas as pd
 
 from prunelab.study import ledger
 from prunelab.study import measures as m
 from prunelab.study import tables as t
 from prunelab.study.cells import Printed, Text
-from prunelab.study.papers.quantisation.cases import FLOAT, SETTINGS, STEM, cases
+from prunelab.study.papers.quantisation import views
+from prunelab.study.papers.quantisation.cases import SETTINGS, STEM, cases
 from prunelab.study.results import Line, Results, Run
 from prunelab.study.study import Study
 
-__all__ = ["SETTINGS", "STUDY", "points", "spreads"]
+__all__ = ["SETTINGS", "STUDY", "views"]
 
-NAMES = {"lenet-5": "LeNet-5", "preresnet-20": "pre-activation ResNet-20"}
 WORDS = {"standard": "preset standard", "quick": "preset quick", "smoke": "preset smoke"}
 STAGES = ("pruned", "shared", "huffman")
 SURGERY = "network_surgery"  # the study whose file of LeNet-5 is compared
-
-
-def size(run: Run) -> int:
-    """Bytes of its smallest file."""
-    return min(run.values["bytes"].values())
-
-
-def _name(line: Line) -> str:
-    return f"{NAMES[line.case.model]}, {line.case.data}"
 
 
 def _beside_float(results: Results, preset: str | None) -> Iterator[Line]:
@@ -84,13 +73,15 @@ STUDY = Study(
             "Size on disk and error ({})",
             _beside_float,
             (
-                t.Column("network", _name),
+                t.Column("network", lambda line: views.network(line.case)),
                 t.of_case("label", "method"),
                 t.Column("error % printed", lambda line: Printed(None)),
-                t.span("smallest file, kB", lambda run: size(run) / 1e3, "{:.1f}"),
+                t.span("smallest file, kB", lambda run: views.size(run) / 1e3, "{:.1f}"),
                 t.Column("its form", _form),
                 t.span(
-                    "times smaller", lambda run: run.values["bytes"]["dense"] / size(run), "{:.1f}x"
+                    "times smaller",
+                    lambda run: run.values["bytes"]["dense"] / views.size(run),
+                    "{:.1f}x",
                 ),
                 t.span("error %", m.error),
                 t.spread("change, points", m.change),
@@ -103,7 +94,8 @@ STUDY = Study(
             _stages,
             (
                 t.Column(
-                    "network", lambda line: _name(line) if line.case else line.printed.network
+                    "network",
+                    lambda line: views.network(line.case) if line.case else line.printed.network,
                 ),
                 t.Column(
                     "method", lambda line: line.case.label if line.case else "Deep Compression"
@@ -124,7 +116,7 @@ STUDY = Study(
             (
                 t.of_case("label", "method"),
                 t.span("kept", m.kept, "{:,.0f}"),
-                t.span("smallest file, kB", lambda run: size(run) / 1e3, "{:.1f}"),
+                t.span("smallest file, kB", lambda run: views.size(run) / 1e3, "{:.1f}"),
                 t.Column("its form", _form),
                 t.span("error %", m.error),
                 t.SEEDS,
@@ -133,34 +125,3 @@ STUDY = Study(
         ),
     ),
 )
-
-
-def points(rows: Iterable[dict], preset: str) -> pd.DataFrame:
-    """All runs: network, method, setting, seed, error (fraction), and bytes in % of float's."""
-    found = [
-        {
-            "network": _name(Line(run.case)),
-            "method": run.case.name,
-            "setting": run.case.setting,
-            "seed": run.seed,
-            "error": 1 - run.values["accuracy"],
-            "bytes_pct": 100 * size(run) / run.values["bytes"]["dense"],
-        }
-        for run in STUDY.results(rows).runs(preset)
-    ]
-    columns = ["network", "method", "setting", "seed", "error", "bytes_pct"]
-    return pd.DataFrame(found, columns=columns)
-
-
-def spreads(rows: Iterable[dict], preset: str, model: str) -> pd.DataFrame:
-    """Weights of the largest layer, first seed: method, layer, weight (bin), before, after."""
-    found = []
-    for line in STUDY.results(rows).lines(preset, model=model):
-        if line.case.name == FLOAT or not line.runs:
-            continue
-        own = line.runs[0].values["histogram"]
-        step = 2 * own["limit"] / len(own["before"])
-        for number, pair in enumerate(zip(own["before"], own["after"])):
-            weight = -own["limit"] + (number + 0.5) * step
-            found.append((line.case.label, own["layer"], weight, *pair))
-    return pd.DataFrame(found, columns=["method", "layer", "weight", "before", "after"])
