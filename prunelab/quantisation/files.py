@@ -18,7 +18,7 @@ import zlib
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from prunelab import checks, meta, sealed
 from prunelab.quantisation import tensors
@@ -96,24 +96,36 @@ def load(net: nn.Module, path: str | Path) -> nn.Module:
         raise FileNotFoundError(f"load: no file `{path}`")
     try:
         head, stored = sealed.opened(path, FORMAT)
-    except (ValueError, LookupError, TypeError) as error:
+        inputs = dict(json.loads(head["inputs"]))
+        small = _with_inputs(meta.network(net, "load"), inputs)
+        same = _identity(small) == head["network"] and inputs_of(small) == inputs
+        found = _tensors(small, stored) if same else {}
+    except (ValueError, LookupError, TypeError, RuntimeError, StopIteration) as error:
         line = str(error).split("\n")[0]
         raise ValueError(f"load: `{path}` is not a file of a quantised network ({line})") from error
-    small, inputs = copy.deepcopy(meta.network(net, "load")), json.loads(head["inputs"])
-    there = dict(small.named_modules()).keys() - inputs_of(small).keys()
-    put_inputs(small, {name: bits for name, bits in inputs.items() if name in there})
-    if _identity(small) != head["network"] or inputs_of(small) != inputs:
+    if not same:
         raise ValueError(
             f"load: `{path}` does not hold a {type(net).__name__}: its tensors or its quantised"
             " inputs are others"
         )
-    parts = iter(stored["bytes"].split(stored["lengths"].tolist()))
-    like = sorted(tensors_of(small).items())
-    found = {
-        name: tensors.read(FORMS[form], parts, tensor.detach().cpu()).to(tensor.device)
-        for form, (name, tensor) in zip(stored["forms"].tolist(), like)
-    }
     return rebuild(small, lambda name, _: found[name])
+
+
+def _with_inputs(net: nn.Module, inputs: dict[str, int | None]) -> nn.Module:
+    """A copy of `net` with quantised inputs of these layers, as far as it has such layers."""
+    small = copy.deepcopy(net)
+    there = dict(small.named_modules()).keys() - inputs_of(small).keys()
+    put_inputs(small, {name: bits for name, bits in inputs.items() if name in there})
+    return small
+
+
+def _tensors(net: nn.Module, stored: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Name -> tensor of the file, for a network of the same tensors."""
+    parts = iter(stored["bytes"].split(stored["lengths"].tolist()))
+    return {
+        name: tensors.read(FORMS[form], parts, like.detach().cpu()).to(like.device)
+        for form, (name, like) in zip(stored["forms"].tolist(), sorted(tensors_of(net).items()))
+    }
 
 
 def inputs_of(net: nn.Module) -> dict[str, int | None]:

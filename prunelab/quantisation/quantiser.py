@@ -204,8 +204,8 @@ class DoReFaNet(_Trained):
 
     Source: Zhou, Wu, Ni, Zhou, Wen, Zou. DoReFa-Net: Training Low Bitwidth Convolutional Neural
         Networks with Low Bitwidth Gradients. 2016 (arXiv 1606.06160), sections 2.3 and 2.4.
-    Differs: gradients stay in float, as nothing here trains faster with few bits; it starts from a
-        trained network; weights keep their scale, see `quantisers.uniform`.
+    Differs: gradients stay in float, as nothing here trains faster with few bits; weights keep
+        their scale, see `quantisers.uniform`.
     """
 
     KIND: ClassVar[str] = "dorefa-net"

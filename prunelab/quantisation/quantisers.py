@@ -78,7 +78,7 @@ def ternary(weight: Tensor, delta: float = 0.7) -> Tensor:
 def uniform(weight: Tensor, bits: int) -> Tensor:
     """Weights as 2^bits evenly spaced values, symmetric around 0.
 
-    Source: Zhou et al. 2016, section 2.3, equation 9; for one bit equation 8.
+    Source: Zhou et al. 2016, section 2.3.
     Differs: the values are scaled to keep the layer's mean magnitude, as they are in the paper for
         one bit only. A batch norm behind the layer would undo any scale; LeNet-5 has none.
     """
@@ -93,7 +93,7 @@ def uniform(weight: Tensor, bits: int) -> Tensor:
 def levels(x: Tensor, bits: int) -> Tensor:
     """Values in [0, 1], rounded to multiples of 1 / (2^bits - 1).
 
-    Source: Zhou et al. 2016, section 2.2, equation 5.
+    Source: Zhou et al. 2016, section 2.2 (quantize_k).
     """
     most = 2**bits - 1
     return straight(x, (x.detach() * most).round() / most)
@@ -119,7 +119,7 @@ class Inputs(nn.Module):
         bits: of an input, clipped to [0, 1] and rounded; None = its sign, and the layer's output
             is scaled by the mean size of the inputs in each window.
 
-    Source: Zhou et al. 2016, section 2.4; for signs Rastegari et al. 2016, section 3.2, equation 11
+    Source: Zhou et al. 2016, section 2.4; for signs Rastegari et al. 2016, section 3.2
         (the matrix K), with the gradient of a sign where |x| <= 1.
     Differs: padding is zero, and stays zero. K is the mean over all channels in grouped
         convolutions too. Behind a ReLU, inputs that it stopped get no gradient; the paper's blocks
