@@ -98,7 +98,8 @@ def huffman(symbols: Array) -> tuple[Array, Array]:
 
 def symbols(stream: Array, sizes: Array, n: int) -> Array:
     """(n,) uint8, the inverse of `huffman`. Errors: ValueError, the stream ends too early."""
-    words, found, size, word = codewords(sizes), [], 0, 0
+    found: list[int] = []
+    words, size, word = codewords(sizes), 0, 0
     for bit in np.unpackbits(stream).tolist():
         if len(found) == n:
             break

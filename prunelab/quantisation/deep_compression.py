@@ -56,7 +56,7 @@ class DeepCompression(Quantiser):
         kinds = (train.Budget, type(None))
         checks.kind(name, "budget", self.budget, kinds, "a Budget or None")
 
-    def _quantise(self, net: nn.Module, data: Dataset, how: dict[str, Any]) -> None:
+    def _quantise(self, net: nn.Module, data: Dataset, how: dict[str, Any]) -> nn.Module:
         name, found = type(self).__name__, layers(type(self).__name__, net, ends=True)
         wanted = self.bits if isinstance(self.bits, Mapping) else dict.fromkeys(found, self.bits)
         for layer in wanted:
@@ -70,6 +70,7 @@ class DeepCompression(Quantiser):
             train.fit(net, data, self.budget, **how)
         for layer in wanted:
             parametrize.remove_parametrizations(found[layer], "weight", leave_parametrized=True)
+        return net
 
 
 class Shared(nn.Module):

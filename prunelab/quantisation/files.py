@@ -22,9 +22,9 @@ from torch import Tensor, nn
 
 from prunelab import checks, meta, sealed
 from prunelab.quantisation import tensors
-from prunelab.quantisation.quantiser import put_inputs
+from prunelab.quantisation.quantiser import with_inputs
 from prunelab.quantisation.quantisers import Inputs
-from prunelab.quantisation.tensors import FORMS
+from prunelab.quantisation.tensors import FORMS as FORMS
 from prunelab.sealed import kind_of
 from prunelab.surgery import rebuild, tensors_of
 
@@ -113,10 +113,9 @@ def load(net: nn.Module, path: str | Path) -> nn.Module:
 
 def _with_inputs(net: nn.Module, inputs: dict[str, int | None]) -> nn.Module:
     """A copy of `net` with quantised inputs of these layers, as far as it has such layers."""
-    small = copy.deepcopy(net)
-    there = dict(small.named_modules()).keys() - inputs_of(small).keys()
-    put_inputs(small, {name: bits for name, bits in inputs.items() if name in there})
-    return small
+    there = dict(net.named_modules()).keys() - inputs_of(net).keys()
+    own = {name: bits for name, bits in inputs.items() if name in there}
+    return with_inputs(copy.deepcopy(net), own)
 
 
 def _tensors(net: nn.Module, stored: dict[str, Tensor]) -> dict[str, Tensor]:

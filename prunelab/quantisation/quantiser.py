@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import copy
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
@@ -60,12 +60,12 @@ class Quantiser(abc.ABC):
             if parametrize.is_parametrized(module):
                 raise ValueError(f"{name}: `net` must have no parametrizations; `{place}` has one")
         small = copy.deepcopy(meta.unwrap(net))
-        self._quantise(small, data, {"seed": seed, "progress": progress, "checkpoint": path})
-        return small
+        how = {"seed": seed, "progress": progress, "checkpoint": path}
+        return self._quantise(small, data, how)
 
     @abc.abstractmethod
-    def _quantise(self, net: nn.Module, data: Dataset, how: dict[str, Any]) -> None:
-        """What `quantise` does to the copy, with arguments that have been checked."""
+    def _quantise(self, net: nn.Module, data: Dataset, how: dict[str, Any]) -> nn.Module:
+        """The copy quantised in place, or what holds it; the arguments have been checked."""
 
 
 def layers(caller: str, net: nn.Module, ends: bool) -> dict[str, nn.Module]:
@@ -117,23 +117,28 @@ class _Trained(Quantiser):
         """Bits of the inputs; None = signs."""
         return None
 
-    def _quantise(self, net: nn.Module, data: Dataset, how: dict[str, Any]) -> None:
+    def _quantise(self, net: nn.Module, data: Dataset, how: dict[str, Any]) -> nn.Module:
         chosen = layers(type(self).__name__, net, self.ends)
         for layer in chosen.values():
             parametrize.register_parametrization(layer, "weight", q.Weights(self._function))
         if self._inputs:
-            put_inputs(net, dict.fromkeys(chosen, self._bits))
+            net = with_inputs(net, dict.fromkeys(chosen, self._bits))
         if self.budget is not None:
             train.fit(net, data, self.budget, **how)
         for layer in chosen.values():
             parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+        return net
 
 
-def put_inputs(net: nn.Module, bits: dict[str, int | None]) -> None:
-    """Put layers of these names into an `Inputs`, in place."""
+def with_inputs(net: nn.Module, bits: Mapping[str, int | None]) -> nn.Module:
+    """Put layers of these names into an `Inputs`, in place; of a network that is one, around it."""
     for name, own in bits.items():
+        layer = q.Inputs(net.get_submodule(name), own)
+        if not name:
+            return layer
         parent, _, last = name.rpartition(".")
-        setattr(net.get_submodule(parent), last, q.Inputs(net.get_submodule(name), own))
+        setattr(net.get_submodule(parent), last, layer)
+    return net
 
 
 @dataclass(frozen=True)

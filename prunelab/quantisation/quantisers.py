@@ -126,6 +126,8 @@ class Inputs(nn.Module):
         have no ReLU there.
     """
 
+    layer: Any
+
     def __init__(self, layer: nn.Module, bits: int | None):
         super().__init__()
         self.layer, self.bits = layer, bits
@@ -149,11 +151,9 @@ class Inputs(nn.Module):
         """K: the mean of |x| in the window behind each output, the same for all filters."""
         if not self._is_convolution:
             return x.abs().mean(-1, keepdim=True)
-        layer: Any = self.layer
-        window = x.new_ones(1, 1, *layer.kernel_size)
-        size = x.abs().mean(1, keepdim=True)
-        where = layer.stride, layer.padding, layer.dilation
-        return conv2d(size, window / window.numel(), None, *where)
+        window = x.new_ones(1, 1, *self.layer.kernel_size)
+        where = self.layer.stride, self.layer.padding, self.layer.dilation
+        return conv2d(x.abs().mean(1, keepdim=True), window / window.numel(), None, *where)
 
     def extra_repr(self) -> str:
         """What it makes of inputs."""

@@ -130,22 +130,21 @@ def read(form: str, parts: Iterator[Tensor], like: Tensor) -> Tensor:
 
     if form == "dense":
         return values().reshape(like.shape)
-    levels, scales = (values(), values()) if form != "pruned" else (None, like.new_empty(0))
+    none = like.new_empty(0)
+    levels, scales = (none, none) if form == "pruned" else (values(), values())
+    width = coding.width(len(levels) - 1)
     if form == "packed":
-        numbers = coding.unpacked(next(parts).numpy(), coding.width(len(levels) - 1), like.numel())
+        numbers = coding.unpacked(next(parts).numpy(), width, like.numel())
         return _scaled(levels[torch.from_numpy(numbers).long()], scales).reshape(like.shape)
     bits, n = next(parts).clone().view(torch.int32).tolist()
     if form == "huffman":
         gaps, numbers = (_symbols(next(parts), next(parts), n) for _ in range(2))
     else:
         gaps = coding.unpacked(next(parts).numpy(), bits, n)
-    flat = torch.zeros(like.numel(), dtype=like.dtype)
-    if levels is None:
-        entries = values()
-    else:
-        if form == "shared":
-            numbers = coding.unpacked(next(parts).numpy(), coding.width(len(levels) - 1), n)
-        entries = levels[torch.from_numpy(numbers).long()]
+    if form == "shared":
+        numbers = coding.unpacked(next(parts).numpy(), width, n)
+    entries = values() if form == "pruned" else levels[torch.from_numpy(numbers).long()]
+    flat = like.new_zeros(like.numel())
     flat[torch.from_numpy(coding.places(gaps))] = entries
     return _scaled(flat, scales).reshape(like.shape)
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from prunelab import methods, models, quantisation, sealed, surgery
 from prunelab.quantisation import tensors
+from prunelab.quantisation.quantiser import with_inputs
 
 DATA = dataset()
 DIGITS = dataset(size=28, classes=10)
@@ -170,3 +171,13 @@ def test_a_missing_file_and_an_unknown_form_are_named(tmp_path):
         ValueError, match="save: `form` must be one of dense, packed, pruned, shared"
     ):
         quantisation.save(network(), tmp_path / "net", "zip")
+
+
+def test_a_network_that_is_one_layer_is_put_into_its_inputs(tmp_path):
+    small = with_inputs(nn.Conv2d(1, 3, 8), {"": 2})
+    quantisation.save(small, tmp_path / "net")
+    back = quantisation.load(nn.Conv2d(1, 3, 8), tmp_path / "net")
+    x = torch.rand(2, 1, 8, 8)
+    assert torch.equal(back(x), small(x)) and equal(back, small)
+    with pytest.raises(ValueError, match="does not hold"):
+        quantisation.load(nn.Linear(64, 3), tmp_path / "net")
