@@ -65,13 +65,15 @@ def findings(rows: Iterable[dict], preset: str) -> list[str]:
         rest = means.drop(FLOAT, errors="ignore")
         if whole is None or rest.empty:
             continue
-        text = f"{name}: {_told(rest.bytes_pct.idxmin(), rest)}, the smallest file"
-        text += f"; {_told(rest.error.idxmin(), rest)}, the smallest error"
+        least, best = rest.bytes_pct.idxmin(), rest.error.idxmin()
+        text = f"{name}: {_told(least, rest)}, the smallest file"
+        text += " and" if best == least else f"; {_told(best, rest)},"
+        text += " the smallest error"
         out.append(f"{text}. In float it is {100 * whole.error:.2f}%.")
         near = rest[rest.error <= whole.error + NEAR]
         if len(near):
-            best = _told(near.bytes_pct.idxmin(), near)
-            out.append(f"{name}: of what is at most 0.1 points worse than float, {best}.")
+            told = _told(near.bytes_pct.idxmin(), near)
+            out.append(f"{name}: of what is at most 0.1 points worse than float, {told}.")
     return out
 
 
