@@ -2,12 +2,14 @@
 
 import json
 import re
+from dataclasses import fields, is_dataclass, replace
 
 import pytest
 import torch
 from helpers.studies import row_of, texts
+from helpers.toy import dataset
 
-from prunelab import cost, data, methods, models, quantisation
+from prunelab import cost, data, methods, models, quantisation, train
 from prunelab.study import ledger, printed, quantised
 from prunelab.study.papers.quantisation import SETTINGS, STUDY, views
 from prunelab.study.work import Work
@@ -78,6 +80,33 @@ def test_bytes_are_those_of_files_that_give_the_network_back(tmp_path):
     assert sum(n > 0 for n in spread["after"]) <= 8 < sum(n > 0 for n in spread["before"])
     whole = quantised.Quantised(None).run(net, digits, Work())
     assert min(whole["bytes"].values()) > 0.99 * whole["bytes"]["dense"] > 4 * 431_080 * 0.99
+
+
+def short(value):
+    """A method with a single step in place of every training."""
+    if isinstance(value, train.Budget):
+        return replace(value, epochs=0.01, batch=8, precision="float32")
+    if isinstance(value, methods.NetworkSurgery):
+        value = replace(value, stop=1, c=0.5)  # of new weights, c would leave none
+    if not is_dataclass(value):
+        return value
+    return replace(value, **{f.name: short(getattr(value, f.name)) for f in fields(value)})
+
+
+@pytest.mark.parametrize("setting", SETTINGS["standard"], ids=lambda s: s.network.model)
+def test_what_is_stated_for_large_networks_runs_on_them(setting):
+    channels, size = {"lenet-5": (1, 28), "preresnet-20": (3, 32)}[setting.network.model]
+    images = dataset(n=16, channels=channels, size=size, classes=10)
+    torch.manual_seed(0)
+    net = models.build(setting.network.model)
+    done = {}
+    for case in setting.cases():
+        if case.task.quantiser is not None and case.setting in ("", "5 bits"):
+            small = short(case.task.quantiser).quantise(net, images, progress=False)
+            done[case.name] = quantised.written(small, "packed")
+    whole = quantised.written(net, "dense")
+    assert set(done) == {*setting.methods, *setting.pruned}
+    assert all(size < 0.32 * whole for size in done.values())
 
 
 def test_a_file_that_loses_something_gives_no_row(monkeypatch):
