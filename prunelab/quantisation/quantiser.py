@@ -46,8 +46,8 @@ class Quantiser(abc.ABC):
             Layers with quantised inputs stand in an `Inputs`.
 
         Raises:
-            TypeError, ValueError: an argument is of another kind; `net` has parametrizations
-                already, no layer to quantise, or weights that are not finite.
+            TypeError, ValueError: an argument is of another kind; `net` has parametrizations or
+                quantised inputs already, no layer to quantise, or weights that are not finite.
             RuntimeError: the loss is not finite.
         """
         name = type(self).__name__
@@ -118,7 +118,10 @@ class _Trained(Quantiser):
         return None
 
     def _quantise(self, net: nn.Module, data: Dataset, how: dict[str, Any]) -> nn.Module:
-        chosen = layers(type(self).__name__, net, self.ends)
+        name = type(self).__name__
+        if self._inputs and any(isinstance(module, q.Inputs) for module in net.modules()):
+            raise ValueError(f"{name}: `net` must not have quantised inputs already")
+        chosen = layers(name, net, self.ends)
         for layer in chosen.values():
             parametrize.register_parametrization(layer, "weight", q.Weights(self._function))
         if self._inputs:

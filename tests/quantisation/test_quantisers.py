@@ -183,6 +183,13 @@ def test_a_network_with_parametrizations_is_refused():
         quantisation.TernaryWeights().quantise(net, DATA)
 
 
+def test_inputs_are_quantised_once():
+    small = quantisation.XNORNet().quantise(deep(), DATA)
+    with pytest.raises(ValueError, match="DoReFaNet: `net` must not have quantised inputs already"):
+        quantisation.DoReFaNet(input_bits=2).quantise(small, DATA)
+    assert quantisation.BinaryWeights().quantise(small, DATA) is not None
+
+
 def test_weights_that_are_not_finite_are_refused():
     net = deep()
     net[3].weight.data[0, 0, 0, 0] = float("nan")
