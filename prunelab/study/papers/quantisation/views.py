@@ -26,9 +26,10 @@ def network(case: Case) -> str:
 
 
 def points(rows: Iterable[dict], preset: str) -> pd.DataFrame:
-    """All runs: network, method, setting, seed, error (fraction), and bytes in % of float's."""
+    """All runs: model, network, method, setting, seed, error (fraction), bytes (% of float)."""
     found = [
         {
+            "model": run.case.model,
             "network": network(run.case),
             "method": run.case.name,
             "setting": run.case.setting,
@@ -38,7 +39,7 @@ def points(rows: Iterable[dict], preset: str) -> pd.DataFrame:
         }
         for run in RUNS.results(rows).runs(preset)
     ]
-    columns = ["network", "method", "setting", "seed", "error", "bytes_pct"]
+    columns = ["model", "network", "method", "setting", "seed", "error", "bytes_pct"]
     return pd.DataFrame(found, columns=columns)
 
 
