@@ -9,6 +9,7 @@ from prunelab.study import ledger
 from prunelab.study import measures as m
 from prunelab.study import tables as t
 from prunelab.study.cells import Printed, Text
+from prunelab.study.papers import study
 from prunelab.study.papers.quantisation import views
 from prunelab.study.papers.quantisation.cases import SETTINGS, STEM, cases
 from prunelab.study.results import Line, Results, Run
@@ -58,8 +59,6 @@ def _stage(stage: str) -> tuple[t.Column, t.Column]:
 def _files(results: Results, preset: str | None) -> Iterator[Line]:
     """LeNet-5 on MNIST: Deep Compression's files, and network surgery's as its own study has it."""
     yield from results.lines(preset, part="shared", model="lenet-5")
-    from prunelab.study.papers import study
-
     theirs = study(SURGERY).results(ledger.rows(SURGERY))
     for line in theirs.lines("paper", part="savings", model="lenet-5", data="mnist"):
         yield replace(line, case=replace(line.case, name="network surgery, its own study"))
