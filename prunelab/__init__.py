@@ -7,7 +7,8 @@ import importlib
 from typing import Any
 
 PARTS = """
-    cost data groups lab masks methods models plots scores sensitivity study surgery train widgets
+    cost data groups lab masks methods models plots quantisation scores sensitivity study surgery
+    train widgets
 """.split()
 
 

@@ -22,6 +22,7 @@ ORDER = """
     surgery
     sensitivity
     methods widgets
+    quantisation
     study
     lab
     cli

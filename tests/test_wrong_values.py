@@ -11,7 +11,8 @@ from helpers.wrong import WRONG, fault
 import prunelab
 
 PARTS = """
-    cost data groups lab masks methods models plots scores sensitivity surgery train widgets
+    cost data groups lab masks methods models plots quantisation scores sensitivity surgery train
+    widgets
 """.split()
 SLOW = {
     "surgery.export_onnx", "widgets.explorer", "widgets.mask_player", "widgets.strength_player",
@@ -30,7 +31,7 @@ NO_CALLS = {
 def function_of(name):
     """A public function; of a method its verb, with its fields as in the table."""
     owner, _, verb = name.rpartition(".")
-    if owner in CASES and owner.startswith("methods."):
+    if owner in CASES and owner.startswith(("methods.", "quantisation.")):
         return getattr(operator.attrgetter(owner)(prunelab)(**CASES[owner]()), verb)
     return operator.attrgetter(name)(prunelab)
 
@@ -38,7 +39,7 @@ def function_of(name):
 def caller_of(name):
     """What errors call a function."""
     owner, _, verb = name.rpartition(".")
-    return owner.rpartition(".")[2] if verb in ("prune", "run") else verb
+    return owner.rpartition(".")[2] if verb in ("prune", "run", "quantise") else verb
 
 
 def test_the_table_has_every_public_function():

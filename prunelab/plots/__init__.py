@@ -13,6 +13,7 @@ from prunelab.plots.curves import accuracies, norm_curves, one_layer, panels, se
 from prunelab.plots.discrimination import feature_maps, stage_errors, sweep
 from prunelab.plots.frame import not_measured, save
 from prunelab.plots.frontiers import frontier, size_frontier
+from prunelab.plots.histograms import weight_histograms
 from prunelab.plots.network_map import network_map
 from prunelab.plots.picture import group_picture
 from prunelab.plots.selection import selection_step
@@ -49,5 +50,6 @@ __all__ = [
     "sweep",
     "training_costs",
     "units_left",
+    "weight_histograms",
     "widths",
 ]

@@ -8,7 +8,7 @@ from helpers.diagrams import rows_of
 from helpers.toy import dataset, network
 
 import prunelab
-from prunelab import groups, sensitivity, surgery
+from prunelab import groups, quantisation, sensitivity, surgery
 from prunelab.masks import Keep
 from prunelab.train import Budget
 
@@ -48,6 +48,11 @@ def sparse_file():
     return "sparse.safetensors"
 
 
+def quantised_file():
+    quantisation.save(network(), "q.safetensors")
+    return "q.safetensors"
+
+
 def fit(**options):
     return {"net": network(), "data": DATA, "seed": 0, "progress": False} | options
 
@@ -69,6 +74,7 @@ RUN = {
 }  # fmt: skip
 GATED = {"budget": BUDGET, "inputs": (), "ramp": 0.0, "rate": 1.0, "dead": "stop", "cut": None}
 METHODS = prunelab.methods.__all__
+QUANTISERS = ("BinaryWeights", "XNORNet", "TernaryWeights", "DoReFaNet", "DeepCompression")
 CASES = {
     "lab.compare": lambda: {"criteria": {"l1": "l1"}, "ratio": 0.5, "seeds": [0]},
     "lab.curves": dict,
@@ -275,6 +281,21 @@ CASES = {
     },
     "plots.not_measured": lambda: {"title": "x"},
     "plots.save": lambda: {"fig": prunelab.plots.not_measured("x"), "name": "x"},
+    "plots.weight_histograms": lambda: {
+        "points": points(method="m", weight=[-0.1, 0.1], before=[3, 4], after=[7, 0]), "title": "",
+    },
+    "quantisation.BinaryWeights": lambda: {"budget": BUDGET, "ends": True},
+    "quantisation.XNORNet": lambda: {"budget": BUDGET, "ends": True},
+    "quantisation.TernaryWeights": lambda: {"budget": BUDGET, "ends": True, "delta": 0.7},
+    "quantisation.DoReFaNet": lambda: {
+        "budget": BUDGET, "ends": True, "weight_bits": 2, "input_bits": 2,
+    },
+    "quantisation.DeepCompression": lambda: {
+        "prune": prunelab.methods.Magnitude(ratios=0.5), "bits": {"0": 3}, "budget": BUDGET,
+    },
+    "quantisation.save": lambda: {"net": network(), "path": "q.safetensors", "form": "huffman"},
+    "quantisation.load": lambda: {"path": quantised_file(), "net": network()},
+    **{f"quantisation.{name}.quantise": lambda: fit(checkpoint=None) for name in QUANTISERS},
     **{f"methods.{name}.prune": fit for name in METHODS},
     **{f"methods.{name}.run": lambda: fit(checkpoint=None, watch=None) for name in METHODS},
 }  # fmt: skip

@@ -143,3 +143,29 @@ def test_crossover_draws_each_product_at_each_batch_and_where_they_are_as_quick_
     assert set(lines["as quick as dense"].get_ydata()) == {1}
     assert "300 × 784" in ax.get_title("left") and ax.get_xscale() == ax.get_yscale() == "log"
     assert not plots.crossover(points.iloc[:0]).axes[0].lines
+
+
+def spread(*methods):
+    return pd.DataFrame(
+        [(m, w, 5 * (k + 1), 30 * (k == 1)) for m in methods for k, w in enumerate((-0.1, 0, 0.1))],
+        columns=["method", "weight", "before", "after"],
+    )
+
+
+def test_histograms_have_a_panel_for_each_method_with_shares_before_and_after():
+    fig = plots.weight_histograms(spread("BWN", "TWN", "a", "b"), "fc1.")
+    shown = [ax for ax in fig.axes if ax.get_visible()]
+    assert [ax.get_title(loc="left") or ax.get_title() for ax in shown] == ["BWN", "TWN", "a", "b"]
+    before, after = shown[0].collections
+    heights = before.get_paths()[0].vertices[:, 1]
+    assert max(heights) == pytest.approx(50) and shown[0].get_yscale() == "log"
+    (stem,) = after.get_segments()
+    assert stem[:, 0].tolist() == [0, 0] and stem[1, 1] == 100
+    assert fig._suptitle.get_text() == "fc1. Grey: before. Blue: after."
+
+
+def test_histograms_of_nothing_say_that_nothing_is_measured():
+    fig = plots.weight_histograms(pd.DataFrame(), "weights")
+    assert "not measured" in fig.axes[0].texts[0].get_text()
+    with pytest.raises(ValueError, match="`points` must have columns"):
+        plots.weight_histograms(spread("a").drop(columns="after"))

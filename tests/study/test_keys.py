@@ -7,15 +7,16 @@ from typing import ClassVar
 
 import pytest
 
-from prunelab import methods, train
-from prunelab.study import exploring, savings, selections, tasks, weights
+from prunelab import methods, quantisation, train
+from prunelab.study import exploring, quantised, savings, selections, tasks, weights
 from prunelab.study.recipes import Recipe, digest, plain
 
 LEDGER = Path(__file__).resolve().parents[2] / "data" / "ledger"
 KINDS = [
     Recipe, train.Budget, tasks.Count, tasks.Baseline, tasks.Scratch, tasks.Norms, tasks.Scan,
     tasks.Prune, weights.Snapshots, savings.Savings, exploring.Explore,
-    selections.Selections,
+    selections.Selections, quantised.Quantised,
+    *filter(dataclasses.is_dataclass, vars(quantisation).values()),
     *filter(dataclasses.is_dataclass, vars(methods).values()),
 ]  # fmt: skip
 # What every defaulted field was when rows were committed. A default that changes would give old
@@ -87,6 +88,12 @@ DEFAULTS = {'Recipe': {'data': None, 'budget': None, 'seed': 0, 'version': 1},
                            'dead': 'stop',
                            'cut': None,
                            'log_var': -9},
+ 'Quantised': {},
+ 'BinaryWeights': {'budget': None, 'ends': False},
+ 'XNORNet': {'budget': None, 'ends': False},
+ 'TernaryWeights': {'budget': None, 'ends': False, 'delta': 0.7},
+ 'DoReFaNet': {'budget': None, 'ends': False, 'weight_bits': 2, 'input_bits': None},
+ 'DeepCompression': {'bits': 5, 'budget': None},
  'Magnitude': {'ratios': None, 'q': None, 'rounds': 1, 'retrain': None},
  'NetworkSurgery': {'gamma': 0.0001,
                     'power': 1,
