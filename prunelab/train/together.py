@@ -67,9 +67,10 @@ def backward(loss: Tensor, images: int, parameters: Iterable[Tensor]) -> Tensor:
     The loss is weighed before its gradients are taken, so that layers that speak to the other
     processes (`SyncBatchNorm`) give exact ones.
     """
-    share = processes.share(images)
-    if share != 1:
-        loss = loss * share
+    if processes.size() == 1:
+        loss.backward()
+        return loss
+    loss = loss * processes.share(images)
     loss.backward()
     return processes.total(loss, parameters)
 
