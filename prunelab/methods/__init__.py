@@ -6,6 +6,7 @@ from prunelab.methods.channel_regression import ChannelRegression
 from prunelab.methods.discrimination_aware import DiscriminationAware
 from prunelab.methods.drop_neuron import DropNeuron
 from prunelab.methods.filter_norm import FilterNorm
+from prunelab.methods.generalized_dropout import GeneralizedDropout
 from prunelab.methods.hard_concrete import HardConcrete
 from prunelab.methods.information_bottleneck import InformationBottleneck
 from prunelab.methods.magnitude import Magnitude
@@ -23,6 +24,7 @@ __all__ = [
     "DiscriminationAware",
     "DropNeuron",
     "FilterNorm",
+    "GeneralizedDropout",
     "HardConcrete",
     "InformationBottleneck",
     "Magnitude",

@@ -53,6 +53,7 @@ WEIGHTS = {
 UNITS = {
     "information bottleneck": methods.InformationBottleneck(1e-4, budget=ADAM),
     "information bottleneck, narrowing": methods.InformationBottleneck(1e-4, budget=ADAM, cut=1),
+    "generalized dropout": methods.GeneralizedDropout(2.0, budget=ADAM),
     "hard concrete": methods.HardConcrete(1e-4, budget=ADAM),
     "structured bayesian": methods.StructuredBayesian(budget=ADAM),
     "variational dropout": methods.VariationalDropout(budget=ADAM),

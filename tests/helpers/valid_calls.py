@@ -186,6 +186,7 @@ CASES = {
         | {"spatial": False, "finetune": None}
     ),
     "methods.InformationBottleneck": lambda: GATED | {"kl": 1e-4, "log_var": -9.0},
+    "methods.GeneralizedDropout": lambda: GATED | {"b": 2.0, "a": 1.0, "start": 0.9},
     "methods.HardConcrete": lambda: GATED | {
         "lam": 1e-4, "temperature": 0.5, "limits": (-0.1, 1.1), "start": 0.5,
     },
