@@ -69,7 +69,6 @@ def beside(
     over: str | None = None,
     at: str | None = None,
     missing: Cell | str | None = None,
-    note: Callable[[Any], str] = lambda row: "not run here",
     **wanted: Any,
 ) -> Lines:
     """One line per printed row, with the case that reproduces it.
@@ -82,7 +81,6 @@ def beside(
         at: its column that names a layer of the network; None = the network as a whole. With it,
             the line has the runs of all matching cases.
         missing: cell of a row for which nothing is run.
-        note: printed row -> the verdict of such a row.
         wanted: attribute of a case -> value.
     """
 
@@ -94,7 +92,7 @@ def beside(
             key = tuple(getattr(row, name) for name in match)
             line = results.line(preset, printed=key, **wanted) if match else Line()
             if line.case is None:
-                line = Line(missing=missing or Missing(), note=note(row))
+                line = Line(missing=missing or Missing(), note="not run here")
             elif at:
                 found = results.lines(preset, printed=key, **wanted)
                 runs = tuple(run for one in found for run in one.runs)

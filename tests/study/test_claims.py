@@ -72,10 +72,10 @@ def test_without_a_rule_print_must_be_in_the_interval_or_worse():
     assert str(first.verdict) == "printed is in our interval" and first.interval == "-0.10 to +0.90"
 
 
-def test_what_is_not_built_is_not_judged_and_nothing_measures_it():
-    (one,) = [c for c in claims.every().values() if c.id == "vibnet/table2/gd/error"]
+def test_what_is_not_run_is_not_judged_and_nothing_measures_it():
+    (one,) = [c for c in claims.every().values() if c.id == "dcp/table3/wm/top1-gap"]
     assert one.status == "not judged"
-    with pytest.raises(ValueError, match=r"nothing measures vibnet/table2/gd/error \(not built"):
+    with pytest.raises(ValueError, match=r"nothing measures dcp/table3/wm/top1-gap \(not run"):
         one.recipes()
 
 
@@ -160,7 +160,7 @@ def test_the_summary_counts_every_claim():
         ("run --seed 3", "--claim ID goes with --seed, --device, --data-root and --refresh; got"),
         (f"run --claim {ERROR} --seed -1", "`seed` must be an integer >= 0; got -1"),
         (f"run --claim {ERROR} --data-root /nowhere", "`data_root` must be a folder"),
-        ("run --claim vibnet/table2/gl/error", "nothing measures vibnet/table2/gl/error"),
+        ("run --claim dcp/table3/wm/top1-gap", "nothing measures dcp/table3/wm/top1-gap"),
         ("claims dnss", "`paper` must be one of pfec, dns, vibnet, dcp; got 'dnss'"),
         ("cite dns/table9", "no claim 'dns/table9'; there are dns/table1/lenet-5/compression"),
     ],

@@ -44,7 +44,7 @@ def cases(preset):
 TABLES = (
     Table(
         "Printed",
-        beside("t1", "model", note=lambda row: f"{row.model}: not built"),
+        beside("t1", "model"),
         (shown("model"), Column("verdict", m.NoWorse((ERROR,))), ERROR, SEEDS),
         preset="paper",
     ),
@@ -110,7 +110,7 @@ def test_a_printed_row_stands_beside_its_case_and_says_what_is_missing():
         "within print in 1 of 2 seeds",
         "not measured: prunelab run 07 --preset paper, with ImageNet in the folder imagenet of a"
         " data root",
-        "Other: not built",
+        "not run here",
     ]
     assert table["error % printed"].tolist() == ["5", "–", "1"]
     assert table["error % ours"].tolist() == ["5.50 (5.00 to 6.00)", *["not measured"] * 2]

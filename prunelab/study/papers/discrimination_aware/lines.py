@@ -65,9 +65,7 @@ def counts(results: Results, preset: str | None) -> Iterator[Line]:
 
 def imagenet(results: Results, preset: str) -> Iterator[Line]:
     """Table 3: the methods that have a recipe, beside the unpruned network."""
-    found = t.beside(
-        "table3_ilsvrc12_resnet50", "method", note=lambda _: "not run here", part="imagenet"
-    )
+    found = t.beside("table3_ilsvrc12_resnet50", "method", part="imagenet")
     whole = results.line(preset, part="imagenet", name="unpruned")
     missing = t.Missing("prunelab run 07 --preset paper")
     for line in found(results, preset):

@@ -16,6 +16,7 @@ from prunelab.data.public import source_of
 from prunelab.methods import (
     BayesianCompression,
     DropNeuron,
+    GeneralizedDropout,
     HardConcrete,
     InformationBottleneck,
     StructuredBayesian,
@@ -83,17 +84,20 @@ BUILT = {
     "L0": HardConcrete,
     "L0-sep": HardConcrete,
     "DN": DropNeuron,
+    "GD": GeneralizedDropout,
+    "GL": DropNeuron,  # the group lasso of SSL: its two norms alone
 }
+LASSO = ("DN", "GL")
 INPUTS = ("fc1",)  # of the layer that reads pixels, or the flattened maps
 
 
 def _method(name: str, epochs: float, batch: int = 100, **fields: Any) -> Method:
-    """A method with such fields, under Adam, or SGD for DropNeuron.
+    """A method with such fields, under Adam, or SGD for a group lasso.
 
     Adam's steps have one size, too large for the proximal steps to matter.
     """
     budget = _adam(epochs, batch)
-    if name == "DN":
+    if name in LASSO:
         budget = replace(budget, lr=0.05, optimizer="sgd")
     return BUILT[name](budget=budget, inputs=INPUTS, **fields)
 

@@ -20,8 +20,6 @@ NETWORKS = {
     "lenet-5-relu": "LeNet-5",
     "resnet-20": "ResNet-20",
 }
-NOT_BUILT = {"GD": "generalized dropout", "GL": "group lasso of SSL"}
-
 WEIGHTS = t.Pair("weights %,", "weights_pct", counts.weights)
 ACTIVATIONS = t.Pair("activations %,", "footprint_pct", counts.activations)
 MACS = t.Pair("MMAC,", "mflop", counts.mmac)
@@ -47,7 +45,6 @@ def _mnist(model: str) -> t.Table:
         "table",
         "method",
         only=lambda row: row.table == table,
-        note=lambda row: f"not built here ({NOT_BUILT[row.method]})",
         part={"bottleneck", "others"},
         model=model,
     )
