@@ -8,7 +8,7 @@ Quantization and Huffman Coding. ICLR 2016.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -20,6 +20,7 @@ from torch.nn.utils import parametrize
 
 from prunelab import checks, train
 from prunelab.data import Dataset
+from prunelab.masks import Keep
 from prunelab.methods.base import Method
 from prunelab.quantisation.quantiser import Quantiser, layers
 from prunelab.quantisation.quantisers import check_bits
@@ -61,16 +62,34 @@ class DeepCompression(Quantiser):
         wanted = self.bits if isinstance(self.bits, Mapping) else dict.fromkeys(found, self.bits)
         for layer in wanted:
             checks.word(name, "bits", layer, found)
+            if sum(found[layer].weight is found[other].weight for other in wanted) > 1:
+                raise ValueError(f"{name}: `net` must not share weights; `{layer}` has another's")
         path = how["checkpoint"]
         first = path and path.with_name(f"{path.name}-prune")
-        self.prune.run(net, data, **how | {"checkpoint": first})
+        keep = self.prune.run(net, data, **how | {"checkpoint": first}).keep
         for layer, bits in wanted.items():
             parametrize.register_parametrization(found[layer], "weight", Shared(bits))
         if self.budget is not None:
-            train.fit(net, data, self.budget, **how)
+            after = held(net, keep)
+            train.fit(net, data, self.budget, after_step=after, **how)
         for layer in wanted:
             parametrize.remove_parametrizations(found[layer], "weight", leave_parametrized=True)
         return net
+
+
+def held(net: nn.Module, keep: Keep) -> Callable[[int], None]:
+    """After a step: what was pruned is zero again, in biases and in layers that share nothing."""
+    there = dict(net.named_parameters())
+    pairs = [
+        (there[name], kept.to(there[name].device)) for name, kept in keep.items() if name in there
+    ]
+
+    @torch.no_grad()
+    def after(step: int) -> None:
+        for parameter, kept in pairs:
+            parameter.mul_(kept)
+
+    return after
 
 
 class Shared(nn.Module):

@@ -1,5 +1,7 @@
 """Deep Compression: zeros stay, few values are left, and they learn with summed gradients."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -144,3 +146,27 @@ def test_an_unknown_layer_is_named_before_anything_is_trained():
     method = quantisation.DeepCompression(methods.Magnitude(0.5), {"conv9": 3})
     with pytest.raises(ValueError, match="`bits` must be one of 0, 5; got 'conv9'"):
         method.quantise(network(), DATA)
+
+
+@pytest.mark.parametrize("bits", [3, {"0": 2}])
+def test_what_was_pruned_stays_zero_while_shared_values_are_tuned(bits):
+    net, prune = network(), methods.Magnitude(0.6, retrain=ADAM)
+    pruned = copy.deepcopy(net)
+    prune.prune(pruned, DATA, progress=False)
+    compressed = quantisation.DeepCompression(prune, bits, budget=ADAM)
+    small = compressed.quantise(net, DATA, progress=False)
+    before, after = (dict(one.named_parameters()) for one in (pruned, small))
+    moved = [name for name in before if not torch.equal(before[name], after[name])]
+    assert len(moved) > 2  # it was tuned
+    for name, parameter in before.items():
+        assert torch.equal(parameter == 0, after[name] == 0), name
+
+
+def test_layers_that_share_a_weight_are_refused():
+    net = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
+    net[2].weight = net[0].weight
+    compressed = quantisation.DeepCompression(methods.Magnitude(0.5), 2)
+    with pytest.raises(
+        ValueError, match=r"^DeepCompression: `net` must not share weights; `0` has"
+    ):
+        compressed.quantise(net, DATA, progress=False)
