@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     report.set_defaults(command=_report)
     packed = commands.add_parser("archive", help="copy all rows to Parquet files")
     packed.add_argument("url", metavar="URL", help="a folder, or as s3://bucket/prunelab")
+    packed.add_argument("--out", metavar="DIR", help="folder of a run; default: all in runs/")
     packed.set_defaults(command=_archive)
     data = commands.add_parser("data", help="where data sets are; with NAME: fetch and verify")
     data.add_argument("name", nargs="?", metavar="NAME")
@@ -116,6 +117,10 @@ def _imagenet(options: argparse.Namespace) -> int:
     os.environ |= paths.environment(**{k: v for k, v in chosen.items() if v is not None})
     from prunelab.study import imagenet
 
+    if options.rehearse and not options.names:
+        raise ValueError(
+            "imagenet: --rehearse needs the NAME of a recipe; without one they are listed"
+        )
     if not options.names:
         print(imagenet.table().to_string(index=False))
     for line in imagenet.measure(options.names, options.rehearse) if options.names else ():
@@ -210,9 +215,13 @@ def _new_study(options: argparse.Namespace) -> int:
 
 
 def _archive(options: argparse.Namespace) -> int:
-    from prunelab.study import archive, ledger, papers
+    from prunelab.study import archive, ledger, rows
 
-    every = [row for stem in papers.stems() for row in ledger.rows(stem)]
+    runs = paths.runs().glob("*/ledger") if options.out is None else [Path(options.out) / "ledger"]
+    places = [ledger.COMMITTED, *runs]
+    if options.out is not None and not places[-1].is_dir():
+        raise FileNotFoundError(f"archive: `out` must be the folder of a run; got {options.out!r}")
+    every = [row for place in places for file in place.glob("*.jsonl") for row in rows.read(file)]
     counts = archive.pack(every, options.url)
     print(f"archive: {sum(counts.values())} rows of {len(counts)} papers in {options.url}")
     return 0

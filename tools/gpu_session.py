@@ -11,6 +11,7 @@ command goes on in the next session. `--preset smoke --device cpu` rehearses it.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import re
 import signal
@@ -19,6 +20,8 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 # Paper, preset, part, label and network, as regular expressions; for each seed in turn.
 ORDER = (
@@ -84,7 +87,7 @@ def over(*_: object) -> None:
 def main() -> int:
     """Returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--minutes", type=float, required=True, help="all together")
+    parser.add_argument("--minutes", type=minutes, required=True, help="all together")
     parser.add_argument("--out", type=Path, required=True, help="a folder; the same one next time")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--workers", type=int, default=8, help="recipes at once; default: 8")
@@ -92,9 +95,18 @@ def main() -> int:
     parser.add_argument("--untested", action="store_true", help="skip the tests")
     options = parser.parse_args()
     end = time.monotonic() + 60 * options.minutes
-    if not (options.untested or tested(options.device)):
-        print("the tests fail: nothing is measured")
-        return 1
+    try:
+        if options.untested or tested(options.device):
+            return measure(options, end)
+    except (OSError, ValueError, Timeout) as error:
+        print(f"gpu_session: {error}", file=sys.stderr)
+        return 2
+    print("the tests fail: nothing is measured")
+    return 1
+
+
+def measure(options: argparse.Namespace, end: float) -> int:
+    """Until `end`, on the clock of this process; returns the exit code."""
     from prunelab.study.runner import fanout
     from prunelab.study.runner.plan import plan
 
@@ -103,11 +115,19 @@ def main() -> int:
     signal.signal(signal.SIGALRM, over)
     signal.setitimer(signal.ITIMER_REAL, max(1.0, end - time.monotonic()))
     try:
-        fanout.carry_out(checked, missing(options.preset, checked.out))
+        with FileLock(checked.out / "run.lock", timeout=0):
+            fanout.carry_out(checked, missing(options.preset, checked.out))
         print("everything is measured")
     except OverError:
         print("the time is over; the same command goes on")
     return 0
+
+
+def minutes(text: str) -> float:
+    """A number of minutes from the command line."""
+    if not 0 <= float(text) < math.inf:
+        raise ValueError(text)
+    return float(text)
 
 
 if __name__ == "__main__":

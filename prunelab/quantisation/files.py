@@ -100,6 +100,7 @@ def load(net: nn.Module, path: str | Path) -> nn.Module:
         small = _with_inputs(meta.network(net, "load"), inputs)
         same = _identity(small) == head["network"] and inputs_of(small) == inputs
         found = _tensors(small, stored) if same else {}
+        full = rebuild(small, lambda name, _: found[name]) if same else small
     except (ValueError, LookupError, TypeError, RuntimeError, StopIteration) as error:
         line = str(error).split("\n")[0]
         raise ValueError(f"load: `{path}` is not a file of a quantised network ({line})") from error
@@ -108,7 +109,7 @@ def load(net: nn.Module, path: str | Path) -> nn.Module:
             f"load: `{path}` does not hold a {type(net).__name__}: its tensors or its quantised"
             " inputs are others"
         )
-    return rebuild(small, lambda name, _: found[name])
+    return full
 
 
 def _with_inputs(net: nn.Module, inputs: dict[str, int | None]) -> nn.Module:

@@ -121,6 +121,10 @@ class _Trained(Quantiser):
         name = type(self).__name__
         if self._inputs and any(isinstance(module, q.Inputs) for module in net.modules()):
             raise ValueError(f"{name}: `net` must not have quantised inputs already")
+        if self._inputs and any(isinstance(m, nn.MultiheadAttention) for m in net.modules()):
+            raise ValueError(
+                f"{name}: `net` must not have an nn.MultiheadAttention: it does not call its layers"
+            )
         chosen = layers(name, net, self.ends)
         for layer in chosen.values():
             parametrize.register_parametrization(layer, "weight", q.Weights(self._function))
@@ -136,11 +140,14 @@ class _Trained(Quantiser):
 def with_inputs(net: nn.Module, bits: Mapping[str, int | None]) -> nn.Module:
     """Put layers of these names into an `Inputs`, in place; of a network that is one, around it."""
     for name, own in bits.items():
-        layer = q.Inputs(net.get_submodule(name), own)
+        found = net.get_submodule(name)
+        layer = q.Inputs(found, own)
         if not name:
             return layer
-        parent, _, last = name.rpartition(".")
-        setattr(net.get_submodule(parent), last, layer)
+        for parent in [*net.modules()]:
+            for last, child in [*parent._modules.items()]:
+                if child is found:  # under all its names
+                    setattr(parent, last, layer)
     return net
 
 

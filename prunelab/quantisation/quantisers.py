@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d
+from torch.nn.functional import conv2d, pad
 
 from prunelab import checks
 
@@ -121,7 +121,7 @@ class Inputs(nn.Module):
 
     Source: Zhou et al. 2016, section 2.4; for signs Rastegari et al. 2016, section 3.2
         (the matrix K), with the gradient of a sign where |x| <= 1.
-    Differs: padding is zero, and stays zero. K is the mean over all channels in grouped
+    Differs: zeros around a map stay zero. K is the mean over all channels in grouped
         convolutions too. Behind a ReLU, inputs that it stopped get no gradient; the paper's blocks
         have no ReLU there.
     """
@@ -140,7 +140,7 @@ class Inputs(nn.Module):
         out, bias = self.layer(straight(x, signs(x), near)), self.layer.bias
         if bias is None:
             return out * self._sizes(x)
-        bias = bias.view(-1, *[1] * (out.ndim - 2)) if self._is_convolution else bias
+        bias = bias.view(-1, 1, 1) if self._is_convolution else bias
         return (out - bias) * self._sizes(x) + bias
 
     @property
@@ -151,9 +151,13 @@ class Inputs(nn.Module):
         """K: the mean of |x| in the window behind each output, the same for all filters."""
         if not self._is_convolution:
             return x.abs().mean(-1, keepdim=True)
-        window = x.new_ones(1, 1, *self.layer.kernel_size)
-        where = self.layer.stride, self.layer.padding, self.layer.dilation
-        return conv2d(x.abs().mean(1, keepdim=True), window / window.numel(), None, *where)
+        layer, sizes = self.layer, x.abs().mean(-3, keepdim=True)
+        window = x.new_ones(1, 1, *layer.kernel_size)
+        padding = layer.padding
+        if layer.padding_mode != "zeros":
+            sizes = pad(sizes, layer._reversed_padding_repeated_twice, mode=layer.padding_mode)
+            padding = 0
+        return conv2d(sizes, window / window.numel(), None, layer.stride, padding, layer.dilation)
 
     def extra_repr(self) -> str:
         """What it makes of inputs."""

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import pandas as pd
 from fsspec.core import url_to_fs
 
-from prunelab import extras
+from prunelab import checks, extras
 from prunelab.study import rows as files
 
 COLUMNS = ["key", "stem", "preset", "label", "seed", "date", "seconds"]
@@ -28,6 +28,9 @@ def named() -> str | None:
 def pack(rows: Iterable[dict], url: str) -> dict[str, int]:
     """Write rows to an archive, with those that it has; of equal keys the last date stands.
 
+    A paper's file is replaced when the new one is whole. One packing at a time: each replaces what
+    another one adds meanwhile.
+
     Args:
         rows: ledger rows of any papers.
         url: of the archive.
@@ -39,6 +42,8 @@ def pack(rows: Iterable[dict], url: str) -> dict[str, int]:
         OSError: it cannot be written. ModuleNotFoundError: a package is missing.
     """
     extras.need("prunelab archive", "cluster", "pyarrow")
+    named = isinstance(url, str) and bool(url.strip("/ "))
+    checks.need(named, "archive", "url", "a folder, or an address as s3://bucket/prunelab", url)
     found: dict[str, list[dict]] = {}
     for row in rows:
         found.setdefault(row["stem"], []).append(row)
@@ -53,7 +58,9 @@ def _write(url: str, stem: str, rows: list[dict]) -> int:
     try:
         storage, folder = url_to_fs(url)
         storage.makedirs(folder, exist_ok=True)
-        table.to_parquet(_place(url, stem), index=False, compression="zstd", row_group_size=GROUP)
+        part = _place(url, f".{stem}-{os.getpid()}")  # a reader never sees half a file
+        table.to_parquet(part, index=False, compression="zstd", row_group_size=GROUP)
+        storage.mv(f"{folder}/.{stem}-{os.getpid()}.parquet", f"{folder}/{stem}.parquet")
     except (OSError, ImportError, ValueError) as error:
         raise OSError(f"archive: cannot write `{_place(url, stem)}`: {error}") from None
     return len(table)
@@ -86,7 +93,7 @@ def read(url: str, stem: str, keys: Iterable[str] | None = None) -> list[dict]:
         found = [json.loads(text) for text in table.row]
     except FileNotFoundError:
         return []
-    except (OSError, ImportError, ValueError) as error:
+    except (OSError, ImportError, ValueError, TypeError) as error:
         reason = str(error).split("\n")[0]
         raise ValueError(f"archive: cannot read `{_place(url, stem)}`: {reason}") from None
     for row in found:

@@ -210,3 +210,27 @@ def test_bits_are_from_1_to_8(bits):
 def test_a_threshold_is_not_negative(delta):
     with pytest.raises(ValueError, match=r"TernaryWeights: `delta` must be a number >= 0"):
         quantisation.TernaryWeights(delta=delta)
+
+
+@pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate", "circular"])
+def test_the_scale_of_signs_follows_the_padding_of_the_layer(mode):
+    layer = nn.Conv2d(2, 3, 3, padding=1, padding_mode=mode, bias=False).double()
+    x = drawn(2, 2, 6, 6)
+    ones = nn.Conv2d(1, 1, 3, padding=1, padding_mode=mode, bias=False).double()
+    nn.init.constant_(ones.weight, 1 / 9)
+    found = q.Inputs(layer, None)(x)
+    torch.testing.assert_close(found, layer(x.sign()) * ones(x.abs().mean(1, keepdim=True)))
+    torch.testing.assert_close(q.Inputs(layer, None)(x[0]), found[0])  # one image alone
+
+
+def test_a_layer_under_two_names_reads_quantised_inputs_under_both():
+    net = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
+    net.append(nn.ReLU()).append(net[2]).append(nn.ReLU()).append(nn.Linear(4, 3))
+    small = quantisation.XNORNet().quantise(net, DATA, progress=False)
+    assert isinstance(small[2], q.Inputs) and small[6] is small[2]
+
+
+def test_attention_that_reads_weights_of_its_layers_is_refused():
+    net = nn.Sequential(nn.Linear(8, 8), nn.TransformerEncoderLayer(8, 2, 8), nn.Linear(8, 3))
+    with pytest.raises(ValueError, match=r"^XNORNet: `net` must not have an nn\.Multihead"):
+        quantisation.XNORNet().quantise(net, DATA, progress=False)

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import pandas as pd
 import pytest
@@ -99,3 +99,13 @@ def test_another_number_of_workers_is_refused(wrong):
     message = "^scan: `workers` must be a number of processes >= 1 or an Executor; got "
     with pytest.raises(ValueError, match=message):
         scan(network(), images(), workers=wrong, **GRID)
+
+
+def test_a_network_that_cannot_travel_and_workers_that_take_no_work_are_named():
+    net = network()
+    net.shift = lambda x: x  # no process can be sent it by plain pickling
+    with ProcessPoolExecutor(1) as pool:
+        with pytest.raises(TypeError, match=r"^scan: `net` cannot be sent to `workers`: "):
+            scan(net, images(), workers=pool, **GRID)
+    with pytest.raises(RuntimeError, match=r"^scan: `workers` takes no work: "):
+        scan(network(), images(), workers=pool, **GRID)

@@ -6,6 +6,7 @@ from helpers.dummy import Echo
 
 from prunelab import cli
 from prunelab.study import archive, ledger
+from prunelab.study import rows as files
 from prunelab.study.recipes import Recipe
 
 
@@ -56,12 +57,18 @@ def test_the_ledger_finds_rows_of_the_archive_but_a_run_does_not(
     assert ledger.run(recipes[:2]) == rows[:2]
 
 
-def test_the_command_packs_the_committed_rows(tmp_path, capsys):
+def test_the_command_packs_the_committed_rows_and_those_of_runs(rows, tmp_path, capsys):
+    assert cli.main(["archive", str(tmp_path), "--out", str(tmp_path / "run")]) == 0
+    assert by_key(archive.read(str(tmp_path), "toy")) == by_key(rows)
+    assert archive.read(str(tmp_path), "sensitivity")  # of no paper
+    assert cli.main(["archive", str(tmp_path), "--out", str(tmp_path / "none")]) == 2
+    assert "archive: `out` must be the folder of a run" in capsys.readouterr().err
+    assert cli.main(["archive", "/"]) == 2 and "`url` must be a folder" in capsys.readouterr().err
     assert cli.main(["archive", str(tmp_path)]) == 0
-    rows = ledger.rows("filter_norm")
-    assert by_key(archive.read(str(tmp_path), "filter_norm")) == by_key(rows)
     said = capsys.readouterr().out
     assert said.startswith("archive: ") and said.endswith(f"papers in {tmp_path}\n")
+    committed = files.read(ledger.COMMITTED / "filter_norm.jsonl")
+    assert by_key(archive.read(str(tmp_path), "filter_norm")) == by_key(committed)
 
 
 def test_what_is_no_archive_is_named(tmp_path):
@@ -71,6 +78,20 @@ def test_what_is_no_archive_is_named(tmp_path):
     pd.DataFrame({"key": ["a"], "row": ["{}"]}).to_parquet(tmp_path / "toy.parquet")
     with pytest.raises(ValueError, match=r"^archive: .* holds what is no row: its `key` is null"):
         archive.read(str(tmp_path), "toy")
+
+
+def test_a_packing_that_fails_leaves_the_archive_as_it_was(rows, tmp_path, monkeypatch):
+    archive.pack(rows[:3], str(tmp_path))
+
+    def full(table, path, **_):
+        with open(path, "wb") as file:
+            file.write(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(pd.DataFrame, "to_parquet", full)
+    with pytest.raises(OSError, match="No space left"):
+        archive.pack(rows, str(tmp_path))
+    assert by_key(archive.read(str(tmp_path), "toy")) == by_key(rows[:3])
 
 
 def test_a_place_that_cannot_be_written_is_named(rows, tmp_path):

@@ -180,12 +180,45 @@ def test_without_a_scheduler_there_is_one_line(toy, monkeypatch):
         carried_out(checked)
 
 
-@pytest.mark.parametrize("given", ["", "cloud", "tcp://", "tcp://host", 3, "http://host:80"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        "",
+        "cloud",
+        "tcp://",
+        "tcp://host",
+        3,
+        "http://host:80",
+        "tls://host:80",
+        "tcp://[::1:80",
+        "tcp://host:99999",
+        "tcp://a b:80",
+    ],
+)
 def test_another_scheduler_is_refused(project, given):
     add_notebook(project, "01-toy")
     allowed = r"must be tcp://HOST:PORT, local, slurm, kubernetes; got"
     with pytest.raises(ValueError, match=allowed):
         plan(root=project, device="cpu", scheduler=given)
+
+
+def test_where_slurm_is_missing_there_is_one_line(toy, monkeypatch):
+    monkeypatch.setattr(clusters, "which", lambda name: None)
+    checked = toy(QUICK, (0,), scheduler="slurm")
+    said = "^run: `--scheduler slurm` cannot start workers: FileNotFoundError: there is no `sbatch`"
+    with pytest.raises(OSError, match=said):
+        carried_out(checked)
+
+
+def test_a_scheduler_without_workers_ends_after_the_limit(toy, dask, capsys):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    dask("scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
+    checked = toy(QUICK, (0,), scheduler=f"tcp://127.0.0.1:{port}", limit=1)
+    with pytest.raises(RuntimeError, match=r"^run: no worker for 1 s \(see --limit\)$"):
+        carried_out(checked)
+    assert "measuring 1 recipes when a worker is there" in capsys.readouterr().out
 
 
 def test_a_slurm_job_starts_one_worker_with_what_the_run_needs(toy, monkeypatch):
@@ -194,6 +227,7 @@ def test_a_slurm_job_starts_one_worker_with_what_the_run_needs(toy, monkeypatch)
     dask.config.refresh()
     checked = toy(QUICK, (0,), scheduler="slurm", workers=20)
     with dask.config.set({"jobqueue.slurm.queue": "gpu", "jobqueue.slurm.walltime": "08:00:00"}):
+        monkeypatch.setattr(clusters, "which", lambda name: name)
         monkeypatch.setattr("dask_jobqueue.SLURMCluster.scale", lambda self, jobs: None)
         with clusters.slurm(checked) as cluster:
             script = cluster.job_script()

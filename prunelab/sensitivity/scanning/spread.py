@@ -98,7 +98,10 @@ def spread(
             lengths = [len(batches[i]) for i in part]
             done = frozenset.intersection(*(frozenset(found[i]) for i in part))
             new = {p for p, name in bench.names.items() if name not in done}
-            jobs[pool.submit(answers, away.only(new), images, lengths)] = part
+            try:
+                jobs[pool.submit(answers, away.only(new), images, lengths)] = part
+            except RuntimeError as error:
+                raise RuntimeError(f"scan: `workers` takes no work: {error}") from None
         for job in as_completed(jobs):
             for i, known in zip(jobs[job], _result(job)):
                 found[i] |= known
@@ -118,8 +121,10 @@ def _result(job: Future) -> list[Answers]:
             "scan: a worker of `workers` ended before it answered (killed, or out of memory); what"
             " was seen before is kept where there is a cache"
         ) from None
-    except PicklingError as error:
+    except (PicklingError, AttributeError, TypeError) as error:
         reason = str(error.__cause__ or error).split("\n")[0]
+        if "pickle" not in f"{type(error).__name__} {error}".lower():
+            raise
         raise TypeError(f"scan: `net` cannot be sent to `workers`: {reason}") from None
 
 

@@ -7,9 +7,11 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 from prunelab import extras, paths
+from prunelab.study.runner.execution import one_line
 from prunelab.study.runner.plan import SCHEDULERS, SeriesPlan, gpus
 
 FOLDERS = "PRUNELAB_RUNS", "PRUNELAB_DATA"  # a machine may have its own
@@ -28,7 +30,13 @@ def scheduler(plan: SeriesPlan) -> Iterator[str]:
     if plan.scheduler not in STARTED:
         yield str(plan.scheduler)
         return
-    with STARTED[plan.scheduler](plan) as cluster:
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    try:
+        cluster = STARTED[plan.scheduler](plan)
+    except Exception as error:  # whatever a cluster's library gives
+        why = one_line(f"{type(error).__name__}: {error}")
+        raise OSError(f"run: `--scheduler {plan.scheduler}` cannot start workers: {why}") from None
+    with cluster:
         yield cluster.scheduler_address
 
 
@@ -43,11 +51,11 @@ def local(plan: SeriesPlan) -> Any:
         name = f"local-{number}"
         given = plan.environment(gpu) | {"PRUNELAB_PROGRESS": str(logs / f"{name}.progress")}
         options = {"nthreads": 1, "memory_limit": 0, "env": given}
-        options["silence_logs"] = logging.ERROR
+        options["silence_logs"] = logging.CRITICAL
         workers[name] = {"cls": Nanny, "options": options}
     control = {"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard_address": ":0"}}
     return SpecCluster(
-        workers=workers, scheduler=control, name="prunelab", silence_logs=logging.ERROR
+        workers=workers, scheduler=control, name="prunelab", silence_logs=logging.CRITICAL
     )
 
 
@@ -59,6 +67,8 @@ def signs(plan: SeriesPlan) -> list[Path]:
 def slurm(plan: SeriesPlan) -> Any:
     """`plan.workers` jobs of one worker each; cores, memory, partition: jobqueue.yaml of Dask."""
     extras.need("run: `--scheduler slurm`", "cluster", "dask_jobqueue")
+    if which("sbatch") is None:
+        raise FileNotFoundError("there is no `sbatch` on this machine")
     import dask
     from dask_jobqueue import SLURMCluster
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from prunelab import checks
 from prunelab.study import ledger, rows
 from prunelab.study.recipes import Recipe, plain
 
@@ -38,8 +39,9 @@ class Estimates:
         exact, alike = {}, defaultdict(list)
         for folder in (ledger.COMMITTED, self._folder):
             for row in rows.read(folder / f"{stem}.jsonl"):
-                exact[row["key"]] = row["seconds"]
-                alike[_sort(row["recipe"])].append(row["seconds"])
+                if checks.is_number(seconds := row.get("seconds")):
+                    exact[row["key"]] = seconds
+                    alike[_sort(row["recipe"])].append(seconds)
         return exact, alike
 
 
@@ -56,6 +58,8 @@ def said(seconds: Iterable[float | None], workers: int) -> str:
     """How long all of it takes, as "on 2 workers: about 12 min; 3 of 40 unknown"."""
     found = [*seconds]
     known = [one for one in found if one is not None]
+    if not workers:
+        return "when a worker is there"
     words = f"on {workers} worker{'s' * (workers > 1)}"
     if known:
         words += f": about {span(max(sum(known) / workers, *known))}"

@@ -25,7 +25,7 @@ from prunelab.study.recipes import Recipe
 from prunelab.study.runner import clusters
 from prunelab.study.runner.estimates import Estimates, said, span
 from prunelab.study.runner.execution import one_line
-from prunelab.study.runner.plan import SeriesPlan, shown
+from prunelab.study.runner.plan import SCHEDULERS, SeriesPlan, shown
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -60,7 +60,8 @@ def carry_out(
 
     Raises:
         OSError: there is no scheduler, for a minute; or a row cannot be written.
-        RuntimeError: no local worker gave a sign of life for `plan.limit` seconds.
+        RuntimeError: for `plan.limit` seconds there was no worker, or no sign of life of local
+            ones.
     """
     waiting = dict(recipes)
     if not waiting:
@@ -123,7 +124,8 @@ def _through(plan: SeriesPlan, address: str, recipes: list[Recipe], bar: tqdm) -
         reason = f"({type(error).__name__}); `dask scheduler` starts one"
         raise OSError(f"run: no scheduler at {address} {reason}") from None
     with client:
-        workers = max(1, len(client.scheduler_info()["workers"]), plan.workers)
+        info = client.scheduler_info()
+        workers = plan.workers if plan.scheduler in SCHEDULERS else info["n_workers"]
         left = {recipe.key: guess.seconds(recipe) for recipe in recipes}
         bar.write(f"measuring {len(recipes)} recipes {said(left.values(), workers)}", sys.stdout)
         if find_spec("bokeh"):
@@ -156,18 +158,29 @@ def _as_done(plan: SeriesPlan, client: Client, futures: list[Future]) -> Iterato
     """The futures, each when it is done. Errors: _Lost, RuntimeError."""
     seen, since = None, time.monotonic()
     while futures:
-        signs = [sign.stat().st_mtime_ns for sign in clusters.signs(plan)]
-        if (now := (len(futures), signs)) != seen:
-            seen, since = now, time.monotonic()
-        if signs and time.monotonic() - since > plan.limit:
-            raise RuntimeError(f"run: no progress for {plan.limit:g} s (see --limit)")
         if client.status != "running" or any(f.status in GONE for f in futures):
             raise _Lost
         done = {future for future in futures if future.done()}
         futures = [future for future in futures if future not in done]
         yield from done
+        signs = [sign.stat().st_mtime_ns for sign in clusters.signs(plan)]
+        if done or (signs and signs != seen):
+            seen, since = signs, time.monotonic()
+        elif time.monotonic() - since > plan.limit:
+            if signs or not _workers(client):
+                what = "no progress" if signs else "no worker"
+                raise RuntimeError(f"run: {what} for {plan.limit:g} s (see --limit)")
+            since = time.monotonic()
         if not done:
             time.sleep(LOOK)
+
+
+def _workers(client: Client) -> int:
+    """How many there are now. Errors: _Lost."""
+    try:
+        return client.scheduler_info(n_workers=0)["n_workers"]
+    except OSError:
+        raise _Lost from None
 
 
 def _taken(known: rows.Dates, recipe: Recipe, future: Future) -> Done:

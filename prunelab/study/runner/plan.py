@@ -20,6 +20,7 @@ from prunelab.study.recipes import PRESETS, SEEDS
 from prunelab.study.runner.notebook import Notebook, checked, notebooks, select
 
 SCHEDULERS = ("local", "slurm", "kubernetes")  # whose workers a run starts itself
+ADDRESS = r"tcp://(?:\[[0-9a-fA-F:]+\]|[^\[\]/:\s]+):(\d{1,5})"  # of a scheduler
 LIMITS = dict(zip(PRESETS, (600, 600, 1800, 7200)))  # seconds without progress
 
 
@@ -143,15 +144,11 @@ def check_data_root(command: str, data_root: str | Path | None) -> None:
 
 
 def _check_scheduler(scheduler: object) -> None:
-    address = (
-        re.fullmatch(r"(tcp|tls|ws|wss)://.+:\d+", scheduler)
-        if isinstance(scheduler, str)
-        else None
-    )
+    found = re.fullmatch(ADDRESS, scheduler) if isinstance(scheduler, str) else None
+    address = found is not None and int(found[1]) < 2**16
+    allowed = f"tcp://HOST:PORT, {', '.join(SCHEDULERS)}"
     known = scheduler is None or scheduler in SCHEDULERS or address
-    checks.need(
-        bool(known), "run", "scheduler", f"tcp://HOST:PORT, {', '.join(SCHEDULERS)}", scheduler
-    )
+    checks.need(known, "run", "scheduler", allowed, scheduler)
 
 
 def _check_parameters(book: Notebook, asked: Mapping[str, Any], write: bool) -> None:
