@@ -104,8 +104,8 @@ def test_another_number_of_workers_is_refused(wrong):
 def test_a_network_that_cannot_travel_and_workers_that_take_no_work_are_named():
     net = network()
     net.shift = lambda x: x  # no process can be sent it by plain pickling
-    with ProcessPoolExecutor(1) as pool:
-        with pytest.raises(TypeError, match=r"^scan: `net` cannot be sent to `workers`: "):
-            scan(net, images(), workers=pool, **GRID)
+    message = r"^scan: `net` cannot be sent to `workers`: "
+    with ProcessPoolExecutor(1) as pool, pytest.raises(TypeError, match=message):
+        scan(net, images(), workers=pool, **GRID)
     with pytest.raises(RuntimeError, match=r"^scan: `workers` takes no work: "):
         scan(network(), images(), workers=pool, **GRID)
