@@ -14,6 +14,7 @@ from filelock import FileLock
 from prunelab import paths, pulse
 
 KEY = re.compile(rb'"key"\s*:\s*"([^"]*)"')
+LONE = re.compile(rb"\\u[dD][89a-fA-F]")
 BLOCK = 2**16  # bytes looked at together
 FIELDS = {"key": str, "values": dict, "seed": int, "recipe": dict}
 FIELDS |= dict.fromkeys(("stem", "preset", "label", "device", "date"), str)
@@ -75,6 +76,8 @@ class Dates:
 def _row(line: bytes, number: int, path: Path) -> dict:
     try:
         row = json.loads(line)
+        if LONE.search(line):  # half of a pair, which no file can hold as text
+            row = json.loads(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace"))
         reason = fault(row)
     except (ValueError, RecursionError):
         reason = "it is not JSON"

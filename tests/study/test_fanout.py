@@ -252,9 +252,7 @@ def test_a_pod_gets_the_variables_but_no_folder_of_this_machine(toy, monkeypatch
 
 def test_a_worker_keeps_its_own_folders_and_follows_the_latest_run(monkeypatch, tmp_path):
     monkeypatch.setattr(clusters, "AT_START", frozenset({"PRUNELAB_DATA"}))
-    for name in [name for name in os.environ if name.startswith("PRUNELAB_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("PRUNELAB_DATA", "its own")
+    monkeypatch.setattr(os, "environ", {"PRUNELAB_DATA": "its own"})
     (tmp_path / "shared").mkdir()
     shared = {"PRUNELAB_RUNS": str(tmp_path / "shared"), "PRUNELAB_DATA": str(tmp_path)}
     clusters.settle(shared | {"PRUNELAB_WRITE": "1", "PRUNELAB_SINCE": "then"}, "scratch")

@@ -15,6 +15,7 @@ import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -67,14 +68,18 @@ class _Runner:
         self.done = 0  # cells of finished notebooks
         self.width = max((len(book.name) for book in plan.notebooks), default=0)
 
-    def run(self) -> list[Result]:
-        _clear(self.plan.out)
-        self._measure()
-        self.bar = tqdm(
+    @cached_property
+    def bar(self) -> tqdm:
+        """Of all cells; it is drawn from the first use on, when recipes have been measured."""
+        return tqdm(
             total=sum(len(book.content["cells"]) for book in self.plan.notebooks),
             unit="cell",
             **shown(self.progress),
         )
+
+    def run(self) -> list[Result]:
+        _clear(self.plan.out)
+        self._measure()
         pool = ThreadPoolExecutor(self.plan.workers)
         futures = {book: pool.submit(self._notebook, book) for book in self._order()}
         waiting = set(futures.values())
