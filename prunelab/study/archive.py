@@ -15,6 +15,7 @@ from fsspec.core import url_to_fs
 
 from prunelab import checks, extras
 from prunelab.study import rows as files
+from prunelab.study.recipes import check_stem
 
 COLUMNS = ["key", "stem", "preset", "label", "seed", "date", "seconds"]
 GROUP = 500  # rows that are read together
@@ -39,14 +40,15 @@ def pack(rows: Iterable[dict], url: str) -> dict[str, int]:
         Paper -> number of rows in the archive now.
 
     Raises:
-        OSError: it cannot be written. ModuleNotFoundError: a package is missing.
+        OSError: it cannot be written. ValueError: a paper of a row is no name.
+        ModuleNotFoundError: a package is missing.
     """
     extras.need("prunelab archive", "cluster", "pyarrow")
     named = isinstance(url, str) and bool(url.strip("/ "))
     checks.need(named, "archive", "url", "a folder, or an address as s3://bucket/prunelab", url)
     found: dict[str, list[dict]] = {}
     for row in rows:
-        found.setdefault(row["stem"], []).append(row)
+        found.setdefault(check_stem("archive", row.get("stem")), []).append(row)
     return {stem: _write(url, stem, own) for stem, own in found.items()}
 
 
