@@ -118,9 +118,7 @@ def _imagenet(options: argparse.Namespace) -> int:
     from prunelab.study import imagenet
 
     if options.rehearse and not options.names:
-        raise ValueError(
-            "imagenet: --rehearse needs the NAME of a recipe; without one they are listed"
-        )
+        raise ValueError("imagenet: --rehearse needs the NAME of a recipe")
     if not options.names:
         print(imagenet.table().to_string(index=False))
     for line in imagenet.measure(options.names, options.rehearse) if options.names else ():
@@ -220,10 +218,10 @@ def _archive(options: argparse.Namespace) -> int:
     runs = paths.runs().glob("*/ledger") if options.out is None else [Path(options.out) / "ledger"]
     places = [ledger.COMMITTED, *runs]
     if options.out is not None and not places[-1].is_dir():
-        raise FileNotFoundError(f"archive: `out` must be the folder of a run; got {options.out!r}")
+        raise FileNotFoundError(f"archive: `out` must be a run's folder; got {options.out!r}")
     every = [row for place in places for file in place.glob("*.jsonl") for row in rows.read(file)]
-    counts = archive.pack(every, options.url)
-    print(f"archive: {sum(counts.values())} rows of {len(counts)} papers in {options.url}")
+    total = archive.pack(every, options.url).values()
+    print(f"archive: {sum(total)} rows of {len(total)} papers in {options.url}")
     return 0
 
 

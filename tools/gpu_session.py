@@ -39,8 +39,8 @@ ORDER = (
 SEEDS = (0, 1, 2)
 
 
-class OverError(Exception):
-    """The time is over."""
+class OverError(BaseException):
+    """The time is over; as an interruption, nothing on the way takes it for a failure."""
 
 
 def recipes(preset: str | None) -> Iterator:

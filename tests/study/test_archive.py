@@ -62,7 +62,7 @@ def test_the_command_packs_the_committed_rows_and_those_of_runs(rows, tmp_path, 
     assert by_key(archive.read(str(tmp_path), "toy")) == by_key(rows)
     assert archive.read(str(tmp_path), "sensitivity")  # of no paper
     assert cli.main(["archive", str(tmp_path), "--out", str(tmp_path / "none")]) == 2
-    assert "archive: `out` must be the folder of a run" in capsys.readouterr().err
+    assert "archive: `out` must be a run's folder" in capsys.readouterr().err
     assert cli.main(["archive", "/"]) == 2 and "`url` must be a folder" in capsys.readouterr().err
     assert cli.main(["archive", str(tmp_path)]) == 0
     said = capsys.readouterr().out
