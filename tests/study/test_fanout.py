@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +13,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 from helpers.dummy import Echo
+from helpers.ports import free_port
 from helpers.series import add_notebook, wait_for
 
 from prunelab.methods import FilterNorm
@@ -132,9 +132,7 @@ def dask(tmp_path):
 
 
 def test_rows_of_machines_that_share_no_disk_arrive_though_the_scheduler_is_killed(toy, dask):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     address = f"tcp://127.0.0.1:{port}"
     where = ("--host", "127.0.0.1", "--port", port, "--no-dashboard")
     one = ("--nworkers", 1, "--nthreads", 1, "--no-dashboard", "--death-timeout", 20)
@@ -211,9 +209,7 @@ def test_where_slurm_is_missing_there_is_one_line(toy, monkeypatch):
 
 
 def test_a_scheduler_without_workers_ends_after_the_limit(toy, dask, capsys):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     dask("scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
     checked = toy(QUICK, (0,), scheduler=f"tcp://127.0.0.1:{port}", limit=1)
     with pytest.raises(RuntimeError, match=r"^run: no worker for 1 s \(see --limit\)$"):

@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import nbformat
 import pytest
 from filelock import FileLock
 from helpers.series import SAY_PID, SLEEP, add_notebook, gone, run, wait_for
 
-from prunelab.study.runner import series
+from prunelab.study.runner import fanout, series
 from prunelab.study.runner.notebook import DROPPED_TAGS, tags_of
 from prunelab.study.runner.plan import plan
 
@@ -177,3 +178,13 @@ def test_two_runs_do_not_share_a_folder(project, instant):
     with FileLock(out / "run.lock"), pytest.raises(OSError, match="run: another run writes to '"):
         run(project)
     assert [r.status for r in run(project)] == ["ok"]
+
+
+def test_the_time_of_a_notebook_counts_what_workers_measured_for_it(project, monkeypatch):
+    add_notebook(project, "01-filter-norm", "1")
+    recipe = SimpleNamespace(stem="filter_norm")
+    monkeypatch.setattr(fanout, "wanted", lambda plan, stems: dict.fromkeys(stems, recipe))
+    done = [fanout.Done(recipe, "local-1", 500.0), fanout.Done(recipe, "local-2", 70.0)]
+    monkeypatch.setattr(fanout, "carry_out", lambda plan, wanted, progress: done)
+    (result,) = run(project, workers=2)
+    assert 570 < result.seconds < 630

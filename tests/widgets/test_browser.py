@@ -6,7 +6,6 @@ Needs chromium; `.ci/run` installs it. Screenshots go to $PRUNELAB_SCREENSHOTS, 
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from helpers.ports import free_port
 
 from prunelab.study import app
 
@@ -42,12 +42,6 @@ widgets.explorer(models.build("lenet-5"), data.load("digits"))
 """
 PAGES = {"recorded": app.SOURCE, "live": LIVE, "untrained": CURVES}
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 @pytest.fixture(scope="module")

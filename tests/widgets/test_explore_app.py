@@ -10,16 +10,11 @@ import urllib.request
 
 import psutil
 import pytest
+from helpers.ports import free_port
 
 from prunelab import cli
 
 LONG = 120  # seconds; a busy machine starts a kernel slowly
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 # The command without the network library, which takes most of its start.

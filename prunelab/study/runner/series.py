@@ -13,6 +13,7 @@ import queue
 import sys
 import threading
 import time
+from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime
 from functools import cached_property
@@ -65,6 +66,7 @@ class _Runner:
         self.gpus: queue.SimpleQueue = queue.SimpleQueue()
         for gpu in gpus(plan):
             self.gpus.put(gpu)
+        self.measured: Counter[str] = Counter()  # paper -> seconds that workers took for its rows
         self.done = 0  # cells of finished notebooks
         self.width = max((len(book.name) for book in plan.notebooks), default=0)
 
@@ -108,7 +110,8 @@ class _Runner:
             from prunelab.study.runner import fanout  # slow to import
 
             wanted = fanout.wanted(self.plan, stems)
-            fanout.carry_out(self.plan, wanted, progress=self.progress)
+            for done in fanout.carry_out(self.plan, wanted, progress=self.progress):
+                self.measured[done.recipe.stem] += done.seconds
 
     def _look(self) -> None:
         for execution in list(self.running):
@@ -170,7 +173,7 @@ class _Runner:
             self.gpus.put(gpu)
         if error is None and self.plan.write:
             self._commit(book)
-        seconds = round(time.monotonic() - begun, 1)
+        seconds = round(time.monotonic() - begun + self.measured[book.stem], 1)
         return Result(book.name, "failed" if error else "ok", seconds, error)
 
     def _commit(self, book: Notebook) -> None:
