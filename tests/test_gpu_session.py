@@ -1,11 +1,15 @@
 """The prepared session on a GPU, rehearsed on the CPU."""
 
 import os
+import runpy
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+
+from prunelab.study.runner import fanout
 
 ROOT = Path(__file__).resolve().parents[1]
 WORDS = ["--device", "cpu", "--workers", "2", "--preset", "smoke"]
@@ -29,6 +33,14 @@ def test_a_session_measures_in_order_goes_on_and_ends_in_time(tmp_path):
         "filter_norm", "information_bottleneck", "discrimination_aware", "head_to_head"
     }  # fmt: skip
     assert session(out, "--untested", "--minutes", "10") == "everything is measured\n"
+
+
+def test_the_alarm_ends_what_is_being_measured(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(fanout, "carry_out", lambda plan, recipes: time.sleep(600))
+    words = ["gpu_session", "--out", str(tmp_path), *WORDS, "--untested", "--minutes", "0.01"]
+    monkeypatch.setattr(sys, "argv", words)
+    assert runpy.run_path(str(ROOT / "tools/gpu_session.py"))["main"]() == 0
+    assert capsys.readouterr().out == "the time is over; the same command goes on\n"
 
 
 @pytest.mark.slow

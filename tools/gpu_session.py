@@ -113,13 +113,17 @@ def measure(options: argparse.Namespace, end: float) -> int:
     how = {"device": options.device, "out": options.out, "workers": options.workers}
     checked = plan(preset=options.preset or "paper", scheduler="local", **how)
     signal.signal(signal.SIGALRM, over)
-    signal.setitimer(signal.ITIMER_REAL, max(1.0, end - time.monotonic()))
     try:
+        if (left := end - time.monotonic()) <= 0:
+            raise OverError
+        signal.setitimer(signal.ITIMER_REAL, left)
         with FileLock(checked.out / "run.lock", timeout=0):
             fanout.carry_out(checked, missing(options.preset, checked.out))
         print("everything is measured")
     except OverError:
         print("the time is over; the same command goes on")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
     return 0
 
 
