@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 from types import SimpleNamespace
 
+import nbformat
 import pandas as pd
 import pytest
 from test_report import PAPER, build, project, row, write_rows  # noqa: F401
@@ -12,6 +13,7 @@ from test_report import PAPER, build, project, row, write_rows  # noqa: F401
 from prunelab.study.pages import report
 
 EVIL = '<script>alert("x")</script>\ud800'
+ALIGNED = r"\begin{aligned} a &= b && \text{first} \\ c &\le \mathbb{E}\, d \end{aligned}"
 SHOWN = '<script>alert("x")</script>?'
 
 
@@ -62,6 +64,38 @@ def test_a_drawing_stands_in_the_page_as_an_image_where_nothing_acts_or_loads(in
 def test_what_is_no_folder_is_one_line(out):
     with pytest.raises((TypeError, ValueError), match=r"^report: `out` must be a path; got "):
         report.build(out)
+
+
+def test_the_idea_of_a_notebook_is_on_the_page_with_its_equations_as_pictures(project):  # noqa: F811
+    path = project / "notebooks/01-filter-norm.ipynb"
+    text = f"## The idea\n\nA score $s_j < 1$,\n\n$$\n{ALIGNED}\n$$\n\n## The algorithm, as it runs"
+    cells = [nbformat.v4.new_markdown_cell(t) for t in ("# Filters & norms", text)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    text, page = build(project)
+    assert "The idea" in page.texts and "The algorithm, as it runs" not in page.texts
+    assert 'alt="s_j &lt; 1"' in text and "$$" not in text and "s_j$" not in text
+    inline, block = (base64.b64decode(a.partition(",")[2]) for a in page.addresses if "svg" in a)
+    assert len(block) > 2 * len(inline) > 1000, "glyphs are drawn, so no font is needed"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        EVIL.removesuffix("\ud800"),
+        r"$\begin{aligned} \frac{$",
+        "![x](http://e/x.png)",
+        "[x](javascript:alert)",
+        '$</code><script>alert("x")</script>$',
+    ],
+)
+def test_an_idea_that_a_stranger_wrote_neither_acts_nor_loads(text, project):  # noqa: F811
+    cells = [nbformat.v4.new_markdown_cell(f"# Filters\n\n## The idea\n\n{text}")]
+    path = project / "notebooks/01-filter-norm.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    text, page = build(project)
+    assert "<script" not in text and "The idea" in page.texts
+    inside = "data:image/svg+xml;base64,"
+    assert not [a for a in page.addresses if ":" in a and not a.startswith((inside, "#harmful"))]
 
 
 def test_tables_that_cannot_be_made_are_one_line_with_the_files_of_rows(project):  # noqa: F811

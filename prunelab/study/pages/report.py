@@ -22,6 +22,7 @@ import pandas as pd
 
 from prunelab import checks, paths
 from prunelab.study import cells
+from prunelab.study.pages import idea
 from prunelab.study.runner import notebook
 from prunelab.study.runner.notebook import Notebook
 from prunelab.study.runner.state import entries
@@ -59,6 +60,7 @@ class Section:
     name: str
     title: str
     paper: Study | None = None
+    ideas: list[tuple[str, str]] = field(default_factory=list)  # heading, HTML
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     figures: list[Figure] = field(default_factory=list)
     rows: list[dict] = field(default_factory=list)
@@ -159,7 +161,9 @@ def _section(book: Notebook, paper: Study | None, out: Path, root: Path) -> Sect
             f"report: `notebook` in `{book.stem}/study.toml` must be the number of `{book.name}`;"
             f" got {paper.said.notebook!r}"
         )
-    section.figures = figures(book.name, paper.said.captions if paper else {}, out, root)
+    captions = paper.said.captions if paper else book.captions
+    section.ideas = [*idea.sections(book)] if paper else []
+    section.figures = figures(book.name, captions, out, root)
     return _measured(section, book.stem, out, root) if paper else section
 
 

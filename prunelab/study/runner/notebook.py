@@ -61,7 +61,15 @@ class Notebook:
     @property
     def costs(self) -> dict[str, str]:
         """Preset -> stated cost of a run, from `prunelab.cost` in the notebook's metadata."""
-        return dict(self.content.get("metadata", {}).get("prunelab", {}).get("cost", {}))
+        return self._said("cost")
+
+    @property
+    def captions(self) -> dict[str, str]:
+        """Figure -> what it shows, from `prunelab.captions`; a paper's are in its `study.toml`."""
+        return self._said("captions")
+
+    def _said(self, what: str) -> dict[str, str]:
+        return dict(self.content.get("metadata", {}).get("prunelab", {}).get(what, {}))
 
     def parameters(self) -> dict[str, Any]:
         """Names and defaults of the cell tagged `parameters`, as papermill sees them."""
