@@ -87,7 +87,7 @@ RETRAIN = {
 SCRATCH = {
     "smoke": ({"resnet-20 B"}, 1),
     "quick": ({"resnet-20 B"}, 1),
-    "standard": ({"lenet-5 A", "resnet-20 B"}, 1),
+    "standard": ({"lenet-5 A", "resnet-20 B"}, 3),
     "paper": ({"VGG-16-pruned-A", "ResNet-56-pruned-B", "ResNet-110-pruned-B"}, 3),
 }
 # Figure 2(c): retraining after one layer is pruned, and the ratios.
@@ -121,9 +121,9 @@ def cases(preset: str) -> Iterator[Case]:
     yield scan("residual", residual)
     for part, criteria in FIGURES.items():
         for criterion in criteria:
-            yield scan(part, plain, criterion=criterion)
+            yield scan(part, plain, 3 if part == "orders" else 1, criterion=criterion)
     budget, ratios = TOUCH_UP[preset]
-    yield _scan("retrained", shown, ratios, retrain=budget)
+    yield _scan("retrained", shown, ratios=ratios, retrain=budget)
 
 
 def _accuracy(network: Network, preset: str) -> Iterator[Case]:
@@ -149,6 +149,8 @@ def _view(network: Network) -> tuple[str, ...] | str | None:
     return {"vgg-16": convolutions, "lenet-5": None}.get(network.model, "first")
 
 
-def _scan(part: str, network: Network, ratios: tuple[float, ...], **more: object) -> Case:
+def _scan(
+    part: str, network: Network, seeds: int = 1, *, ratios: tuple[float, ...], **more: object
+) -> Case:
     task = Scan(ratios, groups=_view(network), images=network.images, **more)
-    return Case(part, network.model, network, task, seeds=1)
+    return Case(part, network.model, network, task, seeds=seeds)
