@@ -77,6 +77,7 @@ def panels(
     *,
     title: str = "",
     columns: int = 3,
+    band: bool = False,
 ) -> Figure:
     """The same curves in one panel per value of `by`, on shared axes.
 
@@ -86,6 +87,7 @@ def panels(
         titles: value of `by` -> title of the panel.
         title: of the whole; says which network.
         columns: panels in a row.
+        band: shade from low to high, changes as in `sensitivity`.
 
     Source: PFEC, Figure 6 (by stage), 8, 9 and 10 (by criterion).
     """
@@ -101,7 +103,7 @@ def panels(
     for ax, value in zip(axes.flat, values):
         part = points[points[by] == value]
         own = shared if by == "criterion" else None
-        _curves(ax, part, float(part.whole.iloc[0]), colours=own)
+        _curves(ax, part, float(part.whole.iloc[0]), band, own)
         ax.set_title((titles or {}).get(value, str(value)))
         if own is None:
             ax.legend(loc="lower left")

@@ -53,3 +53,29 @@ def scans(rows: Iterable[dict]) -> pd.DataFrame:
         for row in rows
     ]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def by_layer(points: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    """Scans by several criteria and seeds, as curves of criteria for each layer.
+
+    Args:
+        points: from `scans`.
+        names: criterion -> its name in the figure.
+
+    Returns:
+        Columns layer, group (the criterion), ratio, accuracy and whole (means over the seeds), low
+        and high (the smallest and the largest change of a seed), seeds.
+    """
+    if points.empty:
+        return points
+    points = points.assign(layer=points.group, group=points.criterion.map(names))
+    points["change"] = points.accuracy - points.whole
+    over = points.groupby(["layer", "group", "ratio"], sort=False)
+    found = over.agg(
+        accuracy=("accuracy", "mean"),
+        whole=("whole", "mean"),
+        seeds=("seed", "nunique"),
+        low=("change", "min"),
+        high=("change", "max"),
+    )
+    return found.reset_index()

@@ -57,6 +57,13 @@ def test_panels_make_one_titled_axis_a_criterion_on_one_scale(scan):
     assert fig.axes[0].get_ylim() == fig.axes[1].get_ylim()
 
 
+def test_panels_shade_the_range_where_asked(scan):
+    layers = scan.rename(columns={"group": "layer"}).assign(group="smallest go")
+    for band, shades in ((True, [1, 1]), (False, [0, 0])):
+        fig = plots.panels(layers, "layer", band=band)
+        assert [len(ax.collections) for ax in fig.axes] == shades
+
+
 def test_one_layer_marks_the_chosen_point(scan):
     (ax,) = plots.one_layer(scan, "conv2", 0.5).axes
     mark = ax.lines[-1]

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 from helpers.studies import row_of, texts
 
@@ -239,3 +240,20 @@ def test_points_of_scans_carry_label_criterion_seed_and_the_whole_networks_accur
         {**points[0], "label": "a", "seed": 2, "criterion": "l1", "whole": 0.9}
     ]
     assert views.scans([]).empty
+
+
+def test_curves_of_criteria_are_means_over_seeds_with_their_range():
+    points = pd.DataFrame(
+        [
+            ("a", "l1", 0.5, 0.8, 0.9, 0),
+            ("a", "l1", 0.5, 0.5, 0.7, 1),
+            ("a", "random", 0.5, 0.6, 0.9, 0),
+        ],
+        columns=["group", "criterion", "ratio", "accuracy", "whole", "seed"],
+    )
+    found = views.by_layer(points, {"l1": "smallest go", "random": "random"})
+    assert list(found.group) == ["smallest go", "random"] and list(found.layer) == ["a", "a"]
+    first = found.iloc[0]
+    assert (first.accuracy, first.whole, first.seeds) == (0.65, 0.8, 2)
+    assert (first.low, first.high) == pytest.approx((-0.2, -0.1))
+    assert views.by_layer(views.scans([]), {}).empty
