@@ -44,5 +44,8 @@ def test_the_alarm_ends_what_is_being_measured(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_the_tests_of_the_accelerator_come_first(tmp_path):
+def test_the_tests_of_the_accelerator_come_first_and_then_its_benchmark(tmp_path):
     assert " passed" in session(tmp_path / "gpu", "--minutes", "0")
+    said = (tmp_path / "gpu/speed.txt").read_text()
+    for words in ("fit / DataLoader = ", "plain loop / scan = ", "2 at once: ", "% of the peak"):
+        assert words in said

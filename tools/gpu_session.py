@@ -2,9 +2,9 @@
 
     python tools/gpu_session.py --minutes 9 --out runs/gpu
 
-First `tests/test_gpu.py`: same numbers as on the CPU. Then the recipes of `ORDER` that have no row
-in the committed ledger or in `--out`, several at once, until the time is over. Rows are in
-`OUT/ledger` as they come; trained networks and what is half done stay in OUT, so that the same
+First `tests/test_gpu.py`: same numbers as on the CPU; and once `benchmarks/gpu_speed.py`, whose
+lines are in `OUT/speed.txt`. Then the recipes of `ORDER` that have no row in the committed ledger
+or in `--out`, several at once, until the time is over. Rows are in `OUT/ledger` as they come; trained networks and what is half done stay in OUT, so that the same
 command goes on in the next session. `--preset smoke --device cpu` rehearses it.
 """
 
@@ -79,6 +79,20 @@ def tested(device: str) -> bool:
     return subprocess.run(command, env=environment).returncode == 0
 
 
+def timed(device: str, out: Path) -> None:
+    """The benchmark of the device, unless OUT has its lines."""
+    path = out / "speed.txt"
+    if path.exists():
+        return
+    command = [sys.executable, "benchmarks/gpu_speed.py", "--device", device]
+    command += ["--small"] if device == "cpu" else []
+    done = subprocess.run(command, capture_output=True, text=True)
+    print(said := done.stdout + done.stderr)
+    if done.returncode == 0:
+        out.mkdir(parents=True, exist_ok=True)
+        path.write_text(said)
+
+
 def over(*_: object) -> None:
     """The handler of the alarm."""
     raise OverError
@@ -92,17 +106,19 @@ def main() -> int:
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--workers", type=int, default=8, help="recipes at once; default: 8")
     parser.add_argument("--preset", help="smoke: a rehearsal with the first recipe of each entry")
-    parser.add_argument("--untested", action="store_true", help="skip the tests")
+    parser.add_argument("--untested", action="store_true", help="skip tests and benchmark")
     options = parser.parse_args()
     end = time.monotonic() + 60 * options.minutes
     try:
-        if options.untested or tested(options.device):
-            return measure(options, end)
+        if not options.untested:
+            if not tested(options.device):
+                print("the tests fail: nothing is measured")
+                return 1
+            timed(options.device, options.out)
+        return measure(options, end)
     except (OSError, ValueError, Timeout) as error:
         print(f"gpu_session: {error}", file=sys.stderr)
         return 2
-    print("the tests fail: nothing is measured")
-    return 1
 
 
 def measure(options: argparse.Namespace, end: float) -> int:
