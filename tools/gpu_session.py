@@ -4,8 +4,9 @@
 
 First `tests/test_gpu.py`: same numbers as on the CPU; and once `benchmarks/gpu_speed.py`, whose
 lines are in `OUT/speed.txt`. Then the recipes of `ORDER` that have no row in the committed ledger
-or in `--out`, several at once, until the time is over. Rows are in `OUT/ledger` as they come; trained networks and what is half done stay in OUT, so that the same
-command goes on in the next session. `--preset smoke --device cpu` rehearses it.
+or in `--out`, several at once, until the time is over. Rows are in `OUT/ledger` as they come;
+trained networks and what is half done stay in OUT, so that the same command goes on in the next
+session. `--preset smoke --device cpu` rehearses it.
 """
 
 from __future__ import annotations
