@@ -7,6 +7,7 @@ Cells carry nbgrader's metadata, and a solution stands between its markers, so t
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -17,7 +18,15 @@ from prunelab.study.runner import notebook
 
 VERSIONS = ("student", "instructor")
 SOLUTION = re.compile(r"^( *)### BEGIN SOLUTION\n.*?^ *### END SOLUTION$", re.DOTALL | re.MULTILINE)
-FINDING = re.compile(r"^\*\*Finding\.\*\*.*?(?=^\*\*|^#|\Z)", re.DOTALL | re.MULTILINE)
+FINDING = re.compile(
+    r"^<details><summary><b>Finding</b>.*?^</details>\n*", re.DOTALL | re.MULTILINE
+)
+README = """\
+# A course on neural-network pruning
+
+Open `notebooks/` in JupyterLab and begin with 00. A notebook asks before it shows, and says at once
+whether an answer is right. It draws its figures from the measured rows in `data/ledger/`.
+"""
 STUB = r"\1# YOUR CODE HERE\n\1raise NotImplementedError()"
 
 
@@ -38,6 +47,8 @@ def write(version: str, folder: str | Path) -> Path:
     checks.word("lab", "version", version, VERSIONS)
     made = new_study.make(folder)
     if version == "student":
+        shutil.rmtree(made / "figures")  # they answer what the notebooks ask first
+        paths.write_text(made / "README.md", README, "lab")
         for book in notebook.notebooks(made):
             text = nbformat.writes(student(nbformat.read(book.path, 4)))
             paths.write_text(book.path, text + "\n", "lab")

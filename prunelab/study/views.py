@@ -79,3 +79,21 @@ def by_layer(points: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
         high=("change", "max"),
     )
     return found.reset_index()
+
+
+def wins(points: pd.DataFrame, one: str, other: str) -> pd.DataFrame:
+    """In how many seeds a criterion leaves more accuracy than another one.
+
+    Args:
+        points: from `scans`.
+        one: the criterion that is counted.
+        other: the criterion it stands beside.
+
+    Returns:
+        A row for each group, a column for each ratio.
+    """
+    if points.empty:
+        return points
+    left = points.pivot_table("accuracy", ["group", "ratio"], ["criterion", "seed"], sort=False)
+    won = (left[one] > left[other]).sum(axis=1).rename("won").reset_index()
+    return won.pivot_table("won", "group", "ratio", sort=False).astype(int)

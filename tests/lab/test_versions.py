@@ -58,11 +58,13 @@ def solutions(number):
 def test_the_students_version_holds_no_solution_and_no_output(tmp_path, capsys):
     assert main(["lab", "student", str(tmp_path / "class")]) == 0
     assert f"{len(NOTEBOOKS)} notebooks, student version" in capsys.readouterr().out
+    assert not (tmp_path / "class/figures").exists()  # they would answer the predictions
+    assert "as executed" not in (tmp_path / "class/README.md").read_text()
     for number, path in NOTEBOOKS.items():
         written = tmp_path / "class" / "notebooks" / path.name
         text, book = written.read_text(), nbformat.read(written, 4)
         nbformat.validate(book)
-        assert "SOLUTION" not in text
+        assert "SOLUTION" not in text and "Finding<" not in text
         assert not [line for line in solutions(number) if json.dumps(line)[1:-1] in text]
         code = [cell for cell in book.cells if cell.cell_type == "code"]
         assert not any(cell.outputs or cell.execution_count for cell in code)

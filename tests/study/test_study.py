@@ -257,3 +257,15 @@ def test_curves_of_criteria_are_means_over_seeds_with_their_range():
     assert (first.accuracy, first.whole, first.seeds) == (0.65, 0.8, 2)
     assert (first.low, first.high) == pytest.approx((-0.2, -0.1))
     assert views.by_layer(views.scans([]), {}).empty
+
+
+def test_wins_count_the_seeds_in_which_a_criterion_leaves_more():
+    accuracy = {("a", "l1"): (0.9, 0.5), ("a", "largest"): (0.8, 0.7), ("b", "l1"): (0.6, 0.6)}
+    accuracy["b", "largest"] = 0.1, 0.2
+    points = pd.DataFrame(
+        [(*key, 0.5, left, seed) for key, two in accuracy.items() for seed, left in enumerate(two)],
+        columns=["group", "criterion", "ratio", "accuracy", "seed"],
+    )
+    assert views.wins(points, "l1", "largest")[0.5].to_dict() == {"a": 1, "b": 2}
+    assert views.wins(points, "largest", "l1")[0.5].to_dict() == {"a": 1, "b": 0}
+    assert views.wins(views.scans([]), "l1", "largest").empty

@@ -8,10 +8,10 @@ import pandas as pd
 from prunelab import plots
 from prunelab.plots.given import to_draw
 from prunelab.widgets import words
-from prunelab.widgets.frame import linked, png
+from prunelab.widgets.frame import Pictured, linked, png
 
 
-def recorded_scan(points: pd.DataFrame) -> w.VBox:
+def recorded_scan(points: pd.DataFrame) -> Pictured:
     """Pick a layer and a ratio; see the recorded accuracy of the physically shrunk network.
 
     Args:
@@ -40,6 +40,6 @@ def recorded_scan(points: pd.DataFrame) -> w.VBox:
         return words.say("scanned", row.to_dict()), picture
 
     text, picture = linked([layer, ratio], draw)
-    box = w.VBox([w.HBox([layer, ratio]), text, picture])
+    box = Pictured([w.HBox([layer, ratio]), text, picture])
     box.layer, box.ratio, box.text, box.picture = layer, ratio, text, picture
     return box
