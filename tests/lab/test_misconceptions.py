@@ -147,6 +147,17 @@ FURTHER = {
         lambda p: list(stats.false_discovery_control(p)),
         lambda p: [v if v < 1 else 1.1 for v in RIGHT["06-2"](p)],  # not at most 1
     ],
+    "07-1": [lambda m, n, e: 5 * m * n * e, lambda m, n, e: 12 * m * n * e],
+    "07-2": [
+        lambda f, g, p, u: f / (g * p * u) / 60,
+        lambda f, g, p, u: f * g / (p * u) / 3600,
+        lambda f, g, p, u: f / (g * p * (1 - u)) / 3600,
+    ],
+    "07-3": [
+        lambda g, n: sum(g) / sum(n),
+        lambda g, n: sum(a / b for a, b in zip(g, n)) / sum(1 / b for b in n),
+        lambda g, n: float(np.median(np.repeat(g, n))),
+    ],
     "08-1": [lambda r: 300 * math.prod(1 - one for one in r.values())],
     "08-2": [
         lambda c, b: step_by_step(c, b, lambda points, macs: points),
@@ -166,11 +177,36 @@ FURTHER = {
         lambda w, g, v, eps: w * (g.abs() / (v + eps).sqrt())[:, None, None, None],
         lambda w, g, v, eps: w / ((v + eps).sqrt())[:, None, None, None],
     ],
+    "10-1": [
+        lambda i, f, k, s: {"parameters": f * i * k**2 + i, "MACs": f * i * k**2 * s**2},
+        lambda i, f, k, s: {"parameters": f * i * k**2 + f, "MACs": f * (i * k**2 + 1) * s**2},
+        lambda i, f, k, s: {"parameters": f * i * k**2 + f, "MACs": 2 * f * i * k**2 * s**2},
+        lambda i, f, k, s: {"parameters": f * i * k + f, "MACs": f * i * k * s**2},
+    ],
+    "10-2": [
+        lambda c, n: 1.645 * math.sqrt(c / n * (1 - c / n) / n),
+        lambda c, n: 0.98 / math.sqrt(n),
+    ],
+    "10-3": [
+        lambda w, b, f, k: {"weight": w[k], "bias": b[k], "following": f * k[:, None, None]},
+        lambda w, b, f, k: {"weight": w[: k.sum()], "bias": b[k], "following": f[:, k]},
+    ],
     "10-4": [
         lambda g, r: curve(g, r, lambda net, groups: sensitivity.ranking(net, groups, "l2")),
         lambda g, r: curve(g, r, in_order),
         lambda g, r: curve(g, r, lambda *of: {k: -v for k, v in in_order(*of).items()}),
     ],
+    "10-6": [
+        lambda a, g: (a.mean(2) * g.mean(2)).abs().mean(0),
+        lambda a, g: (a * g).mean(2).square().mean(0),
+        lambda a, g: (a * g).mean(2).abs().sum(0),
+    ],
+    "10-8": [
+        lambda k, p: [c * p for c in k.nonzero()[:, 0].tolist()],
+        lambda k, p: [n + 1 for n in RIGHT["10-8"](k, p)],
+    ],
+    "10-9": [lambda w, p, t: (t - p) / t, lambda w, p, t: (t - p) / (1 - p)],
+    "10-10": [lambda s, f: s * f, lambda s, f: 1 / (1 - s), lambda s, f: 1 / (s + (1 - s) / f)],
     "10-11": [
         lambda a, b: (np.subtract(a, b).mean(), 4.303 * standard_error(*map(np.asarray, (a, b)))),
         lambda a, b: (np.subtract(a, b).mean(), 2 * standard_error(*map(np.asarray, (a, b)))),
@@ -205,10 +241,9 @@ def test_a_plausible_wrong_rule_fails_and_runs(name, rule):
     assert "it raises" not in str(error.value)
 
 
-def test_no_case_of_the_greedy_choice_is_near_a_tie():
-    for gradient, inside in next(e for e in lab.exercises("04").values() if e.id == "04-2").cases:
-        first, second = RIGHT["04-1"](gradient).masked_fill(inside, 0).topk(2).values
-        assert first > 1.01 * second
+def test_every_function_has_further_ones():
+    functions = {e.id for n in lab.NUMBERS for e in lab.exercises(n).values() if not e.is_value}
+    assert {*FURTHER} == functions
 
 
 def test_each_best_plan_is_the_only_one():

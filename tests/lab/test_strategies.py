@@ -145,3 +145,9 @@ def test_the_strategies_are_tried_and_would_be_seen():
     assert passes(exercise, lambda *case: np.square(case[1]))
     assert len([*of_arguments(exercise)]) == 2 * len(OF_ONE) + 2 * len(OF_TWO)
     assert len(FUNCTIONS) == 36
+
+
+def test_no_case_of_the_greedy_choice_is_near_a_tie():
+    for gradient, inside in ALL["04-2"].cases:
+        first, second = ALL["04-1"].right(gradient).masked_fill(inside, 0).topk(2).values
+        assert first > 1.01 * second
