@@ -78,4 +78,5 @@ def check(name: str, answer: Any) -> None:
     wrong = known[name].wrong(answer)
     if wrong is not None:
         raise Wrong(f"{name}: {wrong}")
-    print(f"✓ {name}: right\n", end="")  # in one piece
+    remark = known[name].remark(answer)
+    print(f"✓ {name}: right{remark and '; '}{remark}\n", end="")  # in one piece

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from functools import cache
 
@@ -22,9 +23,13 @@ RATIOS = tuple(n / 10 for n in range(1, 10))
 BUDGET = 0.5  # of the MACs
 
 
-@cache
 def digits() -> Dataset:
-    """The embedded digits: 1,257 to train on, 180 to choose by, 360 to test."""
+    """The embedded digits: 1,257 to train on, 180 to choose by, 360 to test; a copy."""
+    return deepcopy(_loaded())
+
+
+@cache
+def _loaded() -> Dataset:
     return data.load("digits")
 
 
@@ -57,9 +62,13 @@ def groups() -> Groups:
         return trace(models.build("lenet-5-relu"), digits().example)
 
 
-@cache
 def curves(seed: int = 0) -> pd.DataFrame:
-    """The scan of its groups on the validation images, by l1 norm, from 10% to 90%."""
+    """The scan of its groups on the validation images, by l1 norm, from 10% to 90%; a copy."""
+    return _scanned(seed).copy()
+
+
+@cache
+def _scanned(seed: int) -> pd.DataFrame:
     options = {"ratios": RATIOS, "cache": False, "progress": False}
     return sensitivity.scan(_trained(seed), digits().val, **options)
 

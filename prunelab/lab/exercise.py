@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from torch import Tensor
-
-from prunelab.checks import shown
-
-TOLERANCE = 1e-5  # relative
+from prunelab.checks import is_number
+from prunelab.lab.answers import ROUNDED, TOLERANCE, form, near, rounded, same, told
 
 
 @dataclass(frozen=True)
@@ -29,7 +25,11 @@ class Exercise:
         cases: arguments that a function is tried with; a value has the one case of none.
         difficulty, importance: from 1 to 5.
         minutes: that it takes.
+        tolerance: relative, of numbers.
+        within: absolute, added to it: for what is read by eye.
+        places: decimals to which a number may be rounded, or more; None asks for all of them.
         judge: for answers that have no single right value: answer -> what is wrong, or None.
+        note: answer -> what to add where it is right.
     """
 
     id: str
@@ -41,7 +41,11 @@ class Exercise:
     difficulty: int = 2
     importance: int = 3
     minutes: int = 5
+    tolerance: float = TOLERANCE
+    within: float = 1e-9
+    places: int | None = None
     judge: Callable[[Any], str | None] | None = None
+    note: Callable[[Any], str] | None = None
 
     @property
     def is_value(self) -> bool:
@@ -54,54 +58,83 @@ class Exercise:
             return "it is not answered yet"
         if not callable(answer):
             if not self.is_value:
-                return f"the answer must be a function, got {shown(answer)}"
+                return f"the answer must be a function, got {told((answer,))}"
             return self._found([answer])
         found = []
         for case in self.cases:
             try:
-                found.append(answer(*_copied(case)))
-            except Exception as error:  # a student's code may raise anything
+                found.append(answer(*deepcopy(case)))  # which it may change
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # a student's code may raise anything, SystemExit too
                 return _raised(error, case)
         return self._found(found)
+
+    def remark(self, answer: Any) -> str:
+        """What to add to "right", such as how a plan compares with the solver's; often nothing."""
+        if self.note is None:
+            return ""
+        try:
+            return self.note(answer() if callable(answer) else answer)
+        except Exception:  # an answer may give another value now
+            return ""
 
     def _found(self, found: Sequence[Any]) -> str | None:
         """What is wrong with the values that an answer gave."""
         if any(one is None for one in found):
             return "the function returns nothing"
-        if self.judge is None:
-            return self._judged(found)
         try:
-            return self.judge(found[0])
-        except Exception:  # it may be anything
-            return self.look
+            return self._judged(found) if self.judge is None else self.judge(found[0])
+        except Exception as error:  # what a student hands in may be anything
+            return f"it cannot be compared ({type(error).__name__}); {self.look}"
 
     def _judged(self, found: Sequence[Any]) -> str | None:
         expected = [self.right(*case) for case in self.cases]
-        bad = [n for n, one in enumerate(found) if not same(one, expected[n])]
+        bad = [n for n, one in enumerate(found) if not self._equal(one, expected[n])]
         if not bad:
             return None
-        for mistake, words in self.mistakes:
-            if all(map(same, found, (mistake(*case) for case in self.cases))):
-                return words
         case, got, wanted = self.cases[bad[0]], found[bad[0]], expected[bad[0]]
+        where = f"for {told(case)} it is {told((got,))}; " if case else ""
+        if self.is_value and is_number(wanted):
+            where = f"you gave {told((got,))}; "
+            if isinstance(got, str):
+                return f"{where}a number is asked for, not a text"
+        for mistake, words in self.mistakes:
+            if all(map(self._equal, found, (mistake(*case) for case in self.cases))):
+                return words if case else f"{where}{words}"
         if isinstance(wanted, Mapping):
             return self._of_mapping(case, got, wanted)
-        if (form := _form(got)) != _form(wanted) and _form(wanted):
-            return f"the answer has the shape {form or 'of a single value'}, not {_form(wanted)}"
-        where = f"for {told(case)} it is {told((got,))}; " if case else ""
-        return f"{where}{self.look}"
+        if (shape := form(got)) != form(wanted) and form(wanted):
+            return f"the answer has the shape {shape or 'of a single value'}, not {form(wanted)}"
+        return where + (self._rounding(found, expected) or self.look)
+
+    def _equal(self, one: Any, other: Any) -> bool:
+        """Whether a value counts as equal to another, rounded no further than is allowed."""
+        enough = self.places is not None and rounded(one, other, self.places)
+        return enough or same(one, other, self.tolerance, self.within)
+
+    def _rounding(self, found: Sequence[Any], expected: Sequence[Any]) -> str:
+        """What to say if numbers differ from the right ones by their rounding alone."""
+        known = {None: "all digits", 0: "a whole number, or decimals"}
+        asked = known.get(self.places, f"{self.places} decimals or more")
+        pairs = [*zip(found, expected)]
+        if all(rounded(*pair) and near(*pair, ROUNDED) for pair in pairs):
+            return f"that is right, but rounded: give {asked}"
+        if self.is_value and near(*pairs[0]):
+            return f"that is near: the rounding differs, not the idea; give {asked}, rounded last"
+        return ""
 
     def _of_mapping(self, case: Iterable[Any], got: Any, wanted: Mapping[str, Any]) -> str:
         """Which part of an answer with several parts is wrong."""
         names = ", ".join(map(repr, wanted))
         if not isinstance(got, Mapping) or got.keys() != wanted.keys():
             return f"return a dict with the keys {names}; got {told((got,))}"
-        wrong = next(name for name in wanted if not same(got[name], wanted[name]))
+        wrong = next(name for name in wanted if not self._equal(got[name], wanted[name]))
         where = f"for {told(case)} " if case else ""
         return f"{where}{wrong!r} is {told((got[wrong],))}; {self.look}"
 
 
-def _raised(error: Exception, case: Iterable[Any]) -> str:
+def _raised(error: BaseException, case: Iterable[Any]) -> str:
     """What an answer raised, and in which of its lines."""
     frames = [*traceback.walk_tb(error.__traceback__)][1:]  # without the check's own
     if isinstance(error, NotImplementedError):
@@ -117,71 +150,5 @@ def _raised(error: Exception, case: Iterable[Any]) -> str:
         text = str(error)
     except Exception:  # a student's own error may be broken
         text = "?"
-    return f"{where}it raises {type(error).__name__}: {' '.join(text.split())}{line}"
-
-
-def same(one: Any, other: Any) -> bool:
-    """Whether two answers are equal: numbers to a relative 1e-5, texts without regard to case."""
-    if isinstance(other, str):
-        return isinstance(one, str) and one.strip().lower() == other.strip().lower()
-    if isinstance(other, set | frozenset):
-        try:
-            return {tuple(part) if isinstance(part, list) else part for part in one} == other
-        except TypeError:  # it is no collection, or one of what is none
-            return False
-    if one is None or other is None or isinstance(one, str):
-        return one is other
-    if isinstance(other, Mapping):
-        return (
-            isinstance(one, Mapping)
-            and one.keys() == other.keys()
-            and all(same(one[key], other[key]) for key in other)
-        )
-    try:
-        first, second = (np.asarray(_plain(value), dtype=float) for value in (one, other))
-    except Exception:  # tensors of strange kinds, integers of thousands of digits
-        return False
-    return first.shape == second.shape and bool(
-        np.allclose(first, second, rtol=TOLERANCE, atol=1e-9, equal_nan=True)
-    )
-
-
-def _plain(value: Any) -> Any:
-    return value.detach().cpu().numpy() if isinstance(value, Tensor) else value
-
-
-def _form(value: Any) -> tuple[int, ...]:
-    try:
-        return np.shape(_plain(value))
-    except Exception:
-        return ()
-
-
-def _copied(case: Iterable[Any]) -> list[Any]:
-    """Tensors that a student's code may write to."""
-    return [one.clone() if isinstance(one, Tensor) else one for one in case]
-
-
-def told(values: Iterable[Any]) -> str:
-    """Arguments or an answer in a message."""
-    return ", ".join(map(_told, values))
-
-
-def _told(value: Any) -> str:
-    try:
-        return _numbers(value)
-    except Exception:
-        return type(value).__name__
-
-
-def _numbers(value: Any) -> str:
-    if isinstance(value, Tensor | np.ndarray) and np.ndim(_plain(value)):
-        array = _plain(value)
-        if array.size > 8:
-            return f"an array of shape {tuple(array.shape)}"
-        return np.array2string(array, precision=4, separator=", ")
-    if isinstance(value, Tensor):
-        value = value.item()
-    if isinstance(value, float) and math.isfinite(value):
-        return f"{value:.6g}"
-    return shown(value)
+    words = ": ".join([type(error).__name__, *filter(None, [" ".join(text.split())])])
+    return f"{where}it raises {words}{line}"

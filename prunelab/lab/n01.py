@@ -108,5 +108,6 @@ EXERCISES = (
         minutes=10,
         difficulty=3,
         importance=4,
+        places=2,
     ),
 )

@@ -9,7 +9,7 @@ from prunelab.lab.exercise import Exercise
 def masked(weight: Tensor, mask: Tensor, a: float, b: float) -> Tensor:
     """The mask after a step: pruned below a, spliced above b, unchanged between."""
     size = weight.abs()
-    return torch.where(size < a, 0.0, torch.where(size > b, 1.0, mask))
+    return torch.where(size < a, 0.0, torch.where(size >= b, 1.0, mask))
 
 
 def thresholds(weight: Tensor, c: float) -> tuple[float, float]:
@@ -26,7 +26,9 @@ def stepped(weight: Tensor, mask: Tensor, gradient: Tensor, rate: float) -> Tens
 
 _W = torch.tensor([-2.0, -0.6, -0.1, 0.3, 0.5, 0.75, 1.0, 3.0])
 _M = torch.tensor([0.0, 1.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0])
-_DRAWN = torch.randn(40, generator=torch.Generator().manual_seed(1))
+_G = torch.Generator().manual_seed(1)
+_DRAWN = torch.randn(40, generator=_G)
+_MASK = torch.randint(2, (40,), generator=_G).float()
 
 
 def _spread(weight: Tensor, c: float) -> tuple[float, float]:
@@ -64,7 +66,7 @@ EXERCISES = (
             ),
         ),
         "go through the three zones: |w| < a, between a and b, |w| > b",
-        ((_W, _M, 0.4, 0.8), (_W, 1 - _M, 0.2, 2.0)),
+        ((_W, _M, 0.4, 0.8), (_W, 1 - _M, 0.2, 2.0), (_DRAWN, _MASK, 0.5, 0.9)),
         importance=5,
         minutes=10,
     ),
@@ -99,9 +101,13 @@ EXERCISES = (
                 "the weights are kept, and masked only when they are used",
             ),
             (lambda w, m, g, r: w + r * g, "a step goes down the gradient"),
+            (
+                lambda w, m, g, r: w * m - r * g,
+                "the weights are kept, and masked only when they are used: the step begins at W",
+            ),
         ),
         "the gradient is that of the masked network, but every weight takes the step",
-        ((_W, _M, torch.ones(8), 0.1), (_W, _M, torch.arange(8.0), 0.5)),
+        ((_W, _M, torch.ones(8), 0.1), (_DRAWN, _MASK, torch.arange(40.0), 0.5)),
         importance=5,
     ),
     Exercise(
@@ -119,5 +125,6 @@ EXERCISES = (
         "divide all parameters of LeNet-300-100 by the 4,760 that are left",
         minutes=3,
         difficulty=1,
+        places=0,  # as the paper prints compression
     ),
 )

@@ -18,7 +18,12 @@ def kept(mu: Tensor, log_var: Tensor) -> Tensor:
 
 _MU = torch.tensor([1.0, 0.02, -1.5, 0.4, 0.0])
 _LOG = torch.tensor([-3.0, -2.0, -4.0, -1.0, -9.0])
-_TWO = ((_MU, _LOG), (_MU * 3, _LOG + 1))
+_DRAWN = torch.Generator().manual_seed(4)
+_CASES = (
+    (_MU, _LOG),
+    (_MU * 3, _LOG + 1),
+    (torch.randn(24, generator=_DRAWN), torch.randn(24, generator=_DRAWN) * 2 - 1),
+)
 _LEFT, _WHOLE = 97 + 71 + 33, 784 + 300 + 100
 
 EXERCISES = (
@@ -41,7 +46,7 @@ EXERCISES = (
             ),
         ),
         "for each unit: log of 1 + mu^2 / sigma^2, with sigma^2 = exp(log_var)",
-        _TWO,
+        _CASES,
         importance=5,
         minutes=10,
     ),
@@ -56,12 +61,16 @@ EXERCISES = (
             ),
             (lambda mu, v: mu > v.exp(), "compare like with like: mu^2 with sigma^2"),
             (
+                lambda mu, v: (mu.square() > (v / 2).exp()) & (mu > 0),
+                "compare like with like: mu^2 with sigma^2, which is exp(log_var)",
+            ),
+            (
                 lambda mu, v: mu.square() < v.exp(),
                 "these are the units in which noise is larger: they go",
             ),
         ),
         "signal is mu^2, noise is sigma^2; and what becomes of the sign behind a ReLU?",
-        _TWO,
+        _CASES,
         importance=4,
     ),
     Exercise(
@@ -81,5 +90,6 @@ EXERCISES = (
         ),
         "pixels and hidden units left, over all 784 + 300 + 100, in percent",
         minutes=5,
+        places=2,  # as the paper prints it
     ),
 )

@@ -15,7 +15,11 @@ def scores(gradient: Tensor) -> Tensor:
 
 def next_channel(gradient: Tensor, inside: Tensor) -> int:
     """The channel outside with the largest score."""
-    return int(scores(gradient).masked_fill(inside, -math.inf).argmax())
+    return _largest(scores(gradient), inside)
+
+
+def _largest(score: Tensor, inside: Tensor) -> int:
+    return int(score.masked_fill(inside, -math.inf).argmax())
 
 
 def places(blocks: int, losses: int) -> list[int]:
@@ -24,16 +28,23 @@ def places(blocks: int, losses: int) -> list[int]:
     return [q * number for number in range(1, losses + 1)]
 
 
-_G = torch.randn(3, 4, 3, 3, generator=torch.Generator().manual_seed(2))
-_G[:, 1] *= 4  # the largest, and inside already in one case
-_CASES = tuple(
-    (_G * scale, torch.tensor(inside))
-    for scale, inside in (
-        (1.0, [False, True, False, False]),
-        (2.0, [True, False, False, True]),
-        (1.0, [False, True, True, False]),
-    )
-)
+_G = torch.Generator().manual_seed(162)  # one without near ties
+
+
+def _case(inside: int) -> tuple[Tensor, Tensor]:
+    """Gradients of eight channels, some of few large entries, and a mask with so many inside.
+
+    Norms and sums of absolute values put such channels in another order.
+    """
+    gradient = torch.randn(5, 8, 3, 3, generator=_G)
+    kernels = 1 - torch.rand(5, 8, 1, 1, generator=_G).square()
+    gradient *= (torch.rand(5, 8, 3, 3, generator=_G) < kernels) / kernels.sqrt()
+    mask = torch.zeros(8, dtype=torch.bool)
+    mask[torch.randperm(8, generator=_G)[:inside]] = True
+    return gradient, mask
+
+
+_CASES = tuple(_case(inside) for inside in (0, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6))
 
 EXERCISES = (
     Exercise(
@@ -55,7 +66,7 @@ EXERCISES = (
             ),
         ),
         "for each channel: the norm of every kernel's gradient, summed over the filters",
-        tuple((g,) for g, _ in _CASES),
+        tuple((g,) for g, _ in _CASES[:3]),
         importance=5,
         minutes=10,
     ),
@@ -75,6 +86,18 @@ EXERCISES = (
             (
                 lambda g, inside: int(scores(g)[~inside].argmax()),
                 "this counts among the channels outside; give its number among all",
+            ),
+            (
+                lambda g, inside: _largest(g.abs().sum((0, 2, 3)), inside),
+                "this sums absolute values; the score is the sum of the kernels' norms, as in 04-1",
+            ),
+            (
+                lambda g, inside: _largest(g.square().sum((0, 2, 3)), inside),
+                "this is one norm over all kernels; the score is the sum of their norms, as in 04-1",
+            ),
+            (
+                lambda g, inside: int((~inside).nonzero()[0]),
+                "this is the first channel outside: what do their gradients say?",
             ),
         ),
         "score all, exclude those inside, take the largest",

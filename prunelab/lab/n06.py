@@ -73,7 +73,12 @@ EXERCISES = (
             (lambda p: [*p], "with so many comparisons some are small by chance: correct them"),
         ),
         "sort; the smallest times n, the next times n - 1, and so on; then never falling, and at most 1",
-        (([0.01, 0.04, 0.03],), ([0.2, 0.001, 0.5, 0.02],), ([0.03, 0.02, 0.025],)),
+        (
+            ([0.01, 0.04, 0.03],),
+            ([0.2, 0.001, 0.5, 0.02],),
+            ([0.03, 0.02, 0.025],),
+            ([0.6, 0.7, 0.02, 0.9],),
+        ),
         difficulty=4,
         minutes=15,
     ),

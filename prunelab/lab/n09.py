@@ -61,7 +61,7 @@ EXERCISES = (
             ),
         ),
         "scale each filter by gamma / sqrt(var + eps)",
-        ((_W, _GAMMA, _VAR, 1e-2), (_W, -_GAMMA, _VAR * 4, 1e-3)),
+        ((_W, _GAMMA, _VAR, 1e-2), (1 - _W, -_GAMMA, _VAR * 4, 1e-3)),
         minutes=10,
     ),
 )

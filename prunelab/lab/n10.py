@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 
 import pandas as pd
 import torch
@@ -33,12 +34,16 @@ def shrunk(weight: Tensor, bias: Tensor, following: Tensor, keep: Tensor) -> dic
 
 
 def curve(group: str, ratios: Sequence[float], split: str = "val", sign: int = 1) -> list[float]:
-    """Validation accuracies of the bench's network with one group pruned."""
+    """Accuracies of the bench's network with one group pruned."""
+    return [_seen(group, ratio, split, sign) for ratio in ratios]
+
+
+@cache
+def _seen(group: str, ratio: float, split: str, sign: int) -> float:
     net, groups = bench.network(), bench.groups()
     score = sign * sensitivity.ranking(net, groups, "l1")[group]
-    keeps = [{group: scores.best(score, scores.kept(len(score), r))} for r in ratios]
-    nets = [surgery.shrink(net, groups, keep) for keep in keeps]
-    return [train.evaluate(small, getattr(bench.digits(), split)).accuracy for small in nets]
+    small = surgery.shrink(net, groups, {group: scores.best(score, scores.kept(len(score), ratio))})
+    return train.evaluate(small, getattr(bench.digits(), split)).accuracy
 
 
 READ_AT = 0.9
@@ -109,6 +114,14 @@ EXERCISES = (
                 lambda c, n: 1.96 * c / n * (1 - c / n) / n,
                 "this is a variance: take its square root",
             ),
+            (
+                lambda c, n: half_width(c, n) * 2 / 1.96,
+                "2 standard errors are a little more than 95%: take 1.96",
+            ),
+            (
+                lambda c, n: half_width(c, n) * math.sqrt(n / (n - 1)),
+                "p (1 - p) is the variance of an answer itself: divide it by n, not by n - 1",
+            ),
             (lambda c, n: 2 * half_width(c, n), "this is the whole width; half of it is asked for"),
             (lambda c, n: 100 * half_width(c, n), "this is in percent; a fraction is asked for"),
         ),
@@ -116,6 +129,7 @@ EXERCISES = (
         ((162, 180), (340, 360), (9900, 10000)),
         importance=5,
         minutes=8,
+        tolerance=1e-4,  # 1.96 or 1.959964
     ),
     Exercise(
         "10-3",

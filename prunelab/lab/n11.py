@@ -37,6 +37,15 @@ _DRAWN = torch.randn(3, 2, 2, 2, generator=torch.Generator().manual_seed(2))
 _DRAWN *= torch.tensor([0.1, 1.0, 3.0]).view(3, 1, 1, 1)
 
 
+def _unsorted(shares: Sequence[float]) -> float:
+    """Huffman's merges, where what was merged is always merged next."""
+    left, total = sorted(shares), 0.0
+    while len(left) > 1:
+        left = [left[0] + left[1], *left[2:]]
+        total += left[0]
+    return total
+
+
 def _farther(places: Sequence[int], bits: int) -> int:
     before = [-1, *places[:-1]]
     return sum(1 + (place - last) // 2**bits for last, place in zip(before, places))
@@ -95,9 +104,15 @@ EXERCISES = (
                 lambda p: float(math.ceil(math.log2(len(p)))),
                 "this is a code of fixed length: frequent symbols can have shorter codewords",
             ),
+            (_unsorted, "what was merged goes back among the others: find the two smallest again"),
         ),
         "merge the two smallest shares again and again, and add up what is merged",
-        (([0.6, 0.2, 0.15, 0.05],), ([0.4, 0.3, 0.2, 0.06, 0.04],), ([0.9, 0.05, 0.05],)),
+        (
+            ([0.6, 0.2, 0.15, 0.05],),
+            ([0.4, 0.3, 0.2, 0.06, 0.04],),
+            ([0.9, 0.05, 0.05],),
+            ([0.3, 0.25, 0.2, 0.15, 0.1],),
+        ),
         difficulty=4,
         importance=3,
         minutes=12,
