@@ -37,3 +37,9 @@ def test_tables_have_words_and_no_names_of_columns_or_numbers_of_an_index(stem):
         texts = [title, *frame.columns, *map(str, frame.to_numpy().flat)]
         raw = [text for text in texts if re.search(r"[a-z]_(pct|acc|err|ratio)\b|\bid \d{4}", text)]
         assert not raw
+
+
+@EACH
+def test_a_caption_names_the_picture_and_says_what_to_see_in_it(stem):
+    for caption in STUDIES[stem].said.captions.values():
+        assert re.search(r"\. [A-Z]", caption) and caption.endswith(".")
