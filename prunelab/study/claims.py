@@ -112,10 +112,10 @@ def of(study: Study, rows: Iterable[dict] | None = None) -> dict[str, Claim]:
     results = study.results(ledger.rows(study.stem) if rows is None else rows)
     for table in study.compared:
         # A printed number is claimed under the paper's own conditions, where presets differ.
-        if table.presets and "paper" not in table.presets:
-            continue
         preset = "paper" if table.presets else table.preset
-        title = table.title.format(table.presets.get("paper", ""))
+        title = table.title.format(
+            table.presets.get("paper", next(iter(table.presets.values()), ""))
+        )
         for line in table.lines(results, preset):
             derived = bool(line.runs) and not line.keys  # from print alone, nothing was measured
             place = "" if derived else getattr(line.printed, "claim", "")
@@ -135,7 +135,8 @@ def _compared(table: Table) -> Iterator[tuple[Pair, m.Rule | None]]:
     """Each pair of a table once, with the rule that judges it."""
     rules = [column for column in table.columns if isinstance(column, m.Rule)]
     judged = {pair.field: (pair, rule) for rule in rules for pair in rule.pairs}
-    shown = {column.field: column for column in table.columns if isinstance(column, Pair)}
+    pairs = (*table.columns, *table.claimed)
+    shown = {column.field: column for column in pairs if isinstance(column, Pair)}
     for name, pair in shown.items():
         of, rule = judged.get(name, (pair, None))
         # As it is shown; what is measured follows the rule, as the best epoch in place of the last.
@@ -146,8 +147,10 @@ def _verdict(pair: Pair, rule: m.Rule | None, line: Line) -> Verdict:
     if not line.runs or all(pair.measure(run) is None for run in line.runs):
         command = line.missing.command if isinstance(line.missing, Missing) else ""
         if line.case is None:
-            return Verdict("other", line.note or "not run here")
+            return Verdict("missing", line.note or "not run here")
         return Verdict("missing", "not measured", command)
+    if pair.built:
+        return Verdict("other", "ours was built to reach it", rows=line.keys)
     kind, text = rule.of(pair, line) if rule else _inside(pair, line)
     return Verdict(kind, text, rows=line.keys)
 

@@ -69,6 +69,7 @@ class Pair:
         raw: show the printed number as it was read.
         heads: ends of the two headings.
         at_least: whether larger is better; by default smaller is.
+        built: whether what is measured was built to reach print, so that it proves nothing.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Pair:
     raw: bool = False
     heads: tuple[str, str] = ("printed", "ours")
     at_least: bool = False
+    built: bool = False
 
     def cells(self, line: Line) -> Iterator[tuple[str, Any]]:
         value = self.printed(line)

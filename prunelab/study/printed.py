@@ -39,6 +39,7 @@ class Said:
             ids (may be empty), then the columns that tell its rows apart.
         bibtex: its entry.
         links: name of a page about the paper -> address.
+        further: what to read next -> address.
     """
 
     notebook: str
@@ -52,6 +53,7 @@ class Said:
     claims: dict[str, Any] = field(default_factory=dict)
     bibtex: str = ""
     links: dict[str, str] = field(default_factory=dict)
+    further: dict[str, str] = field(default_factory=dict)
 
 
 def stated(stem: str) -> Said:

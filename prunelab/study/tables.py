@@ -29,6 +29,7 @@ class Table:
             string names a column of the printed table.
         preset: the preset whose runs are shown; None = any.
         presets: preset -> words for it; gives one table for each preset that was run.
+        claimed: printed numbers that have an id and stand in columns of another type.
     """
 
     title: str
@@ -36,6 +37,7 @@ class Table:
     columns: tuple[Any, ...]
     preset: str | None = None
     presets: Mapping[str, str] = field(default_factory=dict)
+    claimed: tuple[Pair, ...] = ()
 
     @property
     def titles(self) -> list[str]:

@@ -1,5 +1,6 @@
 """Claims: permanent ids, verdicts, what measures one, and what is said of it."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,12 @@ ROOT = Path(__file__).parents[2]
 PINNED = (Path(__file__).parent / "claims.txt").read_text().split()
 DNS, DCP = study("network_surgery"), study("discrimination_aware")
 ERROR = "dns/table1/lenet-5/error"
+EVERY = claims.every()
 
 
 def test_ids_are_permanent():
     # One that is listed here may be printed somewhere: new ones are added, none goes or changes.
-    assert list(claims.every()) == PINNED
+    assert list(EVERY) == PINNED
 
 
 def test_an_id_is_made_from_paper_table_row_and_number():
@@ -72,11 +74,24 @@ def test_without_a_rule_print_must_be_in_the_interval_or_worse():
     assert str(first.verdict) == "printed is in our interval" and first.interval == "-0.10 to +0.90"
 
 
-def test_what_is_not_run_is_not_judged_and_nothing_measures_it():
-    (one,) = [c for c in claims.every().values() if c.id == "dcp/table3/wm/top1-gap"]
-    assert one.status == "not judged"
+def test_what_nobody_ran_counts_as_not_measured_and_nothing_measures_it():
+    found = EVERY.values()
+    assert {c.status for c in found if not c.line.runs} == {"not measured"}
+    (one,) = [c for c in found if c.id == "dcp/table3/wm/top1-gap"]
+    assert str(one.verdict) == "not run here" and not one.verdict.command
     with pytest.raises(ValueError, match=r"nothing measures dcp/table3/wm/top1-gap \(not run"):
         one.recipes()
+
+
+def test_print_that_ours_was_built_to_reach_is_not_judged():
+    one = claims.claim("rbp/abstract/vgg-16/flops-reduction")
+    assert one.status == "not judged" and str(one.verdict) == "ours was built to reach it"
+    assert str(one.printed) == "5.0" and one.mean >= 5.0
+
+
+def test_a_printed_number_in_a_plain_column_has_an_id():
+    one = claims.claim("quantisation/deep-compression/alexnet/rate")
+    assert str(one.printed) == "35x" and one.status == "not measured"
 
 
 def test_a_claim_is_measured_by_its_own_recipe_and_by_that_of_its_base():
@@ -89,11 +104,11 @@ def test_a_claim_is_measured_by_its_own_recipe_and_by_that_of_its_base():
 
 
 def test_each_claim_that_can_be_measured_says_how():
-    for one in claims.every().values():
+    for one in EVERY.values():
         if one.status in ("met", "missed"):
             measured = {run.key for run in one.line.runs}
             assert measured <= {recipe.key for recipe in one.recipes()}
-        if one.status == "not measured":
+        if one.status == "not measured" and one.line.case:
             assert one.verdict.command.startswith("prunelab run 0") and one.recipes()
 
 
@@ -116,9 +131,25 @@ def own_runs(tmp_path, monkeypatch):
 def test_the_command_measures_one_cell_and_says_how_it_stands(own_runs, capsys):
     assert main(["run", "--claim", "pfec/table1/vgg-16/flop", "--refresh"]) == 0
     out = capsys.readouterr().out
+    assert out.startswith("pfec/table1/vgg-16/flop: 1 measurement, the time is unknown: nothing is")
     assert "pfec/table1/vgg-16/flop: printed 3.13e8, ours 313,463,808: met (equal)" in out
     (row,) = ledger.read(own_runs / "ledger" / "filter_norm.jsonl")
     assert row["values"]["macs"] == 313_463_808
+
+
+def test_a_long_measurement_is_announced_before_it_starts(monkeypatch):
+    ran = []
+    monkeypatch.setattr(ledger, "run", lambda recipes, refresh: ran.append(recipes))
+    lines = citing.measured("dcp/table1/resnet-56/thinet/param-ratio", None, False)
+    said = next(lines)
+    # 400 of the network before, which both measurements share, and 400 of the fine-tuning.
+    assert "2 measurements, the time is unknown: at least 800 epochs of training on cifar10" in said
+    assert said.endswith("the same command then goes on where this one stopped.") and not ran
+    assert " not measured " in next(lines) and len(ran) == 1
+    assert next(citing.measured(ERROR, 9, False)).startswith(f"{ERROR}: 1 measurement, about ")
+    assert next(citing.measured(ERROR, 0, True)).endswith("the same command then starts anew.")
+    (only,) = citing.measured(ERROR, 0, False)  # it is there: nothing to announce
+    assert only.startswith(f"{ERROR}: printed ")
 
 
 def test_a_citation_has_value_interval_recipe_commit_data_and_bibtex():
@@ -133,18 +164,36 @@ def test_a_citation_has_value_interval_recipe_commit_data_and_bibtex():
     assert '"kind": "network_surgery"' in text and "@inproceedings{guo2016dynamic" in text
 
 
-def test_each_paper_can_be_cited():
+def test_each_paper_can_be_cited_by_its_short_name_too():
     for stem, paper in studies().items():
-        text = citing.cited(stem)
-        assert paper.said.citation in text or "@inproceedings{" in text
-        if paper.said.claims:
-            assert citing.cited(paper.said.claims["paper"]) == text
+        text, said = citing.cited(stem), paper.said
+        if stem != "head_to_head":  # ours: no paper
+            assert citing.cited(said.claims["paper"]) == text
+        # Each paper that is linked has an entry.
+        papers = [at for name, at in said.links.items() if name != "code"]
+        assert len(re.findall(r"^@", text, re.MULTILINE)) == len(papers)
+        assert text.endswith(said.bibtex.strip() if papers else said.citation)
+
+
+def test_each_paper_has_pages_and_further_reading_for_a_notebook_and_the_terminal():
+    for stem, paper in studies().items():
+        said = paper.said
+        assert 2 <= len(said.further) <= 3 and (said.links or stem == "head_to_head")
+        shown, text = citing.sources(stem)._repr_markdown_(), citing.cited(stem)
+        for address in (*said.links.values(), *said.further.values()):
+            assert re.fullmatch(
+                r"https://(arxiv\.org/abs/\d{4}\.\d{4,5}|github\.com/[\w/-]+)", address
+            )
+            assert address in shown and address in text
+    assert str(citing.sources("dns")) == str(citing.sources("network_surgery"))
+    with pytest.raises(ValueError, match=r"sources: `paper` must be one of pfec, dns, .*; got 'x'"):
+        citing.sources("x")
 
 
 def test_the_summary_counts_every_claim():
-    table = citing.summary(claims.every().values())
+    table = citing.summary(EVERY.values())
     assert table.drop(columns="paper").to_numpy().sum() == len(PINNED)
-    assert list(table.paper) == ["pfec", "dns", "vibnet", "dcp"]
+    assert list(table.paper) == ["pfec", "dns", "vibnet", "dcp", "rbp", "quantisation"]
     assert citing.listed([]).endswith("`prunelab claims pfec` lists those of one paper")
     assert citing.listed(["dns"]).count("\n") == sum(name.startswith("dns/") for name in PINNED)
 
@@ -161,7 +210,7 @@ def test_the_summary_counts_every_claim():
         (f"run --claim {ERROR} --seed -1", "`seed` must be an integer >= 0; got -1"),
         (f"run --claim {ERROR} --data-root /nowhere", "`data_root` must be a folder"),
         ("run --claim dcp/table3/wm/top1-gap", "nothing measures dcp/table3/wm/top1-gap"),
-        ("claims dnss", "`paper` must be one of pfec, dns, vibnet, dcp; got 'dnss'"),
+        ("claims dnss", "one of pfec, dns, vibnet, dcp, rbp, quantisation; got 'dnss'"),
         ("cite dns/table9", "no claim 'dns/table9'; there are dns/table1/lenet-5/compression"),
     ],
 )  # fmt: skip

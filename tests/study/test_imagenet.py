@@ -21,7 +21,7 @@ pytestmark = pytest.mark.filterwarnings("default:.*multi-threaded.*fork:Deprecat
 NAMES = [
     "pfec/resnet-34", "pfec/resnet-34-pruned-a", "pfec/resnet-34-pruned-b",
     "pfec/resnet-34-pruned-c", "dns/surgery", "dcp/unpruned", "dcp/thinet", "dcp/dcp",
-    "recursive_bayesian/vgg-16", "recursive_bayesian/resnet-50",
+    "rbp/vgg-16", "rbp/resnet-50",
 ]  # fmt: skip
 PRUNED = "pfec/resnet-34-pruned-b"
 
@@ -52,8 +52,8 @@ def test_a_recipe_costs_what_a_count_by_hand_gives():
         ("dns/surgery", 2),  # convolutions, then linear layers
         ("dcp/dcp", 4),  # three losses, then the network's own
         ("dcp/thinet", 0),
-        ("recursive_bayesian/vgg-16", 15),
-        ("recursive_bayesian/resnet-50", 33),  # the stem, and two in each of 16 blocks
+        ("rbp/vgg-16", 15),
+        ("rbp/resnet-50", 33),  # the stem, and two in each of 16 blocks
     ],
 )
 def test_a_recipe_is_counted_with_all_trainings_of_its_method(name, during):

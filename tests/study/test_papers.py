@@ -1,7 +1,10 @@
 """What holds for every paper."""
 
+import re
+
 import pytest
 
+from prunelab.study import ledger
 from prunelab.study.papers import studies
 from prunelab.study.recipes import PRESETS, SEEDS
 
@@ -26,3 +29,17 @@ def test_no_two_measurements_share_a_key(stem):
             )
         if stem not in FIGURES_SHARE_SCANS:
             assert len({r.key for r in found}) == len(found)
+
+
+@EACH
+def test_tables_have_words_and_no_names_of_columns_or_numbers_of_an_index(stem):
+    for title, frame in STUDIES[stem].tables(ledger.rows(stem)).items():
+        texts = [title, *frame.columns, *map(str, frame.to_numpy().flat)]
+        raw = [text for text in texts if re.search(r"[a-z]_(pct|acc|err|ratio)\b|\bid \d{4}", text)]
+        assert not raw
+
+
+@EACH
+def test_a_caption_names_the_picture_and_says_what_to_see_in_it(stem):
+    for caption in STUDIES[stem].said.captions.values():
+        assert re.search(r"\. [A-Z]", caption) and caption.endswith(".")

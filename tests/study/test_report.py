@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
@@ -18,11 +19,11 @@ VOID = {"meta", "link", "img", "br", "wbr", "hr", "input"}
 
 
 class Page(HTMLParser):
-    """Ids, addresses, texts and headings of a page; complains about tags out of balance."""
+    """Ids, addresses, links to other places and texts; complains about tags out of balance."""
 
     def __init__(self, text):
         super().__init__()
-        self.ids, self.addresses, self.texts, self.open = [], [], [], []
+        self.ids, self.addresses, self.links, self.texts, self.open = [], [], [], [], []
         self.feed(text)
         assert self.open == []
 
@@ -30,7 +31,9 @@ class Page(HTMLParser):
         for name, value in attributes:
             if name == "id":
                 self.ids.append(value)
-            if name in ("href", "src", "xlink:href"):
+            if (tag, name) == ("a", "href") and value.startswith("https://"):
+                self.links.append(value)  # nothing is loaded until a reader follows it
+            elif name in ("href", "src", "srcset", "poster", "data", "action", "xlink:href"):
                 self.addresses.append(value)
         if tag not in VOID:
             self.open.append(tag)
@@ -48,12 +51,16 @@ class Page(HTMLParser):
         self.texts.append(text.strip())
 
 
-def tables(rows):
+def table(rows):
     measured = [Number(row["values"]["error"], rows=(row["key"],)) for row in rows]
     measured = measured or [Missing("prunelab run 01 --preset quick")]
     frame = pd.DataFrame({"row": ["VGG <16>"] * len(measured), "ours": measured})
     verdict = [Verdict("differs", "differs")] * len(measured)
-    return {"Table 1: overall": frame.assign(printed="6.60", verdict=verdict)}
+    return frame.assign(printed="6.60", verdict=verdict)
+
+
+def tables(rows):
+    return {"Table 1: overall": table(rows)}
 
 
 SAID = Said(
@@ -62,6 +69,8 @@ SAID = Said(
     "Li & others. 2017",
     ["We train <shorter> & say so."],
     {"curves": "Norm curves < 1"},
+    links={"paper": "https://arxiv.org/abs/1608.08710"},
+    further={"More & more": "https://arxiv.org/abs/2003.03033"},
 )
 PAPER = SimpleNamespace(said=SAID, tables=tables)
 
@@ -144,7 +153,9 @@ def test_the_page_loads_nothing_and_every_link_has_a_target(project):
     figure(project / "figures/01-filter-norm--other-view.svg")
     figure(project / "figures/00-start-here--group.png")
     text, page = build(project)
-    assert "http:" not in text and "https:" not in text and "@import" not in text
+    assert not re.search(r"<(script|link|iframe|object|embed|base)\b|@import|url\(", text)
+    assert page.links == [*SAID.links.values(), *SAID.further.values()]
+    assert {"arxiv.org/abs/1608.08710", "More & more"} <= set(page.texts)
     assert str(project) not in text
     assert len(page.ids) == len(set(page.ids))
     for address in page.addresses:
@@ -170,6 +181,17 @@ def test_the_runs_figure_stands_before_the_committed_one(project):
     _, page = build(project)
     (address,) = (a for a in page.addresses if a.startswith("data:"))
     assert b"new" in base64.b64decode(address.partition(",")[2])
+
+
+def test_tables_of_settings_stand_at_the_end_of_their_section(project):
+    chosen = "How the settings were chosen"
+    paper = SimpleNamespace(said=SAID, tables=lambda rows: {chosen: table(rows)} | tables(rows))
+    text, page = build(project, {"filter_norm": paper})
+    order = ["Table 1: overall", "What differs from the paper", chosen, "Measured rows: 0"]
+    body = [word for word in page.texts[page.texts.index("Li & others. 2017") :] if word in order]
+    assert body == order
+    folded = text[text.index("<details>") :]
+    assert folded.index(chosen) < folded.index("</details>")
 
 
 def test_a_broken_state_is_refused_in_one_line(project):

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 KINDS = {".png": "png", ".svg": "svg+xml"}  # of pictures
 EXPLORER = "explorer.html"
+APPENDIX = "How "  # begins the title of a table that says how settings were chosen
 PACKAGES = ("prunelab", "torch", "torchvision", "numpy", "pandas", "matplotlib")
 
 
@@ -62,6 +63,7 @@ class Section:
     paper: Study | None = None
     ideas: list[tuple[str, str]] = field(default_factory=list)  # heading, HTML
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    appendix: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     figures: list[Figure] = field(default_factory=list)
     rows: list[dict] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
@@ -172,7 +174,9 @@ def _measured(section: Section, stem: str, out: Path, root: Path) -> Section:
 
     section.rows = _rows(stem, out, root)
     try:
-        section.tables = section.paper.tables(section.rows)
+        tables = section.paper.tables(section.rows)
+        section.appendix = {t: tables[t] for t in tables if t.startswith(APPENDIX)}
+        section.tables = {t: tables[t] for t in tables if t not in section.appendix}
         section.claims = [*claims.of(section.paper, section.rows).values()]
     except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
         raise ValueError(

@@ -96,5 +96,6 @@ def _run_claim(options: argparse.Namespace) -> int:
     plan.check_data_root("run", options.data_root)
     chosen = {"device": options.device, "data": options.data_root}
     os.environ |= paths.environment(**{k: v for k, v in chosen.items() if v is not None})
-    print(citing.measured(options.claim, options.seed, options.refresh))
+    for line in citing.measured(options.claim, options.seed, options.refresh):
+        print(line, flush=True)
     return 0

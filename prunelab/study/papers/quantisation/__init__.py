@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 from prunelab.study import ledger
 from prunelab.study import measures as m
@@ -44,15 +45,16 @@ def _stages(results: Results, preset: str | None) -> Iterator[Line]:
         yield Line(printed=row, missing="not run here")
 
 
+def _fewer(stage: str, run: Run) -> float:
+    """How many times fewer bytes than in float."""
+    return run.values["bytes"]["dense"] / run.values["bytes"][stage]
+
+
 def _stage(stage: str) -> tuple[t.Column, t.Column]:
     """Bytes after a stage, and how many times fewer than in float."""
-
-    def fewer(run: Run) -> float:
-        return run.values["bytes"]["dense"] / run.values["bytes"][stage]
-
     return (
         t.span(f"{stage}, kB", lambda run: run.values["bytes"][stage] / 1e3, "{:.1f}"),
-        t.span(f"{stage}, times", fewer, "{:.1f}x"),
+        t.span(f"{stage}, times", partial(_fewer, stage), "{:.1f}x"),
     )
 
 
@@ -108,6 +110,7 @@ STUDY = Study(
                 t.SEEDS,
             ),
             presets=WORDS,
+            claimed=(t.Pair("times", "rate", partial(_fewer, STAGES[-1]), "{:.1f}x", unit="x"),),
         ),
         t.Table(
             "LeNet-5's file beside network surgery's (MNIST)",
