@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -55,14 +56,26 @@ def answer(now: Answer | None, cost: tuple[int, int], whole: Mapping, fresh: boo
 
     The answer is None at first, and not `fresh` while it is of the network before.
     """
-    return say("answer", now, fresh, _costs(cost, now if fresh else None, whole))
+    return say(
+        "answer", now, fresh, brief(now) if now else "…", _costs(cost, now if fresh else None, whole)
+    )
 
 
 def brief(now: Answer) -> str:
     """The accuracy in a word: "98.8%", or "62 to 99%" of a prediction."""
-    if now.how != PREDICTED:
-        return percent(now.accuracy)
-    return str(_html.range(now)).strip()
+    return span(now) if now.how == PREDICTED else percent(now.accuracy)
+
+
+def span(guess: Answer) -> str:
+    """The range of a prediction, rounded outwards: "92 to 100%", below two points "98.2 to 98.9%".
+
+    `explorer.js` says the same.
+    """
+    low, high = (100 * (guess.whole + change) for change in (guess.low or 0.0, guess.high or 0.0))
+    places = 1 if high - low < 2 else 0
+    scale = 10**places
+    down, up = math.floor(low * scale + 1e-6) / scale, math.ceil(high * scale - 1e-6) / scale
+    return f"{down:.{places}f} to {up:.{places}f}%"
 
 
 def _costs(cost: tuple[int, int], now: Answer | None, whole: Mapping) -> list[tuple[str, ...]]:
@@ -99,6 +112,4 @@ def headline(source_title: str, now: Answer | None) -> str:
     """The title of a picture, in plain text."""
     if now is None:
         return source_title
-    about = "about " if now.how == PREDICTED else ""
-    how = f"{now.how} {about}{percent(now.accuracy)}, whole {percent(now.whole)}"
-    return f"{source_title}: {how}"
+    return f"{source_title}: {now.how} {brief(now)}, whole {percent(now.whole)}"

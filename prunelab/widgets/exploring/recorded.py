@@ -10,6 +10,7 @@ import pandas as pd
 
 from prunelab import paths
 from prunelab.groups.diagram import stages
+from prunelab.sensitivity.budget.margin import Margins
 from prunelab.sensitivity.budget.prediction import possible, predict
 from prunelab.sensitivity.budget.price import Price
 from prunelab.widgets.plans import Plan
@@ -43,7 +44,7 @@ class Recorded(Source):
         self.criterion = recording.get("criterion", "l1")
         combinations = recording.get("combinations", [])
         self.presets = {c["label"]: dict(c["ratios"]) for c in combinations}
-        self.offs = _offs(self.curves, combinations)
+        self.margins = Margins(self.curves, combinations)
         self._line = _line(recording.get("latency", []))
         self.whole.setdefault("seconds", self._seconds(self.whole["macs"]))
         self._known = self._look_up(recording["points"], combinations)
@@ -60,15 +61,17 @@ class Recorded(Source):
         if known := self.known(ratios):
             yield known
             return
-        guess, whole = predict(self.curves, self.plan(ratios).ratios), self.whole["accuracy"]
-        about = possible(guess.accuracy)
-        low, high = (possible(about + off) - whole for off in self.off(guess.macs))
-        yield self._answer(vars(guess) | {"accuracy": about}, low, high, None, PREDICTED)
+        yield self.predicted(ratios)
 
-    def off(self, macs: int) -> tuple[float, float]:
-        """How far off predictions were for networks pruned as much as one with so many MACs."""
-        reached = [one for one in self.offs if one[0] <= macs] or self.offs[-1:]
-        return reached[0][1:] if reached else (0.0, 0.0)
+    def predicted(self, ratios: Ratios | Plan) -> Answer:
+        """What the curves say, with how far off that may be, within what is possible."""
+        plan, whole = self.plan(ratios), self.whole["accuracy"]
+        guess = predict(self.curves, plan.ratios)
+        about = possible(guess.accuracy)
+        lost = {name: plan.ratios[name] for name in self.kept(plan.ratios)}
+        margin = self.margins.together(lost, about)
+        low, high = (possible(about + off) - whole for off in (-margin, margin))
+        return self._answer(vars(guess) | {"accuracy": about}, low, high, None, PREDICTED)
 
     def _answer(self, row: Mapping, low, high, seconds, how: str) -> Answer:
         images = self.whole["images"]
@@ -99,20 +102,6 @@ def curves(recording: Mapping) -> pd.DataFrame:
     table = pd.DataFrame(recording["points"])
     table.attrs.update(whole=dict(recording["whole"]), price=recording["price"])
     return table
-
-
-def _offs(scan: pd.DataFrame, combinations: list[dict]) -> list[tuple[int, float, float]]:
-    """MACs of each measured combination, falling, and how far off predictions were down to there.
-
-    That is, how far the measured accuracy was below and above the predicted one, at most, among
-    the combinations with at least as many MACs.
-    """
-    found, low, high = [], 0.0, 0.0
-    for row in sorted(combinations, key=lambda row: -row["macs"]):
-        off = row["accuracy"] - possible(predict(scan, row["ratios"]).accuracy)
-        low, high = min(low, off), max(high, off)
-        found.append((int(row["macs"]), low, high))
-    return found
 
 
 def _line(latency: list[dict]) -> np.ndarray | None:
