@@ -34,6 +34,7 @@ class Answer:
     seconds: float | None  # time of one image alone; None while it is not known
     how: str  # "measured" now, "recorded" earlier, or "predicted" from single layers
     epochs: int = 0  # of fine-tuning that the network had after pruning
+    whole_seconds: float | None = None  # of the whole network, timed in turns with the pruned one
 
 
 class Source(abc.ABC):

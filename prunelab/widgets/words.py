@@ -9,7 +9,7 @@ from pathlib import Path
 import jinja2
 from matplotlib.ticker import EngFormatter
 
-from prunelab.widgets.source import MEASURED, PREDICTED, Answer
+from prunelab.widgets.source import PREDICTED, Answer
 
 GREEN, ORANGE = "#007a5a", "#D55E00"
 
@@ -57,7 +57,11 @@ def answer(now: Answer | None, cost: tuple[int, int], whole: Mapping, fresh: boo
     The answer is None at first, and not `fresh` while it is of the network before.
     """
     return say(
-        "answer", now, fresh, brief(now) if now else "…", _costs(cost, now if fresh else None, whole)
+        "answer",
+        now,
+        fresh,
+        brief(now) if now else "…",
+        _costs(cost, now if fresh else None, whole),
     )
 
 
@@ -85,12 +89,13 @@ def _costs(cost: tuple[int, int], now: Answer | None, whole: Mapping) -> list[tu
             ("parameters", "MACs per image"), cost, (whole["params"], whole["macs"])
         )
     ]
-    mine, full = now.seconds if now else None, whole.get("seconds")
-    about = "≈ " if now and now.how != MEASURED else ""
-    share = _share(mine, full) if mine is not None and full else ""
-    known = "not known" if mine is None else about + time(mine)
+    mine = now.seconds if now else None
+    full = (now.whole_seconds if now else None) or whole.get("seconds")
+    same = mine == full  # the same network: no longer, no shorter
+    share = ("" if same else "≈ ") + _share(mine, full) if mine is not None and full else ""
+    known = "not known" if mine is None else f"≈ {time(mine)}"
     latency = known if now else "…"
-    return [*rows, ("latency, one image", latency, share, time(full) if full else "")]
+    return [*rows, ("latency, one image", latency, share, f"≈ {time(full)}" if full else "")]
 
 
 def _share(part: float, whole: float) -> str:

@@ -82,8 +82,8 @@ def test_the_budget_is_checked_in_whole_macs(spare):
 def test_a_budget_that_no_ratios_meet_is_said_in_the_text(box):
     box.budget.value = 5
     box.preset.value = SOLVER
-    assert "cannot go below" in text_of(box.text)
-    assert words.ORANGE in box.text.value
+    assert "cannot go below" in text_of(box.refused)
+    assert "accuracy" in text_of(box.text)
     assert box.ratios == {}
 
 
@@ -121,8 +121,8 @@ def test_an_error_in_a_handler_appears_in_the_text_and_stays(box, monkeypatch):
     monkeypatch.setattr(words, "budget", broken)
     box.slider.value = 0.5
     box.wait(60)
-    assert "no &lt;bar&gt; today" in box.text.value
-    assert words.ORANGE in box.text.value
+    assert "no &lt;bar&gt; today" in box.refused.value
+    assert words.ORANGE in box.refused.value
 
 
 def test_an_error_of_the_worker_appears_in_the_text(box, monkeypatch):

@@ -130,9 +130,7 @@ def _left_out(curve: Curve) -> list[float]:
 def _ends(curve: Curve) -> list[float]:
     """Errors of the curve up to a point, at the next one."""
     ends = range(2, len(curve.ratio))
-    return [
-        curve.without(slice(n, None)).missed(curve.ratio[n], curve.accuracy[n]) for n in ends
-    ]
+    return [curve.without(slice(n, None)).missed(curve.ratio[n], curve.accuracy[n]) for n in ends]
 
 
 def _quantile(errors: list[float]) -> float:

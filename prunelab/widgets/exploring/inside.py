@@ -15,13 +15,17 @@ from prunelab.widgets.channels import Channels, strip
 from prunelab.widgets.controls import TaskControls, button
 from prunelab.widgets.exploring.looking import CRITERIA
 from prunelab.widgets.exploring.worker import Newest, Stop, StoppedError
-from prunelab.widgets.frame import shown
+from prunelab.widgets.frame import refusing
 from prunelab.widgets.source import Ratios, Source
 
 COLOURS = dict(
     zip(CRITERIA, ("#0072B2", "#56B4E9", "#D55E00", "#009E73", "#CC79A7", "#767676"))
 )  # Okabe and Ito
 ONE = "Select one group: its channels appear here, and a click on one removes it."
+LOSES = (
+    " In each tile: the class that loses most if that channel alone goes, in points of its own"
+    " accuracy."
+)
 WHAT = (
     "Left: the weights that write a channel. Right: its answer to the photo. Bars: how many of the"
     " group's channels it is above, by each criterion. A click removes the channel or brings it"
@@ -33,7 +37,7 @@ class Inside(w.VBox):
     """The channels of one group.
 
     Args:
-        text: where errors are shown.
+        line: where it says what is refused.
 
     Attributes:
         picked: called with a group and the channels that are removed, after a click.
@@ -44,7 +48,7 @@ class Inside(w.VBox):
         group: what is shown; empty if nothing is.
     """
 
-    def __init__(self, text: w.HTML):
+    def __init__(self, line: w.HTML):
         self.photo = w.BoundedIntText(
             min=0, max=0, description="photo", style={"description_width": "44px"},
             layout={"width": "120px"},
@@ -53,12 +57,12 @@ class Inside(w.VBox):
         self.task = TaskControls("photo", self.photo, start)
         self.thumbnail = w.Image(format="png", layout={"width": "64px", "height": "64px"})
         self.grid, self.note, self.group = Channels(), w.HTML(words.note(ONE)), ""
-        self.looker, self._text = Newest(), text
+        self.looker, self._line = Newest(), line
         self.picked: Callable[[str, tuple[int, ...]], None] = lambda *_: None
         self._hush = threading.local()
-        self.photo.observe(shown(lambda _: self._look(), text), "value")
-        self.grid.observe(shown(self._clicked, text), "removed")
-        self.task.button.on_click(shown(lambda _: self.group and self._classes(), text))
+        self.photo.observe(refusing(lambda _: self._look(), line), "value")
+        self.grid.observe(refusing(self._clicked, line), "removed")
+        self.task.button.on_click(refusing(lambda _: self.group and self._classes(), line))
         self.task.stop.on_click(lambda _: self.looker.cancel())
         head = w.HBox([self.thumbnail, self.task], layout={"align_items": "center"})
         self.parts = w.VBox([head, self.grid], layout={"display": "none"})
@@ -69,7 +73,8 @@ class Inside(w.VBox):
         self._source = source
         group = selected[0] if len(selected) == 1 and not source.why_not else ""
         self.parts.layout.display = None if group else "none"
-        self.note.value = words.note(WHAT if group else source.why_not or ONE)
+        if not group:
+            self.note.value = words.note(source.why_not or ONE)
         before, self.group = self.group, group
         if group:
             self._hush.on = True
@@ -91,9 +96,9 @@ class Inside(w.VBox):
                 self.grid.size = source.sizes[group]
                 self.grid.filters, self.grid.maps = strip(found.filters), strip(found.maps)
                 self.grid.scores, self.grid.colours = found.ranks, COLOURS
-                self.grid.notes, self.grid.details = found.said or ([], [])
+                self._say_classes(found.said)
 
-        self.looker.submit(shown(job, self._text))
+        self.looker.submit(refusing(job, self._line))
 
     def _classes(self) -> None:
         source, group = self._source, self.group
@@ -108,13 +113,18 @@ class Inside(w.VBox):
             try:
                 said = source.inside.classes(group, advance)
                 if group == self.group:
-                    self.grid.notes, self.grid.details = said
+                    self._say_classes(said)
             except StoppedError:
                 pass
             finally:
                 self.task.working(False)
 
-        self.looker.submit(shown(job, self._text))
+        self.looker.submit(refusing(job, self._line))
+
+    def _say_classes(self, said: tuple[list[str], list[str]] | None) -> None:
+        """In the tiles, and what it means in the line above."""
+        self.grid.notes, self.grid.details = said or ([], [])
+        self.note.value = words.note(WHAT + (LOSES if said else ""))
 
     def _clicked(self, change: dict) -> None:
         if self.group and not getattr(self._hush, "on", False):

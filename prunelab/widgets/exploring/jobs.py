@@ -13,7 +13,7 @@ from prunelab.sensitivity.budget.solver import solve
 from prunelab.widgets import words
 from prunelab.widgets.controls import TaskControls
 from prunelab.widgets.exploring.worker import Advance, Stop, StoppedError
-from prunelab.widgets.frame import shown
+from prunelab.widgets.frame import refusing
 from prunelab.widgets.plans import Plan
 from prunelab.widgets.source import Answer, Ratios, Source
 
@@ -84,7 +84,7 @@ def _start(
     for other in (explorer.scan, explorer.finetune):
         other.button.disabled = True
     part.working(True)
-    explorer.background.submit(shown(run, explorer.text))
+    explorer.background.submit(refusing(run, explorer.refused))
 
 
 def save(explorer: Explorer) -> None:

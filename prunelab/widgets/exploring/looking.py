@@ -158,7 +158,7 @@ def losses(
     logits: str | int | None,
     advance: Callable[[float], None],
 ) -> tuple[list[str], list[str]]:
-    """A word for each channel, and a line: which classes lose most if it alone goes.
+    """For each channel the class that loses most if it alone goes, and a line with the next ones.
 
     Args:
         net: the whole network.
@@ -173,14 +173,17 @@ def losses(
 
 
 def _word(part: pd.DataFrame) -> str:
-    change = float((part.change * part.images).sum() / part.images.sum())
-    return f"{100 * change:+.1f}".replace("-", "−")
+    """The class that loses most, in the tile itself: a finger does not hover."""
+    worst = part.loc[part.change.idxmin()]
+    if worst.change >= 0:
+        return "none loses"
+    return f"class {int(worst['class'])}: {100 * worst.change:+.0f}".replace("-", "−")
 
 
 def _line(part: pd.DataFrame) -> str:
     worst = part.sort_values("change").head(3)
     said = [
-        f"class {row['class']}: {100 * row['change']:+.0f} points"
+        f"class {row['class']}: {100 * row['change']:+.0f} points".replace("-", "−")
         for row in worst.to_dict("records")
         if row["change"] < 0
     ]
