@@ -222,6 +222,9 @@ def test_voila_a_point_on_a_curve_is_dragged_and_a_channel_is_removed_by_a_click
     page.locator(".prunelab-channels button[aria-pressed='false']").first.click()
     accuracy(page, dragged)
     assert page.locator(".prunelab-channels button[aria-pressed='true']").count() == gone + 1
+    page.get_by_role("button", name="Which classes lose?").click()
+    said = page.locator(".prunelab-channels button small", has_text=re.compile(r"class \d: −\d+"))
+    said.first.wait_for()  # without a mouse that hovers
     screenshot(page, "voila-inside")
     page.get_by_role("tab", name="Plans").click()
     page.get_by_role("button", name="Fine-tune").click()
