@@ -153,7 +153,8 @@ def press_until(page, layer, kept):
 ICON = """() => {
     const icon = document.querySelector('button i.fa-undo');
     const face = getComputedStyle(icon, '::before');
-    return [face.content, document.fonts.check(`${face.fontWeight} 16px ${face.fontFamily}`, face.content),
+    const font = `${face.fontWeight} 16px ${face.fontFamily}`;
+    return [face.content, document.fonts.check(font, face.content),
         icon.getBoundingClientRect().width];
 }"""
 
@@ -170,7 +171,16 @@ def test_the_command_shows_recordings_and_asks_no_other_server(serve, page):
     assert re.search(r"\d\d\.\d\d?%", whole)
     pruned = drag(page, 8)
     assert pruned != whole
+    page.get_by_label("plan").fill("conv1:0,1,2")
+    page.get_by_label("plan").press("Enter")
+    page.wait_for_selector("text=no channels by hand here")
+    assert accuracy(page) == pruned  # the result stays
     screenshot(page, "voila-recorded")
+    page.get_by_role("tab", name="Look inside").click()
+    tiles = page.locator(".prunelab-channels button")
+    tiles.first.wait_for()
+    assert tiles.count() == 20
+    screenshot(page, "voila-recorded-inside")
 
 
 def test_voila_a_real_network_shrinks_and_answers(serve, page):

@@ -13,7 +13,8 @@ from prunelab.groups.diagram import stages
 from prunelab.sensitivity.budget.margin import Margins
 from prunelab.sensitivity.budget.prediction import possible, predict
 from prunelab.sensitivity.budget.price import Price
-from prunelab.widgets.plans import Plan
+from prunelab.widgets.exploring.weights import TRAINED, weights
+from prunelab.widgets.plans import Plan, kept
 from prunelab.widgets.source import PREDICTED, RECORDED, Answer, Ratios, Source
 
 SHIPPED = paths.results() / "data" / "ledger" / "sensitivity.jsonl"
@@ -28,7 +29,8 @@ class Recorded(Source):
             loss, correct, images, params, macs), price (`Price.to_dict`), points (rows of a scan),
             rows (of `groups.diagram`), combinations (label, ratios, accuracy, low, high, loss,
             params, macs, seconds) and latency (macs, seconds). May have seconds in whole, and
-            criterion (a name). Only `NEEDED` must be there.
+            criterion (a name), and network (its model, and the name of its file among the
+            checkpoints), which shows its filters. Only `NEEDED` must be there.
     """
 
     why_not = why_not_train = "this is a recording: give a network and data, explorer(net, data)"
@@ -37,6 +39,7 @@ class Recorded(Source):
         self.title = recording["title"]
         self.made = recording.get("made", "")
         self.rows = recording["rows"]
+        self.inside = weights(recording.get("network"), self.shape)
         self.stages = stages(self.rows)
         self.price = Price.from_dict(recording["price"])
         self.whole = dict(recording["whole"])
@@ -48,6 +51,13 @@ class Recorded(Source):
         self._line = _line(recording.get("latency", []))
         self.whole.setdefault("seconds", self._seconds(self.whole["macs"]))
         self._known = self._look_up(recording["points"], combinations)
+
+    def removed(self, group: str, ratios: Ratios | Plan) -> list[int]:
+        """Positions of the channels of a group that the network at these ratios lacks."""
+        if self.inside is None or group not in self.kept(self.plan(ratios).ratios):
+            return []
+        keep = kept(self.plan(ratios), {**self.inside.order})
+        return (~keep[group]).nonzero()[:, 0].tolist()
 
     def known(self, ratios: Ratios | Plan) -> Answer | None:
         """Recorded, if these widths were: equal widths are the same network."""
@@ -118,7 +128,12 @@ def shipped() -> list[dict]:
     """
     lines = SHIPPED.read_text().splitlines() if SHIPPED.is_file() else []
     rows = {row["key"]: row for row in map(json.loads, lines)}
-    found = [r["values"] for r in rows.values() if r["recipe"]["task"]["kind"] == "explore"]
+    own = [row for row in rows.values() if row["recipe"]["task"]["kind"] == "explore"]
+    found = [
+        row["values"]
+        | {"network": {"model": row["recipe"].get("model"), "file": TRAINED.get(row["key"])}}
+        for row in own
+    ]
     if not found:
         raise ValueError(
             "explorer: no recording is shipped here; give a network and data, explorer(net, data),"
