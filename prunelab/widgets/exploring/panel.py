@@ -135,9 +135,9 @@ class Panel(Pictured):
                 caption, self.groups, ratio, self.lock, ready, self.budget, self.budget_bar,
                 self.compare, self.finetune, self.scan,
             ],
-            layout=_column(400),
+            layout=_column(430),
         )  # fmt: skip
-        answer = w.VBox([self.refused, self.text, self.chart], layout=_column(440))
+        answer = w.VBox([self.refused, self.text, self.chart], layout=_column(430))
         plans = w.VBox([self.plan, w.HTML(words.note(PLAN)), self.history])
         more = w.Tab([plans, self.inside, self.save, self.code])
         more.titles = ("Plans", "Look inside", "Save", "Code")
