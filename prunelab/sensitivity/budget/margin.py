@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -82,19 +83,19 @@ class Margins:
         between, beyond, adding: the quantiles, for curves between and beyond their points and for
             adding up. 1 where nothing was measured that they could be learnt from.
 
-    Differs: this is split conformal prediction with normalised scores (Lei et al. 2018, section
-        5.2), with leave-one-out errors in place of a second sample. Neighbouring points are not
-        independent, so 95% is no guarantee; the tests say what share is held.
+    Differs: this is locally weighted split conformal prediction (Lei et al. 2018), with
+        leave-one-out errors in place of a second sample. Neighbouring points are not independent,
+        so 95% is no guarantee; the tests say what share is held.
     """
 
-    def __init__(self, scan: pd.DataFrame, combinations: Sequence[Mapping] = ()):
+    def __init__(self, scan: pd.DataFrame, combinations: Sequence[Mapping[str, Any]] = ()):
         self.whole, self.half = scan.attrs["whole"]["accuracy"], 0.5 / scan.attrs["whole"]["images"]
         self.curves: dict[str, Curve] = {}
         for name, part in scan[scan.ratio > 0].groupby("group", sort=False):
             part = part.drop_duplicates("ratio").sort_values("ratio")
             noise = ((part.high - part.low).astype(float) / 2).fillna(0.0).clip(self.half)
             columns = (0.0, part.ratio), (self.whole, part.accuracy), (self.half, noise)
-            self.curves[name] = Curve(*(np.array([first, *rest]) for first, rest in columns))
+            self.curves[str(name)] = Curve(*(np.array([first, *rest]) for first, rest in columns))
         each = [*self.curves.values()]
         self.between = _quantile([error for curve in each for error in _left_out(curve)])
         self.beyond = _quantile([error for curve in each for error in _ends(curve)])
@@ -116,7 +117,7 @@ class Margins:
     def _unit(self, accuracy: float) -> float:
         return math.sqrt(abs(self.whole - accuracy) + self.half)
 
-    def _off(self, scan: pd.DataFrame, row: Mapping) -> float:
+    def _off(self, scan: pd.DataFrame, row: Mapping[str, Any]) -> float:
         guess = possible(predict(scan, row["ratios"]).accuracy)
         return abs(row["accuracy"] - guess) / self._unit(guess)
 

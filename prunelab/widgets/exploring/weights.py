@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -53,7 +54,7 @@ class Weights:
         raise ValueError("explorer: a recording has no images: give a network and data")
 
 
-def weights(network: Mapping | None, shape: tuple[int, ...]) -> Weights | None:
+def weights(network: Mapping[str, Any] | None, shape: tuple[int, ...]) -> Weights | None:
     """The weights of a recording's network (model and file, a name), if they are here."""
     if network is None:
         return None
