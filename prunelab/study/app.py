@@ -1,10 +1,13 @@
 """The explorer as an app: a notebook of one cell, served by Voila.
 
 However the command ends, by Ctrl-C, a closed terminal or kill -9, its kernels end by themselves.
+The page asks no other server for anything.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import socket
 import tempfile
 from pathlib import Path
@@ -15,6 +18,17 @@ SOURCE = """\
 from prunelab import widgets
 
 widgets.explorer()
+"""
+
+# Voila's own page, but for links to a font that it asks another server for and brings itself.
+TEMPLATE = """\
+{%- extends 'voila/templates/lab/index.html.j2' -%}
+{%- block notebook_css -%}
+{{ resources.include_js("static/voila-style.js") }}
+{{ spinner.css() }}
+<style>.jp-mod-noOutputs.jp-mod-noInput { display: none; }</style>
+{{ super.super() }}
+{%- endblock notebook_css -%}
 """
 
 
@@ -41,10 +55,21 @@ def serve(port: int, browser: bool = True) -> int:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "explorer.ipynb"
         nbformat.write(page(), path)
-        options = [f"--port={port}", "--Voila.port_retries=0"]
+        _put_template(folder)
+        options = [f"--port={port}", "--Voila.port_retries=0", "--template=prunelab"]
         options += [f"--Voila.connection_dir_root={folder}"]
         voila.app.main([str(path), *options, *([] if browser else ["--no-browser"])])
     return 0
+
+
+def _put_template(folder: str) -> None:
+    """Where Voila finds it by name, as long as this process lives."""
+    place = Path(folder, "voila", "templates", "prunelab")
+    place.mkdir(parents=True)
+    (place / "index.html.j2").write_text(TEMPLATE)
+    (place / "conf.json").write_text(json.dumps({"base_template": "lab"}))
+    others = os.environ.get("JUPYTER_PATH")
+    os.environ["JUPYTER_PATH"] = os.pathsep.join([folder, others] if others else [folder])
 
 
 def _check_free(port: int) -> None:

@@ -193,7 +193,12 @@ def recordings(preset: str, seeds: Iterable[int], refresh: bool | str = False) -
         print(f"Preset {preset} is not recorded yet: it is measured now, in a minute or two.")
         rows = ledger.run(wanted, "missing")
     if rows:
-        return [row["values"] for row in rows]
+        files = {recipe.key: recipe.trained_key for recipe in wanted}
+        return [
+            row["values"]
+            | {"network": {"model": row["recipe"]["model"], "file": files.get(row["key"])}}
+            for row in rows
+        ]
     print(
         f"Preset {preset} is not recorded: these are the recordings that come with the project."
         f" `prunelab run 08 --preset {preset}` measures yours."

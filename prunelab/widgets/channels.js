@@ -15,7 +15,6 @@ function renderChannels({ model, el }) {
 
   // One picture out of a strip of all: grey, or three colours.
   function paint(canvas, strip, number) {
-    if (!strip.data) return;
     const { h, w, colours } = strip, bytes = strip.data, size = h * w * colours;
     const at = (k) => (bytes.getUint8 ? bytes.getUint8(number * size + k) : bytes[number * size + k]);
     canvas.width = w;
@@ -32,7 +31,7 @@ function renderChannels({ model, el }) {
     const made = document.createElement("button"), scores = model.get("scores"), colours = model.get("colours");
     made.type = "button";
     made.dataset.channel = number;
-    for (const strip of [model.get("filters"), model.get("maps")]) {
+    for (const strip of [model.get("filters"), model.get("maps")].filter((one) => one.data)) {
       const canvas = document.createElement("canvas");
       canvas.style.width = canvas.style.height = `${SIDE}px`;
       paint(canvas, strip, number);
@@ -51,7 +50,9 @@ function renderChannels({ model, el }) {
     const name = document.createElement("b");
     name.textContent = number;
     made.append(bars, name, text);
+    made.setAttribute("aria-disabled", model.get("fixed"));
     made.addEventListener("click", () => {
+      if (model.get("fixed")) return;
       const removed = model.get("removed"), gone = removed.includes(number);
       model.set("removed", gone ? removed.filter((n) => n !== number) : [...removed, number].sort((a, b) => a - b));
       model.save_changes();
@@ -92,7 +93,7 @@ function renderChannels({ model, el }) {
     }
   }
 
-  const all = "change:size change:filters change:maps change:scores change:notes";
+  const all = "change:size change:filters change:maps change:scores change:notes change:fixed";
   model.on(all, build);
   model.on("change:removed change:details", mark);
   build();

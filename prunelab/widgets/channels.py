@@ -20,6 +20,7 @@ class Channels(anywidget.AnyWidget):
         colours: criterion -> colour of its bar.
         notes, details: a word or two in each tile, and lines that appear over it.
         removed: positions of the channels that go; a click changes it.
+        fixed: a click changes nothing.
     """
 
     _esm = Path(__file__).with_name("channels.js")
@@ -32,6 +33,7 @@ class Channels(anywidget.AnyWidget):
     notes = t.List(t.Unicode()).tag(sync=True)
     details = t.List(t.Unicode()).tag(sync=True)
     removed = t.List(t.Int()).tag(sync=True)
+    fixed = t.Bool(False).tag(sync=True)
 
 
 def strip(pictures: np.ndarray) -> dict[str, Any]:

@@ -54,3 +54,17 @@ def shown(handler: Callable, text: w.HTML) -> Callable:
             text.value = words.say("error", str(error))
 
     return run
+
+
+def refusing(handler: Callable, line: w.HTML) -> Callable:
+    """The handler, with what it refuses in a calm line, and any other error shown as one."""
+
+    def run(*given: object) -> None:
+        try:
+            handler(*given)
+        except (ValueError, OSError) as error:
+            line.value = words.note(str(error).removeprefix("explorer: "))
+        except Exception as error:
+            line.value = words.say("error", str(error))
+
+    return run

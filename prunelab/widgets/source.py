@@ -25,7 +25,7 @@ class Answer:
 
     accuracy: float  # of the pruned network on the images seen so far, in [0, 1]
     low: float | None  # of the change against the whole network: 95% interval, paired on the same
-    high: float | None  # images; for a prediction, how far off others were; None = not known
+    high: float | None  # images; for a prediction, how far off it may be; None = not known
     whole: float  # accuracy of the whole network on the same images
     images: int  # seen so far
     total: int  # images in all
@@ -34,6 +34,7 @@ class Answer:
     seconds: float | None  # time of one image alone; None while it is not known
     how: str  # "measured" now, "recorded" earlier, or "predicted" from single layers
     epochs: int = 0  # of fine-tuning that the network had after pruning
+    whole_seconds: float | None = None  # of the whole network, timed in turns with the pruned one
 
 
 class Source(abc.ABC):
@@ -110,6 +111,10 @@ class Source(abc.ABC):
     def budgets(self, ratios: Ratios | Plan) -> list[Budget]:
         """Budgets of the fine-tunings that the network at these ratios has had."""
         return []
+
+    def predicted(self, ratios: Ratios | Plan) -> Answer | None:
+        """What the curves alone say, with a range, if it is known how far off they may be."""
+        return None
 
     @abc.abstractmethod
     def known(self, ratios: Ratios | Plan) -> Answer | None:

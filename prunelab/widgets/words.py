@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
 import jinja2
 from matplotlib.ticker import EngFormatter
 
-from prunelab.widgets.source import MEASURED, PREDICTED, Answer
+from prunelab.widgets.source import PREDICTED, Answer
 
 GREEN, ORANGE = "#007a5a", "#D55E00"
 
@@ -55,14 +56,30 @@ def answer(now: Answer | None, cost: tuple[int, int], whole: Mapping, fresh: boo
 
     The answer is None at first, and not `fresh` while it is of the network before.
     """
-    return say("answer", now, fresh, _costs(cost, now if fresh else None, whole))
+    return say(
+        "answer",
+        now,
+        fresh,
+        brief(now) if now else "…",
+        _costs(cost, now if fresh else None, whole),
+    )
 
 
 def brief(now: Answer) -> str:
     """The accuracy in a word: "98.8%", or "62 to 99%" of a prediction."""
-    if now.how != PREDICTED:
-        return percent(now.accuracy)
-    return str(_html.range(now)).strip()
+    return span(now) if now.how == PREDICTED else percent(now.accuracy)
+
+
+def span(guess: Answer) -> str:
+    """The range of a prediction, rounded outwards: "92 to 100%", below two points "98.2 to 98.9%".
+
+    `explorer.js` says the same.
+    """
+    low, high = (100 * (guess.whole + change) for change in (guess.low or 0.0, guess.high or 0.0))
+    places = 1 if high - low < 2 else 0
+    scale = 10**places
+    down, up = math.floor(low * scale + 1e-6) / scale, math.ceil(high * scale - 1e-6) / scale
+    return f"{down:.{places}f} to {up:.{places}f}%"
 
 
 def _costs(cost: tuple[int, int], now: Answer | None, whole: Mapping) -> list[tuple[str, ...]]:
@@ -72,12 +89,13 @@ def _costs(cost: tuple[int, int], now: Answer | None, whole: Mapping) -> list[tu
             ("parameters", "MACs per image"), cost, (whole["params"], whole["macs"])
         )
     ]
-    mine, full = now.seconds if now else None, whole.get("seconds")
-    about = "≈ " if now and now.how != MEASURED else ""
-    share = _share(mine, full) if mine is not None and full else ""
-    known = "not known" if mine is None else about + time(mine)
+    mine = now.seconds if now else None
+    full = (now.whole_seconds if now else None) or whole.get("seconds")
+    same = mine == full  # the same network: no longer, no shorter
+    share = ("" if same else "≈ ") + _share(mine, full) if mine is not None and full else ""
+    known = "not known" if mine is None else f"≈ {time(mine)}"
     latency = known if now else "…"
-    return [*rows, ("latency, one image", latency, share, time(full) if full else "")]
+    return [*rows, ("latency, one image", latency, share, f"≈ {time(full)}" if full else "")]
 
 
 def _share(part: float, whole: float) -> str:
@@ -99,6 +117,4 @@ def headline(source_title: str, now: Answer | None) -> str:
     """The title of a picture, in plain text."""
     if now is None:
         return source_title
-    about = "about " if now.how == PREDICTED else ""
-    how = f"{now.how} {about}{percent(now.accuracy)}, whole {percent(now.whole)}"
-    return f"{source_title}: {how}"
+    return f"{source_title}: {now.how} {brief(now)}, whole {percent(now.whole)}"

@@ -1,6 +1,7 @@
 """The explorer as one page: what is embedded is what Python says, and the browser adds it up."""
 
 import json
+import random
 import re
 import shutil
 from html import unescape
@@ -13,6 +14,7 @@ from prunelab.cli import main
 from prunelab.ratios import kept
 from prunelab.sensitivity.budget.prediction import predict
 from prunelab.study.pages import explorer
+from prunelab.widgets import words
 from prunelab.widgets.exploring.recorded import Recorded, curves, shipped
 
 RECORDINGS = shipped()
@@ -52,15 +54,13 @@ def test_what_the_page_adds_up_is_what_python_predicts(data):
 @pytest.mark.parametrize("number", range(len(PAGES)))
 def test_every_measured_combination_is_known_and_inside_the_range(number):
     page, source = PAGES[number], Recorded(RECORDINGS[number])
-    macs = {row["label"]: row["macs"] for row in RECORDINGS[number]["combinations"]}
-    assert page["offs"] == sorted(page["offs"], reverse=True)
     for label, plan in page["presets"].items():
-        low, high = source.off(macs[label])
+        guess = source.predicted(plan)
         counts = [kept(g["size"], plan.get(name, 0.0)) for name, g in page["groups"].items()]
         seen, answer = page["known"][",".join(map(str, counts))], source.known(plan)
         assert seen["accuracy"] == answer.accuracy, label
-        guess = min(1, max(0, predict(curves(RECORDINGS[number]), plan).accuracy))
-        assert guess + low - 1e-9 <= seen["accuracy"] <= guess + high + 1e-9
+        low, high = guess.whole + guess.low, guess.whole + guess.high
+        assert low - 1e-9 <= seen["accuracy"] <= high + 1e-9
 
 
 def test_every_setting_of_a_slider_says_what_stays():
@@ -126,6 +126,36 @@ def shown(page):
     """Accuracy as text, MACs as a number."""
     macs = unescape(page.text_content("#macs")).partition(" ")[0]
     return page.text_content("#accuracy"), int(macs.replace(",", ""))
+
+
+@browser_only
+@pytest.mark.parametrize("number", range(len(PAGES)))
+def test_in_the_browser_a_prediction_is_the_range_that_the_explorer_shows(page, number):
+    page.select_option("#network", str(number))
+    source, groups = Recorded(RECORDINGS[number]), PAGES[number]["groups"]
+    chosen = random.Random(number)
+    for several in (1, 1, 1, 2, 3, 3):
+        page.click("#reset")
+        at = {name: chosen.randrange(1, 19) for name in chosen.sample([*groups], several)}
+        for name, k in at.items():
+            page.locator(f"[data-group='{name}'] input").fill(str(k))
+        (answer,) = source.answers(plan_of(PAGES[number], at), lambda: False)
+        assert shown(page) == (words.brief(answer), answer.macs)
+
+
+@browser_only
+def test_in_the_browser_what_a_slider_changes_is_no_preset_any_more(page):
+    page.select_option("#network", "0")
+    for change in (
+        lambda: page.locator(".group[data-group=conv2] input").fill("7"),
+        lambda: page.locator("[data-handle='conv1']").press("ArrowRight"),
+        lambda: page.click("#solve"),
+        lambda: page.click("#reset"),
+    ):
+        page.select_option("#presets", "uniform 10%")
+        assert page.input_value("#presets") == "uniform 10%"
+        change()
+        assert page.input_value("#presets") == ""
 
 
 @browser_only

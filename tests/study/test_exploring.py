@@ -12,7 +12,7 @@ from prunelab.study import app, exploring
 from prunelab.study.recipes import PRESETS
 from prunelab.study.work import Work
 from prunelab.widgets import explorer
-from prunelab.widgets.exploring.recorded import curves
+from prunelab.widgets.exploring.recorded import TRAINED, curves, shipped
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +84,10 @@ def test_the_app_is_a_notebook_that_opens_the_explorer():
 def test_a_port_that_is_none_is_refused(port, capsys):
     assert main(["explore", "--port", str(port)]) == 2
     assert f"`port` must be 1 to 65535, got {port}" in capsys.readouterr().err
+
+
+def test_a_shipped_recording_names_the_network_that_it_was_measured_on():
+    known = {recipe.key: recipe for preset in PRESETS for recipe in exploring.recipes(preset, (0,))}
+    assert {key: known[key].trained_key for key in TRAINED} == TRAINED
+    for recording in shipped():
+        assert recording["network"]["file"] in TRAINED.values()

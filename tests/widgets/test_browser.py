@@ -57,7 +57,7 @@ def serve(tmp_path_factory):
     def start(name, *command):
         port = free_port()
         log = open(folder / f"{name}.log", "wb")  # noqa: SIM115
-        arguments = [sys.executable, "-m", name, f"--port={port}", "--no-browser", *command]
+        arguments = [sys.executable, "-m", name, *command, f"--port={port}", "--no-browser"]
         server = subprocess.Popen(arguments, cwd=folder, stdout=log, stderr=log)
         started.append((server, log))
         return await_answer(f"http://127.0.0.1:{port}", folder / f"{name}.log")
@@ -150,13 +150,37 @@ def press_until(page, layer, kept):
         page.wait_for_timeout(200)
 
 
-def test_voila_shows_recordings_and_the_slider_changes_the_answer(serve, page):
-    page.goto(f"{serve('voila')}/voila/render/recorded.ipynb")
+ICON = """() => {
+    const icon = document.querySelector('button i.fa-undo');
+    const face = getComputedStyle(icon, '::before');
+    const font = `${face.fontWeight} 16px ${face.fontFamily}`;
+    return [face.content, document.fonts.check(font, face.content),
+        icon.getBoundingClientRect().width];
+}"""
+
+
+def test_the_command_shows_recordings_and_asks_no_other_server(serve, page):
+    address, asked = serve("prunelab", "explore"), []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(address.replace("127.0.0.1", "localhost"))
     whole = accuracy(page)
+    content, loaded, width = page.evaluate(ICON)
+    assert "\uf0e2" in content and loaded and width > 6  # icons come from the page's own server
+    own = (address.replace("127.0.0.1", "localhost"), "data:", "blob:")
+    assert len(asked) > 10 and [url for url in asked if not url.startswith(own)] == []
     assert re.search(r"\d\d\.\d\d?%", whole)
     pruned = drag(page, 8)
     assert pruned != whole
+    page.get_by_label("plan").fill("conv1:0,1,2")
+    page.get_by_label("plan").press("Enter")
+    page.wait_for_selector("text=no channels by hand here")
+    assert accuracy(page) == pruned  # the result stays
     screenshot(page, "voila-recorded")
+    page.get_by_role("tab", name="Look inside").click()
+    tiles = page.locator(".prunelab-channels button")
+    tiles.first.wait_for()
+    assert tiles.count() == 20
+    screenshot(page, "voila-recorded-inside")
 
 
 def test_voila_a_real_network_shrinks_and_answers(serve, page):
@@ -208,6 +232,9 @@ def test_voila_a_point_on_a_curve_is_dragged_and_a_channel_is_removed_by_a_click
     page.locator(".prunelab-channels button[aria-pressed='false']").first.click()
     accuracy(page, dragged)
     assert page.locator(".prunelab-channels button[aria-pressed='true']").count() == gone + 1
+    page.get_by_role("button", name="Which classes lose?").click()
+    said = page.locator(".prunelab-channels button small", has_text=re.compile(r"class \d: −\d+"))
+    said.first.wait_for()  # without a mouse that hovers
     screenshot(page, "voila-inside")
     page.get_by_role("tab", name="Plans").click()
     page.get_by_role("button", name="Fine-tune").click()

@@ -86,17 +86,25 @@ def test_which_classes_lose_is_what_removing_each_channel_really_does(net, data)
             assert row.change == pytest.approx(change)
 
 
-def test_the_button_says_which_classes_lose_and_keeps_it(box, monkeypatch):
+def test_the_button_says_which_classes_lose_and_keeps_it(box, net, data, monkeypatch):
     box.groups.value = ("0",)
     box.wait(60)
     box.inside.task.button.click()
     grid = box.wait(60).inside.grid
     assert len(grid.notes) == len(grid.details) == 8
     assert all(line.startswith("without it, ") for line in grid.details)
+    table = sensitivity.each_channel(net, data.val, "0")
+    for channel, word in enumerate(grid.notes):
+        own = table[table.channel == channel]
+        worst = own.loc[own.change.idxmin()]
+        loses = f"class {worst['class']:.0f}: −{-100 * worst.change:.0f}"
+        assert word == (loses if worst.change < 0 else "none loses")
+    assert any("class" in word for word in grid.notes)
+    assert "the class that loses most" in text_of(box.inside.note)
     monkeypatch.setattr(looking.sensitivity, "each_channel", None)  # not asked again
     box.groups.value = ("3",)
     box.wait(60)
-    assert grid.notes == []
+    assert grid.notes == [] and "loses most" not in text_of(box.inside.note)
     box.groups.value = ("0",)
     assert len(box.wait(60).inside.grid.notes) == 8
 
@@ -143,7 +151,8 @@ def test_a_hand_picked_network_and_the_criterions_own_are_not_mixed_up(box):
 def test_a_group_must_keep_a_channel(box):
     box.groups.value = ("0",)
     box.inside.grid.removed = list(range(8))
-    assert "`0` must keep one channel at least" in text_of(box.text)
+    assert "`0` must keep one channel at least" in text_of(box.refused)
+    assert "accuracy" in text_of(box.text)
     assert box.ratios == {}
 
 
@@ -155,7 +164,7 @@ def test_photos_of_three_colours_and_a_residual_stream():
     for name in box.source.sizes:
         box.groups.value = (name,)
         grid = box.wait(60).inside.grid
-        assert grid.size == box.source.sizes[name] and "error" not in text_of(box.text)
+        assert grid.size == box.source.sizes[name] and box.refused.value == ""
     box.close()
 
 

@@ -1,5 +1,6 @@
 """The explorer on a network and images, without a kernel: what it says is what is measured."""
 
+import re
 import threading
 
 import pytest
@@ -9,7 +10,7 @@ from helpers.widget_text import text_of
 
 from prunelab import cost, scores, sensitivity, train, widgets
 from prunelab.widgets import words
-from prunelab.widgets.exploring import live
+from prunelab.widgets.exploring import live, timing
 from prunelab.widgets.exploring.live import Live
 from prunelab.widgets.exploring.worker import StoppedError
 
@@ -37,11 +38,38 @@ def test_the_answer_is_what_shrinking_and_evaluating_by_hand_gives(box, net, dat
     price = cost.measure(small, data.example)
     assert (answer.params, answer.macs) == (price.params, price.macs)
     assert (answer.how, answer.images, answer.total) == ("measured", 60, 60)
-    assert answer.seconds > 0 and box.source.whole["seconds"] > 0
+    assert answer.seconds > 0 and answer.whole_seconds > 0
     said = text_of(box.text)
     assert f"{100 * answer.accuracy:.1f}% accuracy" in said
     assert "measured on the physically shrunk network; 60 images" in said
     assert words.time(answer.seconds) in said
+
+
+def test_the_untouched_network_takes_exactly_its_own_time_and_others_are_timed_in_turns_with_it(
+    net, data, monkeypatch
+):
+    """However the machine's speed changes: here each call takes longer than the one before."""
+    calls = []
+
+    def slower(timed, *_, **__):
+        calls.append(timed)
+        return cost.Latency(len(calls) / 1000, 0, 0, 1, 1)
+
+    monkeypatch.setattr(timing.cost, "latency", slower)
+    source = Live(net, data)
+    *_, whole = source.answers({}, never)
+    assert whole.seconds == whole.whole_seconds
+    assert "100% ≈" in text_of_answer(whole, source)
+    calls.clear()
+    *_, half = source.answers({"0": 0.5}, never)
+    assert [one is source.net for one in calls[:4]] == [True, False, False, True]
+    assert half.seconds == pytest.approx(half.whole_seconds, abs=0.0015)
+    assert re.search(r"≈ \d+% ≈", text_of_answer(half, source))
+
+
+def text_of_answer(answer, source):
+    said = words.answer(answer, source.cost({}), source.whole)
+    return " ".join(re.sub("<[^>]+>", " ", said).split())
 
 
 def test_both_ends_of_the_slider_are_measured(box, net, data):

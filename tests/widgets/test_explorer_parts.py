@@ -62,14 +62,20 @@ def test_times_and_changes_have_their_units_and_signs():
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "text"), [(-0.9, -0.4, "0 to 50%"), (-0.3, -0.3, "≈ 60.0%")]
+    ("low", "high", "text"),
+    [
+        (-0.9, -0.4, "0 to 50%"),
+        (-0.3049, -0.2951, "59.5 to 60.5%"),  # narrow, and still no single number
+        (-0.3501, -0.2499, "54 to 66%"),  # rounded outwards
+        (-0.0004, 0.1, "89 to 100%"),
+    ],
 )
-def test_a_prediction_is_shown_as_a_range(low, high, text):
+def test_a_prediction_is_shown_as_a_range_rounded_outwards(low, high, text):
     answer = Answer(0.6, low, high, 0.9, 10, 10, 100, 1000, None, "predicted")
     said = words.answer(answer, (100, 1000), {"params": 200, "macs": 2000})
     assert text in said and "95% interval" not in said
     assert words.brief(answer) == text
-    assert ("how far off" in said) == (low < high)
+    assert "most likely ≈ 60.0%" in said and "how far off" in said
 
 
 def test_while_images_are_still_coming_it_says_how_many_were_seen():

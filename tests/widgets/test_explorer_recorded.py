@@ -12,7 +12,7 @@ from helpers.toy import dataset
 from helpers.widget_text import text_of
 from torch import nn
 
-from prunelab import widgets
+from prunelab import models, surgery, widgets
 from prunelab.sensitivity.budget.prediction import predict
 from prunelab.sensitivity.budget.solver import solve
 from prunelab.widgets import words
@@ -82,8 +82,8 @@ def test_the_budget_is_checked_in_whole_macs(spare):
 def test_a_budget_that_no_ratios_meet_is_said_in_the_text(box):
     box.budget.value = 5
     box.preset.value = SOLVER
-    assert "cannot go below" in text_of(box.text)
-    assert words.ORANGE in box.text.value
+    assert "cannot go below" in text_of(box.refused)
+    assert "accuracy" in text_of(box.text)
     assert box.ratios == {}
 
 
@@ -121,8 +121,8 @@ def test_an_error_in_a_handler_appears_in_the_text_and_stays(box, monkeypatch):
     monkeypatch.setattr(words, "budget", broken)
     box.slider.value = 0.5
     box.wait(60)
-    assert "no &lt;bar&gt; today" in box.text.value
-    assert words.ORANGE in box.text.value
+    assert "no &lt;bar&gt; today" in box.refused.value
+    assert words.ORANGE in box.refused.value
 
 
 def test_an_error_of_the_worker_appears_in_the_text(box, monkeypatch):
@@ -249,3 +249,32 @@ def test_the_curves_are_drawn_with_the_ratio_in_use(raw):
     assert ring.get_ydata()[0] == pytest.approx(100 * between)
     assert ax.get_title(loc="left") == "title"
     assert "3" not in lines  # grey curves have no names
+
+
+# ---- inside a recorded network
+
+
+def test_the_filters_of_a_shipped_network_are_shown_and_what_a_ratio_removes():
+    box = widgets.explorer().wait(60)
+    raw = recorded.shipped()[0]
+    net = surgery.load(models.build("lenet-5"), recorded.weights(raw["network"], (1,)).file)
+    box.groups.value = ("conv1",)
+    grid = box.show({"conv1": 0.6}).wait(60).inside.grid
+    assert box.inside.parts.layout.display is None and box.inside.head.layout.display == "none"
+    assert (grid.filters["h"], grid.filters["w"], grid.maps, grid.size) == (5, 5, {}, 20)
+    size = net.conv1.weight.detach().abs().sum((1, 2, 3))
+    assert grid.removed == sorted(size.argsort()[:12].tolist())  # the smallest
+    rank = size.argsort().argsort() / 19
+    assert grid.scores["l1"] == pytest.approx(rank.tolist())
+    assert grid.fixed and "call prunelab.widgets.explorer(net, data)" in text_of(box.inside.note)
+    for source in dict(box.recordings.options).values():
+        assert {name: len(s) for name, s in source.inside.order.items()} == source.sizes
+    box.recordings.index = 1
+    assert box.wait(60).inside.grid.filters["colours"] == 3
+    box.close()
+
+
+def test_without_its_weights_one_line_says_what_to_call(box):
+    box.groups.value = ("0",)
+    assert box.wait(60).inside.parts.layout.display == "none"
+    assert "call prunelab.widgets.explorer(net, data)" in text_of(box.inside.note)

@@ -10,7 +10,7 @@ from helpers.toy import quiet, same
 from helpers.widget_text import text_of
 
 from prunelab import sensitivity, surgery, train, widgets
-from prunelab.widgets.exploring import jobs, live
+from prunelab.widgets.exploring import jobs, live, timing
 from prunelab.widgets.exploring.panel import SOLVER
 
 
@@ -46,11 +46,12 @@ def test_a_saved_network_is_read_back_as_it_was_shown(box, net, data, tmp_path):
     assert "surgery.load(net, " in said
 
 
-def test_a_file_that_cannot_be_written_is_an_error_in_the_text(box, tmp_path):
+def test_a_file_that_cannot_be_written_is_said_and_the_answer_stays(box, tmp_path):
     (tmp_path / "text").write_text("a file")
     box.save.path.value = str(tmp_path / "text" / "small.safetensors")
     box.save.button.click()
-    assert "save: cannot write" in text_of(box.text)
+    assert text_of(box.refused).strip().startswith("save: cannot write")
+    assert "accuracy" in text_of(box.text)
 
 
 def test_a_scan_gives_curves_a_picture_the_solver_and_a_comparison(box, net, data):
@@ -103,7 +104,8 @@ def test_an_error_of_a_scan_appears_in_the_text_and_frees_the_button(box, monkey
     monkeypatch.setattr(live.sensitivity, "scan", broken)
     box.scan.button.click()
     box.wait(60)
-    assert "no scan today" in text_of(box.text)
+    assert "no scan today" in text_of(box.refused)
+    assert "accuracy" in text_of(box.text)
     assert not box.scan.button.disabled and not box.finetune.button.disabled
 
 
@@ -305,7 +307,7 @@ def test_as_many_epochs_in_other_steps_are_another_network(box):
 @pytest.mark.parametrize("moment", ["while it is measured", "while it is timed"])
 def test_an_answer_is_kept_for_the_plan_that_it_was_asked_for(box, monkeypatch, moment):
     inside, gate = threading.Event(), threading.Event()
-    where = live.Live if moment == "while it is measured" else live.cost
+    where = live.Live if moment == "while it is measured" else timing.cost
     name = "_right" if moment == "while it is measured" else "latency"
     real = getattr(where, name)
 

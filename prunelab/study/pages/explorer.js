@@ -14,26 +14,44 @@ function price(which, count = kept) {
     (sum, [names, c]) => sum + names.reduce((product, name) => product * count(name), c), 0);
 }
 
-// Measured where these widths were; else what single groups predict, with how far that was off.
+// Measured where these widths were; else what single groups predict, with how far off that may be:
+// the margins of the single groups, and that of adding them up.
 function answer() {
   const key = Object.keys(net.groups).map(kept).join(",");
   if (key in net.known) {
     const seen = net.known[key];
-    return { accuracy: seen.accuracy, measured: true,
-      low: net.whole.accuracy + seen.low, high: net.whole.accuracy + seen.high };
+    return { ...seen, measured: true };
   }
   const changes = Object.keys(net.groups).map((name) => option(name).change);
   const guess = clip(net.whole.accuracy + changes.reduce((a, b) => a + b, 0));
-  const macs = price("macs"), [, low, high] = net.offs.find((one) => one[0] <= macs) ?? net.offs.at(-1) ?? [0, 0, 0];
-  return { accuracy: guess, measured: false, low: clip(guess + low), high: clip(guess + high) };
+  const lost = Object.keys(net.groups).filter((name) => kept(name) < net.groups[name].size);
+  const adding = net.adding.factor * Math.sqrt(Math.abs(net.whole.accuracy - guess) + net.adding.half);
+  const margin = Math.hypot(...lost.map((name) => option(name).margin), lost.length > 1 ? adding : 0);
+  return { accuracy: guess, measured: false, low: clip(guess - margin), high: clip(guess + margin) };
 }
 const clip = (value) => Math.min(1, Math.max(0, value));
+const points = (change) => `${change < 0 ? "−" : "+"}${Math.abs(100 * change).toFixed(1)}`;
 
-function setAll(plan) {
+// A range, rounded outwards; the widgets' `words.span` says the same.
+function span(low, high) {
+  const places = 100 * (high - low) < 2 ? 1 : 0, scale = 100 * 10 ** places;
+  const down = Math.floor(low * scale + 1e-6), up = Math.ceil(high * scale - 1e-6);
+  return `${(100 * down / scale).toFixed(places)} to ${(100 * up / scale).toFixed(places)}%`;
+}
+
+function setAll(plan, label = "") {
+  find("presets").value = label;
   for (const [name, group] of Object.entries(net.groups)) {
     const wanted = plan[name] ?? 0;
     at[name] = group.options.findIndex((o) => Math.abs(o.ratio - wanted) < 1e-9);
   }
+  show();
+}
+
+// Sliders go to other positions, which are no preset.
+function move(positions) {
+  Object.assign(at, positions);
+  find("presets").value = "";
   show();
 }
 
@@ -87,7 +105,7 @@ function sliders() {
     mark.style.background = group.colour;
     text.textContent = name;
     Object.assign(slider, { type: "range", min: 0, max: group.options.length - 1, value: 0 });
-    slider.addEventListener("input", () => { at[name] = Number(slider.value); select([name]); show(); });
+    slider.addEventListener("input", () => { move({ [name]: Number(slider.value) }); select([name]); });
     slider.addEventListener("focus", () => select([name]));
     const out = document.createElement("output");
     line.append(mark, text, slider, out);
@@ -113,11 +131,12 @@ function show() {
     slider.setAttribute("aria-valuetext", text);
     line.querySelector("output").textContent = text;
   }
+  find("said").textContent = "";
   const found = answer(), macs = price("macs"), params = price("params");
-  find("accuracy").textContent = found.measured ? percent(found.accuracy) : `${percent(found.low, 0)} to ${percent(found.high, 0)}`;
+  find("accuracy").textContent = found.measured ? percent(found.accuracy) : span(found.low, found.high);
   find("how").textContent = found.measured
-    ? `measured; the whole network has ${percent(net.whole.accuracy)}`
-    : "predicted from single groups, with how far that was off for networks pruned up to as much";
+    ? `measured: ${points(found.accuracy - net.whole.accuracy)} points against the whole network's ${percent(net.whole.accuracy)}; 95% interval of the change ${points(found.low)} to ${points(found.high)}`
+    : `a prediction, not a measurement: most likely ≈ ${percent(found.accuracy)} by the curves of single groups, with how far off that was where it was measured; the whole network has ${percent(net.whole.accuracy)}`;
   find("accuracy").className = found.measured ? "measured" : "guess";
   for (const [id, value] of [["macs", macs], ["params", params]]) {
     find(id).textContent = `${whole(value)} (${percent(value / net.whole[id])})`;
@@ -145,8 +164,7 @@ function drag({ group, ratio, direction }) {
   const before = at[group], last = options.length - 1;
   const nearest = [...options.keys()].reduce((best, k) => (off(k) < off(best) ? k : best), 0);
   const stuck = direction && nearest === before;
-  at[group] = stuck ? Math.min(last, Math.max(0, before + direction)) : nearest;
-  show();
+  move({ [group]: stuck ? Math.min(last, Math.max(0, before + direction)) : nearest });
 }
 
 function heard({ selected: names, moved }) {
@@ -180,12 +198,12 @@ function open(number) {
 
 find("network").replaceChildren(...NETWORKS.map((one, number) => new Option(one.title, number)));
 find("network").addEventListener("change", (event) => open(Number(event.target.value)));
-find("presets").addEventListener("change", (event) => event.target.value && setAll(net.presets[event.target.value]));
-find("reset").addEventListener("click", () => { find("presets").value = ""; setAll({}); });
+find("presets").addEventListener("change", (event) => event.target.value && setAll(net.presets[event.target.value], event.target.value));
+find("reset").addEventListener("click", () => setAll({}));
 find("budget").addEventListener("input", (event) => { find("share").textContent = `${event.target.value}%`; });
 find("solve").addEventListener("click", () => {
   const share = Number(find("budget").value) / 100, plan = solve(share);
-  find("said").textContent = plan === null ? "The curves do not reach so far down." : "";
-  if (plan !== null) { at = plan; show(); }
+  if (plan === null) find("said").textContent = "The curves do not reach so far down.";
+  else move(plan);
 });
 open(0);

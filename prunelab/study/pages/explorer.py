@@ -18,8 +18,9 @@ from markupsafe import Markup
 from prunelab import checks, paths, ratios
 from prunelab.plots.network_look import colours
 from prunelab.widgets.curves import drawn
-from prunelab.widgets.exploring.recorded import NEEDED, Recorded, curves, shipped
+from prunelab.widgets.exploring.recorded import NEEDED, Recorded, shipped
 from prunelab.widgets.network_map import NetworkMap
+from prunelab.widgets.source import Answer
 
 HERE = Path(__file__).parent
 WIDGETS = HERE.parents[1] / "widgets"
@@ -65,31 +66,28 @@ def embedded(recording: Mapping) -> dict[str, Any]:
 
     Returns:
         title, made, whole; price: [[groups, coefficient], ...] of params and of macs; groups: name
-        -> size, colour and options (ratio, kept, change of accuracy, whether it was measured,
-        channels that stay of each width of a row); presets: label -> ratios; known: kept counts as
-        text -> accuracy, low, high; offs: how far off predictions were, as `Recorded` has it;
-        curves: what `Curves` draws; map: what
-        `NetworkMap` draws; rows.
+        -> size, colour and options (ratio, kept, change of accuracy and its margin, whether it was
+        measured, channels that stay of each width of a row); presets: label -> ratios; known: kept
+        counts as text -> accuracy, low, high; adding: the margin of several groups, as `Margins`
+        has it; curves: what `Curves` draws; map: what `NetworkMap` draws; rows.
 
     Raises:
         ValueError: the recording lacks something.
     """
     lacking = [name for name in NEEDED if name not in recording]
     checks.need(not lacking, "explore", "recordings", f"with {', '.join(NEEDED)}", lacking)
-    scan, rows = curves(recording), recording["rows"]
+    source, rows = Recorded(recording), recording["rows"]
+    scan = source.curves
     combinations = recording.get("combinations", [])
     whole, sizes = recording["whole"], recording["price"]["sizes"]
     palette, pictured = colours(rows), NetworkMap(rows, width=WIDTH)
     groups = {
-        name: {"size": size, "colour": palette[name], "options": _options(name, recording, scan)}
+        name: {"size": size, "colour": palette[name], "options": _options(name, recording, source)}
         for name, size in sizes.items()
     }
-    known = {_key(groups, {}): {"accuracy": whole["accuracy"], "low": 0.0, "high": 0.0}}
-    for plan in ({p["group"]: p["ratio"]} | {"": p} for p in recording["points"]):
-        row = plan.pop("")
-        known.setdefault(_key(groups, plan), _seen(row))
-    for row in combinations:
-        known.setdefault(_key(groups, row["ratios"]), _seen(row))
+    plans = [{}, *({p["group"]: p["ratio"]} for p in recording["points"])]
+    plans += [row["ratios"] for row in combinations]
+    known = {_key(groups, plan): _seen(source.known(plan)) for plan in plans}
     return {
         "title": recording["title"],
         "made": recording.get("made", ""),
@@ -98,7 +96,7 @@ def embedded(recording: Mapping) -> dict[str, Any]:
         "groups": groups,
         "presets": {row["label"]: row["ratios"] for row in combinations},
         "known": known,
-        "offs": Recorded(recording).offs,
+        "adding": {"factor": source.margins.adding, "half": source.margins.half},
         "curves": drawn(scan, palette),
         "map": {"svg": pictured.svg, "boxes": pictured.boxes},
         "rows": [
@@ -108,8 +106,9 @@ def embedded(recording: Mapping) -> dict[str, Any]:
     }
 
 
-def _options(name: str, recording: Mapping, scan: Any) -> list[dict[str, Any]]:
+def _options(name: str, recording: Mapping, source: Recorded) -> list[dict[str, Any]]:
     """The settings of a group's slider: a grid, what was scanned, and what presets have."""
+    scan = source.curves
     own = scan[(scan.group == name) & (scan.ratio > 0)].sort_values("ratio")
     measured = {0.0: recording["whole"]["accuracy"]} | dict(zip(own.ratio, own.accuracy))
     presets = {row["ratios"].get(name, 0.0) for row in recording.get("combinations", [])}
@@ -125,6 +124,7 @@ def _options(name: str, recording: Mapping, scan: Any) -> list[dict[str, Any]]:
                 "ratio": ratio,
                 "kept": ratios.kept(size, ratio),
                 "change": accuracy - recording["whole"]["accuracy"],
+                "margin": source.margins.of(name, ratio),
                 "measured": ratio in measured,
                 "stay": {str(n): ratios.kept(n, ratio) for n in sorted(widths)},
             }
@@ -138,5 +138,7 @@ def _key(groups: Mapping, plan: Mapping[str, float]) -> str:
     return ",".join(map(str, counts))
 
 
-def _seen(row: Mapping) -> dict[str, float]:
-    return {name: row[name] for name in ("accuracy", "low", "high")}
+def _seen(answer: Answer | None) -> dict[str, float]:
+    """What was recorded, and the interval of its change."""
+    assert answer is not None  # it was recorded
+    return {name: getattr(answer, name) for name in ("accuracy", "low", "high")}

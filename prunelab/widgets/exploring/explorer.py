@@ -136,6 +136,7 @@ class Explorer(Planned):
     def changed(self, preset: str = BY_HAND) -> None:
         """Show what is known at once, then ask; an error on the way stays in the text."""
         self.worker.cancel()
+        self.refused.value = ""
         self.offer(self.source.presets, self.source.curves is not None, preset)
         self._refresh()
         self.ask()

@@ -13,7 +13,7 @@ from prunelab.sensitivity.budget.solver import solve
 from prunelab.widgets import words
 from prunelab.widgets.controls import TaskControls
 from prunelab.widgets.exploring.worker import Advance, Stop, StoppedError
-from prunelab.widgets.frame import shown
+from prunelab.widgets.frame import refusing
 from prunelab.widgets.plans import Plan
 from prunelab.widgets.source import Answer, Ratios, Source
 
@@ -84,7 +84,7 @@ def _start(
     for other in (explorer.scan, explorer.finetune):
         other.button.disabled = True
     part.working(True)
-    explorer.background.submit(shown(run, explorer.text))
+    explorer.background.submit(refusing(run, explorer.refused))
 
 
 def save(explorer: Explorer) -> None:
@@ -108,16 +108,15 @@ def comparison(source: Source, ratios: Ratios) -> str:
     except ValueError as error:  # fewer MACs than the scanned ratios can give
         return words.note(str(error))
     theirs = predict(source.curves, best)
-    rows = [
-        _row("your setting", mine, source.known(ratios)),
-        _row("the solver's", theirs, source.known(best)),
-    ]
+    rows = [_row("your setting", mine, source, ratios), _row("the solver's", theirs, source, best)]
     return words.say("comparison", rows)
 
 
-def _row(label: str, guess: Prediction, known: Answer | None) -> tuple[str, ...]:
+def _row(label: str, guess: Prediction, source: Source, ratios: Ratios) -> tuple[str, ...]:
+    known, ranged = source.known(ratios), source.predicted(ratios)
     measured = "not measured" if known is None else words.percent(known.accuracy)
     if known is not None and known.epochs:
         measured += " (fine-tuned)"
     costs = words.short(guess.macs), words.short(guess.params)
-    return (label, *costs, words.percent(possible(guess.accuracy)), measured)
+    about = f"≈ {words.percent(possible(guess.accuracy))}" if ranged is None else words.span(ranged)
+    return (label, *costs, about, measured)

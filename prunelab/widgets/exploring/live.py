@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from prunelab import checks, cost, sensitivity, surgery, train
+from prunelab import checks, sensitivity, surgery, train
 from prunelab import groups as tracing
 from prunelab.data import Dataset, Photos, Split
 from prunelab.data.tensors import as_split
@@ -22,6 +22,7 @@ from prunelab.sensitivity.scanning.trial import quickest
 from prunelab.train import Budget
 from prunelab.widgets.exploring.looking import Looker
 from prunelab.widgets.exploring.presets import pfec
+from prunelab.widgets.exploring.timing import in_turns
 from prunelab.widgets.exploring.worker import Advance, Stop, StoppedError
 from prunelab.widgets.plans import Plan, kept
 from prunelab.widgets.source import MEASURED, Answer, Ratios, Source
@@ -169,12 +170,11 @@ class Live(Source):
                 yield answer
         if stop():
             raise StoppedError
-        seconds = cost.latency(small, self.example, calls=9).median
-        if "seconds" not in self.whole:
-            self.whole["seconds"] = cost.latency(self.net, self.example, calls=9).median
+        untouched = not self.kept(plan.ratios)  # the same network takes the same time
+        times = in_turns([self.net] if untouched else [self.net, small], self.example)
         if stop():
             raise StoppedError
-        answer = replace(answer, seconds=seconds)
+        answer = replace(answer, seconds=times[-1], whole_seconds=times[0])
         self._final[found] = answer
         self.whole["accuracy"] = answer.whole
         yield answer

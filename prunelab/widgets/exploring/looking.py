@@ -27,9 +27,9 @@ class Seen:
     """What is seen of a group: pictures, ranks by criterion, the photo, which classes lose."""
 
     filters: np.ndarray
-    maps: np.ndarray
+    maps: np.ndarray | None  # None without images
     ranks: dict[str, list[float]]
-    photo: np.ndarray
+    photo: np.ndarray | None
     said: tuple[list[str], list[str]] | None
 
 
@@ -53,7 +53,7 @@ class Looker:
         logits: str | int | None = None,
     ):
         self.net, self.groups, self.split, self.looked = net, groups, split, looked
-        self.logits = logits
+        self.logits, self.photos = logits, len(split)
         self._ranks: dict[str, dict[str, list[float]]] = {}
         self._said: dict[str, tuple[list[str], list[str]]] = {}
 
@@ -134,7 +134,7 @@ def maps(net: nn.Module, group: Group, photo: Tensor) -> np.ndarray:
 
 
 def ranks(
-    net: nn.Module, groups: Groups, group: str, split: Split, logits: str | int | None
+    net: nn.Module, groups: Groups, group: str, split: Split | None, logits: str | int | None
 ) -> dict[str, list[float]]:
     """Criterion -> share of the group's channels that each channel is above.
 
@@ -144,7 +144,7 @@ def ranks(
     for name in CRITERIA:
         try:
             score = sensitivity.ranking(net, groups.select([group]), name, split, logits)[group]
-        except ValueError:  # a group without batch norm has no scale
+        except ValueError:  # a group without batch norm has no scale; or there are no images
             continue
         place = score.argsort(stable=True).argsort().cpu().double()
         found[name] = (place / max(1, len(score) - 1)).tolist()
@@ -158,7 +158,7 @@ def losses(
     logits: str | int | None,
     advance: Callable[[float], None],
 ) -> tuple[list[str], list[str]]:
-    """A word for each channel, and a line: which classes lose most if it alone goes.
+    """For each channel the class that loses most if it alone goes, and a line with the next ones.
 
     Args:
         net: the whole network.
@@ -173,14 +173,17 @@ def losses(
 
 
 def _word(part: pd.DataFrame) -> str:
-    change = float((part.change * part.images).sum() / part.images.sum())
-    return f"{100 * change:+.1f}".replace("-", "−")
+    """The class that loses most, in the tile itself: a finger does not hover."""
+    worst = part.loc[part.change.idxmin()]
+    if worst.change >= 0:
+        return "none loses"
+    return f"class {int(worst['class'])}: {100 * worst.change:+.0f}".replace("-", "−")
 
 
 def _line(part: pd.DataFrame) -> str:
     worst = part.sort_values("change").head(3)
     said = [
-        f"class {row['class']}: {100 * row['change']:+.0f} points"
+        f"class {row['class']}: {100 * row['change']:+.0f} points".replace("-", "−")
         for row in worst.to_dict("records")
         if row["change"] < 0
     ]

@@ -15,11 +15,11 @@ from prunelab.widgets import words
 from prunelab.widgets.controls import TaskControls, button
 from prunelab.widgets.curves import Curves
 from prunelab.widgets.exploring.inside import Inside
-from prunelab.widgets.frame import Pictured, png, shown
+from prunelab.widgets.frame import Pictured, png, refusing
 from prunelab.widgets.network_map import NetworkMap
 from prunelab.widgets.source import Ratios, Source
 
-WIDTH, WIDEST = 1064, 1600  # pixels: of the map, and of all
+WIDTH, WIDEST = 880, 1600  # pixels: of the map, and of all
 HIGHEST, STEP, CLOSEST = 0.95, 0.05, 0.99  # ratios: of the slider, and the highest to type
 WIDE = {"width": "auto"}
 PLAN = "Copy this text to share the plan, or write one and press Enter. Click below to go back."
@@ -27,7 +27,7 @@ BY_HAND, UNIFORM, SOLVER = "by hand", "uniform at this ratio", "solver's answer 
 
 
 class Panel(Pictured):
-    """All parts of the explorer, in two columns.
+    """All parts of the explorer: on the left the map above settings and answer, on the right tabs.
 
     Attributes:
         recordings: picks one of several sources.
@@ -39,7 +39,8 @@ class Panel(Pictured):
         preset: ready-made ratios.
         undo: one step back.
         reset: back to the whole network.
-        text: the answer, and any error.
+        text: the answer.
+        refused: why the latest input was not followed; empty if it was.
         budget: MACs allowed, in percent of the whole network's.
         budget_bar: how much of them is in use.
         compare: your setting beside the solver's.
@@ -57,7 +58,8 @@ class Panel(Pictured):
     def __init__(self):
         self._hush = threading.local()  # .on: this thread sets parts itself
         self.title, self.recordings = w.HTML(), w.Dropdown(layout={"width": "330px"})
-        self.text, self.budget_bar = w.HTML(), w.HTML(layout=WIDE)
+        self.text, self.refused = w.HTML(), w.HTML(layout=WIDE)
+        self.budget_bar = w.HTML(layout=WIDE)
         self.compare, self.code = w.HTML(), w.Textarea(rows=10, layout=WIDE)
         self.undo, self.reset = button("Undo", "undo"), button("Reset", "refresh")
         self.picture, self.chart = w.Image(format="png"), Curves(layout={"width": "100%"})
@@ -115,7 +117,7 @@ class Panel(Pictured):
         self.scan.note.value = words.note(
             "A scan prunes each group alone. It gives the curves that the solver works on."
         )
-        self.inside = Inside(self.text)
+        self.inside = Inside(self.refused)
 
     def arrange(self, source: Source) -> None:
         """Put every part in its place, with a map of the source's network."""
@@ -129,18 +131,20 @@ class Panel(Pictured):
         ready = w.HBox([self.preset, self.undo, self.reset], layout={"align_items": "center"})
         caption = w.HTML(words.note("groups, with channels kept / all"))
         settings = w.VBox(
-            [caption, self.groups, ratio, self.lock, ready, self.budget, self.budget_bar],
-            layout=_column(390),
-        )
-        answer = w.VBox(
-            [self.text, self.finetune, self.chart, self.scan], layout=_column(470, grow=2)
-        )
+            [
+                caption, self.groups, ratio, self.lock, ready, self.budget, self.budget_bar,
+                self.compare, self.finetune, self.scan,
+            ],
+            layout=_column(430),
+        )  # fmt: skip
+        answer = w.VBox([self.refused, self.text, self.chart], layout=_column(430))
         plans = w.VBox([self.plan, w.HTML(words.note(PLAN)), self.history])
-        more = w.Tab([plans, self.inside, self.compare, self.save, self.code])
-        more.titles = ("Plans", "Look inside", "Compare", "Save", "Code")
-        more.layout = _column(440, grow=2)
-        columns = w.HBox([settings, answer, more], layout={"flex_flow": "row wrap"})
-        self.children = [head, self.map, columns]
+        more = w.Tab([plans, self.inside, self.save, self.code])
+        more.titles = ("Plans", "Look inside", "Save", "Code")
+        more.layout = _column(440)
+        columns = w.HBox([settings, answer], layout={"flex_flow": "row wrap"})
+        left = w.VBox([self.map, columns], layout=_column(WIDTH, grow=2) | {"padding": "0"})
+        self.children = [head, w.HBox([left, more], layout={"flex_flow": "row wrap"})]
         self.show_curves(source)
 
     def show_curves(self, source: Source) -> None:
@@ -150,17 +154,24 @@ class Panel(Pictured):
             self.chart.show(source.curves, self._colours)
 
     def hear(self, control: w.Widget, handler: Callable, trait: str = "value") -> None:
-        """Call `handler(value)` when somebody else sets the control; errors go to `text`."""
+        """Call `handler(value)` when somebody else sets the control; errors go to `refused`."""
 
         def heard(change: Mapping) -> None:
             if not getattr(self._hush, "on", False):
+                self.refused.value = ""
                 handler(change["new"])
 
-        control.observe(shown(heard, self.text), trait)
+        control.observe(refusing(heard, self.refused), trait)
 
     def press(self, button: w.Button, task: Callable[[], object]) -> None:
-        """Call `task()` when the button is pressed; errors go to `text`."""
-        button.on_click(shown(lambda _: None if button.disabled else task(), self.text))
+        """Call `task()` when the button is pressed; errors go to `refused`."""
+
+        def pressed(_: w.Button) -> None:
+            if not button.disabled:
+                self.refused.value = ""
+                task()
+
+        button.on_click(refusing(pressed, self.refused))
 
     @contextmanager
     def quietly(self) -> Iterator[None]:

@@ -10,9 +10,11 @@ import pandas as pd
 
 from prunelab import paths
 from prunelab.groups.diagram import stages
+from prunelab.sensitivity.budget.margin import Margins
 from prunelab.sensitivity.budget.prediction import possible, predict
 from prunelab.sensitivity.budget.price import Price
-from prunelab.widgets.plans import Plan
+from prunelab.widgets.exploring.weights import TRAINED, weights
+from prunelab.widgets.plans import Plan, kept
 from prunelab.widgets.source import PREDICTED, RECORDED, Answer, Ratios, Source
 
 SHIPPED = paths.results() / "data" / "ledger" / "sensitivity.jsonl"
@@ -27,7 +29,8 @@ class Recorded(Source):
             loss, correct, images, params, macs), price (`Price.to_dict`), points (rows of a scan),
             rows (of `groups.diagram`), combinations (label, ratios, accuracy, low, high, loss,
             params, macs, seconds) and latency (macs, seconds). May have seconds in whole, and
-            criterion (a name). Only `NEEDED` must be there.
+            criterion (a name), and network (its model, and the name of its file among the
+            checkpoints), which shows its filters. Only `NEEDED` must be there.
     """
 
     why_not = why_not_train = "this is a recording: give a network and data, explorer(net, data)"
@@ -36,6 +39,7 @@ class Recorded(Source):
         self.title = recording["title"]
         self.made = recording.get("made", "")
         self.rows = recording["rows"]
+        self.inside = weights(recording.get("network"), self.shape)
         self.stages = stages(self.rows)
         self.price = Price.from_dict(recording["price"])
         self.whole = dict(recording["whole"])
@@ -43,10 +47,17 @@ class Recorded(Source):
         self.criterion = recording.get("criterion", "l1")
         combinations = recording.get("combinations", [])
         self.presets = {c["label"]: dict(c["ratios"]) for c in combinations}
-        self.offs = _offs(self.curves, combinations)
+        self.margins = Margins(self.curves, combinations)
         self._line = _line(recording.get("latency", []))
         self.whole.setdefault("seconds", self._seconds(self.whole["macs"]))
         self._known = self._look_up(recording["points"], combinations)
+
+    def removed(self, group: str, ratios: Ratios | Plan) -> list[int]:
+        """Positions of the channels of a group that the network at these ratios lacks."""
+        if self.inside is None or group not in self.kept(self.plan(ratios).ratios):
+            return []
+        keep = kept(self.plan(ratios), {**self.inside.order})
+        return (~keep[group]).nonzero()[:, 0].tolist()
 
     def known(self, ratios: Ratios | Plan) -> Answer | None:
         """Recorded, if these widths were: equal widths are the same network."""
@@ -60,15 +71,17 @@ class Recorded(Source):
         if known := self.known(ratios):
             yield known
             return
-        guess, whole = predict(self.curves, self.plan(ratios).ratios), self.whole["accuracy"]
-        about = possible(guess.accuracy)
-        low, high = (possible(about + off) - whole for off in self.off(guess.macs))
-        yield self._answer(vars(guess) | {"accuracy": about}, low, high, None, PREDICTED)
+        yield self.predicted(ratios)
 
-    def off(self, macs: int) -> tuple[float, float]:
-        """How far off predictions were for networks pruned as much as one with so many MACs."""
-        reached = [one for one in self.offs if one[0] <= macs] or self.offs[-1:]
-        return reached[0][1:] if reached else (0.0, 0.0)
+    def predicted(self, ratios: Ratios | Plan) -> Answer:
+        """What the curves say, with how far off that may be, within what is possible."""
+        plan, whole = self.plan(ratios), self.whole["accuracy"]
+        guess = predict(self.curves, plan.ratios)
+        about = possible(guess.accuracy)
+        lost = {name: plan.ratios[name] for name in self.kept(plan.ratios)}
+        margin = self.margins.together(lost, about)
+        low, high = (possible(about + off) - whole for off in (-margin, margin))
+        return self._answer(vars(guess) | {"accuracy": about}, low, high, None, PREDICTED)
 
     def _answer(self, row: Mapping, low, high, seconds, how: str) -> Answer:
         images = self.whole["images"]
@@ -101,20 +114,6 @@ def curves(recording: Mapping) -> pd.DataFrame:
     return table
 
 
-def _offs(scan: pd.DataFrame, combinations: list[dict]) -> list[tuple[int, float, float]]:
-    """MACs of each measured combination, falling, and how far off predictions were down to there.
-
-    That is, how far the measured accuracy was below and above the predicted one, at most, among
-    the combinations with at least as many MACs.
-    """
-    found, low, high = [], 0.0, 0.0
-    for row in sorted(combinations, key=lambda row: -row["macs"]):
-        off = row["accuracy"] - possible(predict(scan, row["ratios"]).accuracy)
-        low, high = min(low, off), max(high, off)
-        found.append((int(row["macs"]), low, high))
-    return found
-
-
 def _line(latency: list[dict]) -> np.ndarray | None:
     """A straight line, seconds against MACs, through at least two different networks."""
     points = pd.DataFrame(latency, columns=["macs", "seconds"]).dropna()
@@ -129,7 +128,12 @@ def shipped() -> list[dict]:
     """
     lines = SHIPPED.read_text().splitlines() if SHIPPED.is_file() else []
     rows = {row["key"]: row for row in map(json.loads, lines)}
-    found = [r["values"] for r in rows.values() if r["recipe"]["task"]["kind"] == "explore"]
+    own = [row for row in rows.values() if row["recipe"]["task"]["kind"] == "explore"]
+    found = [
+        row["values"]
+        | {"network": {"model": row["recipe"].get("model"), "file": TRAINED.get(row["key"])}}
+        for row in own
+    ]
     if not found:
         raise ValueError(
             "explorer: no recording is shipped here; give a network and data, explorer(net, data),"
