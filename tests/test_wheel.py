@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from prunelab.study import papers
+from prunelab.widgets.exploring.weights import TRAINED
+
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CHECKPOINTS = {path.stem for path in (ROOT / "data/checkpoints").iterdir()}
 SMOKE = ("run", "00", "--preset", "smoke", "--device", "cpu")
 
 
@@ -65,7 +69,13 @@ def test_a_new_study_runs_and_reports_the_committed_results(python, tmp_path):
     said = python("-m", "prunelab", "new-study", "mine")
     study = tmp_path / "mine"
     assert "next: cd mine && prunelab run" in said
-    for part in ("notebooks", "figures", "data/ledger", "data/checkpoints"):
+    surgery = papers.study("network_surgery").recipes("paper", (0,))["surgery"]  # in notebook 02
+    unpruned = papers.study("discrimination_aware").recipes("standard", (0,))["unpruned"]  # in 09
+    shown = {recipe.trained_key for recipe in (*surgery, *unpruned)} & CHECKPOINTS
+    assert len(shown) == 2
+    kept = {path.stem for path in (study / "data/checkpoints").iterdir()}
+    assert shown | set(TRAINED.values()) <= kept <= CHECKPOINTS
+    for part in ("notebooks", "figures", "data/ledger"):
         names = {path.name for path in (ROOT / part).iterdir() if path.suffix != ".lock"}
         assert {path.name for path in (study / part).iterdir()} == names
     said = python("-m", "prunelab", *SMOKE, cwd=study / "notebooks")
