@@ -231,7 +231,7 @@ def test_voila_a_point_on_a_curve_is_dragged_and_a_channel_is_removed_by_a_click
     point.focus()
     for _ in range(5):  # faster than the kernel answers: none is lost
         page.keyboard.press("ArrowRight")
-    # One of 20 channels more: where Python has followed by now, its ratio is that of whole channels.
+    # One of 20 channels more; if Python has followed by now, the ratio is that of whole channels.
     assert put + 5 <= int(point.get_attribute("aria-valuenow")) < put + 10
     dragged = accuracy(page, dragged)
     page.get_by_role("tab", name="Look inside").click()
