@@ -11,6 +11,7 @@ import os
 import socket
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import nbformat
 
@@ -55,21 +56,22 @@ def serve(port: int, browser: bool = True) -> int:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "explorer.ipynb"
         nbformat.write(page(), path)
-        _put_template(folder)
+        template = _put_template(folder)
         options = [f"--port={port}", "--Voila.port_retries=0", "--template=prunelab"]
         options += [f"--Voila.connection_dir_root={folder}"]
-        voila.app.main([str(path), *options, *([] if browser else ["--no-browser"])])
+        with mock.patch.dict(os.environ, template):
+            voila.app.main([str(path), *options, *([] if browser else ["--no-browser"])])
     return 0
 
 
-def _put_template(folder: str) -> None:
-    """Where Voila finds it by name, as long as this process lives."""
+def _put_template(folder: str) -> dict[str, str]:
+    """The environment in which Voila finds it by name."""
     place = Path(folder, "voila", "templates", "prunelab")
     place.mkdir(parents=True)
     (place / "index.html.j2").write_text(TEMPLATE)
     (place / "conf.json").write_text(json.dumps({"base_template": "lab"}))
     others = os.environ.get("JUPYTER_PATH")
-    os.environ["JUPYTER_PATH"] = os.pathsep.join([folder, others] if others else [folder])
+    return {"JUPYTER_PATH": os.pathsep.join([folder, others] if others else [folder])}
 
 
 def _check_free(port: int) -> None:
