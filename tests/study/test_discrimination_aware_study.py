@@ -8,7 +8,7 @@ from helpers.studies import row_of, texts
 from prunelab import plots, widgets
 from prunelab.methods import DiscriminationAware
 from prunelab.study import ledger
-from prunelab.study.papers.discrimination_aware import STUDY, views
+from prunelab.study.papers.discrimination_aware import SETTINGS, STUDY, views
 from prunelab.study.recipes import PRESETS
 
 COUNTED = "Tables S4 to S6: parameters and MACs of really shrunk networks"
@@ -98,6 +98,32 @@ def test_vgg_has_two_losses_and_the_residual_networks_have_three():
             assert method.losses == (2 if case.model == "vgg-19" else None)
 
 
+def test_slimming_trains_new_weights_for_as_long_as_the_unpruned_network_was_trained():
+    for preset in PRESETS:
+        cases = {c.printed: c for c in STUDY.asked(preset) if c.part in ("unpruned", "methods")}
+        for network in ("ResNet-56", "VGGNet") if preset == "paper" else ("ResNet-56",):
+            slimming, whole = cases[network, "Slimming"], cases[network,]
+            assert slimming.network.budget is None
+            assert slimming.task.method.budget == whole.network.budget
+            assert slimming.task.method.start == 0.5
+
+
+def test_slimming_of_vgg_is_the_printed_one_with_70_percent_of_the_channels_removed():
+    ratios = {
+        case.model: case.task.method.ratio
+        for case in STUDY.asked("paper")
+        if case.part == "methods" and case.name == "Slimming"
+    }
+    assert ratios == {"preresnet-56": 0.5, "vgg-19": 0.7}
+
+
+def test_the_two_losses_and_each_alone_are_compared_over_all_seeds():
+    for preset in ("standard", "paper"):
+        seeds = {c.setting: c.seeds for c in STUDY.asked(preset) if c.part == "lambda"}
+        several = {setting for setting, most in seeds.items() if most is None}
+        assert several == {"lambda 0", "lambda 1", "L_S only"}
+
+
 # tables
 
 
@@ -158,9 +184,11 @@ def test_the_run_of_table_1_stands_among_the_others_of_tables_7_and_s1():
         rows_of("standard") + sweep_rows("standard", "epsilon") + sweep_rows("standard", "losses")
     )
     epsilon = table(rows, "Table 7").set_index("epsilon")
-    assert list(epsilon.index) == ["0.001", "0.01", "0.1"]
-    assert [cell[:5] for cell in epsilon["error %, ours"]] == ["8.50", "11.00", "12.00"]
-    assert epsilon["error %, printed"].tolist() == ["5.43", "6.63", "12.68"]
+    own = f"{SETTINGS['standard']['ResNet-56'].epsilon:g}"
+    assert list(epsilon.index) == sorted(["0.001", own, "0.01", "0.1"], key=float)
+    cells = {"0.001": "10.00", own: "8.50", "0.01": "11.00", "0.1": "12.00"}
+    assert epsilon["error %, ours"].str[:5].to_dict() == cells
+    assert epsilon["error %, printed"].tolist() == ["5.43", "–", "6.63", "12.68"]
     losses = table(rows, "Table S1").set_index("losses")
     assert list(losses.index) == ["1", "2", "3", "4"]
     assert losses["error gap, points, printed"].tolist() == ["–", "–", "0.31", "–"]
