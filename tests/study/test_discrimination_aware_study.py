@@ -2,10 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
 from helpers.studies import row_of, texts
 
-from prunelab import plots, widgets
+from prunelab import pictures, plots, widgets
 from prunelab.methods import DiscriminationAware
 from prunelab.study import ledger
 from prunelab.study.papers.discrimination_aware import SETTINGS, STUDY, findings, views
@@ -371,3 +372,19 @@ def test_dropped_and_kept_channels_are_all_channels_of_the_layer(recorded):
     assert sorted([*shown["dropped by DCP"], *shown["kept by DCP"]]) == list(range(16))
     assert shown["kept by DCP"] == values["layers"][name]["order"]
     assert views.selections([], "smoke") is None
+
+
+def test_layers_tell_how_bright_the_dropped_maps_are_and_which_losses_rose():
+    maps = np.zeros((4, 2, 2))
+    maps[0], maps[1], maps[3, 0, 0] = 1.0, 0.5, 1.0
+    layer = {
+        "maps": pictures.pack(maps),
+        "order": [0, 3],
+        "kept": {"DCP": [0, 3]},
+        "scores": [[4, 3, 2, 1], [4, 3, 2, 1]],
+        "losses": [[0.2, 3.0], [0.1, 2.0], [0.5, 1.5]],
+    }
+    found = views.layers({"layers": {"conv": layer}}).set_index("layer").loc["conv"]
+    assert found["brightness %, dropped by DCP"] == pytest.approx(25, abs=0.1)
+    assert found["brightness %, kept by DCP"] == pytest.approx(62.5, abs=0.1)
+    assert found["L_M, end / start"] == 2.5 and found["L_S, end / start"] == 0.5
