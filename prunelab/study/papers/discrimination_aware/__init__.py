@@ -93,7 +93,7 @@ STUDY = Study(
             "ResNet-56",
             orders.orders,
             t.Column("order", lambda line: line.printed.name),
-            t.Column("error", lambda line: line.printed.when),
+            t.Column("network", lambda line: line.printed.when),
             orders.Before(),
             t.Pair("difference, points,", "difference", m.change, "{:+.2f}", places=2),
             t.Column("95% interval", orders.gap),
