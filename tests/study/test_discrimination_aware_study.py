@@ -385,6 +385,6 @@ def test_layers_tell_how_bright_the_dropped_maps_are_and_which_losses_rose():
         "losses": [[0.2, 3.0], [0.1, 2.0], [0.5, 1.5]],
     }
     found = views.layers({"layers": {"conv": layer}}).set_index("layer").loc["conv"]
-    assert found["brightness %, dropped by DCP"] == pytest.approx(25, abs=0.1)
-    assert found["brightness %, kept by DCP"] == pytest.approx(62.5, abs=0.1)
+    assert found["brightness %, dropped by DCP"] == pytest.approx(25, abs=0.2)
+    assert found["brightness %, kept by DCP"] == pytest.approx(62.5, abs=0.2)
     assert found["L_M, end / start"] == 2.5 and found["L_S, end / start"] == 0.5
