@@ -142,7 +142,11 @@ def stage_errors(points: pd.DataFrame, title: str = "") -> Figure:
 
 @styled()
 def sweep(
-    points: pd.DataFrame, printed: pd.DataFrame | None = None, name: str = "", title: str = ""
+    points: pd.DataFrame,
+    printed: pd.DataFrame | None = None,
+    name: str = "",
+    title: str = "",
+    log: Sequence[str] = (),
 ) -> Figure:
     """What one setting does: ours as lines with a dot per seed, printed points as hollow stars.
 
@@ -153,8 +157,10 @@ def sweep(
         printed: the same without seed.
         name: of the setting, for the axis.
         title: says what was done.
+        log: measures that have a logarithmic axis, if they are all above 0; the axis says so.
     """
     checks.kind("sweep", "name", name, str, "text")
+    log = checks.listed("sweep", "log", log, str, "names of measures")
     columns = "setting measure value# source"
     printed = given.printed("sweep", "printed", printed, columns)
     full = given.to_draw("sweep", points, f"{columns} seed", title)
@@ -172,8 +178,9 @@ def sweep(
         ax.set(xlabel=name, ylabel=panel)
         ax.margins(x=0.08, y=0.12)
         values = every.value[every.measure == panel]
-        if values.min() > 0 and values.max() > 8 * values.min():
-            log_axis(ax, "y", values, "")
+        if panel in log and values.min() > 0:
+            log_axis(ax, "y", values)
+            ax.set_ylabel(f"{panel}, log scale")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower left", ncols=2)
     heading(fig, title)

@@ -146,6 +146,16 @@ def test_numbers_stand_in_order_before_words_and_only_numbers_are_joined():
     assert [line.get_xdata().tolist() for line in joined] == [[1, 2]]
 
 
+def test_only_the_measures_that_are_named_have_a_log_axis_and_it_says_so():
+    left, right = plots.sweep(OURS, PRINTED, "lambda", log=["size"]).axes
+    assert (left.get_yscale(), left.get_ylabel()) == ("linear", "error (%)")
+    assert (right.get_yscale(), right.get_ylabel()) == ("log", "size, log scale")
+    wide = OURS.assign(value=[0.01, 5.0] * 6)
+    assert {ax.get_yscale() for ax in plots.sweep(wide, None, "lambda").axes} == {"linear"}
+    (ax,) = plots.sweep(OURS.assign(measure="gap", value=-1.0), None, "x", log=["gap"]).axes
+    assert (ax.get_yscale(), ax.get_ylabel()) == ("linear", "gap")  # not above 0
+
+
 def test_printed_points_are_hollow_stars_with_a_dotted_line():
     left, right = plots.sweep(OURS, PRINTED, "lambda").axes
     star = lines(left)["printed"]

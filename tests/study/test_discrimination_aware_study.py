@@ -2,13 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
 from helpers.studies import row_of, texts
 
-from prunelab import plots, widgets
+from prunelab import pictures, plots, widgets
 from prunelab.methods import DiscriminationAware
 from prunelab.study import ledger
-from prunelab.study.papers.discrimination_aware import STUDY, views
+from prunelab.study.papers.discrimination_aware import SETTINGS, STUDY, findings, views
 from prunelab.study.recipes import PRESETS
 
 COUNTED = "Tables S4 to S6: parameters and MACs of really shrunk networks"
@@ -98,6 +99,32 @@ def test_vgg_has_two_losses_and_the_residual_networks_have_three():
             assert method.losses == (2 if case.model == "vgg-19" else None)
 
 
+def test_slimming_trains_new_weights_for_as_long_as_the_unpruned_network_was_trained():
+    for preset in PRESETS:
+        cases = {c.printed: c for c in STUDY.asked(preset) if c.part in ("unpruned", "methods")}
+        for network in ("ResNet-56", "VGGNet") if preset == "paper" else ("ResNet-56",):
+            slimming, whole = cases[network, "Slimming"], cases[network,]
+            assert slimming.network.budget is None
+            assert slimming.task.method.budget == whole.network.budget
+            assert slimming.task.method.start == 0.5
+
+
+def test_slimming_of_vgg_is_the_printed_one_with_70_percent_of_the_channels_removed():
+    ratios = {
+        case.model: case.task.method.ratio
+        for case in STUDY.asked("paper")
+        if case.part == "methods" and case.name == "Slimming"
+    }
+    assert ratios == {"preresnet-56": 0.5, "vgg-19": 0.7}
+
+
+def test_the_two_losses_and_each_alone_are_compared_over_all_seeds():
+    for preset in ("standard", "paper"):
+        seeds = {c.setting: c.seeds for c in STUDY.asked(preset) if c.part == "lambda"}
+        several = {setting for setting, most in seeds.items() if most is None}
+        assert several == {"lambda 0", "lambda 1", "L_S only"}
+
+
 # tables
 
 
@@ -118,15 +145,82 @@ def test_a_gap_is_against_the_unpruned_network_of_the_same_seed():
     assert found["seeds"]["DCP"] == "3"
 
 
+def orders(rows):
+    return table(rows, "Which orders").set_index("order")
+
+
 def test_orders_are_judged_seed_by_seed():
-    found = table(rows_of("standard", (0, 1, 2)), "Which orders").set_index("better, printed")
-    assert found.than["DCP"] == "WM+"
-    assert found.verdict["DCP-Adapt"] == "the other way round"
-    assert found.verdict["DCP"] == "holds"
-    assert found["difference, points, ours"]["DCP"].startswith("-0.80")
-    assert found["difference, points, printed"]["DCP"] == "-0.14"
-    one = table(rows_of("standard"), "Which orders").set_index("better, printed")
-    assert set(one.verdict) == {"one seed decides nothing"}
+    found = orders(rows_of("standard", (0, 1, 2)))
+    assert found.verdict["DCP before Random DCP"] == "holds"
+    assert found.verdict["ThiNet before CP"] == "the other way round"
+    assert found["difference, points, ours"]["DCP before WM+"].startswith("-0.80")
+    assert found["difference, points, printed"]["DCP before WM+"] == "-0.14"
+    assert found["difference, points, printed"]["DCP before Random DCP"] == "-0.32"
+    one = orders(rows_of("standard"))
+    measured = one[one.seeds == "1"]
+    assert len(measured) == 7 and set(measured.verdict) == {"one seed decides nothing"}
+
+
+def test_an_order_pairs_only_the_seeds_of_both():
+    rows = rows_of("standard", (0, 1, 2))
+    rows = [r for r in rows if r["label"] != "Random DCP" or r["seed"] == 2]
+    found = orders(rows)
+    assert found.seeds["DCP before Random DCP"] == "1"
+    assert found["difference, points, ours"]["DCP before Random DCP"] == "-0.50"
+    assert found.seeds["DCP before WM+"] == "3"
+    none = orders([r for r in rows if r["label"] != "Random DCP"])
+    assert none.verdict["DCP before Random DCP"].startswith("not measured")
+
+
+def test_an_order_within_its_interval_is_undecided():
+    rows = rows_of("standard", (0, 1, 2))
+    for row in rows:
+        if row["label"] == "Random DCP":  # 0.5, 0.5 and -0.5 points behind DCP
+            row["values"]["accuracy"] += 0.01 * (row["seed"] == 2)
+    assert orders(rows).verdict["DCP before Random DCP"] == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("what", "times", "judged"),
+    [("params", 1.19, True), ("params", 1.21, False), ("macs", 0.84, True), ("macs", 0.82, False)],
+)
+def test_networks_of_unequal_size_are_not_judged(what, times, judged):
+    rows = rows_of("standard", (0, 1, 2))
+    for row in rows:
+        if row["label"] == "DCP-Adapt":
+            row["values"][what] *= times
+    verdict = orders(rows).verdict["DCP-Adapt before DCP"]
+    assert (verdict == "the other way round") == judged
+    assert (
+        judged or f"{times:.2f} times the {'MACs' if what == 'macs' else 'parameters'}" in verdict
+    )
+
+
+def test_both_losses_are_compared_with_each_alone_before_fine_tuning():
+    errors = {"lambda 1": 12.0, "lambda 0": 14.0, "L_S only": 12.0}
+    rows = rows_of("standard", (0, 1, 2))
+    for recipe in STUDY.recipes("standard", (0, 1, 2))["lambda"]:
+        error = errors.get(recipe.label.removeprefix("DCP, "), 20)
+        worse = recipe.seed * (0.1 if recipe.label.endswith("only") else 0.2)
+        rows.append(row_of(recipe, pruned(error + worse)))
+    found = orders(rows)
+    alone = found.loc["both losses before L_M alone"]
+    assert alone["difference, points, printed"] == "-4.40"
+    assert alone["difference, points, ours"].startswith("-2.00") and alone.verdict == "holds"
+    assert found.verdict["both losses before L_S alone"] == "undecided"
+    assert found["difference, points, printed"]["both losses before L_S alone"] == "-0.44"
+    assert set(found["seeds"]) == {"3", "0"}
+
+
+def test_findings_follow_the_rows():
+    assert "DCP before Random DCP is not measured" in findings([], "standard")[0]
+    first, second, controls = findings(rows_of("standard", (0, 1, 2)), "standard")
+    assert first == (
+        "**DCP, then Random DCP, ThiNet and CP:** DCP before Random DCP: holds (-0.50 points, 3"
+        " seeds); Random DCP before ThiNet: holds (-0.20 points, 3 seeds); ThiNet before CP: the"
+        " other way round (+0.10 points, 3 seeds)."
+    )
+    assert second.count("not measured") == 2 and "filter norm" in controls
 
 
 def test_orders_do_not_mix_two_networks():
@@ -158,9 +252,11 @@ def test_the_run_of_table_1_stands_among_the_others_of_tables_7_and_s1():
         rows_of("standard") + sweep_rows("standard", "epsilon") + sweep_rows("standard", "losses")
     )
     epsilon = table(rows, "Table 7").set_index("epsilon")
-    assert list(epsilon.index) == ["0.001", "0.01", "0.1"]
-    assert [cell[:5] for cell in epsilon["error %, ours"]] == ["8.50", "11.00", "12.00"]
-    assert epsilon["error %, printed"].tolist() == ["5.43", "6.63", "12.68"]
+    own = f"{SETTINGS['standard']['ResNet-56'].epsilon:g}"
+    assert list(epsilon.index) == sorted(["0.001", own, "0.01", "0.1"], key=float)
+    cells = {"0.001": "10.00", own: "8.50", "0.01": "11.00", "0.1": "12.00"}
+    assert epsilon["error %, ours"].str[:5].to_dict() == cells
+    assert epsilon["error %, printed"].tolist() == ["5.43", "–", "6.63", "12.68"]
     losses = table(rows, "Table S1").set_index("losses")
     assert list(losses.index) == ["1", "2", "3", "4"]
     assert losses["error gap, points, printed"].tolist() == ["–", "–", "0.31", "–"]
@@ -276,3 +372,19 @@ def test_dropped_and_kept_channels_are_all_channels_of_the_layer(recorded):
     assert sorted([*shown["dropped by DCP"], *shown["kept by DCP"]]) == list(range(16))
     assert shown["kept by DCP"] == values["layers"][name]["order"]
     assert views.selections([], "smoke") is None
+
+
+def test_layers_tell_how_bright_the_dropped_maps_are_and_which_losses_rose():
+    maps = np.zeros((4, 2, 2))
+    maps[0], maps[1], maps[3, 0, 0] = 1.0, 0.5, 1.0
+    layer = {
+        "maps": pictures.pack(maps),
+        "order": [0, 3],
+        "kept": {"DCP": [0, 3]},
+        "scores": [[4, 3, 2, 1], [4, 3, 2, 1]],
+        "losses": [[0.2, 3.0], [0.1, 2.0], [0.5, 1.5]],
+    }
+    found = views.layers({"layers": {"conv": layer}}).set_index("layer").loc["conv"]
+    assert found["brightness %, dropped by DCP"] == pytest.approx(25, abs=0.2)
+    assert found["brightness %, kept by DCP"] == pytest.approx(62.5, abs=0.2)
+    assert found["L_M, end / start"] == 2.5 and found["L_S, end / start"] == 0.5

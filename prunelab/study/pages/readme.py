@@ -24,10 +24,17 @@ VIBNET = (
     "weights %",
     "error %",
 )
+DCP = (
+    "discrimination_aware",
+    "Which orders of the paper hold (preset standard",
+    "DCP before Random DCP",
+    "difference",
+)
 BRIEF = {
     FILTER_NORM: "Li et al. 2017, filter norm: VGG-16, MACs / weights removed (%)",
     SURGERY: "Guo et al. 2016, network surgery: LeNet-5, compression / test error (%)",
     VIBNET: "Dai et al. 2018, VIBNet: LeNet-300-100, weights left (%) / test error (%)",
+    DCP: "Zhuang et al. 2018, DCP: ResNet, error less that with drawn channels (points)",
 }
 
 

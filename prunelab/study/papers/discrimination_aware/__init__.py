@@ -6,19 +6,20 @@ Networks. NeurIPS 2018.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 
 from prunelab.study import measures as m
 from prunelab.study import tables as t
 from prunelab.study.cells import Number, Printed
-from prunelab.study.papers.discrimination_aware import lines, views
+from prunelab.study.papers.discrimination_aware import lines, orders, views
 from prunelab.study.papers.discrimination_aware.cases import cases
 from prunelab.study.papers.discrimination_aware.settings import SETTINGS, STEM
 from prunelab.study.recipes import PRESETS
 from prunelab.study.study import Study
 
-__all__ = ["SETTINGS", "STUDY", "views"]
+__all__ = ["SETTINGS", "STUDY", "findings", "views"]
 
 WORDS = {
     "paper": "preset paper",
@@ -69,7 +70,7 @@ STUDY = Study(
             t.of_case("name", "method"),
             *SIZES,
             GAP,
-            t.Column("95% interval", lines.gap),
+            t.Column("95% interval", orders.gap),
             t.span("error %, not fine-tuned", m.error_before_retraining),
             t.span("error %, last", m.error),
             t.span("error %, best", m.best_error),
@@ -88,13 +89,14 @@ STUDY = Study(
             presets={"paper": WORDS["paper"]},
         ),
         _each(
-            "Which orders of Table 1 hold",
+            "Which orders of the paper hold",
             "ResNet-56",
-            lines.orders,
-            t.of_case("name", "better, printed"),
-            t.printed("other", "than"),
-            lines.Before(),
-            t.Pair("difference, points,", "difference", m.change, "{:+.2f}"),
+            orders.orders,
+            t.Column("order", lambda line: line.printed.name),
+            t.Column("network", lambda line: line.printed.when),
+            orders.Before(),
+            t.Pair("difference, points,", "difference", m.change, "{:+.2f}", places=2),
+            t.Column("95% interval", orders.gap),
             t.SEEDS,
         ),
         _each(
@@ -142,3 +144,8 @@ STUDY = Study(
         ),
     ),
 )
+
+
+def findings(rows: Iterable[dict], preset: str) -> list[str]:
+    """Sentences on the paper's claims, from ledger rows."""
+    return orders.findings(STUDY.results(rows), preset)

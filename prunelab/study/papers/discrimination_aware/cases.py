@@ -13,7 +13,13 @@ from typing import Any
 
 from prunelab.methods import ChannelRegression, DiscriminationAware, FilterNorm, Slimming, ThiNet
 from prunelab.methods.base import Method
-from prunelab.study.papers.discrimination_aware.settings import RESNET_50, SETTINGS, SWEEPS, Setting
+from prunelab.study.papers.discrimination_aware.settings import (
+    RESNET_50,
+    SETTINGS,
+    SHORT,
+    SWEEPS,
+    Setting,
+)
 from prunelab.study.papers.discrimination_aware.shapes import counts
 from prunelab.study.selections import Selections
 from prunelab.study.study import Case
@@ -47,12 +53,13 @@ def _dcp(setting: Setting, **fields: object) -> DiscriminationAware:
 
 
 def _methods(setting: Setting) -> dict[str, Method]:
-    """Those of Table 1 that start from the trained network."""
+    """Those of Table 1 that choose channels."""
     ratios, dcp = setting.ratios, partial(_dcp, setting)
     return {
         "ThiNet": ThiNet(ratios, setting.rows),
         "CP": ChannelRegression(ratios, setting.rows),
-        "Slimming": Slimming(setting.ratio, setting.stage.scaled(4)),
+        "Slimming": Slimming(setting.ratio, setting.network.training, start=0.5),
+        SHORT: Slimming(setting.ratio, setting.stage.scaled(4)),
         "Random DCP": dcp(select="random"),
         "DCP": dcp(),
         "DCP-Adapt": dcp(ratios=0.0, epsilon=setting.epsilon),
@@ -75,9 +82,11 @@ def _compared(printed: str, setting: Setting) -> Iterator[Case]:
         if name in setting.without:
             continue
         row = (printed, name) if name in PRINTED else ()
-        yield Case("methods", name, network, task, printed=row)
+        before = replace(network, budget=None) if name in UNTRAINED else network
+        yield Case("methods", name, before, task, printed=row)
 
 
+UNTRAINED = ("Slimming",)  # its penalty is there from the first step on
 PRINTED = ("ThiNet", "CP", "Slimming", "WM", "WM+", "Random DCP", "DCP", "DCP-Adapt")
 
 
@@ -88,9 +97,12 @@ def _sweeps(preset: str) -> Iterator[Case]:
     dcp = partial(_dcp, setting)
     case = partial(Case, name="DCP", network=setting.network, seeds=setting.seeds)
     for lam in lams:
-        yield case("lambda", task=Prune(dcp(ratios=0.3, lam=lam)), setting=f"lambda {lam:g}")
+        # The two losses together and L_M alone are compared over all seeds; so is L_S alone.
+        seeds = None if lam in (0, 1) else setting.seeds
+        task = Prune(dcp(ratios=0.3, lam=lam))
+        yield case("lambda", task=task, setting=f"lambda {lam:g}", seeds=seeds)
     task = Prune(dcp(ratios=0.3, reconstruction=0.0))
-    yield case("lambda", task=task, setting="L_S only")
+    yield case("lambda", task=task, setting="L_S only", seeds=None)
     for number in losses:
         task = Prune(dcp(losses=number), setting.finetune)
         yield case("losses", task=task, setting=f"{number} losses")

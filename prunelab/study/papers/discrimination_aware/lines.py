@@ -9,14 +9,10 @@ from functools import partial
 import pandas as pd
 
 from prunelab.methods import DiscriminationAware
-from prunelab.study import measures as m
 from prunelab.study import tables as t
-from prunelab.study.cells import DASH, Number, Text
+from prunelab.study.cells import Number
 from prunelab.study.papers.discrimination_aware.settings import SETTINGS
 from prunelab.study.results import Line, Results, Run
-
-# Each before the next, by error gap: the paper's Table 1. L_M + L_S before either: its Table 6.
-ORDER = ("DCP-Adapt", "DCP", "WM+", "WM", "Random DCP", "ThiNet", "CP")
 
 
 def over(results: Results, preset: str, line: Line) -> Line:
@@ -70,48 +66,6 @@ def imagenet(results: Results, preset: str) -> Iterator[Line]:
     missing = t.Missing("prunelab run 07 --preset paper")
     for line in found(results, preset):
         yield replace(line.over(whole), missing=missing if line.case else line.missing)
-
-
-def orders(results: Results, preset: str) -> Iterator[Line]:
-    """Each method of Table 1, beside the one that the paper has next."""
-    rows = results.study.printed("table1_cifar10")
-    gaps = {row.method: row.err_gap for row in rows.itertuples() if row.network == "ResNet-56"}
-    for better, worse in zip(ORDER, ORDER[1:]):
-        first, then = (
-            results.line(preset, part="methods", printed=("ResNet-56", n)) for n in (better, worse)
-        )
-        yield replace(first.over(then), printed=_Order(worse, gaps[better] - gaps[worse]))
-
-
-class _Order:
-    """What the paper says of two methods."""
-
-    def __init__(self, other: str, difference: float):
-        self.other, self.difference = other, difference
-
-
-class Before(m.Rule):
-    """The printed order holds if the mean difference is below 0 by more than its 95% interval."""
-
-    def judged(self, line: Line) -> tuple[str, str]:
-        values = [value for run in line.runs if (value := m.change(run)) is not None]
-        if len(values) < 2:
-            return "other", "one seed decides nothing" if values else "the other is not measured"
-        middle, half = m.interval(values)
-        if abs(middle) <= half:
-            return "other", f"undecided: {middle:+.2f} ± {half:.2f}"
-        return ("agrees", "holds") if middle < 0 else ("differs", "the other way round")
-
-
-def gap(line: Line) -> Text | str | t.Missing:
-    """The error gap with its 95% interval over seeds."""
-    if not line.runs:
-        return line.missing
-    values = [value for run in line.runs if (value := m.change(run)) is not None]
-    if len(values) < 2:
-        return DASH
-    middle, half = m.interval(values)
-    return Text(f"{middle - half:+.2f} to {middle + half:+.2f}", rows=line.keys)
 
 
 def selected(key: str, run: Run) -> float:

@@ -52,6 +52,7 @@ class Setting:
 
 
 STEM = "discrimination_aware"
+SHORT = "Slimming, from the trained network"  # as short as DCP's stages
 _LONG = replace(CIFAR_LONG, epochs=10, lr=0.1)
 _PAPER = replace(CIFAR_PAPER, epochs=400, nesterov=True, milestones=(0.4, 0.6))
 _TUNE = replace(_PAPER, epochs=100)
@@ -66,7 +67,8 @@ _QUICK = Setting(
     step=4,
     beside=1,
     losses=1,
-    without=("random", "scratch-B"),
+    epsilon=0.05,
+    without=("random", "scratch-B", SHORT),
 )
 _SMOKE = replace(
     _QUICK,
@@ -83,11 +85,17 @@ SETTINGS = {
     "quick": {"ResNet-56": _QUICK},
     "standard": {
         "ResNet-56": Setting(
-            Network("preresnet-20", "cifar10", CIFAR_LONG), _LONG, replace(_LONG, epochs=2), 2500
+            Network("preresnet-20", "cifar10", CIFAR_LONG),
+            _LONG,
+            replace(_LONG, epochs=2),
+            2500,
+            epsilon=0.004,
         )
     },
     "paper": {
-        "ResNet-56": Setting(Network("preresnet-56", "cifar10", _PAPER), _PAPER, _TUNE, None),
+        "ResNet-56": Setting(
+            Network("preresnet-56", "cifar10", _PAPER), _PAPER, _TUNE, None, without=(SHORT,)
+        ),
         "VGGNet": Setting(
             Network("vgg-19", "cifar10", _PAPER),
             _PAPER,
@@ -96,6 +104,8 @@ SETTINGS = {
             beside=2,
             losses=2,
             ratios=thinned("VGGNet", 0.3),
+            ratio=0.7,
+            without=(SHORT,),
         ),
     },
 }
@@ -115,7 +125,7 @@ RESNET_50 = Setting(
 SWEEPS = {
     "smoke": ((1.0,), (0.1,), (0,), (0.25,), (0.5,)),
     "quick": ((0.0, 0.1, 1.0), (0.1,), (0,), (0.75,), (0.5,)),
-    "standard": ((0.0, 0.001, 0.01, 0.1, 1.0), (0.1, 0.01), (1, 2, 4), (), ()),
+    "standard": ((0.0, 0.001, 0.01, 0.1, 1.0), (0.1, 0.01, 0.001), (1, 2, 4), (), ()),
     "paper": (
         (0.0, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0),
         (0.1, 0.01),

@@ -109,3 +109,21 @@ def chosen(values: Mapping[str, Any], layer: str) -> dict[str, list[int]]:
     kept = set(found["kept"]["DCP"])
     dropped = [c for c in range(len(found["scores"][0])) if c not in kept]
     return {"dropped by DCP": dropped, "kept by DCP": [c for c in found["order"] if c in kept]}
+
+
+def layers(values: Mapping[str, Any]) -> pd.DataFrame:
+    """Each layer: its dropped and its kept maps, and what both losses were and became.
+
+    Brightness is the mean of the maps, in percent of the layer's brightest pixel. A loss whose
+    end is more than 1 times its start was smaller with no channel at all.
+    """
+    found = []
+    for name, layer in values["layers"].items():
+        shown, grey = pictures.unpack(layer["maps"]), chosen(values, name)
+        bright = {key: 100 * shown[channels].mean() / 255 for key, channels in grey.items()}
+        first, last = (np.asarray(layer["losses"][at]) for at in (0, -1))
+        losses = {f"{loss}, end / start": now for loss, now in zip(("L_M", "L_S"), last / first)}
+        row = {"layer": name}
+        row |= {f"brightness %, {key}": value for key, value in bright.items()}
+        found.append(row | losses)
+    return pd.DataFrame(found).round(2)
