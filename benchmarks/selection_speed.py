@@ -126,8 +126,9 @@ def timed(what: Callable[[], object]) -> tuple:
 
 def totals(rows: list[dict]) -> dict[str, float]:
     """Shares of the same channels, and how often the literal seconds are those of our choices."""
-    total = {k: sum(float(row[k] or 0) for row in rows) for k in rows[0] if k != "layer"}
     kinds = [kind for kind in KINDS if rows[0][kind] != ""]
+    names = ["channels", *kinds, *(f"{kind} s" for kind in TIMED)]
+    total = {name: sum(float(row[name]) for row in rows) for name in names}
     shares = {kind: total[kind] / total["channels"] for kind in kinds}
     return shares | {f"{k} x": total["literal s"] / total[f"{k} s"] for k in TIMED[1:]}
 
@@ -140,7 +141,7 @@ def met(rows: list[dict]) -> bool:
 
 def told(rows: list[dict]) -> str:
     """What the rows say, in lines of Markdown."""
-    found, parts = totals(rows), rows[0]["images"], rows[0]
+    found, parts = totals(rows), rows[0]
     goals = f"{GOAL_SAME:.0%} the same channels with {GOAL_FASTER:g} times less work"
     lines = [
         f"- Both goals together ({goals}): **{'met' if met(rows) else 'not met'}**.",
