@@ -215,7 +215,7 @@ def _timed(net: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> flo
 
 
 def _forward(twin: nn.Module, example: object) -> None:
-    args, kwargs = cast(Any, meta.resized(meta.inputs(example, "cost"), 1))
+    args, kwargs = cast(Any, meta.resized(meta.inputs(meta.cast(example, twin), "cost"), 1))
     for module in list(twin.modules()):
         for name, part in module.named_children():
             if "_orig_mod" in part._modules:  # compiling it anew would take long

@@ -89,6 +89,13 @@ def inputs(example: object, caller: str) -> tuple[tuple, dict]:
     return args, kwargs
 
 
+def cast(example: object, net: nn.Module) -> object:
+    """A tensor of floats in the type in which a network computes; any other example as it is."""
+    if isinstance(example, Tensor) and example.is_floating_point():
+        return example.to(dtype_of(net))
+    return example
+
+
 def resized(tree: object, batch: int) -> object:
     """The same arguments with tensors of `batch` samples that have a shape and no memory."""
     return pytree.tree_map(

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from prunelab import pulse
-from prunelab.checks import shown
+from prunelab.checks import kind, shown
 from prunelab.data.photos import Change, Own, Photos
 
 
@@ -34,6 +34,7 @@ class Split:
         std: per channel, of pixel/255.
 
     Raises:
+        TypeError: images or labels are missing, or no tensors.
         ValueError: another number of images than of labels.
     """
 
@@ -43,6 +44,8 @@ class Split:
     std: tuple[float, ...]
 
     def __post_init__(self) -> None:
+        kind("Split", "images", self.images, (Tensor, Photos), "a tensor (N, C, H, W)")
+        kind("Split", "labels", self.labels, Tensor, "a tensor (N,) of class numbers")
         if len(self.images) != len(self.labels):
             raise ValueError(
                 f"Split: `images` and `labels` must be equally many; got {len(self.images)} and"

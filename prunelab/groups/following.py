@@ -67,7 +67,7 @@ def follow(
     What is learned goes into `evidence`. `training` is the mode; None: as `net` is. Errors as
     `trace`, in the name of `caller`.
     """
-    args, kwargs = meta.resized(meta.inputs(example, caller), batch)
+    args, kwargs = meta.resized(meta.inputs(meta.cast(example, net), caller), batch)
     twin = meta.twin(net, values=True)
     if training is not None:
         twin.train(training)

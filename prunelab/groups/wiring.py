@@ -59,6 +59,14 @@ class Wiring:
             return node
         return [n for n in self.graph.nodes if place in n.meta.get("nn_module_stack", ())][-1]
 
+    def depth(self, place: str) -> int:
+        """How many layers lie on the longest way from the images to the end of a module."""
+        found: dict[fx.Node, int] = {}
+        for node in self.graph.nodes:
+            before = max((found[n] for n in node.all_input_nodes), default=0)
+            found[node] = before + isinstance(self._module(node), LAYERS)
+        return found[self.end(place)]
+
     def call(self, layer: str) -> fx.Node:
         """The node that calls a layer, the last if there are several. ValueError if none does."""
         return self.calls(layer)[-1]

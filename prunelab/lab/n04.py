@@ -23,9 +23,9 @@ def _largest(score: Tensor, inside: Tensor) -> int:
 
 
 def places(blocks: int, losses: int) -> list[int]:
-    """Blocks after which a loss sits: q, 2q, ... with q = floor(B / (P + 1)) + 1."""
+    """Blocks after which a loss sits: q, 2q, ..., at most B - 1; q = floor(B / (P + 1)) + 1."""
     q = blocks // (losses + 1) + 1
-    return [q * number for number in range(1, losses + 1)]
+    return [min(q * number, blocks - 1) for number in range(1, losses + 1)]
 
 
 _G = torch.Generator().manual_seed(162)  # one without near ties
@@ -112,11 +112,19 @@ EXERCISES = (
         places,
         (
             (
+                lambda b, p: [(b // (p + 1) + 1) * n for n in range(1, p + 1)],
+                "behind the last block sits the network's own loss: the others stop at block B - 1",
+            ),
+            (
+                lambda b, p: [min((b // (p + 1) + 1) * n, b) for n in range(1, p + 1)],
+                "the bound is one block too large: block B already has the network's own loss",
+            ),
+            (
                 lambda b, p: [b // (p + 1) * n for n in range(1, p + 1)],
                 "q is one more than the rounded share",
             ),
             (
-                lambda b, p: [(b // p + 1) * n for n in range(1, p + 1)],
+                lambda b, p: [min((b // p + 1) * n, b - 1) for n in range(1, p + 1)],
                 "P losses make P + 1 stages: the network's own loss ends the last",
             ),
             (
@@ -124,7 +132,7 @@ EXERCISES = (
                 "there are P of them, each q blocks behind the one before",
             ),
         ),
-        "ResNet-56 has 27 blocks; with three losses they sit after blocks 7, 14 and 21",
-        ((27, 3), (9, 3), (8, 2), (16, 3)),
+        "27 blocks, three losses: after blocks 7, 14 and 21; nine blocks: after 3, 6 and 8",
+        ((27, 3), (9, 3), (8, 2), (16, 3), (27, 7)),
     ),
 )

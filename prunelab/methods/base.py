@@ -89,12 +89,15 @@ class Method(abc.ABC):
         path = None if checkpoint is None else checks.path(name, "checkpoint", checkpoint)
         if watch is not None:
             checks.function(name, "watch", watch, "steps", "state")
-        images = isinstance(getattr(data, "train", None), Split)  # a network's `train` is none
+        own = getattr(data, "train", None)
+        images = isinstance(own, Split)  # a network's `train` is none
         if self._looks_at_images() and not images:
             raise TypeError(
                 f"{name}: `data` must be a Dataset, as it looks at training images;"
                 f" got {type(data).__name__}"
             )
+        if isinstance(own, Split) and not len(own):
+            raise ValueError(f"{name}: `data.train` must hold images; it has none")
         return self._run(unwrap(net), data, Options(self, seed, progress, path, watch))
 
     @abc.abstractmethod

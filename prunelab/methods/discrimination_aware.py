@@ -19,19 +19,14 @@ Source: Zhuang, Tan, Zhuang, Liu, Guo, Wu, Huang, Zhu. Discrimination-aware Chan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import warnings
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar
 
-import torch
-from torch import Tensor, nn
-from tqdm import tqdm
+from torch import nn
 
-from prunelab import checks, meta, surgery, train
+from prunelab import checks, train
 from prunelab.data import Dataset
-from prunelab.groups import trace
-from prunelab.groups.wiring import Wiring
 from prunelab.masks import Keep
 from prunelab.methods.base import (
     Method,
@@ -42,18 +37,15 @@ from prunelab.methods.base import (
     check_option,
     check_ratios,
 )
-from prunelab.methods.discrimination.greedy import SCORES, choose
-from prunelab.methods.discrimination.heads import doors, heads_for
-from prunelab.methods.discrimination.places import after
-from prunelab.methods.discrimination.problem import BATCH, Problem, only
-from prunelab.methods.reconstruction import layerwise
-from prunelab.methods.stages import Options, Stage
-from prunelab.ratios import left
+from prunelab.methods.discrimination.algorithm import Algorithm
+from prunelab.methods.discrimination.greedy import SCORES
+from prunelab.methods.stages import Options
 
 SELECTS = ("gradient", "random")
 STAGINGS = ("stages", "joint")
+BASELINES = ("found", "tuned")
+DEPTHS = ("blocks", "layers")
 EPOCH = train.Budget(epochs=1, lr=0.01, nesterov=True)
-FLOOR = 0.01  # of the weights of the joint variant
 
 
 @dataclass(frozen=True)
@@ -78,6 +70,11 @@ class DiscriminationAware(Method):
         images: how many training images the choice looks at, drawn once; None = all.
         step: how many channels come in at a time.
         passes: passes of SGD over these images after each step.
+        baseline: the network that L_M compares with where the staging is "stages": "found", as it
+            is given, as the paper; "tuned", as it is after the first fine-tuning, as the authors'
+            first code.
+        depth: what the joint variant takes for the depth L_k of the loss k, whose weight is
+            max(0.01, (L_k / L_P)^2): the "blocks" before it, or the "layers", as the authors.
 
     `events` of the result: `<group>: order` (k,), the channels in the order in which they came in;
     `<group>: losses` (t + 1, 2), L_M and L_S at the start and after each step; `<group>: scores`
@@ -90,10 +87,16 @@ class DiscriminationAware(Method):
         1 + `passes` runs of the images from the layer to its classifier, and back. What is read
         there is kept in memory: `images` times what the layer and its shortcut read.
 
+    Where no channel is removed, as with the defaults of `ratios` and `epsilon`, it warns.
+
     Source: DCP; defaults as the authors' first code (papers/dcp.md section 5).
-    Differs: a step of the fine-tuning descends on the sum of both losses; the paper makes one step
-        for each. In SGD the gradient of L_M is that of all images, not of the batch. The bias of
-        the layer is left as it is. The default fine-tuning is one epoch; the code has 100.
+    Differs: in the fine-tuning a step descends on the sum of the losses. The paper makes one step
+        for each; so does the authors' joint variant, which also divides the learning rate of each
+        auxiliary step by the sum of the weights from its loss on. In SGD the gradient of L_M is
+        that of all images, not of the batch, and the learning rate is 0.01, or less where this
+        would diverge on L_M. The bias of the layer is left as it is. Defaults: `finetune` is one
+        epoch, the code has 100; `images` is 10,000, as the paper has it for ImageNet, while its
+        CIFAR-10 runs look at all training images.
     """
 
     KIND: ClassVar[str] = "discrimination_aware"
@@ -110,6 +113,8 @@ class DiscriminationAware(Method):
     images: int | None = 10_000
     step: int = 1
     passes: float = 1.0
+    baseline: str = "found"
+    depth: str = "blocks"
 
     def __post_init__(self) -> None:
         check_ratios(self, self.ratios)
@@ -122,6 +127,8 @@ class DiscriminationAware(Method):
         check_option(self, "score", tuple(SCORES))
         check_option(self, "select", SELECTS)
         check_option(self, "staging", STAGINGS)
+        check_option(self, "baseline", BASELINES)
+        check_option(self, "depth", DEPTHS)
         check_budget(self, "finetune")
         for field, least in (("losses", 0), ("images", 1), ("step", 1)):
             if field == "step" or getattr(self, field) is not None:
@@ -132,7 +139,7 @@ class DiscriminationAware(Method):
         run = Algorithm(self, net, data, options)
         if self.staging == "joint":
             stage = options.stage(self.finetune, data)
-            run.tune(stage, run.places, run.depths)
+            run.tune(stage, run.places, run.weights)
             run.begin()
             for place in (*run.places, None):
                 run.select(stage, place)
@@ -141,101 +148,17 @@ class DiscriminationAware(Method):
             stages = options.stages(dict.fromkeys(names, self.finetune), data)
             for place, stage in zip((*run.places, None), stages, strict=True):
                 run.tune(stage, [place] if place else [])
+                if self.baseline == "tuned" and not run.keep:
+                    run.begin()
                 run.select(stage, place)
-        keep = {name: run.keep[name] for name in run.chosen}
-        return Pruned(Keep(keep), tuple(run.history), run.events)
+        keep = Keep({name: run.keep[name] for name in run.chosen})
+        if all(bool(kept.all()) for kept in keep.values()):
+            self._warn()
+        return Pruned(keep, tuple(run.history), run.events)
 
-
-class Algorithm:
-    """Algorithm 1 on one network: what changes on the way."""
-
-    def __init__(
-        self, method: DiscriminationAware, net: nn.Module, data: Dataset, options: Options
-    ):
-        self.method, self.net, self.options, self.example = method, net, options, data.example
-        self.wiring = Wiring.of(net, data.example, "DiscriminationAware")
-        self.groups = trace(net, data.example)
-        self.chosen = layerwise.chosen("DiscriminationAware", net, self.groups, method.ratios)
-        blocks = self.wiring.blocks()
-        numbers = after(len(blocks), method.losses)
-        self.places = [blocks[number - 1] for number in numbers]
-        self.depths = [max(FLOOR, (number / numbers[-1]) ** 2) for number in numbers]
-        self.heads = heads_for(net, data.example[:1], self.places, data.num_classes, options.seed)
-        self.begin()
-        self.images = layerwise.drawn(data.train, method.images, options.seed)
-        self.zero = surgery.masker(net, self.groups, {})
-        self.keep: dict[str, Tensor] = {}
-        self.events: dict[str, Tensor] = {}
-        self.history: list[train.History] = []
-
-    def begin(self) -> None:
-        """Take the network as it is for the unpruned one."""
-        whole = surgery.masked(self.net, self.groups, {})
-        self.whole = Wiring.of(whole, self.example, "DiscriminationAware")
-
-    def tune(self, stage: Stage, places: list[str], weights: Iterable[float] = ()) -> None:
-        """Algorithm S1: train the network and classifiers under the sum of their losses."""
-        heads = {place: self.heads[place] for place in places}
-        how = doors(heads, dict(zip(places, weights)))
-        self.history.append(stage.fit(self.net, after_step=self.zero, **how))
-
-    def select(self, stage: Stage, place: str | None) -> None:
-        """Algorithm 2 for each group that is read on the way to a place, and not yet done."""
-        sizes = {
-            name: left(self.groups[name].size, ratio)
-            for name, (ratio, readers) in self.chosen.items()
-            if name not in self.keep and all(self.wiring.leads(r.layer, place) for r in readers)
-        }
-        hidden = not self.options.progress
-        with tqdm(total=sum(sizes.values()), desc="select", disable=hidden) as bar:
-            for name, count in sizes.items():
-                bar.set_postfix_str(name)
-                done, make = bar.n, partial(self.choice, place, name, count, bar.update)
-                self.take(name, stage.once(name, make))
-                bar.update(done + count - bar.n)
-        stage.tell(len(self.history), self.net)
-
-    def choice(
-        self, place: str | None, name: str, count: int, tell: Callable[[int], object]
-    ) -> dict[str, Tensor]:
-        """What `choose` gives for one group, and the weights of its readers under "0", "1", ..."""
-        _, readers = self.chosen[name]
-        method, rng = self.method, torch.Generator()
-        rng.manual_seed(self.options.seed + [*self.chosen].index(name))
-        layers = [self.net.get_submodule(reader.layer) for reader in readers]
-        if count == self.groups[name].size and method.epsilon is None:
-            nothing = {"losses": torch.empty(0, 2), "scores": torch.empty(0, count)}
-            before = {str(n): layer.weight.detach() for n, layer in enumerate(layers)}
-            return nothing | {"order": torch.arange(count)} | before
-        batches = (x for x, _ in self.images.batches(BATCH))
-        parts = layerwise.parts_of(self.wiring, self.whole, batches, readers, None, rng)
-        with meta.in_mode(self.net, False), only(layers, self.net), torch.no_grad():
-            inputs, labels, logits = self._ahead(place, [r.layer for r in readers])
-            problem = Problem(
-                self.net, parts, logits, inputs, labels, method.reconstruction, method.lam
-            )
-            found = choose(method, problem, count, rng, tell)
-        return found | {str(n): layer.weight.detach() for n, layer in enumerate(layers)}
-
-    def _ahead(
-        self, place: str | None, layers: list[str]
-    ) -> tuple[list[Tensor], Tensor, Callable[..., Tensor]]:
-        """What the layers and those behind them read, labels, and what makes logits of it."""
-        front, rest = self.wiring.cut(layers, place)
-        head = self.heads[place].eval() if place else nn.Identity()
-        found = [(front(x), y) for x, y in self.images.batches(BATCH)]
-        inputs = [torch.cat(batches) for batches in zip(*(values for values, _ in found))]
-        return inputs, torch.cat([y for _, y in found]), lambda *values: head(rest(*values))
-
-    def take(self, name: str, found: dict[str, Tensor]) -> None:
-        """Write the weights, remove the channels that were not chosen, note the events."""
-        with torch.no_grad():
-            for number, reader in enumerate(self.chosen[name][1]):
-                weight = self.net.get_submodule(reader.layer).weight
-                weight.copy_(found[str(number)])
-        kept = torch.zeros(self.groups[name].size, dtype=torch.bool)
-        kept[found["order"] if len(found["order"]) else 0] = True
-        self.keep[name] = kept
-        self.events |= {f"{name}: {what}": found[what] for what in ("order", "losses", "scores")}
-        self.zero = surgery.masker(self.net, self.groups, self.keep)
-        self.zero()
+    def _warn(self) -> None:
+        """Say that, and why, no channel was removed."""
+        why = "each of `ratios` is 0, or too small for one channel, and `epsilon` is None"
+        if self.epsilon is not None:
+            why = f"no layer stopped at `epsilon` {self.epsilon:g} before its last channel was in"
+        warnings.warn(f"DiscriminationAware: no channel was removed: {why}", stacklevel=2)

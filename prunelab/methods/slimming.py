@@ -10,6 +10,7 @@ Source: Liu, Li, Shen, Huang, Yan, Zhang. Learning Efficient Convolutional Netwo
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -40,13 +41,18 @@ class Slimming(Method):
         most: the largest fraction of a layer that may go; the paper's repeated passes take 0.5. At
             least one channel of each layer stays.
 
+    Where scales equal to the threshold make it remove more than `ratio`, it warns.
+
     Cost: `budget`.
 
     Source: Slimming, section 3; strengths, start and threshold of the authors' code
         (papers/baselines.md section 3).
-    Differs: a channel that several norms scale counts with the largest of them. Residual streams
-        are not thinned. Where a norm reads a stream for one convolution alone (pre-activation),
-        this convolution picks its inputs, as the authors' channel selection does.
+    Differs: `start` is None, as networks come trained; the paper trains new weights from scales of
+        0.5 for 160 epochs, with a strength chosen on validation images, and issue 11 of the
+        authors' repository advises against starting from a trained network. A channel that several
+        norms scale counts with the largest of them. Residual streams are not thinned. Where a norm
+        reads a stream for one convolution alone (pre-activation), this convolution picks its
+        inputs, as the authors' channel selection does.
     """
 
     KIND: ClassVar[str] = "slimming"
@@ -79,11 +85,33 @@ class Slimming(Method):
                 for norm in norms:
                     norm.weight.fill_(self.start)
         history = stage.fit(net, penalty=lambda: self.strength * _total(norms))
-        keep = Keep(
-            self._keep({name: _scales(net, groups, name, of) for name, of in scaled.items()})
-        )
+        scales = {name: _scales(net, groups, name, of) for name, of in scaled.items()}
+        self._check(scales)
+        keep = Keep(self._keep(scales))
         surgery.masker(net, groups, keep)()
         return Pruned(keep, (history,))
+
+    def _check(self, scales: Mapping[str, Tensor]) -> None:
+        """Refuse scales that are not finite, warn of ones that no threshold can tell apart."""
+        for name, scale in scales.items():
+            if strange := int((~scale.isfinite()).sum()):
+                raise ValueError(
+                    f"Slimming: `net` must have finite scales; {strange} of {len(scale)} of"
+                    f" `{name}` are not"
+                )
+        if not self.ratio:
+            return
+        ordered = torch.cat([*scales.values()]).sort().values
+        place = int(len(ordered) * self.ratio)
+        equal = int((ordered == ordered[place]).sum())
+        below = int((ordered <= ordered[place]).sum())
+        if below > place + 1:
+            warnings.warn(
+                f"Slimming: {equal} of {len(ordered)} scales are equal to the threshold"
+                f" {float(ordered[place]):g}, so that {below} are at or below it, where `ratio`"
+                f" {self.ratio:g} asks for {place}; train longer, or with a larger `strength`",
+                stacklevel=2,
+            )
 
     def _keep(self, scales: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The channels above one threshold, within the bound for a layer."""

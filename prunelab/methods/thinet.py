@@ -36,11 +36,15 @@ class ThiNet(Layerwise):
             refitted factors of the TPAMI code.
         rescale: multiply the kernels of kept channels by their least-squares factors.
 
+    Singular equations (dead or doubled channels, few rows) are solved all the same: the diagonal
+    gets a ridge of 1e-10 of its mean; if that is not enough, the pseudo-inverse is taken.
+
     Cost: one pass over the images up to each layer; the choice takes no images.
 
     Source: ThiNet, section 3.2 and its code (papers/baselines.md section 1).
     Differs: the sums run over all output filters at each position; the authors draw one filter at
-        random, of which this is the mean. Images are drawn over all classes together.
+        random, of which this is the mean. Images are drawn over all classes together. `finetune`
+        is None; the authors fine-tune after each layer.
     """
 
     KIND: ClassVar[str] = "thinet"

@@ -25,7 +25,7 @@ from torch.func import functional_call
 from prunelab.groups import Group
 from prunelab.groups.group import IN, OUT, SELECT
 from prunelab.masks import Keep
-from prunelab.meta import in_mode
+from prunelab.meta import dtype_of, in_mode
 from prunelab.methods.base import check_number
 from prunelab.methods.gating.gated_method import GatedMethod
 from prunelab.methods.gating.gates import Gate, units_of
@@ -107,7 +107,7 @@ class SparseNetwork(NoisyNetwork):
             for name, layer in self.noisy.items()
             if calls[name] == 1 and layer.takes_constants()
         }
-        self._image = example[:1]
+        self._image = example[:1].to(dtype_of(net))
 
     def kept(self) -> dict[str, Tensor]:
         """Place name -> (size,) bool: the units that are read and are no constants."""

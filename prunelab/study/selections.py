@@ -13,7 +13,7 @@ from prunelab.data import Dataset
 from prunelab.groups import trace
 from prunelab.groups.wiring import Wiring
 from prunelab.methods import DiscriminationAware, FilterNorm, ThiNet
-from prunelab.methods.reconstruction import layerwise
+from prunelab.methods.reconstruction.readers import chosen as chosen_readers
 from prunelab.study.work import Work
 
 
@@ -68,7 +68,7 @@ class Selections:
     def _maps(self, net: nn.Module, data: Dataset) -> dict[str, Tensor]:
         """Group -> (C, H, W), what its first reader reads."""
         groups = trace(net, data.example)
-        chosen = layerwise.chosen("Selections", net, groups, self.method.ratios)
+        chosen = chosen_readers("Selections", net, groups, self.method.ratios)
         wiring = Wiring.of(net, data.example, "Selections")
         nodes = {wiring.call(readers[0].layer): name for name, (_, readers) in chosen.items()}
         x, _ = next(iter(data.val[self.image : self.image + 1].batches(1)))

@@ -9,6 +9,7 @@ import torch
 from prunelab import lab
 from prunelab.checks import is_number
 from prunelab.lab.answers import same, told
+from prunelab.methods.discrimination import greedy, places
 from prunelab.study import claims
 
 ALL = {e.id: e for number in lab.NUMBERS for e in lab.exercises(number).values()}
@@ -41,6 +42,17 @@ def test_the_solution_passes(exercise, capsys):
     first, *others = capsys.readouterr().out.splitlines()
     assert others == [first]
     assert re.fullmatch(rf"✓ {exercise.id}: right(; predicted .*)?", first)
+
+
+@pytest.mark.parametrize(
+    ("exercise", "function"),
+    [
+        ("04-1", lambda gradient: greedy.SCORES["sum"](gradient.flatten(2).square().sum(2))),
+        ("04-3", places.positions),
+    ],
+)
+def test_what_the_library_itself_does_is_right(exercise, function):
+    lab.check(exercise, function)
 
 
 @EACH

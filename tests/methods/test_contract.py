@@ -187,6 +187,7 @@ def test_a_keep_has_the_groups_the_sizes_and_the_ratio_asked_for(name, which):
         assert int(kept.sum()) == scores.kept(groups[group].size, 0.5)
 
 
+@pytest.mark.filterwarnings("ignore:DiscriminationAware. no channel was removed")
 @of_channels
 def test_ratio_0_keeps_all_and_a_ratio_near_1_keeps_one(name):
     assert all(bool(kept.all()) for kept in prune(name, *setting(), 0).values())

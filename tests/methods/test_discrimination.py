@@ -15,7 +15,8 @@ from prunelab.methods.discrimination.greedy import choose
 from prunelab.methods.discrimination.heads import heads_for
 from prunelab.methods.discrimination.places import places, positions
 from prunelab.methods.discrimination.problem import Problem, only
-from prunelab.methods.reconstruction.layerwise import parts_of, readers_of
+from prunelab.methods.reconstruction.layerwise import parts_of
+from prunelab.methods.reconstruction.readers import readers_of
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from torch import nn
 
 from prunelab import methods, surgery
 from prunelab.groups import trace
-from prunelab.methods import discrimination_aware
+from prunelab.methods.discrimination import algorithm
 from prunelab.methods.discrimination.heads import Head, doors, heads_for
 from prunelab.train import Budget
 
@@ -74,6 +74,7 @@ def test_random_dcp_draws_channels_and_fits_their_weights(net):
     assert not done.keep[name].equal(other.keep[name])
 
 
+@pytest.mark.filterwarnings("ignore:DiscriminationAware. no channel was removed")
 def test_a_smaller_epsilon_keeps_more_channels(net):
     name = "layer2.0.conv1"
     kept = []
@@ -176,7 +177,7 @@ def test_a_killed_selection_goes_on_with_the_bits_of_an_unbroken_one(net, tmp_pa
     method = methods.DiscriminationAware(ratios, finetune=BUDGET, images=12)
     whole = deepcopy(net)
     expected = method.run(whole, DATA, progress=False)
-    calls, choose = [], discrimination_aware.choose
+    calls, choose = [], algorithm.choose
 
     def broken(*arguments):
         calls.append(arguments)
@@ -184,7 +185,7 @@ def test_a_killed_selection_goes_on_with_the_bits_of_an_unbroken_one(net, tmp_pa
             raise KeyboardInterrupt
         return choose(*arguments)
 
-    monkeypatch.setattr(discrimination_aware, "choose", broken)
+    monkeypatch.setattr(algorithm, "choose", broken)
     how = {"progress": False, "checkpoint": tmp_path / "run"}
     with pytest.raises(KeyboardInterrupt):
         method.run(deepcopy(net), DATA, **how)

@@ -162,6 +162,20 @@ def test_lasso_keeps_what_scikit_learn_keeps_at_the_lambda_with_as_many(count):
     assert kept.tolist() == (model.coef_ != 0).tolist()
 
 
+def test_the_authors_intercept_is_that_of_scikit_learn_over_all_outputs():
+    x, weight = drawn(60, 12).abs(), drawn(5, 12, seed=2)  # means that matter
+    z = torch.einsum("rca,nca->rnc", x.view(60, 4, 3), weight.view(5, 4, 3)).flatten(0, 1)
+    y = drawn(60, 5, seed=1) + 3 + 0.5 * z.view(60, 5, 4)[:, :, 2]
+    gram, right = summed(x, y, 4).by_channel(weight, intercept=True)
+    centred, target = z - z.mean(0), y.flatten() - y.mean()
+    assert torch.allclose(gram, centred.T @ centred)
+    assert torch.allclose(right, centred.T @ target)
+    alphas = torch.logspace(-4, 1, 40).tolist()
+    fits = (Lasso(a, tol=1e-12, max_iter=10**6).fit(z, y.flatten()).coef_ != 0 for a in alphas)
+    expected = next(fit for fit in fits if fit.sum() == 2)
+    assert lasso(gram, right, torch.ones(4).double(), 2).tolist() == expected.tolist()
+
+
 def test_dead_and_doubled_channels_leave_the_equations_solvable():
     x = torch.cat([drawn(30, 2), torch.zeros(30, 1, dtype=torch.float64)], 1)
     x = torch.cat([x, x[:, :1]], 1)  # channel 3 is channel 0 again, channel 2 is dead

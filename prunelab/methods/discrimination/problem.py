@@ -39,7 +39,8 @@ class Problem:
         lam: lambda.
 
     Attributes:
-        weights: (n, C, area) for each layer; channels that are not chosen are 0.
+        weights: (n, C, area) for each layer, in float32 at least; channels that are not chosen
+            are 0.
         before: the same as the layers were found.
         rate: learning rate: 0.01, or less where SGD on L_M would diverge.
     """
@@ -112,19 +113,25 @@ class Problem:
         if not self.lam:
             return 0.0, [torch.zeros_like(weight) for weight in self.weights]
         with torch.enable_grad():
-            loss = cross_entropy(self.logits(*(x[batch] for x in self.inputs)), self.labels[batch])
+            logits = self.logits(*(x[batch] for x in self.inputs))
+            loss = cross_entropy(wide(logits), self.labels[batch])
             found = torch.autograd.grad(loss, self._layers)
         return float(loss.detach()), [self._own(g, part) for g, part in zip(found, self.parts)]
 
     @staticmethod
     def _own(weight: Tensor, part: Part) -> Tensor:
         """(n, C, area) copy of the group's columns of a layer's weight or gradient."""
-        own = weight.flatten(1)[:, part.reader.columns].clone()
+        own = wide(weight).flatten(1)[:, part.reader.columns].clone()
         return own.view(len(own), part.reader.channels, part.reader.area)
 
     def _write(self) -> None:
         for part, weight in zip(self.parts, self.weights):
             write(self.net, part.reader, weight.flatten(1))
+
+
+def wide(values: Tensor) -> Tensor:
+    """The same in float32 at least: small steps of SGD are lost in half precision."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 @contextmanager

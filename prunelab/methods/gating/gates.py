@@ -81,7 +81,8 @@ class Gate(nn.Module, abc.ABC):
         factors = self.sample(len(x)) if self.training else self.factor()[None]
         shape = [1] * x.ndim
         shape[0], shape[axis] = factors.shape
-        return x * factors.view(shape)
+        out = x * factors.view(shape)  # of float32 at least, as gates are
+        return out if torch.is_autocast_enabled(x.device.type) else out.to(x.dtype)
 
     @abc.abstractmethod
     def sample(self, n: int) -> Tensor:

@@ -75,7 +75,7 @@ class NoisyLayer(nn.Module, abc.ABC):
             return self.mean(x)
         mean = self.layer(x)
         variances = {
-            name: self.log_var(name).exp() if name in self.log_vars else torch.zeros_like(p)
+            name: self.log_var(name).exp().to(p) if name in self.log_vars else torch.zeros_like(p)
             for name, p in self.layer.named_parameters()
         }
         variance = functional_call(self.layer, variances, x.square())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,8 +14,7 @@ from tqdm import tqdm
 
 from prunelab import scores, surgery, train
 from prunelab.data import Dataset, Split
-from prunelab.groups import Group, Groups, trace
-from prunelab.groups.group import IN, SELECT
+from prunelab.groups import trace
 from prunelab.groups.wiring import Wiring
 from prunelab.masks import Keep
 from prunelab.methods.base import (
@@ -29,71 +28,12 @@ from prunelab.methods.base import (
 from prunelab.methods.reconstruction import rows
 from prunelab.methods.reconstruction.inherited import shortcut
 from prunelab.methods.reconstruction.moments import Moments
+from prunelab.methods.reconstruction.readers import Reader, chosen
+from prunelab.methods.reconstruction.sound import check_sums, check_weights, warn_of_few
 from prunelab.methods.stages import Options
 from prunelab.train.as_found import taken_back
 
 BATCH = 100  # images a forward pass
-
-
-@dataclass(frozen=True)
-class Reader:
-    """A layer that reads the channels of a group.
-
-    Attributes:
-        layer: its name.
-        start: the first column of `weight.flatten(1)` that belongs to the group.
-        channels: size of the group.
-        area: columns of each channel.
-    """
-
-    layer: str
-    start: int
-    channels: int
-    area: int
-
-    @property
-    def columns(self) -> slice:
-        """The group's columns of `weight.flatten(1)`."""
-        return slice(self.start, self.start + self.channels * self.area)
-
-
-def readers_of(net: nn.Module, group: Group) -> list[Reader]:
-    """The layers that read a group. ValueError, with the reason, if one cannot be rebuilt."""
-    found = []
-    for s in group.slices:
-        if s.role in (IN, SELECT):
-            layer = net.get_submodule(s.layer)
-            if why := rows.unfit(layer):
-                raise ValueError(f"`{s.layer}` (reads `{group.name}`) cannot be rebuilt: {why}")
-            area = layer.weight[0, 0].numel()
-            found.append(Reader(s.layer, s.offset * area, group.size, s.repeat * area))
-    if not found or len({r.layer for r in found}) < len(found):
-        raise ValueError(f"`{group.name}` is not read by layers that read it once each")
-    return found
-
-
-def chosen(
-    caller: str, net: nn.Module, groups: Groups, ratios: Ratios
-) -> dict[str, tuple[float, list[Reader]]]:
-    """Group -> ratio and readers, in order of execution; one ratio means all that can be rebuilt.
-
-    Raises:
-        ValueError: a name is no group, or its readers cannot be rebuilt; or nothing is left.
-    """
-    named = ratios if isinstance(ratios, Mapping) else dict.fromkeys(groups.inner(), ratios)
-    order = {layer: place for place, layer in enumerate(groups.reads)}
-    found, why = {}, "all channels are those of residual streams"
-    for name, ratio in named.items():
-        group = groups[name]
-        try:
-            found[name] = float(ratio), readers_of(net, group)
-        except ValueError as error:
-            why = str(error)
-            if named is ratios:
-                raise ValueError(f"{caller}: {why}") from None
-    if not found:
-        raise ValueError(f"{caller}: `net` has no channels that can be rebuilt: {why}")
-    return dict(sorted(found.items(), key=lambda item: order[item[1][1][0].layer]))
 
 
 @dataclass(frozen=True)
@@ -121,6 +61,8 @@ class Layerwise(Method):
         images: how many training images are looked at, drawn once; None = all.
         positions: how many output positions of each; None = all.
         finetune: training of the whole network after each layer; None = none.
+
+    A layer that is rebuilt from fewer rows than it keeps columns is warned of.
     """
 
     # Whether the outputs of the whole network are met, or those of the network pruned so far.
@@ -142,6 +84,7 @@ class Layerwise(Method):
     def _run(self, net: nn.Module, data: Dataset, options: Options) -> Pruned:
         caller, groups = type(self).__name__, trace(net, data.example)
         ratios = chosen(caller, net, groups, self.ratios)
+        check_weights(caller, net)
         now, keep = Wiring.of(net, data.example, caller), {}
         source = now
         if self.WHOLE:
@@ -156,6 +99,9 @@ class Layerwise(Method):
             batches = _told(images, bar)
             parts = parts_of(now, source, batches, readers, self.positions, rng, self.WHOLE)
             keep[name] = self._choose(parts, scores.kept(groups[name].size, ratio), rng)
+            for part in parts:
+                unknowns = self._unknowns(part, keep[name])
+                warn_of_few(caller, part.reader.layer, part.moments.rows, unknowns)
             with taken_back(net.state_dict().values()):
                 for part in parts:
                     self._rebuild(net, part, keep[name])
@@ -169,6 +115,10 @@ class Layerwise(Method):
     @abc.abstractmethod
     def _choose(self, parts: list[Part], count: int, rng: torch.Generator) -> Tensor:
         """(C,) bool: which `count` channels stay."""
+
+    def _unknowns(self, part: Part, kept: Tensor) -> int:
+        """How many numbers of a row the regression of `_rebuild` has a factor for."""
+        return int(kept.sum())
 
     @abc.abstractmethod
     def _rebuild(self, net: nn.Module, part: Part, kept: Tensor) -> None:
@@ -202,6 +152,9 @@ def parts_of(
         positions: of each image, as `Layerwise.positions`.
         rng: draws them.
         inherited: whether layers make up for the errors of their shortcuts too.
+
+    Raises:
+        ValueError: what a layer reads or has to write is not finite.
     """
     layers = {r.layer: now.net.get_submodule(r.layer) for r in readers}
     sums = {name: Moments.of(layer.weight) for name, layer in layers.items()}
@@ -223,6 +176,7 @@ def parts_of(
             sums[name].add(read[name][0], y if layer.bias is None else y - layer.bias.detach())
     found = []
     for reader in readers:
+        check_sums(now.caller, reader.layer, sums[reader.layer])
         weight = layers[reader.layer].weight.detach().flatten(1).double().cpu()
         moments = sums[reader.layer].part(weight, reader.columns, reader.channels)
         found.append(Part(reader, moments, weight[:, reader.columns]))

@@ -119,18 +119,25 @@ class Moments:
             vector = self.xx @ (vector / vector.norm().clamp_min(1e-300))
         return float(vector.norm()) / (self.rows * self.outputs)
 
-    def by_channel(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+    def by_channel(self, weight: Tensor, intercept: bool = False) -> tuple[Tensor, Tensor]:
         r"""Normal equations of one factor per channel: z_i = what channel i alone writes.
 
         Args:
             weight: (n, D).
+            intercept: whether one number may be added to all outputs of all rows, whose best
+                value is taken out.
 
         Returns:
             (C, C) sums of z_i . z_j, and (C,) sums of z_i . y, over rows and outputs.
         """
         weight, c, a = weight.double(), self.channels, self.area
         gram = (self.xx * (weight.T @ weight)).view(c, a, c, a).sum((1, 3))
-        return gram, (self.xy * weight.T).sum(1).view(c, a).sum(1)
+        right = (self.xy * weight.T).sum(1).view(c, a).sum(1)
+        if intercept:
+            total = (self.x * weight.sum(0)).view(c, a).sum(1)  # of z_i
+            mean = total / (self.rows * self.outputs)
+            gram, right = gram - torch.outer(total, mean), right - mean * self.y.sum()
+        return gram, right
 
     def solve(self, kept: Tensor) -> Tensor:
         """(n, D) least-squares weight that reads the channels `kept` (C,) bool only."""
@@ -142,7 +149,10 @@ class Moments:
 
 
 def solve(gram: Tensor, right: Tensor) -> Tensor:
-    """The solution of gram w = right, of least norm where the equations are singular.
+    """The solution of gram w = right.
+
+    The diagonal gets 1e-10 of its mean. Where that does not make the equations definite, the
+    solution is that of least norm, by the pseudo-inverse.
 
     Args:
         gram: (d, d) symmetric, positive semidefinite.
