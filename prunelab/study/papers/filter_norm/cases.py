@@ -136,7 +136,7 @@ FIGURES = {
 
 
 def cases(preset: str) -> Iterator[Case]:
-    """All that is counted, trained and scanned; what `before` has is shown, not measured again."""
+    """All that is counted, trained and scanned; what `earlier` has is shown, not measured again."""
     networks = NETWORKS[preset]
     for row, (model, rule) in TABLE_1.items():
         shape = ((3, 224, 224), 1000) if model == "resnet-34" else ((3, 32, 32), 10)
@@ -152,11 +152,11 @@ def cases(preset: str) -> Iterator[Case]:
         for criterion in criteria:
             seeds = 3 if part == "orders" else 1
             yield _scan(part, plain, seeds, ratios=GRIDS[preset], criterion=criterion)
-    for case in before(preset):
+    for case in earlier(preset):
         yield replace(case, seeds=0)
 
 
-def before(preset: str) -> Iterator[Case]:
+def earlier(preset: str) -> Iterator[Case]:
     """What stood in the place of longer trainings, and still stands there until they are measured.
 
     Its rows are in the ledger.
