@@ -1,5 +1,9 @@
 """PFEC at standard: the long trainings, and what is shown until they are measured."""
 
+import json
+import re
+from pathlib import Path
+
 import pytest
 from helpers.studies import row_of, texts
 
@@ -8,8 +12,10 @@ from prunelab.study.papers.filter_norm import LONG, STUDY, before, errors, of
 from prunelab.study.recipes import PRESETS, SEEDS
 from prunelab.study.tasks import Prune
 
+NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "01-filter-norm.ipynb"
 TITLE = "Before and after pruning, preset standard"
 RECIPES = STUDY.recipes("standard", SEEDS["standard"])
+COMMITTED = ledger.read(ledger.COMMITTED / f"{STUDY.stem}.jsonl")
 BEFORE = before("standard", SEEDS["standard"])
 
 
@@ -62,7 +68,7 @@ def test_who_measures_anew_is_asked_for_the_longer_training_only():
 def test_the_rows_shown_in_their_place_are_committed_and_never_measured_again():
     asked = {r.key for part in RECIPES.values() for r in part}
     kept = {r.key for part in BEFORE.values() for r in part}
-    committed = {row["key"] for row in ledger.read(ledger.COMMITTED / f"{STUDY.stem}.jsonl")}
+    committed = {row["key"] for row in COMMITTED}
     assert kept <= committed and not kept & asked
     assert {r.model for part in RECIPES.values() for r in part if r.key not in committed} <= {*LONG}
 
@@ -80,7 +86,7 @@ def test_a_figure_names_its_network_and_how_long_it_was_trained():
     parts = ("norms", "scan", "retrained", "residual")
     now = [of([row_of(RECIPES[part][0], {})]) for part in parts]
     assert now == ["vgg-16 on cifar10, 30 epochs"] * 3 + ["resnet-56 on cifar10, 45 epochs"]
-    assert of([]) == "not measured"
+    assert of([]) == "no network"
 
 
 def test_the_long_trainings_are_one_cycle_in_bfloat16_and_retraining_is_a_quarter_of_them():
@@ -110,3 +116,17 @@ def test_the_papers_error_stands_beside_its_own_networks_only():
         "vgg-16": "6.75", "vgg-16 A": "6.60",
         "resnet-56": "6.96", "resnet-56 A": "6.90", "resnet-56 B": "6.94",
     }  # fmt: skip
+
+
+def test_the_stated_hours_are_an_estimate_until_all_is_measured_and_then_those_of_the_rows():
+    seconds = {row["key"]: row["seconds"] for row in COMMITTED}
+    keys = {r.key for part in RECIPES.values() for r in part}
+    found = json.loads(NOTEBOOK.read_text())
+    cost = found["metadata"]["prunelab"]["cost"]["standard"]
+    stated = re.search(r"about ([\d.]+) hours of one CPU core", cost)[1]
+    assert f"about {stated} hours of one CPU core" in "".join(found["cells"][0]["source"])
+    hours = sum(seconds.get(key, 0) for key in keys) / 3600
+    if keys <= {*seconds}:
+        assert float(stated) == pytest.approx(hours, rel=0.05) and "estimate" not in cost
+    else:
+        assert float(stated) > hours and "estimate" in cost

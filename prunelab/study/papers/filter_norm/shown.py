@@ -36,7 +36,7 @@ def of(rows: Iterable[dict]) -> str:
     for row in rows:
         recipe = row["recipe"]
         return f"{recipe['model']} on {recipe['data']}, {recipe['budget']['epochs']:g} epochs"
-    return "not measured"
+    return "no network"
 
 
 def longest(lines: Iterable[Line]) -> list[Line]:
