@@ -43,14 +43,15 @@ def shown(*rows):
 def test_the_shorter_training_stays_until_the_longer_one_is_measured_in_full(more):
     table, figure = shown(*SHORT, *more)
     assert table["vgg-16"] == table["vgg-16 A"] == ("4", "16.00 ± 0.00", "3")
-    assert set(figure.label) == {"vgg-16, 4 epochs", "vgg-16 A"}
+    assert set(figure.data) == {"cifar10, 4 epochs"}
     assert figure.error.tolist() == pytest.approx([0.16] * 6)
 
 
 def test_then_the_longer_one_alone_is_shown():
     table, figure = shown(*SHORT, WHOLE, PRUNED)
     assert table["vgg-16"] == ("30", "7.00", "1") and table["vgg-16 A"] == ("30", "8.00", "1")
-    assert figure.label.tolist() == ["vgg-16, 30 epochs", "vgg-16 A"]
+    assert figure.label.tolist() == ["vgg-16", "vgg-16 A"]
+    assert set(figure.data) == {"cifar10, 30 epochs"}
     assert figure.error.tolist() == pytest.approx([0.07, 0.08])
     change = texts(STUDY, [*SHORT, WHOLE, PRUNED])[TITLE].set_index("network")
     assert change["change by pruning, points"]["vgg-16 A"] == "1.00"  # from its own training
@@ -62,7 +63,7 @@ def test_who_measures_anew_is_asked_for_the_longer_training_only():
     assert table["resnet-56 B"] == ("45", "not measured", "0")
     table, figure = shown(LENET, WHOLE)
     assert (table["vgg-16"][1], table["vgg-16 A"][1]) == ("7.00", "not measured")
-    assert figure.label.tolist() == ["lenet-5, 5 epochs", "vgg-16, 30 epochs"]
+    assert figure.label.tolist() == ["lenet-5", "vgg-16"]
 
 
 def test_the_rows_shown_in_their_place_are_committed_and_never_measured_again():

@@ -10,7 +10,6 @@ import pandas as pd
 from prunelab.study.papers.filter_norm.cases import earlier
 from prunelab.study.recipes import Recipe
 from prunelab.study.results import Line, Results
-from prunelab.study.tasks import Baseline
 from prunelab.study.views import error
 
 TRAINED = {"accuracy", "imagenet"}  # parts
@@ -66,16 +65,10 @@ def trained(results: Results, preset: str | None) -> list[Line]:
 
 
 def errors(results: Results, preset: str) -> pd.DataFrame:
-    """Test errors of the trained networks: data, label, error; a line for each seed."""
+    """Test errors of the trained networks: data (and epochs), label, error; a row for each seed."""
     found = [
-        (line.case.data, _name(line), error(run))
+        (f"{line.case.data}, {epochs(line)} epochs", line.case.name, error(run))
         for line in trained(results, preset)
         for run in line.runs
     ]
     return pd.DataFrame(found, columns=["data", "label", "error"])
-
-
-def _name(line: Line) -> str:
-    """Unpruned networks say how long they were trained."""
-    plain = isinstance(line.case.task, Baseline)
-    return f"{line.case.name}, {epochs(line)} epochs" if plain else line.case.name
