@@ -13,7 +13,7 @@ from prunelab import models
 from prunelab.groups import trace
 from prunelab.methods.base import choose
 from prunelab.models import build
-from prunelab.study import ledger, printed
+from prunelab.study import printed
 from prunelab.study.networks import IMAGENET
 from prunelab.study.papers.filter_norm import STUDY, TABLE_1
 from prunelab.study.recipes import PRESETS, SEEDS
@@ -64,11 +64,6 @@ def test_every_preset_has_the_recipes_of_every_figure_and_table(preset):
     }  # fmt: skip
     assert bool(parts.pop("imagenet")) == (preset == "paper")
     assert all(parts.values())
-
-
-def test_every_recipe_of_standard_has_its_row_in_the_committed_ledger():
-    rows = ledger.read(ledger.COMMITTED / f"{STUDY.stem}.jsonl")
-    assert {r.key for r in of("standard")} <= {row["key"] for row in rows}
 
 
 def test_the_paper_preset_covers_every_row_of_table_1():

@@ -9,17 +9,17 @@ from functools import partial
 from prunelab.study import measures as m
 from prunelab.study import tables as t
 from prunelab.study.cells import DASH, Number, Numbers, Printed, Spread
-from prunelab.study.papers.filter_norm.cases import RETRAIN, SMALL, TABLE_1, cases
+from prunelab.study.papers.filter_norm.cases import LONG, RETRAIN, SMALL, TABLE_1, cases
+from prunelab.study.papers.filter_norm.shown import TRAINED, before, epochs, errors, of, trained
 from prunelab.study.recipes import PRESETS
 from prunelab.study.results import Line, Results, Run, devices
 from prunelab.study.study import Study
 from prunelab.study.tasks import Baseline
 
-__all__ = ["RETRAIN", "SMALL", "STUDY", "TABLE_1"]
+__all__ = ["LONG", "RETRAIN", "SMALL", "STUDY", "TABLE_1", "before", "errors", "of"]
 
 NEAR = 0.3  # points of error; the spread of the paper's networks over seeds is about 0.2
 MISPRINTS = {"ResNet-34-pruned-C": "a misprint: the paper's own rule gives 7.41"}
-TRAINED = {"accuracy", "imagenet"}  # parts
 
 
 def _count(key: str, run: Run) -> int:
@@ -71,7 +71,7 @@ LAYERS = (
 
 def _trained(results: Results, preset: str | None) -> Iterator[Line]:
     """Each trained network of a preset, its unpruned network, and the printed row of its rule."""
-    lines, table = results.lines(preset, part=TRAINED), results.study.printed("table1_overall")
+    lines, table = trained(results, preset), results.study.printed("table1_overall")
     change = table.error_pct - table.unpruned.map(table.set_index("model").error_pct)
     rows = {(row.model,): row for row in table.assign(change=change).itertuples()}
     whole = {line.case.model: line for line in lines if isinstance(line.case.task, Baseline)}
@@ -83,6 +83,13 @@ def _printed_change(line: Line) -> str:
     """The change that the paper prints for the same rule on its own network."""
     row = line.printed
     return f"{row.change:+.2f} ({row.model})" if row and row.change == row.change else DASH
+
+
+def _printed_error(line: Line) -> str:
+    """The error that the paper prints, if it has a row for this very network."""
+    row = line.printed
+    same = row and TABLE_1[row.model.removesuffix(" scratch-train")][0] == line.case.model
+    return f"{row.error_pct:.2f}" if same else DASH
 
 
 BEST = t.Pair("error %", "error_pct", m.best_error)
@@ -135,9 +142,11 @@ STUDY = Study(
             (
                 t.of_case("name", "network"),
                 t.of_case("data"),
+                t.Column("epochs", epochs),
                 t.spread("error % before retraining", m.error_before_retraining),
                 t.spread("error % (last epoch)", m.error),
                 t.spread("error % (best epoch)", m.best_error),
+                t.Column("paper's error % (best epoch)", _printed_error),
                 t.spread("change by pruning, points", m.change),
                 t.Column("paper's change for this rule", _printed_change),
                 t.number("MACs removed %", REMOVED, "{:.1f}"),
