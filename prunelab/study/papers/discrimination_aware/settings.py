@@ -89,7 +89,7 @@ SETTINGS = {
             _LONG,
             replace(_LONG, epochs=2),
             2500,
-            epsilon=0.004,
+            epsilon=0.002,
         )
     },
     "paper": {
