@@ -97,8 +97,11 @@ def test_figures_and_player_take_what_was_recorded(played):
     assert list(dict.fromkeys(noise.place)) == ["fc1.inputs", "fc1", "fc2"]
     assert noise.groupby("place").epoch.min().to_dict() == {"fc1.inputs": 0, "fc1": 1, "fc2": 2}
     assert list(dict.fromkeys(views.widths(played, *where).place)) == ["fc1.inputs", "fc1", "fc2"]
-    box = widgets.stage_player(views.played(played, *where))
-    assert len(box.run.options) == 2
+    box = widgets.stage_player(views.played(played, [*SETTINGS["smoke"], *SETTINGS["standard"]]))
+    assert list(box.run.options) == [
+        "forward, mlp-2-3-2-1 on xor",
+        "forward, lenet-300-100 on digits",
+    ]
     box.slider.value = box.slider.max
     assert "decided" in box.text.value
     assert list(views.frontier(played, *where).method) == ["forward"]

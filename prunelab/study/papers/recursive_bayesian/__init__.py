@@ -41,11 +41,13 @@ __all__ = [
     "SETTINGS",
     "SIZES",
     "STUDY",
+    "WEIGHTS",
     "at_equal_error",
     "findings",
     "in_brief",
     "judged",
     "paired",
+    "sign",
     "views",
 ]
 

@@ -12,7 +12,7 @@ from prunelab.study import counts
 from prunelab.study import measures as m
 from prunelab.study import views as v
 from prunelab.study.papers.recursive_bayesian.arms import OTHERS
-from prunelab.study.papers.recursive_bayesian.cases import ARMS, STEM, cases
+from prunelab.study.papers.recursive_bayesian.cases import ARMS, STEM, Setting, cases
 from prunelab.study.results import Line, Results, Run
 from prunelab.study.study import Study
 from prunelab.study.units import EDGES
@@ -59,12 +59,18 @@ def frontier(rows: Iterable[dict], model: str, data: str) -> pd.DataFrame:
     return v.points(_results(rows).runs(part=parts, model=model, data=data), SIZES)
 
 
-def played(rows: Iterable[dict], model: str, data: str) -> list[dict]:
-    """The toy's runs and the first run of each arm, as `widgets.stage_player` takes them."""
+def played(rows: Iterable[dict], settings: Iterable[Setting]) -> list[dict]:
+    """The toy's runs and the first run of each arm, as `widgets.stage_player` takes them.
+
+    Args:
+        rows: ledger rows.
+        settings: of the networks to play.
+    """
     results = _results(rows)
     runs = results.runs(part="toy")
-    for arm in ARMS:
-        runs += results.runs(part="arms", name=arm, model=model, data=data)[:1]
+    for setting in settings:
+        for arm in ARMS:
+            runs += results.runs(part="arms", name=arm, network=setting.network)[:1]
     return [_moments(run) for run in runs]
 
 
