@@ -7,6 +7,7 @@ import pytest
 import torch
 from helpers.real_data import some_photos
 from helpers.studies import row_of, texts
+from torch import nn
 
 from prunelab import data, models, plots, widgets
 from prunelab.methods import RecursiveBayesian
@@ -122,3 +123,19 @@ def test_the_recipe_of_imagenet_runs_on_a_folder_of_real_photographs(label, tmp_
     brief = replace(method, budget=replace(short, epochs=0.1), order="together", beta=1.0)
     values = Prune(brief, short).run(net, images, Work())
     assert values["history"][-1]["epoch"] == 1 and set(values["widths"]) == set(names)
+
+
+def test_every_stage_of_the_recipe_of_imagenet_runs_on_a_folder(tmp_path, monkeypatch):
+    """On a small network: a stage for each of VGG-16's places would take minutes."""
+    some_photos(tmp_path / "imagenet", kinds=2, train=5)
+    monkeypatch.setenv("PRUNELAB_DATA", str(tmp_path))
+    recipe = STUDY.recipes("paper", (0,))["imagenet"][0]
+    short = replace(recipe.budget, epochs=1, batch=2, precision="float32")
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 7, 8), nn.ReLU(), nn.Conv2d(4, 4, 3, 2), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2),
+    )  # fmt: skip
+    task = Prune(replace(recipe.task.method, budget=short), short)
+    values = task.run(net, data.load(recipe.data), Work())
+    assert list(dict.fromkeys(point["stage"] for point in values["course"])) == ["0", "2"]
+    assert values["history"][-1]["epoch"] == 1
