@@ -40,6 +40,7 @@ from prunelab.methods.stages import Options
 
 WAITING, NOISY, DECIDED = "waiting", "noisy", "decided"
 ORDERS = ("forward", "reverse", "together")
+LEAST = 1e-3  # of sigma0: its square stands beside EPSILON
 TINY = 1e-16  # the least alpha: root and logarithm have no slope at 0
 
 
@@ -80,6 +81,7 @@ class ChannelNoise(NormalGate):
     def __init__(self, place: GatePlace, method: RecursiveBayesian):
         super().__init__(place, method.rate, 2 * math.log(method.sigma), spread=0.0)
         self.threshold, self.prior = method.threshold, PRIORS[method.prior]
+        self.limit = method.threshold * method.sigma
         self.beta = value_at(method, "beta", place.name) * (place.side if method.spatial else 1)
         self.register_buffer("left", torch.ones(place.size, dtype=torch.bool))
         for parameter in self.parameters():
@@ -110,7 +112,8 @@ class ChannelNoise(NormalGate):
         return torch.where(self.left, math.inf, -math.inf)
 
     def kept(self) -> Tensor:
-        return super().kept() if self.phase == NOISY else self.left
+        """(size,) bool: a mean above t sigma0 while its stage runs, then what was decided."""
+        return self.mean() > self.limit if self.phase == NOISY else self.left
 
     def penalty(self) -> Tensor:
         """KL of the place, times beta, while its stage runs."""
@@ -126,7 +129,7 @@ class RecursiveBayesian(GatedMethod):
 
     Attributes:
         beta: weight of the KL terms, 1 in the variational bound; one number, or by place name.
-        sigma: sigma0, the fixed standard deviation of the noise.
+        sigma: sigma0, the fixed standard deviation of the noise, from 0.001 to 1.
         threshold: t.
         prior: "dirac", or others that fit the paper's words: "l2", "laplace", "log-uniform".
         order: of the stages: "forward", "reverse", or all places by name; "together" = the
@@ -158,7 +161,7 @@ class RecursiveBayesian(GatedMethod):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_numbers(self, "beta", "a number >= 0", lambda v: v >= 0)
-        check_number(self, "sigma", "a number in (0, 1]", lambda v: 0 < v <= 1)
+        check_number(self, "sigma", f"a number in [{LEAST}, 1]", lambda v: LEAST <= v <= 1)
         check_number(self, "threshold", "a number >= 0", lambda v: v >= 0)
         check_option(self, "prior", tuple(PRIORS))
         checks.switch(type(self).__name__, "spatial", self.spatial)

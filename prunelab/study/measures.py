@@ -60,10 +60,15 @@ def largest_percent(run: Run) -> float:
     return 100 * run.values["top_share"]
 
 
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """Mean, and half of its 95% interval by Student's t, of two values or more."""
+def interval(values: Sequence[float], together: int = 1) -> tuple[float, float]:
+    """Mean, and half of its 95% interval by Student's t, of two values or more.
+
+    Args:
+        values: the values.
+        together: how many intervals hold together with 95%, by Bonferroni.
+    """
     spread = stdev(values) / math.sqrt(len(values))
-    return fmean(values), float(student.ppf(0.975, len(values) - 1)) * spread
+    return fmean(values), float(student.ppf(1 - 0.025 / together, len(values) - 1)) * spread
 
 
 def removed(key: str) -> Measure:

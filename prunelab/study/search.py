@@ -1,8 +1,9 @@
 """A search: the setting shown, the candidates it was compared with, and the rule that chooses.
 
 The lowest of many noisy means is too low by chance. A candidate therefore replaces the setting
-shown only if all its seeds meet a constraint, such as a size, and if its mean validation error is
-lower by more than one standard error of the difference. The test error is not used.
+shown only if it meets a constraint, such as a size, with the seeds that choose, and if its mean
+validation error is lower by more than one standard error of the difference. Each study says what
+its constraint `fits` asks of the seeds: of every one, or of their mean. The test error is not used.
 """
 
 from __future__ import annotations
@@ -134,7 +135,7 @@ class Search:
         Args:
             shown: the line of the setting that is shown.
             others: the lines of the candidates.
-            fits: line -> whether all its seeds meet the constraint.
+            fits: line -> whether it meets the constraint; its runs are those of seeds that choose.
         """
         lines = [self._seen(line) for line in (shown, *others)]
         taken = chosen(lines[0], lines[1:], fits)

@@ -1,40 +1,22 @@
 """RBP's study: what is run, how its strengths are chosen, and what its tables may say."""
 
 import json
-import math
 from dataclasses import replace
 
 import pytest
 import torch
 from helpers.real_data import some_photos
 from helpers.studies import row_of, texts
+from torch import nn
 
 from prunelab import data, models, plots, widgets
 from prunelab.methods import RecursiveBayesian
-from prunelab.study import ledger
-from prunelab.study.papers.recursive_bayesian import ARMS, SETTINGS, STUDY, judged, paired, views
+from prunelab.study.papers.recursive_bayesian import ARMS, SETTINGS, STUDY, views
 from prunelab.study.tasks import Prune
 from prunelab.study.work import Work
 
 SEVEN = tuple(range(7))
 LENET = SETTINGS["paper"][0]
-CHOSEN, DOES_IT_HELP = (
-    "How the strengths were chosen (presets standard and paper)",
-    "Does conditioning help? A recon",
-)
-
-
-def row(part, arm, seed, widths, error, val=0.98, beta=None):
-    """Of LeNet-300-100 on MNIST."""
-    (recipe,) = (
-        recipe
-        for recipe in STUDY.recipes("paper", SEVEN)[part]
-        if recipe.seed == seed and recipe.model == LENET.model and recipe.label.startswith(arm)
-        and beta in (None, recipe.task.method.beta)
-    )  # fmt: skip
-    named = dict(zip(("fc1.inputs", "fc1", "fc2"), widths))
-    history = [{"val_accuracy": val, "epoch": 1, "step": 1}]
-    return row_of(recipe, {"widths": named, "accuracy": 1 - error / 100, "history": history})
 
 
 def test_all_arms_train_for_as_many_epochs_and_penalise_as_they_say():
@@ -56,55 +38,14 @@ def test_there_are_five_fresh_seeds_of_each_arm_and_two_that_choose():
     assert all(LENET.taken[arm] in LENET.grid for arm in ARMS)
 
 
-def test_the_rule_takes_the_strongest_that_is_allowed_and_sees_no_fresh_seed():
-    limit, rows = 1 - LENET.allowed / 100 + 1e-6, []
-    weak, strong = LENET.grid[0], LENET.grid[-1]
-    for seed in (0, 1):
-        rows.append(row("candidates", "forward", seed, (90, 80, 70), 2.0, limit, weak))
-        rows.append(row("arms", "forward", seed, (60, 50, 40), 2.0, limit))
-        rows.append(row("candidates", "forward", seed, (50, 40, 30), 3.0, limit - 1e-3, strong))
-    rows += [row("arms", "forward", seed, (60, 50, 40), 2.0, 0.0) for seed in (2, 3)]
-    lines = [line for line in judged(STUDY.results(rows), "paper") if line.runs]
-    assert [line.note for line in lines] == ["", "yes", ""]
-    assert [len(line.runs) for line in lines] == [2, 2, 2]
-    table = texts(STUDY, rows)[CHOSEN]
-    assert list(table[table["taken by the rule"] == "yes"].arm) == ["forward"]
-
-
-def test_the_strengths_that_are_shown_are_those_that_the_rule_takes():
-    rows = ledger.read(ledger.COMMITTED / "recursive_bayesian.jsonl")
-    lines = [
-        one for one in judged(STUDY.results(rows), "paper") if one.case.network == LENET.network
-    ]
-    taken = {one.case.name: one.case.task.method.beta for one in lines if one.note}
-    assert taken == LENET.taken and all(len(one.runs) == LENET.seen for one in lines)
-
-
-@pytest.mark.parametrize(
-    ("forward", "other", "verdict"),
-    [
-        (((60, 50, 40), 2.0), ((90, 80, 70), 2.0), "RBP is smaller"),
-        (((90, 80, 70), 2.0), ((60, 50, 40), 2.0), "the other is smaller"),
-        (((60, 50, 40), 2.0), ((60, 50, 40), 3.0), "RBP is more accurate"),
-        (((60, 50, 40), 3.0), ((90, 80, 70), 2.0), "RBP is smaller; the other is more accurate"),
-        (((60, 50, 40), 2.0), ((60, 50, 40), 2.0), "no difference beyond the interval"),
-    ],
-)
-def test_the_question_is_answered_by_pairs_of_fresh_seeds(forward, other, verdict):
-    rows = []
-    for seed in range(5):
-        for arm, (widths, error) in (("forward", forward), ("at once", other)):
-            shifted = tuple(w + seed % 2 for w in widths)
-            rows.append(row("arms", arm, seed, shifted, error + 0.1 * (seed % 2)))
-    title = next(title for title in STUDY.tables(rows) if title.startswith(DOES_IT_HELP))
-    table = texts(STUDY, rows)[title]
-    found = table[(table.network == "LeNet-300-100, mnist") & (table["RBP less"] == "at once")]
-    assert list(found.verdict) == [verdict]
-    (line,) = (one for one in paired(STUDY.results(rows), "paper")
-               if one.note == "at once" and one.runs)  # fmt: skip
-    assert [run.seed for run in line.runs] == [2, 3, 4]
-    alone = texts(STUDY, [one for one in rows if one["seed"] == 2])[title]
-    assert "one seed decides nothing" in set(alone.verdict)
+def test_further_strengths_rise_by_root_2_from_the_largest_that_the_first_list_allows():
+    lenet_5 = SETTINGS["paper"][1]
+    for arm in ARMS:
+        first = {"throughout": 20}.get(arm, 40)
+        steps = [round(first * 2 ** (k / 2)) for k in (1, 2, 3)]
+        further = list(lenet_5.strengths(arm)[len(lenet_5.grid) :])
+        assert further and further == steps[: len(further)]
+        assert lenet_5.taken[arm] in lenet_5.strengths(arm)
 
 
 def test_the_shapes_reach_the_two_printed_reductions_and_claim_no_error():
@@ -157,18 +98,14 @@ def test_figures_and_player_take_what_was_recorded(played):
     assert list(dict.fromkeys(noise.place)) == ["fc1.inputs", "fc1", "fc2"]
     assert noise.groupby("place").epoch.min().to_dict() == {"fc1.inputs": 0, "fc1": 1, "fc2": 2}
     assert list(dict.fromkeys(views.widths(played, *where).place)) == ["fc1.inputs", "fc1", "fc2"]
-    box = widgets.stage_player(views.played(played, *where))
-    assert len(box.run.options) == 2
+    box = widgets.stage_player(views.played(played, [*SETTINGS["smoke"], *SETTINGS["standard"]]))
+    assert list(box.run.options) == [
+        "forward, mlp-2-3-2-1 on xor",
+        "forward, lenet-300-100 on digits",
+    ]
     box.slider.value = box.slider.max
     assert "decided" in box.text.value
     assert list(views.frontier(played, *where).method) == ["forward"]
-
-
-def test_one_seed_has_a_difference_and_no_interval():
-    rows = [row("arms", arm, 2, (60, 50, 40), 2.0) for arm in ("forward", "at once")]
-    lines = paired(STUDY.results(rows), "paper")
-    found = views.differences(lines, {"weights": lambda line: [0.5] if line.runs else []})
-    assert found["mean"].tolist() and all(math.isnan(half) for half in found.half)
 
 
 @pytest.mark.parametrize("label", ["VGG-16", "ResNet-50"])
@@ -186,3 +123,19 @@ def test_the_recipe_of_imagenet_runs_on_a_folder_of_real_photographs(label, tmp_
     brief = replace(method, budget=replace(short, epochs=0.1), order="together", beta=1.0)
     values = Prune(brief, short).run(net, images, Work())
     assert values["history"][-1]["epoch"] == 1 and set(values["widths"]) == set(names)
+
+
+def test_every_stage_of_the_recipe_of_imagenet_runs_on_a_folder(tmp_path, monkeypatch):
+    """On a small network: a stage for each of VGG-16's places would take minutes."""
+    some_photos(tmp_path / "imagenet", kinds=2, train=5)
+    monkeypatch.setenv("PRUNELAB_DATA", str(tmp_path))
+    recipe = STUDY.recipes("paper", (0,))["imagenet"][0]
+    short = replace(recipe.budget, epochs=1, batch=2, precision="float32")
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 7, 8), nn.ReLU(), nn.Conv2d(4, 4, 3, 2), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2),
+    )  # fmt: skip
+    task = Prune(replace(recipe.task.method, budget=short), short)
+    values = task.run(net, data.load(recipe.data), Work())
+    assert list(dict.fromkeys(point["stage"] for point in values["course"])) == ["0", "2"]
+    assert values["history"][-1]["epoch"] == 1

@@ -9,7 +9,8 @@ import pandas as pd
 
 from prunelab.study import citing, claims
 from prunelab.study.ledger import COMMITTED, PROJECT, read
-from prunelab.study.papers import study
+from prunelab.study.papers import recursive_bayesian, study
+from prunelab.study.results import Results
 
 PAGES = (PROJECT / "README.md", PROJECT / "docs" / "results.md")
 BLOCK = re.compile(r"(<!-- results ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -36,6 +37,10 @@ BRIEF = {
     VIBNET: "Dai et al. 2018, VIBNet: LeNet-300-100, weights left (%) / test error (%)",
     DCP: "Zhuang et al. 2018, DCP: ResNet, error less that with drawn channels (points)",
 }
+RBP = (
+    "Zhou et al. 2019, RBP, a reconstruction: its weights at equal error, as times those of noise"
+    " on all layers at once / throughout (95% interval)"
+)
 
 
 def filled(text: str) -> str:
@@ -51,6 +56,7 @@ def results(name: str) -> str:
     """The tables of a block, as Markdown."""
     if name == "in brief":
         lines = [{"result": said} | brief(*where) for where, said in BRIEF.items()]
+        lines.append({"result": RBP} | recursive_bayesian.in_brief(_results("recursive_bayesian")))
         return markdown(pd.DataFrame(lines)) + "\n"
     if name == "claims":
         found = (claims.of(one, committed(one.stem)).values() for one in claims.papers())
@@ -70,6 +76,10 @@ def brief(stem: str, title: str, row: str, *names: str) -> dict[str, str]:
     )
     sides = {"printed": " / ".join(printed), "measured here": " / ".join(ours)}
     return sides | {"verdict": cells["verdict"]}
+
+
+def _results(stem: str) -> Results:
+    return study(stem).results(committed(stem))
 
 
 @cache

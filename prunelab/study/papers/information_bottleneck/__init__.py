@@ -11,6 +11,7 @@ from prunelab.study import tables as t
 from prunelab.study.cells import DASH, Number, Numbers, Printed
 from prunelab.study.papers.information_bottleneck import mnist, views
 from prunelab.study.papers.information_bottleneck.cases import METHODS, SETTINGS, cases
+from prunelab.study.papers.information_bottleneck.findings import findings
 from prunelab.study.papers.information_bottleneck.mnist import (
     ACTIVATIONS,
     BEST,
@@ -25,7 +26,7 @@ from prunelab.study.printed import agrees, places
 from prunelab.study.results import Line, Results, Run
 from prunelab.study.study import Study
 
-__all__ = ["METHODS", "SETTINGS", "STUDY", "views"]
+__all__ = ["METHODS", "SETTINGS", "STUDY", "findings", "views"]
 
 # Do the printed numbers follow from the printed widths?
 

@@ -7,89 +7,93 @@ decide a layer given what was pruned before it?
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from prunelab.study import counts
 from prunelab.study import measures as m
 from prunelab.study import tables as t
-from prunelab.study.cells import DASH, Number, Text
+from prunelab.study.cells import DASH, Cell, Number, Text
 from prunelab.study.papers.recursive_bayesian import views
-from prunelab.study.papers.recursive_bayesian.cases import ARMS, SETTINGS, Setting, cases
+from prunelab.study.papers.recursive_bayesian.arms import (
+    EQUAL,
+    ERROR,
+    SIZES,
+    WEIGHTS,
+    paired,
+)
+from prunelab.study.papers.recursive_bayesian.cases import ARMS, SETTINGS, cases
+from prunelab.study.papers.recursive_bayesian.findings import (
+    NETWORKS,
+    NOT_PROVED,
+    ONE_SEED,
+    factor,
+    findings,
+    in_brief,
+    limited,
+    sign,
+)
+from prunelab.study.papers.recursive_bayesian.frontier import at_equal_error
+from prunelab.study.papers.recursive_bayesian.strengths import beta, is_allowed, judged, val_error
 from prunelab.study.results import Line, Results, Run
 from prunelab.study.study import Study
 
-__all__ = ["ARMS", "SETTINGS", "STUDY", "judged", "paired", "views"]
+__all__ = [
+    "ARMS",
+    "SETTINGS",
+    "SIZES",
+    "STUDY",
+    "WEIGHTS",
+    "at_equal_error",
+    "findings",
+    "in_brief",
+    "judged",
+    "paired",
+    "sign",
+    "views",
+]
 
-NETWORKS = {
-    "lenet-300-100": "LeNet-300-100",
-    "lenet-5-relu": "LeNet-5",
-    "preresnet-20": "pre-activation ResNet-20",
-}
 NETWORK = t.Column("network", lambda line: f"{NETWORKS[line.case.model]}, {line.case.data}")
 WORDS = {"paper": "presets standard and paper", "quick": "preset quick", "smoke": "preset smoke"}
-BETA = t.Column("beta", lambda line: f"{line.case.task.method.beta:g}")
+BETA = t.Column("beta", lambda line: f"{beta(line):g}")
 
 
-def val_error(run: Run) -> float:
-    """Validation error after fine-tuning, in percent."""
-    return 100 * (1 - run.values["history"][-1]["val_accuracy"])
+class Helps(m.Rule):
+    """Conditioning helps if RBP is smaller, or more accurate, and in nothing worse.
 
-
-def setting_of(line: Line) -> Setting:
-    """How the arms run on the network of a line."""
-    return next(one for one in SETTINGS[line.case.preset] if one.network == line.case.network)
-
-
-def judged(results: Results, preset: str | None) -> Iterator[Line]:
-    """Each arm at each strength, with the seeds that choose.
-
-    The rule, written before anything ran: of the strengths whose mean validation error after
-    fine-tuning is allowed, take the largest. The note says "yes" there.
+    A difference counts if its p-value, corrected for the number of arms, is below 5%.
     """
-    for network in dict.fromkeys(line.case.network for line in results.lines(preset, part="arms")):
-        for arm in ARMS:
-            wanted = {"part": {"arms", "candidates"}, "name": arm, "network": network}
-            found = [_seen(line) for line in results.lines(preset, **wanted)]
-            found.sort(key=lambda line: line.case.task.method.beta)
-            taken = [line for line in found if _is_allowed(line)][-1:]
-            yield from (replace(line, note="yes" if line in taken else "") for line in found)
+
+    def judged(self, line: Line) -> tuple[str, str]:
+        if line.printed.limits:
+            return "other", limited(line.printed.limits)
+        if len(line.printed.values[ERROR]) < 2:
+            return "other", ONE_SEED
+        signs = {"smaller": sign(line, WEIGHTS), "more accurate": sign(line, ERROR)}
+        better = [word for word, found in signs.items() if found < 0]
+        worse = [word for word, found in signs.items() if found > 0]
+        if better and worse:
+            return "other", f"RBP is {better[0]}; the other is {worse[0]}"
+        if better or worse:
+            kind, who = ("agrees", "RBP") if better else ("differs", "the other")
+            return kind, f"{who} is {' and '.join(better or worse)}"
+        return "other", NOT_PROVED
 
 
-def _seen(line: Line) -> Line:
-    seen = setting_of(line).seen
-    return replace(line, runs=tuple(run for run in line.runs if run.seed < seen))
+class HelpsAtEqualError(m.Rule):
+    """Conditioning helps if RBP is smaller at the error of the other arm; corrected as above."""
 
-
-def _is_allowed(line: Line) -> bool:
-    errors = [val_error(run) for run in line.runs]
-    return bool(errors) and sum(errors) / len(errors) <= setting_of(line).allowed
-
-
-def paired(results: Results, preset: str | None) -> Iterator[Line]:
-    """RBP beside each other arm, seed by seed, with fresh seeds only; the note names the other."""
-    for line in results.lines(preset, part="arms", name=ARMS[0]):
-        seen = setting_of(line).seen
-        fresh = replace(line, runs=tuple(run for run in line.runs if run.seed >= seen))
-        for other in ARMS[1:]:
-            base = results.line(preset, part="arms", name=other, network=line.case.network)
-            yield replace(fresh.over(base), note=other)
-
-
-def difference(measure: t.Measure) -> Callable[[Line], list[float]]:
-    """A function from a line to the differences of its runs from their bases."""
-    return lambda line: [measure(r) - measure(r.base) for r in line.runs if r.base is not None]
-
-
-SIZES = {
-    "weights, points": difference(counts.weights),
-    "MACs, points": difference(counts.macs),
-    "test error, points": difference(m.error),
-}
+    def judged(self, line: Line) -> tuple[str, str]:
+        values = line.printed.values[EQUAL]
+        if not values:
+            return "other", "no frontier to compare along"
+        if len(values) < 2:
+            return "other", ONE_SEED
+        found = {-1: ("agrees", "RBP is smaller"), 1: ("differs", "the other is smaller")}
+        return found.get(sign(line, EQUAL), ("other", NOT_PROVED))
 
 
 def _with_interval(name: str) -> t.Column:
-    def cell(line: Line) -> Text | str | t.Missing:
-        values = SIZES[name](line)
+    def cell(line: Line) -> Cell | str:
+        values = line.printed.values[name]
         if len(values) < 2:
             return DASH if values else line.missing
         middle, half = m.interval(values)
@@ -98,26 +102,30 @@ def _with_interval(name: str) -> t.Column:
     return t.Column(f"{name} (mean ± 95% interval)", cell)
 
 
-class Helps(m.Rule):
-    """Conditioning helps if RBP ends smaller, or with a smaller error, and in nothing worse."""
+def _p(*names: str) -> Callable[[Line], Text | str]:
+    def cell(line: Line) -> Text | str:
+        if len(line.printed.values[names[0]]) < 2:
+            return DASH
+        return Text(" / ".join(f"{line.printed.p[name]:.3f}" for name in names), rows=line.keys)
 
-    def judged(self, line: Line) -> tuple[str, str]:
-        found = {"smaller": "weights, points", "more accurate": "test error, points"}
-        signs = {}
-        for word, name in found.items():
-            values = SIZES[name](line)
-            if len(values) < 2:
-                return "other", "one seed decides nothing"
-            middle, half = m.interval(values)
-            signs[word] = 0 if abs(middle) <= half else (1 if middle > 0 else -1)
-        better = [word for word, sign in signs.items() if sign < 0]
-        worse = [word for word, sign in signs.items() if sign > 0]
-        if better and worse:
-            return "other", f"RBP is {better[0]}; the other is {worse[0]}"
-        if better or worse:
-            kind, who = ("agrees", "RBP") if better else ("differs", "the other")
-            return kind, f"{who} is {' and '.join(better or worse)}"
-        return "other", "no difference beyond the interval"
+    return cell
+
+
+def _factor(line: Line) -> Cell | str:
+    """RBP's weights over those of the other arm."""
+    values = line.printed.values[EQUAL]
+    if len(values) < 2:
+        return DASH if line.runs else line.missing
+    return Text(factor(values), rows=line.keys)
+
+
+def _allowed(line: Line) -> str:
+    """Whether the rule may take a strength."""
+    return DASH if not line.runs else "yes" if is_allowed(line) else "no"
+
+
+def _left(arm: str) -> t.Column:
+    return t.Column(arm, lambda line: Number(line.printed.weights[arm], rows=line.keys))
 
 
 SIZE = (
@@ -150,16 +158,43 @@ STUDY = Study(
     cases,
     (
         t.Table(
-            "Does conditioning help? A reconstruction, not the paper's table ({})",
+            "Does conditioning help, at the rule's strengths? A reconstruction, not the paper's"
+            " table ({})",
             paired,
             (
                 NETWORK,
                 t.Column("RBP less", lambda line: line.note),
                 Helps(),
                 *map(_with_interval, SIZES),
+                t.Column("p of weights / of test error (Holm)", _p(WEIGHTS, ERROR)),
                 t.SEEDS,
             ),
             presets=WORDS,
+        ),
+        t.Table(
+            "Does conditioning help, at equal error? A reconstruction, not the paper's table ({})",
+            paired,
+            (
+                NETWORK,
+                t.Column("RBP beside", lambda line: line.note),
+                HelpsAtEqualError(),
+                t.Column("times the other's weights (95% interval)", _factor),
+                t.Column("p (Holm)", _p(EQUAL)),
+                t.SEEDS,
+            ),
+            presets={"paper": WORDS["paper"]},
+        ),
+        t.Table(
+            "Weights left % at equal error, along each arm's frontier ({})",
+            at_equal_error,
+            (
+                NETWORK,
+                t.Column("error", lambda line: line.printed.kind),
+                t.Column("error %", lambda line: Number(line.printed.error, rows=line.keys)),
+                *map(_left, ARMS),
+                t.Column("seeds", lambda line: len({run.seed for run in line.runs})),
+            ),
+            presets={"paper": WORDS["paper"]},
         ),
         t.Table(
             "Arms of RBP, and its relatives ({})",
@@ -183,7 +218,8 @@ STUDY = Study(
                 t.spread("validation error %", val_error),
                 t.span("weights %", counts.weights),
                 t.Column(
-                    "allowed", lambda line: "yes" if line.runs and _is_allowed(line) else "no"
+                    "allowed",
+                    lambda line: ("yes" if is_allowed(line) else "no") if line.runs else DASH,
                 ),
                 t.Column("taken by the rule", lambda line: line.note),
                 t.SEEDS,

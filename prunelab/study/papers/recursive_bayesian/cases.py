@@ -68,6 +68,7 @@ class Setting:
         taken: arm -> beta, the one that the rule takes.
         VIBNet, SBP: fields of the methods beside.
         grid: values of beta to choose from; none = nothing is chosen.
+        further: arm -> values named after those of the grid had run.
         seen: how many seeds choose; the others are fresh.
         allowed: the largest mean validation error after fine-tuning, in percent.
         seeds: the largest number of seeds; None = all that are requested.
@@ -84,6 +85,7 @@ class Setting:
     SBP: dict[str, Any]
     plain: int | None = None
     grid: tuple[float, ...] = ()
+    further: dict[str, tuple[float, ...]] = field(default_factory=dict)
     seen: int = 0
     allowed: float = 100.0
     seeds: int | None = None
@@ -93,6 +95,10 @@ class Setting:
     def network(self) -> Network:
         trained = CIFAR_LONG if self.plain is None else self.budget(self.plain)
         return Network(self.model, self.data, trained)
+
+    def strengths(self, arm: str) -> tuple[float, ...]:
+        """All values of beta that an arm may have."""
+        return (*self.grid, *self.further.get(arm, ()))
 
     @property
     def stages(self) -> int:
@@ -151,7 +157,7 @@ def _arms(setting: Setting, preset: str) -> Iterator[Case]:
     for arm in ARMS:
         taken = setting.taken[arm]
         yield case("arms", arm, task=setting.prune(arm, taken), seeds=setting.seeds)
-        for beta in setting.grid:
+        for beta in setting.strengths(arm):
             if beta != taken:
                 label, task = f"beta {beta:g}", setting.prune(arm, beta)
                 yield case("candidates", arm, task=task, setting=label, seeds=setting.seen)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -11,8 +11,9 @@ import pandas as pd
 from prunelab.study import counts
 from prunelab.study import measures as m
 from prunelab.study import views as v
-from prunelab.study.papers.recursive_bayesian.cases import ARMS, STEM, cases
-from prunelab.study.results import Results, Run
+from prunelab.study.papers.recursive_bayesian.arms import OTHERS
+from prunelab.study.papers.recursive_bayesian.cases import ARMS, STEM, Setting, cases
+from prunelab.study.results import Line, Results, Run
 from prunelab.study.study import Study
 from prunelab.study.units import EDGES
 
@@ -58,12 +59,18 @@ def frontier(rows: Iterable[dict], model: str, data: str) -> pd.DataFrame:
     return v.points(_results(rows).runs(part=parts, model=model, data=data), SIZES)
 
 
-def played(rows: Iterable[dict], model: str, data: str) -> list[dict]:
-    """The toy's runs and the first run of each arm, as `widgets.stage_player` takes them."""
+def played(rows: Iterable[dict], settings: Iterable[Setting]) -> list[dict]:
+    """The toy's runs and the first run of each arm, as `widgets.stage_player` takes them.
+
+    Args:
+        rows: ledger rows.
+        settings: of the networks to play.
+    """
     results = _results(rows)
     runs = results.runs(part="toy")
-    for arm in ARMS:
-        runs += results.runs(part="arms", name=arm, model=model, data=data)[:1]
+    for setting in settings:
+        for arm in ARMS:
+            runs += results.runs(part="arms", name=arm, network=setting.network)[:1]
     return [_moments(run) for run in runs]
 
 
@@ -99,13 +106,22 @@ def _phase(place: str, stage: str, order: list[str]) -> str:
     return "decided" if order.index(place) < order.index(stage) else "waiting"
 
 
-def differences(lines: Iterable[Any], sizes: Mapping[str, Any]) -> pd.DataFrame:
-    """Of pairs of arms, what `plots.differences` takes: measure, pair, mean, half, seeds."""
+def differences(lines: Iterable[Line], sizes: Iterable[str]) -> pd.DataFrame:
+    """Of pairs of arms, what `plots.differences` takes: measure, pair, mean, half, seeds.
+
+    The intervals are widened for the number of arms (Bonferroni).
+
+    Args:
+        lines: from `arms.paired`.
+        sizes: measures of `arms.Beside.values`.
+    """
     found = []
     for line in lines:
-        for name, of in sizes.items():
-            values = of(line)
+        pair = f"RBP less {line.note}" + ("\n(limited by the list)" if line.printed.limits else "")
+        for name in sizes:
+            values = line.printed.values[name]
             if values:  # one seed has no interval
-                middle = m.interval(values) if len(values) > 1 else (values[0], math.nan)
-                found.append((name, f"RBP less {line.note}", *middle, len(values)))
+                several = len(values) > 1
+                middle = m.interval(values, len(OTHERS)) if several else (values[0], math.nan)
+                found.append((name, pair, *middle, len(values)))
     return pd.DataFrame(found, columns=["measure", "pair", "mean", "half", "seeds"])
