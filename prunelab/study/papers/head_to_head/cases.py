@@ -44,6 +44,8 @@ class Setting:
         tune: Budget of the fine-tuning, the same for all that remove channels.
         sizes: axis -> shares of the whole network at which methods are compared: macs, kept
             (parameters that are not 0), bytes, seconds.
+        scratch: ratios of the filter norm whose shapes are trained from scratch, each with as much
+            computation as the unpruned network.
         methods: name -> `of`, the class; `vary`, its field that changes the size, and `values`;
             other fields. A table in it is a Budget that differs from `tune` in these fields.
     """
@@ -51,6 +53,7 @@ class Setting:
     network: Network
     tune: Budget
     sizes: Mapping[str, tuple[float, ...]]
+    scratch: tuple[float, ...]
     methods: Mapping[str, Mapping[str, Any]]
 
     def method(self, name: str, value: float) -> Method:
@@ -71,7 +74,7 @@ def _setting(network: str, own: Mapping[str, Any]) -> Setting:
     start = NETWORKS[network]
     tune = replace(start.training, **own["tune"])
     sizes = {axis: tuple(shares) for axis, shares in own["sizes"].items()}
-    return Setting(start, tune, sizes, own["methods"])
+    return Setting(start, tune, sizes, tuple(own["scratch"]), own["methods"])
 
 
 SETTINGS = {
@@ -89,7 +92,6 @@ def cases(preset: str) -> Iterator[Case]:
                 method, at = setting.method(name, value), f"{own['vary']} {value:g}"
                 task = Prune(method, None if method.CHOOSES == "weights" else setting.tune)
                 yield Case("methods", name, setting.network, Weighed(task), at)
-        first = next(iter(setting.methods))
-        for value in setting.methods[first]["values"]:
-            task = Scratch(setting.method(first, value), setting.network.training, "B")
+        for value in setting.scratch:
+            task = Scratch(setting.method("filter norm", value), setting.network.training, "B")
             yield Case("methods", "scratch-B", setting.network, Weighed(task), f"{value:g}")
