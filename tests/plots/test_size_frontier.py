@@ -171,5 +171,5 @@ def test_a_panel_for_each_scale_has_the_same_looks_and_only_what_saves_on_it():
 
 
 def test_points_without_a_scale_are_refused():
-    with pytest.raises(ValueError, match=r"^size_frontiers: `points` must be with one of weights_p"):
+    with pytest.raises(ValueError, match=r"^size_frontiers: `points` must be with one of"):
         plots.size_frontiers(runs().drop(columns=["weights_pct", "activations_pct"]))
