@@ -39,7 +39,7 @@ def contest_player(
     Raises:
         ValueError: there are no points, a column is missing, or there is no axis.
     """
-    axes = _axes("contest_player", points, ranks, title)
+    axes = _axes("contest_player", points, ranks, title, order)
     network = w.Dropdown(options=list(dict.fromkeys(points.network)), description="network")
     axis = w.Dropdown(options=[(SIZES[name], name) for name in axes], description="axis")
     size = w.Dropdown(description="size")
@@ -74,15 +74,19 @@ def contest_figure(
     points: pd.DataFrame, axis: str = "macs_pct", title: str = "", order: Sequence[str] = ()
 ) -> Figure:
     """All methods on the first network, on one of its axes; errors as `contest_player`."""
-    axes = _axes("contest_figure", points, pd.DataFrame(columns=RANKS), title)
+    axes = _axes("contest_figure", points, pd.DataFrame(columns=RANKS), title, order)
     checks.word("contest_figure", "axis", axis, tuple(axes))
     first = points[points.network == points.network.iloc[0]]
     whole = (*order, *_names(points, order))
     return _figure(first, axis, title or first.network.iloc[0], whole)
 
 
-def _axes(caller: str, points: pd.DataFrame, ranks: pd.DataFrame, title: str) -> list[str]:
+def _axes(
+    caller: str, points: pd.DataFrame, ranks: pd.DataFrame, title: str, order: Sequence[str]
+) -> list[str]:
     given.text(caller, title)
+    known = isinstance(order, list | tuple) and all(isinstance(name, str) for name in order)
+    checks.need(known, caller, "order", "names of methods", order)
     for name, table, needed in (("points", points, POINTS), ("ranks", ranks, RANKS)):
         checks.kind(caller, name, table, pd.DataFrame, "a DataFrame")
         checks.columns(caller, name, table, needed)
