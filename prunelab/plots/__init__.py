@@ -12,7 +12,7 @@ from prunelab.plots.bottleneck import log_ratios, widths
 from prunelab.plots.curves import accuracies, norm_curves, one_layer, panels, sensitivity
 from prunelab.plots.discrimination import feature_maps, stage_errors, sweep
 from prunelab.plots.frame import not_measured, save
-from prunelab.plots.frontiers import frontier, size_frontier
+from prunelab.plots.frontiers import frontier, size_frontier, size_frontiers
 from prunelab.plots.histograms import weight_histograms
 from prunelab.plots.network_map import network_map
 from prunelab.plots.picture import group_picture
@@ -46,6 +46,7 @@ __all__ = [
     "selection_step",
     "sensitivity",
     "size_frontier",
+    "size_frontiers",
     "stage_errors",
     "sweep",
     "training_costs",

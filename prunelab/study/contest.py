@@ -9,7 +9,8 @@ seed. With the mean difference d_i of an image over S seeds, and D_s of a seed o
 
 so that both another test set and other seeds could have given another D. P-values are those of
 Student's t with Satterthwaite's degrees of freedom, and all pairs at one size are corrected
-together by Holm.
+together by Holm. One seed says nothing about other seeds: such a pair has no p-value, and its
+interval is of the test images alone.
 """
 
 from __future__ import annotations
@@ -78,13 +79,13 @@ class Difference:
     Attributes:
         mean: fraction.
         half: of its 95% interval, before any correction.
-        p: its p-value, before any correction.
+        p: its p-value, before any correction; None of one seed.
         seeds: how many both have.
     """
 
     mean: float
     half: float
-    p: float
+    p: float | None
     seeds: int
 
 
@@ -100,12 +101,13 @@ def difference(a: Entry, b: Entry) -> Difference | None:
     if seeds > 1:
         parts.append((each.mean(1).var(ddof=1) / seeds, seeds - 1))
     variance = sum(part for part, _ in parts)
-    if variance == 0:
-        return Difference(float(each.mean()), 0.0, 1.0 if each.mean() == 0 else 0.0, seeds)
-    free = variance**2 / sum(part**2 / df for part, df in parts)
-    error = math.sqrt(variance)
-    p = 2 * student.sf(abs(each.mean()) / error, free)
-    return Difference(float(each.mean()), float(student.ppf(0.975, free)) * error, float(p), seeds)
+    mean, half, p = float(each.mean()), 0.0, float(each.mean() == 0)
+    if variance > 0:
+        free = variance**2 / sum(part**2 / df for part, df in parts)
+        error = math.sqrt(variance)
+        half = float(student.ppf(0.975, free)) * error
+        p = float(2 * student.sf(abs(mean) / error, free))
+    return Difference(mean, half, p if seeds > 1 else None, seeds)
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -122,14 +124,16 @@ class Standing:
     """A method among others at one size.
 
     Attributes:
-        rank: 1 + how many methods are proved better.
+        rank: 1 + how many methods are proved better; None if it shares two seeds with no other.
+        last: its rank if all that are not told apart from it were better; None as `rank`.
         accuracy: mean over seeds and images.
         behind: difference from the most accurate method, None for that one.
         ties: methods that are neither proved better nor proved worse.
         seeds: of the method.
     """
 
-    rank: int
+    rank: int | None
+    last: int | None
     accuracy: float
     behind: Difference | None
     ties: tuple[str, ...]
@@ -137,26 +141,28 @@ class Standing:
 
 
 def standings(entries: Mapping[str, Entry]) -> dict[str, Standing]:
-    """Method -> standing, the most accurate first; one seed or two prove nothing of seeds."""
+    """Method -> standing, the most accurate first; pairs with one common seed prove nothing."""
     names = sorted(entries, key=lambda name: -entries[name].accuracy)
     pairs = {pair: difference(*(entries[n] for n in pair)) for pair in combinations(names, 2)}
-    known = {pair: found for pair, found in pairs.items() if found is not None}
+    tested = {pair: d for pair, d in pairs.items() if d is not None and d.p is not None}
     proved = {
         pair
-        for pair, p in zip(known, holm([found.p for found in known.values()]))
-        if p < LEVEL and known[pair].mean > 0
+        for pair, p in zip(tested, holm([found.p for found in tested.values()]))
+        if p < LEVEL and tested[pair].mean > 0
     }
-    return {
-        name: Standing(
-            1 + sum((other, name) in proved for other in names),
+    ranked = {name for pair in tested for name in pair}
+
+    def standing(name: str) -> Standing:
+        better = sum((other, name) in proved for other in names)
+        worse = sum((name, other) in proved for other in names)
+        own = {other for pair in {*pairs} - proved if name in pair for other in pair}
+        return Standing(
+            1 + better if name in ranked else None,
+            len(names) - worse if name in ranked else None,
             entries[name].accuracy,
             pairs.get((names[0], name)),
-            tuple(
-                other
-                for other in names
-                if other != name and not {(other, name), (name, other)} & proved
-            ),
+            tuple(other for other in names if other != name and other in own),
             len(entries[name].seeds),
         )
-        for name in names
-    }
+
+    return {name: standing(name) for name in names}

@@ -26,6 +26,11 @@ RANKS = pd.DataFrame(
 )  # fmt: skip
 # Valid calls of what draws these.
 CALLS = {
-    "widgets.contest_player": lambda: {"points": POINTS, "ranks": RANKS, "title": ""},
-    "widgets.contest_figure": lambda: {"points": POINTS, "axis": "macs_pct", "title": ""},
+    "widgets.contest_player": lambda: {"points": POINTS, "ranks": RANKS, "title": "", "order": ()},
+    "widgets.contest_figure": lambda: {
+        "points": POINTS,
+        "axis": "macs_pct",
+        "title": "",
+        "order": (),
+    },
 }

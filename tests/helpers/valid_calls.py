@@ -245,6 +245,10 @@ CASES = {
         "points": points(method="m", setting=1, seed=0, error=[0.1], weights_pct=[5.0]),
         "printed": None, "x": "weights_pct", "title": "", "order": (),
     },
+    "plots.size_frontiers": lambda: {
+        "points": points(method="m", setting=1, seed=0, error=[0.1], weights_pct=[5.0]),
+        "title": "", "order": (),
+    },
     "plots.widths": lambda: {
         "points": points(place="a", epoch=[0, 1], units=[5, 4], size=5, seed=0), "title": "",
         "printed": None, "curve": None,

@@ -1,8 +1,11 @@
 """Error against size."""
 
+from itertools import combinations
+
 import pandas as pd
 import pytest
 from helpers.figures import fits_a_page, legend_of, lines
+from scipy.stats import ttest_1samp
 
 from prunelab import plots
 
@@ -24,6 +27,14 @@ def runs():
     return pd.DataFrame(rows, columns=SIZE_COLUMNS)
 
 
+def many(number):
+    """As many methods, one run each."""
+    one = runs()[:1]
+    return pd.concat(
+        [one.assign(method=f"method {i}", error=i / 100 + 0.01) for i in range(number)]
+    )
+
+
 PRINTED = pd.DataFrame(
     [("VD", 25.28, 58.95, 0.018), ("BC-GNJ", 10.76, 32.85, 0.018), ("BC-GHS", 10.55, 34.71, 0.018),
      ("L0", 26.02, 45.02, 0.014), ("L0-sep", 10.01, 32.69, 0.018), ("DN", 23.05, 57.94, 0.018),
@@ -41,6 +52,10 @@ FIGURES = {
     "sizes, ours": lambda: plots.size_frontier(runs(), title="LeNet"),
     "sizes, one run": lambda: plots.size_frontier(runs()[:1], title="LeNet"),
     "sizes, stars on a line": lambda: plots.size_frontier(pd.DataFrame(), ROW),
+    "sizes, bars": lambda: plots.size_frontier(runs(), bars=True),
+    "panels": lambda: plots.size_frontiers(runs(), "LeNet"),
+    "one panel": lambda: plots.size_frontiers(runs().drop(columns="activations_pct")),
+    "panels, many methods": lambda: plots.size_frontiers(many(18), "LeNet", log_error=True),
     "sizes, print": lambda: plots.size_frontier(pd.DataFrame(), PRINTED),
 }
 
@@ -55,8 +70,9 @@ def test_all_words_can_be_read_no_legend_is_empty_and_the_figure_fits_a_page(nam
     [
         plots.size_frontier(pd.DataFrame(), None, "weights_pct", "t"),
         plots.size_frontier(runs()[:0], PRINTED[:0], "weights_pct", "t"),
+        plots.size_frontiers(pd.DataFrame(), "t"),
     ],
-    ids=["sizes", "sizes without rows"],
+    ids=["sizes", "sizes without rows", "panels"],
 )
 def test_missing_rows_are_drawn_as_not_measured(fig):
     assert fig.axes[0].texts[0].get_text() == "t: not measured yet"
@@ -102,8 +118,7 @@ def test_a_method_looks_the_same_beside_whatever_others_when_the_order_is_given(
 
 
 def test_no_mark_of_ours_is_a_star():
-    many = pd.concat([runs()[9:10].assign(method=f"m{i}", error=i / 100) for i in range(15)])
-    (ax,) = plots.size_frontier(many).axes
+    (ax,) = plots.size_frontier(many(15)).axes
     assert "*" not in {line.get_marker() for line in ax.lines}
 
 
@@ -114,10 +129,47 @@ def test_an_unknown_size_is_refused():
         plots.size_frontier(runs(), None, "macs")
 
 
-def test_eight_methods_have_eight_colours_and_eight_marks():
-    one = runs()[:1]
-    many = pd.concat([one.assign(method=f"method {i}") for i in range(8)])
-    (ax,) = plots.size_frontier(many).axes
-    means = [line for line in ax.lines if line.get_markersize() > 6 and len(line.get_xdata()) == 1]
-    looks = {(line.get_color(), line.get_marker()) for line in means}
-    assert len({colour for colour, _ in looks}) == len({mark for _, mark in looks}) == 8
+def means_of(ax):
+    """The lines through means, as (colour, mark, dashes)."""
+    found = [line for line in ax.lines if line.get_markersize() > 6]
+    return [(line.get_color(), line.get_marker(), line._dash_pattern) for line in found]
+
+
+def test_ten_methods_have_ten_colours_and_ten_marks():
+    (ax,) = plots.size_frontier(many(10)).axes
+    assert len({look[0] for look in means_of(ax)}) == len({look[1] for look in means_of(ax)}) == 10
+
+
+def test_methods_that_share_a_colour_differ_in_mark_and_in_dashes():
+    (ax,) = plots.size_frontier(many(18)).axes
+    looks = means_of(ax)
+    assert len(looks) == 18
+    for one, other in combinations(looks, 2):
+        assert one[0] != other[0] or (one[1] != other[1] and one[2] != other[2])
+
+
+def test_bars_are_95_percent_intervals_over_seeds():
+    (ax,) = plots.size_frontier(runs()[3:6], bars=True).axes
+    (low, high) = ax.collections[0].get_segments()[0][:, 1]
+    middle = 100 * runs()[3:6].error.mean()
+    half = 100 * ttest_1samp(runs()[3:6].error, 0).confidence_interval().high - middle
+    assert (low, high) == pytest.approx((middle - half, middle + half))
+    (ax,) = plots.size_frontier(runs()[:1], bars=True).axes  # one seed has no interval
+    ((_, low), (_, high)) = ax.collections[0].get_segments()[0]
+    assert low == high
+
+
+def test_a_panel_for_each_scale_has_the_same_looks_and_only_what_saves_on_it():
+    points = runs().assign(seconds_pct=50.0)
+    points.loc[points.method == "L0", "seconds_pct"] = float("nan")
+    weights, activations, seconds, empty = plots.size_frontiers(points).axes
+    assert set(means_of(weights)) == set(means_of(activations)) > set(means_of(seconds))
+    assert [ax.get_xlabel() for ax in (weights, activations, seconds)] == [
+        "weights left (%)", "activations left (%)", "latency (%)",
+    ]  # fmt: skip
+    assert not empty.get_visible() and len(means_of(seconds)) == 2
+
+
+def test_points_without_a_scale_are_refused():
+    with pytest.raises(ValueError, match=r"^size_frontiers: `points` must be with one of"):
+        plots.size_frontiers(runs().drop(columns=["weights_pct", "activations_pct"]))

@@ -43,10 +43,10 @@ def test_nothing_is_extrapolated_and_each_seed_has_its_own_frontier():
 
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(st.floats(0.2, 0.9), st.integers(0, 1000))
-def test_of_one_seed_the_difference_is_the_paired_test_over_images(rate, noise):
+def test_of_one_seed_the_interval_is_the_paired_one_over_images_and_nothing_is_tested(rate, noise):
     a, b = entry(rate, 1, 500, noise), entry(0.5, 1, 500, noise + 1)
     found, expected = difference(a, b), ttest_rel(a.correct[0], b.correct[0])
-    assert found.p == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-12)
+    assert found.p is None
     low, high = expected.confidence_interval(0.95)
     assert (found.mean - found.half, found.mean + found.half) == pytest.approx((low, high))
 
@@ -85,6 +85,7 @@ def test_ranks_have_ties_where_nothing_is_proved():
         "good": entry(0.95), "same": entry(0.95, noise=1), "bad": entry(0.6, noise=2),
     })  # fmt: skip
     assert [found[name].rank for name in ("good", "same", "bad")] == [1, 1, 3]
+    assert [found[name].last for name in ("good", "same", "bad")] == [2, 2, 3]
     assert found["good"].ties == ("same",) and found["bad"].ties == ()
     best = next(iter(found))
     assert found[best].behind is None and best in ("good", "same")
@@ -92,3 +93,14 @@ def test_ranks_have_ties_where_nothing_is_proved():
     assert behind.mean == pytest.approx(found[best].accuracy - found["bad"].accuracy)
     assert behind.p < 1e-6 and math.isfinite(behind.half)
     assert standings({}) == {}
+
+
+def test_one_seed_proves_nothing_however_large_the_difference():
+    found = standings({"good": entry(0.95, 1), "bad": entry(0.3, 1, noise=1)})
+    assert (
+        [one.rank for one in found.values()] == [one.last for one in found.values()] == [None] * 2
+    )
+    assert found["good"].ties == ("bad",) and found["bad"].behind.half > 0
+    mixed = standings({"good": entry(0.95), "bad": entry(0.3, noise=1), "one": entry(0.1, 1)})
+    assert {name: one.rank for name, one in mixed.items()} == {"good": 1, "bad": 2, "one": None}
+    assert mixed["bad"].last == 3 and mixed["one"].ties == ("good", "bad")

@@ -12,7 +12,15 @@ from helpers.studies import row_of, texts
 from prunelab import cost, data, methods, models, surgery, train
 from prunelab.groups import trace
 from prunelab.masks import packed, unpacked
-from prunelab.study.papers.head_to_head import SETTINGS, STUDY, findings, points, ranks
+from prunelab.study.papers.head_to_head import (
+    AXES,
+    METHODS,
+    SETTINGS,
+    STUDY,
+    findings,
+    points,
+    ranks,
+)
 from prunelab.study.tasks import Prune
 from prunelab.study.weighed import Weighed
 from prunelab.study.work import Work
@@ -21,15 +29,43 @@ from prunelab.widgets import contest_player
 QUICK = SETTINGS["quick"][0]
 
 
-@pytest.mark.parametrize("preset", ["quick", "standard"])
-def test_every_method_of_the_package_is_in_it(preset):
-    found = {own["of"] for one in SETTINGS[preset] for own in one.methods.values()}
-    needs = {"Slimming"} if preset == "quick" else set()  # LeNet-5 has no batch norm
-    assert set(methods.__all__) - found == needs
-    for setting in SETTINGS[preset]:
-        assert {"random", "filter norm"} <= set(setting.methods)
-        assert all(len(own["values"]) > 1 for own in setting.methods.values())
-    assert preset == "quick" or all(len(setting.sizes) == 3 for setting in SETTINGS[preset])
+# Network -> what is not on it; `deviations` gives the reasons.
+ABSENT = {"lenet-5-relu": {"Slimming"}, "preresnet-20": {"VariationalDropout"}}
+EACH = [(preset, one) for preset in ("quick", "standard") for one in SETTINGS[preset]]
+
+
+@pytest.mark.parametrize(("preset", "setting"), EACH)
+def test_every_method_of_the_package_is_on_every_network_but_for_a_stated_reason(preset, setting):
+    found = {own["of"] for own in setting.methods.values()}
+    assert set(methods.__all__) - found == ABSENT[setting.network.model]
+    assert {"random", "filter norm"} <= set(setting.methods) < set(METHODS)
+    assert all(len(own["values"]) > 1 for own in setting.methods.values())
+    assert set(setting.sizes) == set(AXES)
+    wanted = 3 if preset == "standard" else 2
+    assert all(len(shares) == wanted for shares in setting.sizes.values())
+
+
+IMAGES = {"digits": (1, 28, 28), "mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
+
+
+def left_of(setting, name, value):
+    """Shares of MACs and parameters that a ratio leaves, counted on an untrained network."""
+    torch.manual_seed(0)
+    net, own = models.build(setting.network.model), setting.methods[name]
+    example = torch.zeros(1, *IMAGES[setting.network.data])
+    method = methods.FilterNorm(value, residual=own.get("residual", "coupled"))
+    small = surgery.shrink(net, trace(net, example), method.prune(net, example))
+    before, after = cost.measure(net, example), cost.measure(small, example)
+    return after.macs / before.macs, after.params / before.params
+
+
+@pytest.mark.parametrize(("preset", "setting"), EACH)
+@pytest.mark.parametrize("name", ["filter norm", "activations"])
+def test_ratios_leave_more_and_less_than_every_size(preset, setting, name):
+    values = sorted(setting.methods[name]["values"], reverse=True)
+    smallest, *_, largest = (left_of(setting, name, value) for value in values)
+    for axis, low, high in zip(("macs", "kept"), smallest, largest):
+        assert low < min(setting.sizes[axis]) and max(setting.sizes[axis]) < high
 
 
 def test_all_are_fine_tuned_alike_from_the_same_weights():
@@ -88,23 +124,56 @@ def values(share, correct):
 ROWS = rows_of(
     ("ThiNet", 0, 0.7, 0.97), ("ThiNet", 1, 0.2, 0.95), ("random", 0, 0.7, 0.7),
     ("random", 1, 0.2, 0.5), ("CP", 0, 0.55, 0.9), ("CP", 1, 0.4, 0.9),
-    ("magnitude", 0, 0.7, 0.9), ("magnitude", 1, 0.2, 0.9),
+    ("magnitude", 0, 0.7, 0.9), ("magnitude", 1, 0.2, 0.9), ("DCP", 1, 0.2, 0.9),
 )  # fmt: skip
+ONE_SEED = [row for row in ROWS if row["seed"] == 0]
+MACS = "At equal MACs, lenet-5-relu on digits; ± is an uncorrected 95% interval (preset quick)"
 
 
-def test_a_table_has_ranks_and_names_what_does_not_reach_a_size():
-    table = texts(STUDY, ROWS)["At equal MACs (preset quick)"]
-    high = table[table["MACs left"] == "60%"].set_index("method")
-    assert high["rank"].to_dict() == {"ThiNet": "1", "random": "2", "CP": "–"}
-    assert high["points behind the best (95% interval)"]["ThiNet"] == "the best"
-    assert high["accuracy %"]["CP"] == "not reached: 40 to 55%"
-    assert high["seeds"].to_dict() == {"ThiNet": "2", "random": "2", "CP": "0"}
+def table_of(rows, title=MACS):
+    return texts(STUDY, rows)[title].set_index("method")
 
 
-def test_single_weights_stand_in_the_view_of_bytes_alone():
-    tables = texts(STUDY, ROWS)
-    assert "magnitude" not in set(tables["At equal MACs (preset quick)"].method)
-    assert "magnitude" in set(tables["At equal bytes on disk (preset quick)"].method)
+def test_a_table_has_ranks_and_says_what_does_not_reach_a_size_and_what_is_not_measured():
+    table = table_of(ROWS)
+    assert table["60%: rank"][:2].to_dict() == {"ThiNet": "1", "random": "2"}
+    assert table["60%: points behind"]["ThiNet"] == "best"
+    assert table["60%: accuracy %"]["CP"] == "not reached: 40 to 55%"
+    for name in ("DCP", "VIBNet", "scratch-B"):  # one of its two strengths, or none
+        assert table["60%: accuracy %"][name] == "not measured" and table["60%: rank"][name] == "–"
+    assert table["seeds"][["ThiNet", "DCP", "VIBNet"]].tolist() == ["2", "2", "0"]
+    assert {*table.index} == {*QUICK.methods, "scratch-B"} - {"magnitude", "surgery"}
+
+
+def test_a_method_of_one_seed_among_others_of_two_has_no_rank():
+    rows = [r for r in ROWS if r["seed"] == 0 or not r["label"].startswith("random")]
+    behind = table_of(rows)["60%: points behind"]["random"]
+    assert re.fullmatch(r"\d+\.\d\d ± \d+\.\d\d", behind)
+    assert table_of(rows)["60%: rank"]["random"] == "–"
+
+
+def test_one_seed_gives_no_rank():
+    table = table_of(ONE_SEED)
+    assert set(table["60%: rank"]) == set(table["30%: rank"]) == {"–"}
+    assert "±" in table["60%: points behind"]["random"]
+    assert set(ranks(ONE_SEED, "quick")["rank"]) == {"–"}
+    (first, *_) = findings(ONE_SEED, "quick")
+    assert "One seed decides nothing, so there are no ranks." in first and "proved" not in first
+
+
+def test_a_network_without_rows_is_one_line_that_says_so():
+    for title, table in texts(STUDY).items():
+        assert "preset standard" in title and set(table.to_numpy().ravel()) == {"not measured"}
+    assert findings([], "standard") == [
+        f"{one}: not measured; `prunelab run 06 --preset standard` measures it."
+        for one in ("lenet-5-relu on mnist", "preresnet-20 on cifar10")
+    ]
+
+
+def test_single_weights_stand_in_the_views_of_bytes_and_parameters_alone():
+    for axis, there in (("MACs", 0), ("latency", 0), ("parameters", 1), ("bytes on disk", 1)):
+        title = MACS.replace("MACs", axis)
+        assert ("magnitude" in table_of(ROWS, title).index) == there
     found = points(ROWS, "quick").set_index("method")
     assert found.loc["magnitude", "macs_pct"].isna().all()
     assert found.loc["magnitude", "bytes_pct"].tolist() == pytest.approx([70, 70, 20, 20])
@@ -113,17 +182,18 @@ def test_single_weights_stand_in_the_view_of_bytes_alone():
 def test_the_findings_are_sentences_with_their_numbers():
     first, _ = findings(ROWS, "quick")
     assert re.fullmatch(
-        r"lenet-5-relu on digits, 60% of the MACs: ThiNet leads with 9\d\.\d\d%; random is last,"
-        r" \d+\.\d\d ± \d+\.\d\d points behind\."
-        r" It is proved better than 1 of 1 others \(random\)\.",
+        r"lenet-5-relu on digits, 60% of the MACs: ThiNet has the highest accuracy, 9\d\.\d\d%, of"
+        r" 2 methods\. random has the lowest, \d+\.\d\d ± \d+\.\d\d points behind \(95%,"
+        r" uncorrected\)\. ThiNet is proved better than 1 of 1 others \(random\)\. This size is not"
+        r" reached by CP\. Not measured: filter norm, activations, DCP, scratch-B, .*, DN\.",
         first,
     )
-    assert findings([], "quick") == [] and points([], "quick").empty and ranks([], "quick").empty
+    assert points([], "quick").empty and ranks([], "quick").empty
 
 
 def test_the_player_takes_what_the_study_gives():
-    box = contest_player(points(ROWS, "quick"), ranks(ROWS, "quick"))
-    assert set(box.methods.options) == {"ThiNet", "random", "CP", "magnitude"}
+    box = contest_player(points(ROWS, "quick"), ranks(ROWS, "quick"), order=METHODS)
+    assert set(box.methods.options) == {"ThiNet", "random", "CP", "DCP", "magnitude"}
     assert "ThiNet" in box.text.value and "magnitude" not in box.text.value
     box.axis.value = "bytes_pct"
     assert "magnitude" in box.text.value

@@ -22,6 +22,11 @@ NETWORKS = {
     "lenet-5": Network("lenet-5-relu", "mnist", replace(MNIST, channels_last=True)),
     "preresnet-20": Network("preresnet-20", "cifar10", CIFAR_LONG),
 }
+# In the order of tables, and of colours: what takes a ratio, then what is told how strongly.
+METHODS = (
+    "filter norm", "random", "activations", "ThiNet", "CP", "DCP", "Slimming", "magnitude",
+    "scratch-B", "VIBNet", "RBP", "L0", "GD", "SBP", "VD", "BC-GNJ", "DN", "surgery",
+)  # fmt: skip
 PRESETS = {
     "smoke": {"digits": "smoke"},
     "quick": {"digits": "quick"},
@@ -37,14 +42,18 @@ class Setting:
     Attributes:
         network: before pruning.
         tune: Budget of the fine-tuning, the same for all that remove channels.
-        sizes: shares of the whole network at which methods are compared, on every axis.
+        sizes: axis -> shares of the whole network at which methods are compared: macs, kept
+            (parameters that are not 0), bytes, seconds.
+        scratch: ratios of the filter norm whose shapes are trained from scratch, each with as much
+            computation as the unpruned network.
         methods: name -> `of`, the class; `vary`, its field that changes the size, and `values`;
             other fields. A table in it is a Budget that differs from `tune` in these fields.
     """
 
     network: Network
     tune: Budget
-    sizes: tuple[float, ...]
+    sizes: Mapping[str, tuple[float, ...]]
+    scratch: tuple[float, ...]
     methods: Mapping[str, Mapping[str, Any]]
 
     def method(self, name: str, value: float) -> Method:
@@ -64,7 +73,8 @@ def _budgets(make: type[Method]) -> set[str]:
 def _setting(network: str, own: Mapping[str, Any]) -> Setting:
     start = NETWORKS[network]
     tune = replace(start.training, **own["tune"])
-    return Setting(start, tune, tuple(own["sizes"]), own["methods"])
+    sizes = {axis: tuple(shares) for axis, shares in own["sizes"].items()}
+    return Setting(start, tune, sizes, tuple(own["scratch"]), own["methods"])
 
 
 SETTINGS = {
@@ -82,7 +92,6 @@ def cases(preset: str) -> Iterator[Case]:
                 method, at = setting.method(name, value), f"{own['vary']} {value:g}"
                 task = Prune(method, None if method.CHOOSES == "weights" else setting.tune)
                 yield Case("methods", name, setting.network, Weighed(task), at)
-        first = next(iter(setting.methods))
-        for value in setting.methods[first]["values"]:
-            task = Scratch(setting.method(first, value), setting.network.training, "B")
+        for value in setting.scratch:
+            task = Scratch(setting.method("filter norm", value), setting.network.training, "B")
             yield Case("methods", "scratch-B", setting.network, Weighed(task), f"{value:g}")
