@@ -48,6 +48,11 @@ CIFAR = Budget(
     channels_last=True,
 )
 CIFAR_LONG = replace(CIFAR, epochs=60, precision="bfloat16")  # until the error stands
+# The shortest that leave a margin below 8% test error, on 45,000 images. With 60 epochs,
+# pre-activation ResNet-20 ends at 8.3 and 9.2%. Three times its depth takes off about 1.7 points
+# in He et al.: 45 epochs should end near 7.4%, and 30 too near 8%. VGG-16, wide, gets there sooner.
+VGG_16 = replace(CIFAR_LONG, epochs=30, lr=0.1)
+RESNET_56 = replace(CIFAR_LONG, epochs=45)
 CIFAR_PAPER = Budget(
     epochs=160,
     lr=0.1,
@@ -78,7 +83,8 @@ NETWORKS = {
     "standard": (
         Network("lenet-5", "mnist", MNIST),
         Network("resnet-20", "cifar10", CIFAR, 2000),
-        Network("vgg-16", "cifar10", replace(CIFAR, epochs=4, lr=0.1), 1000),
+        Network("vgg-16", "cifar10", VGG_16, 2000),
+        Network("resnet-56", "cifar10", RESNET_56, 2000),
     ),
     "paper": (
         Network("vgg-16", "cifar10", CIFAR_PAPER),
@@ -87,5 +93,6 @@ NETWORKS = {
         Network("resnet-34", IMAGENET, IMAGENET_PAPER),
     ),
 }
+VGG_16_SHORT = Network("vgg-16", "cifar10", replace(CIFAR, epochs=4, lr=0.1), 1000)
 RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # the grid of a scan
 GRIDS = {"smoke": (0.5, 0.9), "quick": RATIOS, "standard": RATIOS, "paper": RATIOS}
