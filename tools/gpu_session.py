@@ -21,7 +21,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import groupby
@@ -46,12 +45,16 @@ class Entry(NamedTuple):
     at_once: int = MANY
 
 
-# For each seed in turn. RBP prunes no VGG-16 on CIFAR-10 in any recipe, but the network of its arms.
+# For each seed in turn, the short trainings first. No recipe of RBP has VGG-16 on CIFAR-10.
 ORDER = (
-    Entry("filter_norm", "paper", "accuracy", r"vgg-16|VGG-16-pruned-A", at_once=FEW),
-    Entry("filter_norm", "paper", "scan|norms", ".*", "vgg-16", at_once=FEW),
-    Entry("filter_norm", "paper", "accuracy", r"resnet-56|ResNet-56-pruned-[AB]", at_once=FEW),
-    Entry("filter_norm", "paper", "residual", at_once=FEW),
+    Entry("filter_norm", "standard", "accuracy", "vgg-16( A)?", at_once=FEW),
+    Entry("filter_norm", "standard", "norms|scan|retrained", model="vgg-16", at_once=FEW),
+    Entry("filter_norm", "standard", "accuracy", "resnet-56( [AB])?", at_once=FEW),
+    Entry("filter_norm", "standard", "residual", model="resnet-56", at_once=FEW),
+    Entry("filter_norm", "paper", "accuracy", "vgg-16|VGG-16-pruned-A", at_once=FEW),
+    Entry("filter_norm", "paper", "norms|scan|retrained", model="vgg-16", at_once=FEW),
+    Entry("filter_norm", "paper", "accuracy", "resnet-56|ResNet-56-pruned-[AB]", at_once=FEW),
+    Entry("filter_norm", "paper", "residual", model="resnet-56", at_once=FEW),
     Entry("information_bottleneck", "paper", "vgg", data="cifar10"),
     Entry("discrimination_aware", "paper", "unpruned|methods", "unpruned|DCP", "preresnet-56"),
     Entry("discrimination_aware", "paper", "unpruned|methods", "unpruned|DCP", "vgg-19"),
@@ -67,34 +70,26 @@ class OverError(BaseException):
     """The time is over; as an interruption, nothing on the way takes it for a failure."""
 
 
-def of(entry: Entry, seed: int, preset: str | None = None) -> list:
-    """The recipes of an entry; with another preset the first that it has there."""
+def of(entry: Entry, preset: str | None = None) -> list:
+    """The recipes of an entry, of all seeds; with another preset the first that it has there."""
     from prunelab.study import papers
 
-    parts = papers.study(entry.stem).recipes(preset or entry.preset, [seed])
-    found = [(part, recipe) for part, some in parts.items() for recipe in some if recipe.data]
+    parts = papers.study(entry.stem).recipes(preset or entry.preset, SEEDS)
+    found = [(part, one) for part, some in parts.items() for one in some if one.data]
     if preset:
-        return [recipe for _, recipe in found[:1]]
-    patterns = entry[2:6]
-    return [
-        recipe
-        for part, recipe in found
-        if all(map(re.fullmatch, patterns, (part, recipe.label, recipe.model, recipe.data)))
-    ]
+        return [one for _, one in found[:1]]
+    words = [(one, (part, one.label, one.model, one.data)) for part, one in found]
+    return [one for one, own in words if all(map(re.fullmatch, entry[2:6], own))]
 
 
 def ordered(preset: str | None) -> Iterator[tuple]:
-    """Recipes, each with how many at once; at last all others of the same studies."""
-    from prunelab.study import papers
-
-    seeds = SEEDS if preset is None else SEEDS[:1]
-    for seed in seeds:
-        for entry in ORDER:
-            yield from ((recipe, entry.at_once) for recipe in of(entry, seed, preset))
-    if preset is None:
-        for stem, own in {(entry.stem, entry.preset): None for entry in ORDER}:
-            for some in papers.study(stem).recipes(own, SEEDS).values():
-                yield from ((recipe, 0) for recipe in some if recipe.data)
+    """Recipes, each with how many at once; at last, with 0, all others of the same studies."""
+    own = [(entry, of(entry, preset)) for entry in ORDER]
+    for seed in SEEDS:
+        for entry, some in own:
+            yield from ((one, entry.at_once) for one in some if one.seed == seed)
+    for stem, name in {(entry.stem, preset or entry.preset): None for entry in ORDER}:
+        yield from ((one, 0) for one in of(Entry(stem, name, ".*")))
 
 
 def missing(preset: str | None, out: Path) -> dict:
@@ -105,23 +100,23 @@ def missing(preset: str | None, out: Path) -> dict:
     """
     from prunelab.study import ledger, rows
 
-    ours, theirs = (rows.Dates(place) for place in (out / "ledger", ledger.COMMITTED))
+    place = out / "checkpoints"
+    ours, theirs = (rows.Dates(folder) for folder in (out / "ledger", ledger.COMMITTED))
     every: dict = {}
     for recipe, many in ordered(preset):
         every.setdefault(recipe.key, (recipe, many))
+    new = {key for key, (one, many) in every.items() if many and key not in theirs.of(one.stem)}
     again = {
-        recipe.trained_key
-        for recipe, many in every.values()
-        if recipe.budget and not shared(recipe.trained_key, out / "checkpoints")
-        if many
-        and recipe.key not in theirs.of(recipe.stem)
-        or any((out / "checkpoints").glob(f"{recipe.trained_key}.*"))
+        one.trained_key
+        for key, (one, _) in every.items()
+        if one.budget and not shared(one.trained_key, place)
+        if key in new or any(place.glob(f"{one.trained_key}.*"))
     }
     return {
-        key: (recipe, many or MANY)
-        for key, (recipe, many) in every.items()
-        if key not in ours.of(recipe.stem)
-        and ((many and key not in theirs.of(recipe.stem)) or recipe.trained_key in again)
+        key: (one, many or MANY)
+        for key, (one, many) in every.items()
+        if key not in ours.of(one.stem)
+        if key in new or (key in theirs.of(one.stem) and one.trained_key in again)
     }
 
 
@@ -139,21 +134,17 @@ def shared(name: str, place: Path) -> bool:
     return filecmp.cmp(committed[-1], place / committed[-1].name, shallow=False)
 
 
-def run(command: Iterable[str | Path], path: Path | None = None, **variables: str) -> bool:
-    """Run a Python file of the project; its lines are shown, and kept, as they come.
+def run(command: Iterable[str | Path], path: Path | str = os.devnull, **variables: str) -> bool:
+    """Run a Python file of the project; its lines are shown, and kept at `path`, as they come.
 
-    Returns:
-        Whether it succeeds.
+    Returns whether it succeeds.
     """
-    options = {"cwd": ROOT, "env": os.environ | {"PYTHONUNBUFFERED": "1"} | variables}
-    options |= {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    kept = open(path or os.devnull, "w")
-    with (
-        kept,
-        subprocess.Popen([sys.executable, *command], start_new_session=True, **options) as it,
-    ):
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"} | variables
+    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    own = {"cwd": ROOT, "env": environment, "start_new_session": True}
+    with open(path, "w") as kept, subprocess.Popen([sys.executable, *command], **own, **pipe) as it:
         try:
-            for line in it.stdout or ():
+            for line in it.stdout:
                 print(line, end="", flush=True)
                 print(line, end="", file=kept, flush=True)
         except BaseException:
