@@ -99,14 +99,27 @@ def test_the_table_shows_errors_of_rows_and_the_command_for_all_others(root):
 
 def test_what_a_recipe_costs_is_said_before_it_starts(root, monkeypatch, capsys):
     row = {"values": {"accuracy": 0.75}, "key": "k", "seconds": 9.4, "device": "cpu"}
+    row["device_name"] = "this"
     asked = []
-    monkeypatch.setattr(imagenet.ledger, "run", lambda *how: asked.append(how) or [row])
-    assert main(["imagenet", PRUNED]) == 0
-    assert asked == [(imagenet.recipes()[PRUNED], "missing")]
-    assert capsys.readouterr().out.splitlines() == [
-        f"{PRUNED}: 2.67 EFLOP of training, unless its row is there",
-        f"{PRUNED}: error 25.00%; row k, 9 s on cpu",
+
+    def run(*how):
+        asked.append(how)
+        return [row] if len(how) == 2 or known else []
+
+    monkeypatch.setattr(imagenet.ledger, "run", run)
+    known = False
+    assert main(["imagenet", PRUNED, "--device", "cpu"]) == 0
+    assert asked[-1] == (imagenet.recipes()[PRUNED], "missing")
+    cost, error, *table = capsys.readouterr().out.splitlines()
+    assert cost == f"{PRUNED}: 2.67 EFLOP of training on cpu: no row says how long"
+    assert error == f"{PRUNED}: error 25.00%; row k, 9 s on cpu"
+    assert [line.split() for line in table] == [
+        ["worker", "recipes", "failed", "busy", "of"],
+        ["this", "1", "0", "9", "s", "filter_norm"],
     ]
+    known = True
+    assert main(["imagenet", PRUNED, "--device", "cpu"]) == 0
+    assert capsys.readouterr().out.splitlines() == [error], "nothing is measured"
 
 
 def budgets(value):
