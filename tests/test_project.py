@@ -100,7 +100,7 @@ def test_shipped_checkpoints_fit_in_20_megabytes():
 def test_the_results_in_readme_and_docs_are_made_from_the_ledger():
     from prunelab.study.pages import readme
 
-    brief, full = (path.read_text() for path in readme.PAGES)
+    brief, full, _ = (path.read_text() for path in readme.PAGES)
     assert readme.filled(brief) == brief and readme.filled(full) == full
     assert [name for _, name, _ in readme.BLOCK.findall(brief)] == ["in brief", "claims"]
     assert len(readme.results("in brief").splitlines()) == 2 + 3  # head, rule, three results

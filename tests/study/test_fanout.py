@@ -197,7 +197,7 @@ def test_the_table_tells_who_trained_and_who_measured():
 
 
 def test_an_interruption_leaves_the_table(toy, monkeypatch, capsys):
-    checked = toy(QUICK, (0,), workers=1, scheduler="local")
+    checked = toy(QUICK, (0,), scheduler="tcp://127.0.0.1:9")
 
     def through(plan, address, recipes, bar):
         yield Done(recipes[0], "local-1", 3.0)

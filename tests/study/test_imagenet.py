@@ -154,7 +154,7 @@ def test_methods_of_table_3_run_on_photographs(name, root):
     net, images = models.build(recipe.model, 2), data.load(recipe.data)
     values = task.run(net, images, Work())
     assert values["widths"] == {"layer4.2.conv2": 256}
-    assert values["macs"] < training_cost._macs("resnet-50")
+    assert values["macs"] < training_cost._macs("resnet-50", (3, 224, 224), 1000)
 
 
 @pytest.mark.slow
