@@ -20,6 +20,7 @@ from prunelab.study import ledger, papers, rows
 from prunelab.study.networks import Network
 from prunelab.study.runner import fanout, worker
 from prunelab.study.runner.done import Done, told
+from prunelab.study.runner.estimates import span
 from prunelab.study.runner.plan import plan
 from prunelab.study.study import Case
 from prunelab.study.tasks import Baseline, Count, Prune
@@ -172,15 +173,15 @@ def test_a_worker_with_several_threads_ends_the_run_before_it_measures(toy, dask
 
 def test_the_first_row_of_a_network_counts_its_training_and_so_does_the_table(toy, capsys):
     checked = toy(SLOW, (0,), workers=1, scheduler="local")
-    first, second = carried_out(checked)
-    whole, half = rows_of(checked)
+    first, second = sorted(carried_out(checked), key=lambda done: -done.training)
+    whole, half = sorted(rows_of(checked), key=lambda row: row["label"], reverse=True)
     training = whole["values"]["training_seconds"]
     assert whole["label"] == "whole" and whole["seconds"] == first.seconds > training > 0
     assert first.training >= training and first.trainer == "local-1" and not second.training
     assert half["seconds"] == second.seconds
-    assert capsys.readouterr().out.splitlines()[-1].split() == [
-        "local-1", "2", "0", f"{first.seconds + second.seconds:.0f}", "s", "toy"
-    ]  # fmt: skip
+    busy = span(first.seconds + second.seconds)
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.split() == ["local-1", "2", "0", *busy.split(), "toy"]
 
 
 def test_the_table_tells_who_trained_and_who_measured():
@@ -216,7 +217,7 @@ def test_a_worker_gives_the_memory_of_a_gpu_back_after_each_recipe(toy, monkeypa
     monkeypatch.setenv("PRUNELAB_RUNS", str(checked.out))
     monkeypatch.setattr("torch.cuda.empty_cache", lambda: freed.append(1))
     (recipe,) = fanout.wanted(checked, ["toy"]).values()
-    with pytest.raises(RuntimeError) if fails else nullcontext():
+    with pytest.raises((RuntimeError, ValueError)) if fails else nullcontext():
         worker.measure(recipe, recipe.key, {}, None, False)
     assert freed == [1]
 
