@@ -61,7 +61,7 @@ def test_a_slurm_job_on_gpus_asks_for_one_once(toy, monkeypatch, settings, asked
     script = script_of(checked, monkeypatch, cores=8, processes=2, **settings)
     (line,) = [line for line in script.splitlines() if "gres" in line or "gpus=" in line]
     assert line == f"#SBATCH {asked}"
-    assert "--nthreads 1 --nworkers 2 " in script and "OMP_NUM_THREADS=4" in script
+    assert "--nthreads 1 " in script and "--nworkers 2 " in script and "OMP_NUM_THREADS=4" in script
 
 
 @pytest.mark.parametrize("name", ["two words", "it's $HOME; `x`", 'a "b" & c'])
