@@ -108,6 +108,14 @@ def test_the_results_in_readme_and_docs_are_made_from_the_ledger():
     assert "| VGG-16-pruned-A | equal |" in full
 
 
+@pytest.mark.slow  # it shrinks a hundred networks
+def test_what_trainings_cost_is_made_from_the_recipes():
+    from prunelab.study.pages import readme
+
+    page = readme.PAGES[2].read_text()
+    assert readme.filled(page) == page and "<!-- results training -->" in page
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_files_that_a_page_links_to_exist(page):
     links = re.findall(r"\]\(([^)#:]+)\)", page.read_text())
