@@ -21,9 +21,10 @@ def settings():
 @pytest.fixture(params=["as torch starts", "tf32"])
 def seen(request, monkeypatch):
     """The settings under which a convolution or a linear layer ran; what was set stands after."""
+    started = settings()
     if request.param == "tf32":
         for part in PARTS:
-            monkeypatch.setattr(part, "fp32_precision", "tf32")
+            part.fp32_precision = "tf32"
     before, found = settings(), []
     for kind in (nn.Conv2d, nn.Linear):
         forward = kind.forward
@@ -34,8 +35,11 @@ def seen(request, monkeypatch):
 
         monkeypatch.setattr(kind, "forward", watched)
     yield found
+    after = settings()
+    for part, value in zip(PARTS, started):
+        part.fp32_precision = value
     assert found and all(one == ["ieee"] * 3 for one in found)
-    assert settings() == before
+    assert after == before
 
 
 def test_in_training_and_in_the_evaluations_of_a_training(seen):
