@@ -16,10 +16,12 @@ def main() -> None:
         print(f"== {path.stem}", flush=True)
         try:
             runpy.run_path(str(path), run_name="__main__")
-        except SystemExit as end:  # some say by their exit code that a goal was missed
+        except SystemExit as end:  # a goal was missed, or something is not here
+            if isinstance(end.code, str):
+                print(end.code)
             missed += [path.stem] if end.code else []
     if missed:
-        sys.exit(f"goals missed: {', '.join(missed)}")
+        sys.exit(f"goals missed or not measured: {', '.join(missed)}")
 
 
 if __name__ == "__main__":

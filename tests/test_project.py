@@ -100,12 +100,20 @@ def test_shipped_checkpoints_fit_in_20_megabytes():
 def test_the_results_in_readme_and_docs_are_made_from_the_ledger():
     from prunelab.study.pages import readme
 
-    brief, full = (path.read_text() for path in readme.PAGES)
+    brief, full, _ = (path.read_text() for path in readme.PAGES)
     assert readme.filled(brief) == brief and readme.filled(full) == full
     assert [name for _, name, _ in readme.BLOCK.findall(brief)] == ["in brief", "claims"]
     assert len(readme.results("in brief").splitlines()) == 2 + 5  # head, rule, five results
     assert {name for _, name, _ in readme.BLOCK.findall(full)} == set(studies())
     assert "| VGG-16-pruned-A | equal |" in full
+
+
+@pytest.mark.slow  # it shrinks a hundred networks
+def test_what_trainings_cost_is_made_from_the_recipes():
+    from prunelab.study.pages import readme
+
+    page = readme.PAGES[2].read_text()
+    assert readme.filled(page) == page and "<!-- results training -->" in page
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

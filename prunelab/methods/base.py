@@ -16,6 +16,7 @@ from prunelab.groups import Groups
 from prunelab.masks import Keep
 from prunelab.meta import unwrap
 from prunelab.methods.stages import Options
+from prunelab.train.as_found import full_float32
 
 Ratios = float | Mapping[str, float]
 RESIDUAL = ("coupled", "first", "shortcut")
@@ -51,6 +52,7 @@ class Method(abc.ABC):
         """Decide what stays: the `keep` of `run`, with its arguments and errors."""
         return self.run(net, data, seed=seed, progress=progress).keep
 
+    @full_float32()
     def run(
         self,
         net: nn.Module,

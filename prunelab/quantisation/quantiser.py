@@ -128,10 +128,12 @@ class _Trained(Quantiser):
         chosen = layers(name, net, self.ends)
         for layer in chosen.values():
             parametrize.register_parametrization(layer, "weight", q.Weights(self._function))
+        q.check_left(self, chosen)
         if self._inputs:
             net = with_inputs(net, dict.fromkeys(chosen, self._bits))
         if self.budget is not None:
             train.fit(net, data, self.budget, **how)
+            q.check_left(self, chosen)
         for layer in chosen.values():
             parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
         return net

@@ -10,7 +10,7 @@ place (Bengio et al. 2013), which each paper chooses.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -73,6 +73,16 @@ def ternary(weight: Tensor, delta: float = 0.7) -> Tensor:
     kept = size > delta * size.mean()
     scale = size[kept].mean() if kept.any() else size.new_zeros(())
     return straight(weight, scale * signs(weight) * kept)
+
+
+def check_left(quantiser: object, layers: Mapping[str, Any]) -> None:
+    """ValueError if all weights of a layer, which `Weights` quantises, became zero."""
+    for place, layer in layers.items():
+        if layer.parametrizations.weight.original.any() and not layer.weight.any():
+            raise ValueError(
+                f"{type(quantiser).__name__}: a weight must stay in every layer; {quantiser} leaves"
+                f" none in `{place}`"
+            )
 
 
 def uniform(weight: Tensor, bits: int) -> Tensor:

@@ -14,11 +14,13 @@ from typing import Any
 import pandas as pd
 import torch
 
-from prunelab import checks, data
+from prunelab import checks, data, paths
 from prunelab.study import ledger, training_cost
 from prunelab.study.cells import Cell, Missing, Number
 from prunelab.study.papers import studies
 from prunelab.study.recipes import IMAGENET, Recipe
+from prunelab.study.runner.done import Done, told
+from prunelab.study.runner.estimates import Estimates, said
 from prunelab.train import Budget
 
 # Of methods, in a rehearsal: images they look at, channels that come in at a time, the last step.
@@ -69,15 +71,23 @@ def measure(names: Iterable[str], rehearse: bool = False) -> Iterator[str]:
             " imagenet/train/<class>/ and imagenet/val/<class>/, and name the root by --data-root"
             " or $PRUNELAB_DATA"
         )
+    device = paths.device() or ("cuda" if torch.cuda.is_available() else "cpu")
+    guess, measured = Estimates(ledger.folder(), device), []
     for name, recipe in found.items():
-        if not rehearse:
-            flops = sum(one.flops for one in training_cost.trainings(recipe))
-            yield f"{name}: {flops / 1e18:.2f} EFLOP of training, unless its row is there"
         recipe = rehearsed(recipe) if rehearse else recipe
+        known = bool(ledger.run(recipe))
+        if not rehearse and not known:
+            flops = sum(one.flops for one in training_cost.trainings(recipe))
+            time = said([guess.seconds(recipe)], 1).removeprefix("on 1 worker: ")
+            yield f"{name}: {flops / 1e18:.2f} EFLOP of training on {device}: {time}"
         (row,) = ledger.run(recipe, "missing")
         error = 100 * (1 - row["values"]["accuracy"])
         word = "rehearsed, no result" if rehearse else f"error {error:.2f}%"
         yield f"{name}: {word}; row {row['key']}, {row['seconds']:,.0f} s on {row['device']}"
+        if not known:
+            measured.append(Done(recipe, row["device_name"], row["seconds"]))
+    if measured:
+        yield told(measured)
 
 
 def rehearsed(recipe: Recipe) -> Recipe:

@@ -27,6 +27,7 @@ from prunelab.study.circumstances import circumstances
 from prunelab.study.recipes import Recipe, check_stem, plain
 from prunelab.study.rows import read
 from prunelab.study.work import Work
+from prunelab.train.as_found import full_float32
 
 PROJECT = paths.results()
 COMMITTED = PROJECT / "data" / "ledger"
@@ -71,7 +72,10 @@ def append(row: dict) -> None:
 
 
 def run(
-    recipes: Recipe | Iterable[Recipe], refresh: bool | str = False, progress: bool = True
+    recipes: Recipe | Iterable[Recipe],
+    refresh: bool | str = False,
+    progress: bool = True,
+    spent: float = 0.0,
 ) -> list[dict]:
     """The rows of some recipes: looked up, or measured when told to.
 
@@ -81,17 +85,20 @@ def run(
             train again what was trained before this process. Under `prunelab run --refresh`, True
             leaves out what was measured or trained since that refresh began.
         progress: show bars while measuring.
+        spent: seconds that each of them took before, elsewhere: the training of its network.
 
     Returns:
         The rows found or measured, in the order of the recipes; those not measured are left out.
 
     Raises:
         TypeError: `recipes` is neither a Recipe nor several.
-        ValueError: `refresh` is none of the three; or a ledger file is damaged.
+        ValueError: `refresh` is none of the three, `spent` is negative, or a ledger file is
+            damaged.
         OSError: the row cannot be written.
     """
     valid = isinstance(refresh, bool) or (isinstance(refresh, str) and refresh == "missing")
     checks.need(valid, "ledger.run", "refresh", "False, 'missing' or True", refresh)
+    checks.number("ledger.run", "spent", spent, "seconds >= 0", lambda value: value >= 0)
     recipes = checks.listed("ledger.run", "recipes", recipes, Recipe, "a Recipe or several")
     keys, stems = [recipe.key for recipe in recipes], {recipe.stem for recipe in recipes}
     known = processes.once(lambda: {row["key"]: row for stem in stems for row in rows(stem, keys)})
@@ -100,7 +107,9 @@ def run(
         row = known.get(recipe.key)
         again = refresh is True and not (row and _is_of_this_refresh(row))
         if again or (row is None and refresh == "missing"):
-            row = measure(recipe, progress, since=_started() if refresh is True else 0.0)
+            since = _started() if refresh is True else 0.0
+            row = measure(recipe, progress, since)
+            row["seconds"] = round(row["seconds"] + spent, 2)
             if processes.is_first():
                 append(row)
                 _work(recipe).done()
@@ -128,6 +137,7 @@ def _work(recipe: Recipe, progress: bool = False) -> Work:
     return Work(recipe.seed, shown, paths.runs() / "partial" / recipe.key)
 
 
+@full_float32()
 def measure(recipe: Recipe, progress: bool = True, since: float = 0.0) -> dict:
     """Measure one recipe: train (or take the trained network of this run), do the task.
 

@@ -32,7 +32,7 @@ class Norms:
 
     def run(self, net: nn.Module, data: Dataset, work: Work) -> dict:
         """Values: `points` of group, rank (0 to 1), norm (0 to 1), falling."""
-        groups = _view(trace(net, data.example), self.groups)
+        groups = view(trace(net, data.example), self.groups)
         points = []
         for name, score in scores.norms(net, groups, self.norm).items():
             falling = (score / score.max()).sort(descending=True).values.tolist()
@@ -66,7 +66,7 @@ class Scan:
 
     def run(self, net: nn.Module, data: Dataset, work: Work) -> dict:
         """Values: `points`, one per group and ratio, and the accuracy of the whole network."""
-        groups = _view(trace(net, data.example), self.groups)
+        groups = view(trace(net, data.example), self.groups)
         split = data.val[: self.images]
         criterion = self._criterion(net, groups, data)
         order = sensitivity.ranking(net, groups, criterion)
@@ -100,7 +100,8 @@ class Scan:
         return pd.DataFrame(done, columns=table.columns)
 
 
-def _view(groups: Groups, wanted: tuple[str, ...] | str | None) -> Groups:
+def view(groups: Groups, wanted: tuple[str, ...] | str | None) -> Groups:
+    """The groups that a scan looks at, see `Scan`."""
     if wanted == "first":
         return groups.first_convolutions()
     return groups if wanted is None else groups.select(wanted)

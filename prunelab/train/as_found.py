@@ -24,6 +24,23 @@ def taken_back(tensors: Iterable[Tensor]) -> Iterator[None]:
 
 
 @contextmanager
+def full_float32() -> Iterator[None]:
+    """Products of float32 numbers have its 24 bits: not 11, as TensorFloat-32 of a GPU has.
+
+    torch's default for convolutions is TensorFloat-32. Afterwards the settings are as before.
+    """
+    parts = torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn
+    before = [part.fp32_precision for part in parts]
+    try:
+        for part in parts:
+            part.fp32_precision = "ieee"
+        yield
+    finally:
+        for part, value in zip(parts, before):
+            part.fp32_precision = value
+
+
+@contextmanager
 def left_as_found(parts: list[nn.Module], device: torch.device, budget: Budget) -> Iterator[None]:
     """Restore training flags, memory format, torch's generators settings; drop new gradients."""
     flags = {module: module.training for part in parts for module in part.modules()}
@@ -34,7 +51,7 @@ def left_as_found(parts: list[nn.Module], device: torch.device, budget: Budget) 
     if budget.channels_last:
         parts[0].to(memory_format=torch.channels_last)
     try:
-        with torch.random.fork_rng([device.index] if device.type == "cuda" else []):
+        with full_float32(), torch.random.fork_rng([device.index] if device.type == "cuda" else []):
             yield
     finally:
         cudnn.deterministic, cudnn.benchmark = settings

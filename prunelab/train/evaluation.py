@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 from prunelab import checks, meta, processes
 from prunelab.data import Split
 from prunelab.data.tensors import told
+from prunelab.train.as_found import full_float32
 from prunelab.train.fitting import check_device, check_logits, taking
 from prunelab.train.memory import keep_freed
 
@@ -34,6 +35,7 @@ class Evaluation:
     correct: Tensor = field(repr=False, compare=False)
 
 
+@full_float32()
 def evaluate(
     net: nn.Module, split: Split, *, batch: int | None = None, logits: str | int | None = None
 ) -> Evaluation:

@@ -2,6 +2,7 @@
 
 import itertools
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -204,6 +205,15 @@ def test_bits_are_from_1_to_8(bits):
     if bits is not None:
         with pytest.raises(ValueError, match="`input_bits` must be an integer from 1 to 8"):
             quantisation.DoReFaNet(input_bits=bits)
+
+
+@pytest.mark.parametrize("budget", [None, replace(ADAM, epochs=0.1)])
+def test_a_threshold_that_empties_a_layer_is_refused(budget):
+    net = deep()
+    said = r"^TernaryWeights: a weight must stay in every layer; .*delta=50\) leaves none in `3`$"
+    with pytest.raises(ValueError, match=said):
+        quantisation.TernaryWeights(budget, delta=50).quantise(net, DATA, progress=False)
+    assert not parametrize.is_parametrized(net[3])
 
 
 @pytest.mark.parametrize("delta", [-0.1, float("nan"), "x"])

@@ -2,8 +2,12 @@
 
 import pytest
 from helpers.real_data import some_photos
+from helpers.series import add_notebook
 
+from prunelab.study import papers
 from prunelab.study.runner import series
+from prunelab.study.runner.plan import plan
+from prunelab.study.study import Study
 
 
 @pytest.fixture
@@ -32,3 +36,17 @@ def root(tmp_path, monkeypatch):
     monkeypatch.setenv("PRUNELAB_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("PRUNELAB_RUNS", str(tmp_path / "runs"))
     return tmp_path
+
+
+@pytest.fixture
+def toy(project, monkeypatch):
+    """Plans a run of a paper that has these cases."""
+
+    def planned(cases, seeds, **options):
+        study = Study("toy", lambda preset: cases if preset == "quick" else ())
+        monkeypatch.setattr(papers, "study", {"toy": study}.__getitem__)
+        add_notebook(project, "01-toy")
+        more = {"SEEDS": list(seeds)}
+        return plan(root=project, device="cpu", parameters=more, **options)
+
+    return planned

@@ -6,8 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import suppress
-from dataclasses import replace
+from contextlib import nullcontext, suppress
 from types import SimpleNamespace
 
 import psutil
@@ -19,9 +18,11 @@ from helpers.series import add_notebook, wait_for
 from prunelab.methods import FilterNorm
 from prunelab.study import ledger, papers, rows
 from prunelab.study.networks import Network
-from prunelab.study.runner import clusters, fanout
+from prunelab.study.runner import fanout, worker
+from prunelab.study.runner.done import Done, told
+from prunelab.study.runner.estimates import span
 from prunelab.study.runner.plan import plan
-from prunelab.study.study import Case, Study
+from prunelab.study.study import Case
 from prunelab.study.tasks import Baseline, Count, Prune
 from prunelab.train import Budget
 
@@ -34,20 +35,6 @@ LINEAR = Network("lenet-300-100")
 MANY = [Case("all", f"number {n}", LINEAR, Echo(n)) for n in range(200)]
 QUICK = (Case("all", "counted", LINEAR, Count(None, (1, 28, 28))),)
 BROKEN = (Case("all", "broken", LINEAR, Count(None, (1, 3, 3))),)
-
-
-@pytest.fixture
-def toy(project, monkeypatch):
-    """Plans a run of a paper that has these cases."""
-
-    def planned(cases, seeds, **options):
-        study = Study("toy", lambda preset: cases if preset == "quick" else ())
-        monkeypatch.setattr(papers, "study", {"toy": study}.__getitem__)
-        add_notebook(project, "01-toy")
-        more = {"SEEDS": list(seeds)}
-        return plan(root=project, device="cpu", parameters=more, **options)
-
-    return planned
 
 
 def carried_out(checked):
@@ -171,6 +158,70 @@ def test_a_recipe_that_fails_is_told_of_and_stops_no_other(toy, capsys):
     assert [row["label"] for row in rows_of(checked)] == ["counted"]
 
 
+def test_a_worker_with_several_threads_ends_the_run_before_it_measures(toy, dask):
+    port = free_port()
+    address = f"tcp://127.0.0.1:{port}"
+    dask("scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
+    wide = ("--nworkers", 1, "--nthreads", 4, "--no-dashboard", "--death-timeout", 20)
+    dask("worker", address, *wide, "--name", "wide", folder="wide")
+    checked = toy((*SLOW, *QUICK), (0,), scheduler=address)
+    said = r"^run: worker wide must have one thread, .*; got 4: start it with --nthreads 1$"
+    with pytest.raises(ValueError, match=said):
+        carried_out(checked)
+    assert not [*checked.out.glob("ledger/*.jsonl")]
+
+
+def test_the_first_row_of_a_network_counts_its_training_and_so_does_the_table(toy, capsys):
+    checked = toy(SLOW, (0,), workers=1, scheduler="local")
+    first, second = sorted(carried_out(checked), key=lambda done: -done.training)
+    whole, half = sorted(rows_of(checked), key=lambda row: row["label"], reverse=True)
+    training = whole["values"]["training_seconds"]
+    assert whole["label"] == "whole" and whole["seconds"] == first.seconds > training > 0
+    assert first.training >= training and first.trainer == "local-1" and not second.training
+    assert half["seconds"] == second.seconds
+    busy = span(first.seconds + second.seconds)
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.split() == ["local-1", "2", "0", *busy.split(), "toy"]
+
+
+def test_the_table_tells_who_trained_and_who_measured():
+    recipe = SimpleNamespace(stem="toy")
+    found = [Done(recipe, "a", 75.0, trainer="b", training=70.0), Done(recipe, "a", 5.0)]
+    lines = told([*found, Done(recipe, error="no luck")]).splitlines()
+    assert [line.split() for line in lines] == [
+        ["worker", "recipes", "failed", "busy", "of"],
+        ["a", "2", "0", "10", "s", "toy"],
+        ["b", "0", "0", "70", "s", "toy"],
+        ["nowhere", "1", "1", "0", "s", "toy"],
+    ]
+    assert told([]) == ""
+
+
+def test_an_interruption_leaves_the_table(toy, monkeypatch, capsys):
+    checked = toy(QUICK, (0,), scheduler="tcp://127.0.0.1:9")
+
+    def through(plan, address, recipes, bar):
+        yield Done(recipes[0], "local-1", 3.0)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fanout, "_through", through)
+    with pytest.raises(KeyboardInterrupt):
+        carried_out(checked)
+    assert capsys.readouterr().out.splitlines()[-1].split()[:3] == ["local-1", "1", "0"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_worker_gives_the_memory_of_a_gpu_back_after_each_recipe(toy, monkeypatch, fails):
+    checked, freed = toy(BROKEN if fails else QUICK, (0,)), []
+    monkeypatch.setattr(worker, "_settle", lambda given: "one")
+    monkeypatch.setenv("PRUNELAB_RUNS", str(checked.out))
+    monkeypatch.setattr("torch.cuda.empty_cache", lambda: freed.append(1))
+    (recipe,) = fanout.wanted(checked, ["toy"]).values()
+    with pytest.raises((RuntimeError, ValueError)) if fails else nullcontext():
+        worker.measure(recipe, recipe.key, {}, None, False)
+    assert freed == [1]
+
+
 def test_without_a_scheduler_there_is_one_line(toy, monkeypatch):
     monkeypatch.setattr(fanout, "PATIENCE", 0.5)
     checked = toy(QUICK, (0,), scheduler="tcp://127.0.0.1:9")
@@ -200,14 +251,6 @@ def test_another_scheduler_is_refused(project, given):
         plan(root=project, device="cpu", scheduler=given)
 
 
-def test_where_slurm_is_missing_there_is_one_line(toy, monkeypatch):
-    monkeypatch.setattr(clusters, "which", lambda name: None)
-    checked = toy(QUICK, (0,), scheduler="slurm")
-    said = "^run: `--scheduler slurm` cannot start workers: FileNotFoundError: there is no `sbatch`"
-    with pytest.raises(OSError, match=said):
-        carried_out(checked)
-
-
 def test_a_scheduler_without_workers_ends_after_the_limit(toy, dask, capsys):
     port = free_port()
     dask("scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
@@ -215,50 +258,6 @@ def test_a_scheduler_without_workers_ends_after_the_limit(toy, dask, capsys):
     with pytest.raises(RuntimeError, match=r"^run: no worker for 1 s \(see --limit\)$"):
         carried_out(checked)
     assert "measuring 1 recipes when a worker is there" in capsys.readouterr().out
-
-
-def test_a_slurm_job_starts_one_worker_with_what_the_run_needs(toy, monkeypatch):
-    import dask
-
-    dask.config.refresh()
-    checked = toy(QUICK, (0,), scheduler="slurm", workers=20)
-    with dask.config.set({"jobqueue.slurm.queue": "gpu", "jobqueue.slurm.walltime": "08:00:00"}):
-        monkeypatch.setattr(clusters, "which", lambda name: name)
-        monkeypatch.setattr("dask_jobqueue.SLURMCluster.scale", lambda self, jobs: None)
-        with clusters.slurm(checked) as cluster:
-            script = cluster.job_script()
-    assert "#SBATCH -p gpu" in script and "#SBATCH -t 08:00:00" in script
-    assert f"export PRUNELAB_RUNS={checked.out}" in script
-    assert "distributed.cli.dask_worker" in script and "--nthreads 1" in script
-    assert "gres" not in script
-
-
-@pytest.mark.parametrize(("device", "gpus"), [("cpu", {}), ("cuda", {"nvidia.com/gpu": "1"})])
-def test_a_pod_gets_the_variables_but_no_folder_of_this_machine(toy, monkeypatch, device, gpus):
-    made = []
-    operator = SimpleNamespace(KubeCluster=lambda **options: made.append(options))
-    monkeypatch.setitem(sys.modules, "dask_kubernetes.operator", operator)
-    monkeypatch.setattr("prunelab.extras.need", lambda *names: None)
-    checked = replace(toy(QUICK, (0,), scheduler="kubernetes", workers=3), device=device)
-    clusters.kubernetes(checked)
-    ((options,),) = [made]
-    assert options["n_workers"] == 3 and options["env"] == {"PRUNELAB_DEVICE": device}
-    assert options.get("resources", {}).get("limits", {}) == gpus
-
-
-def test_a_worker_keeps_its_own_folders_and_follows_the_latest_run(monkeypatch, tmp_path):
-    monkeypatch.setattr(clusters, "AT_START", frozenset({"PRUNELAB_DATA"}))
-    monkeypatch.setattr(os, "environ", {"PRUNELAB_DATA": "its own"})
-    (tmp_path / "shared").mkdir()
-    shared = {"PRUNELAB_RUNS": str(tmp_path / "shared"), "PRUNELAB_DATA": str(tmp_path)}
-    clusters.settle(shared | {"PRUNELAB_WRITE": "1", "PRUNELAB_SINCE": "then"}, "scratch")
-    own = {k: v for k, v in os.environ.items() if k.startswith("PRUNELAB_")}
-    expected = shared | {"PRUNELAB_DATA": "its own", "PRUNELAB_WRITE": "1"}
-    assert own == expected | {"PRUNELAB_SINCE": "then"}
-    far = {"PRUNELAB_RUNS": str(tmp_path / "elsewhere"), "PRUNELAB_WRITE": "1"}
-    clusters.settle(far, "scratch")
-    own = {k: v for k, v in os.environ.items() if k.startswith("PRUNELAB_")}
-    assert own == {"PRUNELAB_DATA": "its own", "PRUNELAB_RUNS": "scratch"}
 
 
 def test_dates_follow_a_ledger_that_others_write(tmp_path):

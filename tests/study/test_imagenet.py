@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,9 +11,14 @@ from hypothesis import strategies as st
 
 from prunelab import data, models, processes
 from prunelab.cli import main
+from prunelab.methods import FilterNorm
 from prunelab.plots.training import hours
 from prunelab.study import imagenet, training_cost
+from prunelab.study.networks import Network
 from prunelab.study.recipes import plain
+from prunelab.study.scans import Scan
+from prunelab.study.study import Case
+from prunelab.study.tasks import Baseline, Prune, Scratch
 from prunelab.study.work import Work
 from prunelab.train import Budget
 
@@ -44,6 +50,28 @@ def test_a_recipe_costs_what_a_count_by_hand_gives():
     assert hours(before.flops / 1e18, 8, 100, 0.5) * 3600 * 8 * 100e12 * 0.5 == (
         pytest.approx(before.flops)
     )
+
+
+def test_small_data_is_counted_by_hand_too_and_a_shared_network_once():
+    net = Network("lenet-300-100", "mnist", Budget(epochs=2))
+    after = Budget(epochs=3)
+    cut = Prune(FilterNorm(0.5), after)
+    scan = Scan((0.1, 0.5), retrain=after)
+    tasks = (Baseline(), cut, Scratch(FilterNorm(0.5), after, "B"), scan)
+    recipes = [Case("all", "one", net, task, preset="paper").recipe("toy", 0) for task in tasks]
+    whole, half = 784 * 300 + 300 * 100 + 100 * 10, 784 * 150 + 150 * 50 + 50 * 10
+    image = 6 * 55_000
+    sums = [sum(one.flops for one in training_cost.trainings(recipe)) for recipe in recipes]
+    trained = image * whole * 2
+    assert sums == pytest.approx([
+        trained,
+        trained + image * half * 3,
+        trained + image * whole * 3,  # the same compute
+        trained + image * whole * 3 * 2 * 2,  # two layers at two ratios
+    ])  # fmt: skip
+    assert training_cost.total(recipes) == pytest.approx(sum(sums) - 3 * trained)
+    more = [replace(recipe, data="mnist+val") for recipe in recipes]
+    assert training_cost.total(more) == pytest.approx(training_cost.total(recipes) * 60 / 55)
 
 
 @pytest.mark.parametrize(
@@ -99,14 +127,27 @@ def test_the_table_shows_errors_of_rows_and_the_command_for_all_others(root):
 
 def test_what_a_recipe_costs_is_said_before_it_starts(root, monkeypatch, capsys):
     row = {"values": {"accuracy": 0.75}, "key": "k", "seconds": 9.4, "device": "cpu"}
+    row["device_name"] = "this"
     asked = []
-    monkeypatch.setattr(imagenet.ledger, "run", lambda *how: asked.append(how) or [row])
-    assert main(["imagenet", PRUNED]) == 0
-    assert asked == [(imagenet.recipes()[PRUNED], "missing")]
-    assert capsys.readouterr().out.splitlines() == [
-        f"{PRUNED}: 2.67 EFLOP of training, unless its row is there",
-        f"{PRUNED}: error 25.00%; row k, 9 s on cpu",
+
+    def run(*how):
+        asked.append(how)
+        return [row] if len(how) == 2 or known else []
+
+    monkeypatch.setattr(imagenet.ledger, "run", run)
+    known = False
+    assert main(["imagenet", PRUNED, "--device", "cpu"]) == 0
+    assert asked[-1] == (imagenet.recipes()[PRUNED], "missing")
+    cost, error, *table = capsys.readouterr().out.splitlines()
+    assert cost == f"{PRUNED}: 2.67 EFLOP of training on cpu: no row says how long"
+    assert error == f"{PRUNED}: error 25.00%; row k, 9 s on cpu"
+    assert [line.split() for line in table] == [
+        ["worker", "recipes", "failed", "busy", "of"],
+        ["this", "1", "0", "9", "s", "filter_norm"],
     ]
+    known = True
+    assert main(["imagenet", PRUNED, "--device", "cpu"]) == 0
+    assert capsys.readouterr().out.splitlines() == [error], "nothing is measured"
 
 
 def budgets(value):
@@ -141,7 +182,7 @@ def test_methods_of_table_3_run_on_photographs(name, root):
     net, images = models.build(recipe.model, 2), data.load(recipe.data)
     values = task.run(net, images, Work())
     assert values["widths"] == {"layer4.2.conv2": 256}
-    assert values["macs"] < training_cost._macs("resnet-50")
+    assert values["macs"] < training_cost._macs("resnet-50", (3, 224, 224), 1000)
 
 
 @pytest.mark.slow

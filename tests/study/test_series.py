@@ -13,9 +13,13 @@ import pytest
 from filelock import FileLock
 from helpers.series import SAY_PID, SLEEP, add_notebook, gone, run, wait_for
 
+from prunelab.study import ledger, papers
+from prunelab.study.networks import Network
 from prunelab.study.runner import fanout, series
 from prunelab.study.runner.notebook import DROPPED_TAGS, tags_of
 from prunelab.study.runner.plan import plan
+from prunelab.study.study import Case
+from prunelab.study.tasks import Count
 
 
 @pytest.fixture
@@ -178,6 +182,31 @@ def test_two_runs_do_not_share_a_folder(project, instant):
     with FileLock(out / "run.lock"), pytest.raises(OSError, match="run: another run writes to '"):
         run(project)
     assert [r.status for r in run(project)] == ["ok"]
+
+
+def test_one_worker_says_how_long_and_ends_with_a_table(toy, monkeypatch, capsys):
+    checked = toy((Case("all", "counted", Network("lenet-5"), Count(None, (1, 28, 28))),), (0,))
+    monkeypatch.setattr(papers, "stems", lambda: ("toy",))
+    for ends in (KeyboardInterrupt, None):
+
+        def execute(runner, book, ends=ends):
+            monkeypatch.setenv("PRUNELAB_RUNS", str(checked.out))
+            (part,) = papers.study("toy").recipes("quick", (0,)).values()
+            ledger.run(part, "missing" if ends else True, progress=False)
+            if ends:
+                raise ends
+            return series.Result(book.name, "ok", 1.0)
+
+        monkeypatch.setattr(series._Runner, "_execute", execute)
+        if ends:
+            with pytest.raises(ends):
+                series.carry_out(checked, progress=False)
+            first, *_, table = capsys.readouterr().out.splitlines()
+            assert first == "measuring 1 recipes on 1 worker: no row says how long"
+            assert table.split()[:4] == ["notebooks,", "cpu", "1", "0"]
+        else:
+            series.carry_out(checked, progress=False)
+            assert "notebooks," not in capsys.readouterr().out, "nothing was missing"
 
 
 def test_the_time_of_a_notebook_counts_what_workers_measured_for_it(project, monkeypatch):

@@ -17,6 +17,7 @@ from prunelab.sensitivity.scanning.passes import Judged, Sweep, forward, judge, 
 from prunelab.sensitivity.scanning.program import Program
 from prunelab.sensitivity.scanning.store import Store
 from prunelab.train import Evaluation
+from prunelab.train.as_found import full_float32
 from prunelab.train.evaluation import check_logits
 
 WHOLE = "whole"
@@ -106,6 +107,7 @@ def _batch(bench: Bench, rows: Tensor, update: Update) -> Answers:
 
 
 @torch.inference_mode()
+@full_float32()
 def compute(
     bench: Bench, sweeps: list[Sweep], rows: Tensor, known: Answers, update: Update
 ) -> None:

@@ -24,12 +24,14 @@ from prunelab.sensitivity.scanning.program import Program
 from prunelab.sensitivity.scanning.spread import Away, Workers, check_workers, executor, spread
 from prunelab.sensitivity.scanning.store import Store
 from prunelab.train import Evaluation
+from prunelab.train.as_found import full_float32
 
 COLUMNS = "group ratio kept correct accuracy low high loss params macs".split()
 
 Progress = bool | Callable[[float], None]
 
 
+@full_float32()
 def scan(
     net: nn.Module,
     split: Split,

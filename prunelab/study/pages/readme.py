@@ -1,4 +1,4 @@
-"""Fills in the tables of README.md and docs/results.md: `python -m prunelab.study.pages.readme`."""
+"""Fills in tables of README.md and pages in docs: `python -m prunelab.study.pages.readme`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from functools import cache
 
 import pandas as pd
 
-from prunelab.study import citing, claims
+from prunelab.study import citing, claims, training_cost
 from prunelab.study.ledger import COMMITTED, PROJECT, read
 from prunelab.study.papers import recursive_bayesian, study
 from prunelab.study.results import Results
 
-PAGES = (PROJECT / "README.md", PROJECT / "docs" / "results.md")
+PAGES = tuple(PROJECT / page for page in ("README.md", "docs/results.md", "docs/scale.md"))
 BLOCK = re.compile(r"(<!-- results ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 # The results in brief: stem, table, row, columns; then how the README names them.
@@ -47,7 +47,7 @@ def filled(text: str) -> str:
     """The text with every block from `<!-- results NAME -->` to `<!-- end -->` made anew.
 
     NAME is a paper's stem, for its main tables; `in brief`, for one line from each paper; or
-    `claims`, for how many printed numbers were met.
+    `claims`, for how many printed numbers were met; or `training`, for what the trainings cost.
     """
     return BLOCK.sub(lambda m: m[1] + results(m[2]) + m[3], text)
 
@@ -61,6 +61,8 @@ def results(name: str) -> str:
     if name == "claims":
         found = (claims.of(one, committed(one.stem)).values() for one in claims.papers())
         return markdown(citing.summary(one for own in found for one in own)) + "\n"
+    if name == "training":
+        return markdown(training_cost.goal()) + "\n"
     begin = tuple(study(name).said.readme)
     shown = {title: table for title, table in tables(name).items() if title.startswith(begin)}
     return "\n".join(f"**{title}**\n\n{markdown(table)}\n" for title, table in shown.items())

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -17,6 +18,24 @@ from prunelab.study.runner.plan import SCHEDULERS, SeriesPlan, gpus
 FOLDERS = "PRUNELAB_RUNS", "PRUNELAB_DATA"  # a machine may have its own
 PASSED = (*FOLDERS, "PRUNELAB_DEVICE", "PRUNELAB_SINCE", "PRUNELAB_WRITE")
 AT_START = frozenset(os.environ)
+CLOSING = 10  # seconds that a cluster has to take back what it began
+
+
+class ThreadsError(ValueError):
+    """A worker has several threads."""
+
+
+def check_alone(name: object, threads: int) -> None:
+    """Refuse a worker that measures several recipes at once. Errors: ThreadsError.
+
+    Its threads would share torch's generators and the variables of a run, and the rows would be
+    wrong without a word.
+    """
+    if threads > 1:
+        raise ThreadsError(
+            f"run: worker {name} must have one thread, as seeds belong to a process; got {threads}:"
+            " start it with --nthreads 1"
+        )
 
 
 @contextmanager
@@ -69,32 +88,62 @@ def slurm(plan: SeriesPlan) -> Any:
     extras.need("run: `--scheduler slurm`", "cluster", "dask_jobqueue")
     if which("sbatch") is None:
         raise FileNotFoundError("there is no `sbatch` on this machine")
-    import dask
     from dask_jobqueue import SLURMCluster
 
-    settings = dask.config.get("jobqueue.slurm")
-    usual: dict[str, Any] = {"cores": 1, "memory": "8GB", "processes": 1}
-    chosen = {name: settings.get(name) or value for name, value in usual.items()}
-    exports = [f"export {name}={value}" for name, value in passed(plan).items()]
-    chosen["job_script_prologue"] = [*(settings.get("job-script-prologue") or []), *exports]
-    if plan.device == "cuda":
-        extra = settings.get("job-extra-directives") or []
-        named = any("gres" in line or "gpu" in line for line in extra)
-        chosen["job_extra_directives"] = [*extra, *([] if named else ["--gres=gpu:1"])]
-    free = {"dashboard_address": ":0"}  # several runs may share a machine
-    cluster = SLURMCluster(name="prunelab", scheduler_options=free, **chosen)
-    cluster.scale(jobs=plan.workers)
+    # Several runs may share a machine.
+    free = {"dashboard_address": ":0"}
+    return kept(SLURMCluster(name="prunelab", scheduler_options=free, **_job(plan)), plan.workers)
+
+
+def kept(cluster: Any, jobs: int) -> Any:
+    """A dask-jobqueue cluster that starts another job for each that ends before the run does."""
+    cluster.adapt(minimum_jobs=jobs, maximum_jobs=jobs)
     return cluster
+
+
+def _job(plan: SeriesPlan) -> dict[str, Any]:
+    """Options of a job. Its cores are for torch, not for threads of Dask."""
+    import dask
+
+    settings = dask.config.get("jobqueue.slurm")
+    cores = settings.get("job-cpu") or settings.get("cores") or 1
+    many = settings.get("processes") or 1
+    given = {"OMP_NUM_THREADS": str(max(1, cores // many))} | passed(plan)
+    exports = [f"export {name}={shlex.quote(value)}" for name, value in given.items()]
+    before, extra = (
+        settings.get(f"job-{n}") or [] for n in ("script-prologue", "extra-directives")
+    )
+    if plan.device == "cuda" and not any("gres" in line or "gpu" in line for line in extra):
+        extra = [*extra, "--gres=gpu:1"]
+    return {
+        "job_cpu": cores,
+        "cores": many,  # one thread a worker, see `check_alone`
+        "processes": many,
+        "memory": settings.get("memory") or "8GB",
+        "job_script_prologue": [*before, *exports],
+        "job_extra_directives": extra,
+    }
 
 
 def kubernetes(plan: SeriesPlan) -> Any:
     """`plan.workers` pods; the image, in which prunelab is installed: kubernetes.yaml of Dask."""
     extras.need("run: `--scheduler kubernetes`", "cluster", "dask_kubernetes")
+    import dask
     from dask_kubernetes.operator import KubeCluster
 
     env = {name: value for name, value in passed(plan).items() if name not in FOLDERS}
     resources = {"resources": {"limits": {"nvidia.com/gpu": "1"}}} if plan.device == "cuda" else {}
-    return KubeCluster(name="prunelab", n_workers=plan.workers, env=env, **resources)
+    command = dask.config.get("kubernetes.worker-command", "dask-worker")
+    command = [*(shlex.split(command) if isinstance(command, str) else command), "--nthreads", "1"]
+    options = {"n_workers": plan.workers, "env": env, "worker_command": command, **resources}
+    try:
+        return KubeCluster(name="prunelab", **options)
+    except BaseException:
+        for begun in [*KubeCluster._instances]:  # else Dask closes it when Python ends, aloud
+            with suppress(Exception):
+                begun.close(timeout=CLOSING)
+        KubeCluster._instances.clear()
+        raise
 
 
 STARTED: Mapping[str, Callable[[SeriesPlan], Any]] = dict(

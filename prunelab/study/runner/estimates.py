@@ -14,17 +14,18 @@ from prunelab.study.recipes import Recipe, plain
 
 
 class Estimates:
-    """Seconds that recipes took, here and in the committed ledger.
+    """Seconds that recipes took on a kind of device, here and in the committed ledger.
 
     A recipe takes what its own row says; without one, the median of the rows with the same task,
     network and preset, whatever their strength or seed. Another machine may be slower.
 
     Args:
         folder: the ledger of the run.
+        device: cpu or cuda; rows of the other say nothing.
     """
 
-    def __init__(self, folder: Path):
-        self._folder = folder
+    def __init__(self, folder: Path, device: str):
+        self._folder, self.device = folder, device
         self._known: dict[str, tuple[dict[str, float], dict[str, list[float]]]] = {}
 
     def seconds(self, recipe: Recipe) -> float | None:
@@ -39,10 +40,16 @@ class Estimates:
         exact, alike = {}, defaultdict(list)
         for folder in (ledger.COMMITTED, self._folder):
             for row in rows.read(folder / f"{stem}.jsonl"):
-                if checks.is_number(seconds := row.get("seconds")):
-                    exact[row["key"]] = seconds
-                    alike[_sort(row["recipe"])].append(seconds)
+                if row["device"] == self.device and checks.is_number(row.get("seconds")):
+                    exact[row["key"]] = taken = _taken(row)
+                    alike[_sort(row["recipe"])].append(taken)
         return exact, alike
+
+
+def _taken(row: Mapping[str, Any]) -> float:
+    """Seconds of a row with its training, which may have been over before it was measured."""
+    training = row["values"].get("training_seconds", 0.0)
+    return row["seconds"] + (training if training > row["seconds"] else 0.0)
 
 
 def _sort(recipe: Mapping[str, Any]) -> str:
@@ -55,17 +62,18 @@ def _sort(recipe: Mapping[str, Any]) -> str:
 
 
 def said(seconds: Iterable[float | None], workers: int) -> str:
-    """How long all of it takes, as "on 2 workers: about 12 min; 3 of 40 unknown"."""
+    """How long all of it takes, as "on 2 workers: at least 12 min; 3 of 40 unknown"."""
     found = [*seconds]
     known = [one for one in found if one is not None]
     if not workers:
         return "when a worker is there"
     words = f"on {workers} worker{'s' * (workers > 1)}"
-    if known:
-        words += f": about {span(max(sum(known) / workers, *known))}"
-        unknown = len(found) - len(known)
-        words += f"; {unknown} of {len(found)} unknown" if unknown else ""
-    return words
+    if not known:
+        return words + (": no row says how long" if found else "")
+    unknown, time = len(found) - len(known), span(max(sum(known) / workers, *known))
+    if unknown:  # often the long ones
+        return f"{words}: at least {time}; {unknown} of {len(found)} unknown"
+    return f"{words}: about {time}"
 
 
 def span(seconds: float) -> str:

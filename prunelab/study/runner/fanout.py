@@ -11,19 +11,17 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
 from tqdm import tqdm
 
-from prunelab import paths
 from prunelab.study import ledger, papers, rows
 from prunelab.study.recipes import Recipe
-from prunelab.study.runner import clusters
-from prunelab.study.runner.estimates import Estimates, said, span
+from prunelab.study.runner import clusters, worker
+from prunelab.study.runner.done import Done, told
+from prunelab.study.runner.estimates import Estimates, said
 from prunelab.study.runner.execution import one_line
 from prunelab.study.runner.plan import SCHEDULERS, SeriesPlan, shown
 
@@ -33,16 +31,6 @@ if TYPE_CHECKING:
 PATIENCE = 60.0  # seconds that a run waits for a scheduler, at first and when it is gone
 GONE = ("cancelled", "lost")  # states of a future whose scheduler is no longer there
 LOOK = 0.2  # seconds between two looks at what is done
-
-
-@dataclass(frozen=True)
-class Done:
-    """What became of a recipe: who measured it and how long that took, or the error."""
-
-    recipe: Recipe
-    worker: str = ""
-    seconds: float = 0.0
-    error: str | None = None
 
 
 def carry_out(
@@ -62,21 +50,25 @@ def carry_out(
         OSError: there is no scheduler, for a minute; or a row cannot be written.
         RuntimeError: for `plan.limit` seconds there was no worker, or no sign of life of local
             ones.
+        ValueError: a worker has several threads.
     """
     waiting = dict(recipes)
     if not waiting:
         return []
     found: list[Done] = []
     bar = tqdm(total=len(waiting), unit="recipe", **shown(progress))
-    with bar, clusters.scheduler(plan) as address:
-        while waiting:
-            with suppress(_Lost):  # perhaps it is started again
-                for done in _through(plan, address, [*waiting.values()], bar):
-                    found.append(done)
-                    del waiting[done.recipe.key]
-                    if done.error:
-                        bar.write(f"{done.recipe.label}: {done.error}", file=sys.stdout)
-    print(told(found), flush=True)
+    try:
+        with bar, clusters.scheduler(plan) as address:
+            while waiting:
+                with suppress(_Lost):  # perhaps it is started again
+                    for done in _through(plan, address, [*waiting.values()], bar):
+                        found.append(done)
+                        del waiting[done.recipe.key]
+                        if done.error:
+                            bar.write(f"{done.recipe.label}: {done.error}", file=sys.stdout)
+    finally:  # an interruption is how a session usually ends
+        if found:
+            print(told(found), flush=True)
     return found
 
 
@@ -84,7 +76,7 @@ def wanted(plan: SeriesPlan, stems: Iterable[str]) -> dict[str, Recipe]:
     """Key -> recipe of all that these papers ask for and that has no row of this run yet."""
     preset, seeds = plan.parameters["PRESET"], plan.parameters["SEEDS"]
     found: dict[str, Recipe] = {}
-    known = rows.Dates(_folder(plan))
+    known = rows.Dates(folder(plan))
     for stem in stems:
         dates = known.of(stem)
         for part in papers.study(stem).recipes(preset, seeds).values():
@@ -92,19 +84,8 @@ def wanted(plan: SeriesPlan, stems: Iterable[str]) -> dict[str, Recipe]:
     return found
 
 
-def told(found: Iterable[Done]) -> str:
-    """What ran where and how long: a line a worker, as a table."""
-    frame = pd.DataFrame(
-        [(d.worker or "nowhere", d.seconds, bool(d.error)) for d in found],
-        columns=["worker", "seconds", "failed"],
-    )
-    by = frame.groupby("worker").agg(
-        recipes=("seconds", "size"), failed=("failed", "sum"), busy=("seconds", "sum")
-    )
-    return by.assign(busy=by.busy.map(span)).reset_index().to_string(index=False)
-
-
-def _folder(plan: SeriesPlan) -> Path:
+def folder(plan: SeriesPlan) -> Path:
+    """The ledger of a run."""
     return ledger.COMMITTED if plan.write else plan.out / "ledger"
 
 
@@ -116,8 +97,8 @@ def _through(plan: SeriesPlan, address: str, recipes: list[Recipe], bar: tqdm) -
     """Measure recipes on the workers of a scheduler; each is told of as it comes. Errors: _Lost."""
     from distributed import Client
 
-    given, folder = clusters.passed(plan), _folder(plan)
-    guess, known = Estimates(folder), rows.Dates(folder)
+    given, known = clusters.passed(plan), rows.Dates(folder(plan))
+    guess = Estimates(folder(plan), plan.device)
     try:
         client = Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:
@@ -146,11 +127,14 @@ def _submitted(
     networks: dict[str, Future] = {}
     futures = {}
     for recipe in recipes:
-        name = recipe.trained_key
+        name, first = recipe.trained_key, False
         if recipe.budget is not None and name not in networks:
-            networks[name] = client.submit(train, recipe, given, key=f"train-{name}-{client.id}")
-        more = (recipe, recipe.key, given, networks.get(name))
-        futures[client.submit(measure, *more, key=f"{recipe.key}-{client.id}")] = recipe
+            networks[name] = client.submit(
+                worker.train, recipe, given, key=f"train-{name}-{client.id}"
+            )
+            first = True
+        more = (recipe, recipe.key, given, networks.get(name), first)
+        futures[client.submit(worker.measure, *more, key=f"{recipe.key}-{client.id}")] = recipe
     return futures
 
 
@@ -184,42 +168,18 @@ def _workers(client: Client) -> int:
 
 
 def _taken(known: rows.Dates, recipe: Recipe, future: Future) -> Done:
-    """What became of a recipe; its row is in the ledger of the run. Errors: _Lost, OSError."""
+    """What became of a recipe; its row is in the ledger of the run.
+
+    Errors: _Lost, OSError; ValueError, a worker has several threads.
+    """
     if future.status == "error":
         error = future.exception()
+        if isinstance(error, clusters.ThreadsError):  # nothing of it is right
+            raise error
         return Done(recipe, error=one_line(f"{type(error).__name__}: {error}"))
     try:
-        row, worker = future.result(timeout=PATIENCE)
+        row, name, *before = future.result(timeout=PATIENCE)
     except (OSError, CancelledError):
         raise _Lost from None
     known.add(row)
-    return Done(recipe, worker, row["seconds"])
-
-
-def train(recipe: Recipe, given: Mapping[str, str]) -> dict[str, bytes]:
-    """In a worker: the recipe's trained network, as files by name, for machines without them."""
-    _settle(given)
-    return {path.name: path.read_bytes() for path in ledger.prepare(recipe)}
-
-
-def measure(
-    recipe: Recipe, key: str, given: Mapping[str, str], network: Mapping[str, bytes] | None
-) -> tuple[dict, str]:
-    """In a worker: the row of a recipe, which is in the worker's ledger too, and its name."""
-    worker = _settle(given)
-    if recipe.key != key:
-        raise ValueError(f"worker {worker} has another version of prunelab")
-    for name, content in (network or {}).items():
-        path = paths.runs() / "checkpoints" / name
-        if not path.is_file():
-            with paths.whole(path, "run") as partial:
-                partial.write_bytes(content)
-    (row,) = ledger.run(recipe, bool(paths.refresh_began()) or "missing", progress=False)
-    return row, worker
-
-
-def _settle(given: Mapping[str, str]) -> str:
-    from distributed import get_worker
-
-    clusters.settle(given, get_worker().local_directory)
-    return str(get_worker().name)
+    return Done(recipe, name, row["seconds"], None, *before)

@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from prunelab import paths
 from prunelab.study import papers
+from prunelab.study.recipes import Recipe
 from prunelab.study.runner.committed import committed
 from prunelab.study.runner.execution import Execution
 from prunelab.study.runner.notebook import Notebook
@@ -67,6 +68,7 @@ class _Runner:
         for gpu in gpus(plan):
             self.gpus.put(gpu)
         self.measured: Counter[str] = Counter()  # paper -> seconds that workers took for its rows
+        self.wanted: dict[str, Recipe] = {}  # what notebooks measure themselves
         self.done = 0  # cells of finished notebooks
         self.width = max((len(book.name) for book in plan.notebooks), default=0)
 
@@ -97,21 +99,38 @@ class _Runner:
         finally:
             pool.shutdown()
             self.bar.close()
+            self._tell()
         results = [futures[book].result() for book in self.plan.notebooks]
         if self.plan.since and all(result.status == "ok" for result in results):
             refreshing(self.plan.out).unlink(missing_ok=True)
         return results
 
     def _measure(self) -> None:
-        """Have the recipes of the notebooks measured that are not finished."""
+        """Have the recipes of the notebooks measured that are not finished, or say how many."""
         stems = [book.stem for book in self.plan.notebooks if not self._done_before(book)]
         stems = [stem for stem in stems if stem in papers.stems()]
-        if self.plan.scheduler and stems:
-            from prunelab.study.runner import fanout  # slow to import
+        if not stems:
+            return
+        from prunelab.study.runner import estimates, fanout  # slow to import
 
-            wanted = fanout.wanted(self.plan, stems)
+        wanted = fanout.wanted(self.plan, stems)
+        if self.plan.scheduler:
             for done in fanout.carry_out(self.plan, wanted, progress=self.progress):
                 self.measured[done.recipe.stem] += done.seconds
+        elif wanted:
+            self.wanted = wanted
+            guess = estimates.Estimates(fanout.folder(self.plan), self.plan.device)
+            seconds = [guess.seconds(recipe) for recipe in wanted.values()]
+            print(f"measuring {len(wanted)} recipes {estimates.said(seconds, 1)}", flush=True)
+
+    def _tell(self) -> None:
+        """The table of what notebooks measured, also after an interruption."""
+        if self.wanted:
+            from prunelab.study.runner import done, fanout
+
+            folder = fanout.folder(self.plan)
+            table = done.told(done.among(folder, self.wanted, self.plan.since))
+            print(table, end="\n" if table else "", flush=True)
 
     def _look(self) -> None:
         for execution in list(self.running):
