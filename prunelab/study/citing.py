@@ -75,7 +75,7 @@ def measured(name: str, seed: int | None, refresh: bool) -> Iterator[str]:
 
 def cost(recipes: Sequence[Recipe]) -> str:
     """What measuring takes, by rows of the same kind; without any, by the epochs of training."""
-    known = Estimates(ledger.folder())
+    known = Estimates(ledger.folder(), ledger.device())
     seconds = {recipe.key: known.seconds(recipe) for recipe in recipes}
     unknown = [recipe for recipe in recipes if seconds[recipe.key] is None]
     said = [f"{len(recipes)} measurement{'s' * (len(recipes) > 1)}"]

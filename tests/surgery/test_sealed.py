@@ -221,6 +221,7 @@ NETWORKS = {
     "0da18de7a406": "lenet-300-100",
     "f0bb965c446e": "preresnet-20",
     "2749c598d445": "preresnet-20",
+    "db6bb6ba33cd": "preresnet-20",
 }
 
 

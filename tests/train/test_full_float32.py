@@ -71,3 +71,14 @@ def test_an_error_leaves_the_settings_as_they_were():
         raise KeyError
     assert settings() == before
     assert isinstance(torch.backends.cudnn.allow_tf32, bool), "the older names can still be read"
+
+
+def test_threads_that_overlap_leave_the_settings_as_they_were():
+    before, first, second = settings(), full_float32(), full_float32()
+    first.__enter__()
+    second.__enter__()  # as a thread that begins while another one measures
+    first.__exit__(None, None, None)
+    assert settings() == ["ieee"] * 3, "the second still measures"
+    second.__exit__(None, None, None)
+    assert settings() == before
+    assert isinstance(torch.backends.cudnn.allow_tf32, bool)
