@@ -1,6 +1,7 @@
 """RBP's arms: how their strengths are chosen, and how they are compared."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -199,14 +200,16 @@ def test_where_the_error_does_not_fall_with_size_nothing_is_compared_at_equal_er
 def test_the_findings_follow_from_the_rows():
     small = [*fresh(((60, 50, 40), 2.0), ((90, 80, 71), 2.0))]
     lines = list(paired(STUDY.results(small), "paper"))
-    (first, last) = findings(lines)
+    reverse, first, throughout, last = findings(lines)
+    assert reverse == "LeNet-300-100, RBP beside *reverse*: not measured."
+    assert throughout == "LeNet-300-100, RBP beside *throughout*: not measured."
     assert first.startswith("LeNet-300-100, RBP beside *at once*: at the strengths of the rule -")
     assert "of the weights (proved)" in first and "of test error (not proved)" in first
     assert last.startswith("Proved both at the strengths of the rule and at equal error: RBP")
     open_ended = [one for one in small if one["label"] != "at once, beta 40"]
-    (first, *_) = findings(paired(STUDY.results(open_ended), "paper"))
+    (_, first, *_) = findings(paired(STUDY.results(open_ended), "paper"))
     assert "no verdict, limited by the list: at once" in first
-    (alone, *_) = findings(paired(STUDY.results([o for o in small if o["seed"] < 3]), "paper"))
+    (_, alone, *_) = findings(paired(STUDY.results([o for o in small if o["seed"] < 3]), "paper"))
     assert "one seed decides nothing" in alone
     assert findings(paired(STUDY.results([]), "paper")) == []
 
@@ -229,3 +232,9 @@ def test_the_readme_says_what_is_measured_at_equal_error():
     found = in_brief(STUDY.results(COMMITTED))
     assert "LeNet-300-100: " in found["measured here"] and " / " in found["measured here"]
     assert found["verdict"].endswith("differences proved")
+
+
+def test_an_arm_that_is_not_measured_keeps_its_place_in_the_readme():
+    rows = frontier("forward", 1.0) + frontier("throughout", 2.0)
+    told = in_brief(STUDY.results(rows))["measured here"]
+    assert re.fullmatch(r"LeNet-300-100: not measured / [\d.]+ \([\d.]+ to [\d.]+\)", told)

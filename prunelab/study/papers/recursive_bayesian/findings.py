@@ -42,16 +42,23 @@ def factor(values: Sequence[float]) -> str:
 
 
 def findings(lines: Iterable[Line]) -> list[str]:
-    """Of `paired` lines, a sentence each, and one that says what both comparisons prove."""
-    measured = [line for line in lines if line.printed.values[ERROR]]
-    return [_at_strengths(line) + _at_equal_error(line) for line in measured] + _in_both(measured)
+    """Of `paired` lines, a sentence each, and one that says what both comparisons prove.
+
+    A network of which nothing is measured has none.
+    """
+    lines = [*lines]
+    begun = {line.case.model for line in lines if line.printed.values[ERROR]}
+    told = [line for line in lines if line.case.model in begun]
+    return [_at_strengths(line) + _at_equal_error(line) for line in told] + _in_both(told)
 
 
 def _at_strengths(line: Line) -> str:
     text = f"{NETWORKS[line.case.model]}, RBP beside *{line.note}*: "
+    values = line.printed.values
+    if not values[ERROR]:
+        return text + NOT_MEASURED
     if line.printed.limits:
         return f"{text}at the strengths of the rule no verdict, {limited(line.printed.limits)}"
-    values = line.printed.values
     if len(values[ERROR]) < 2:
         return text + ONE_SEED
     told = {name: "{:+.2f} ± {:.2f}".format(*m.interval(values[name])) for name in (WEIGHTS, ERROR)}
@@ -89,15 +96,19 @@ def _in_both(lines: Sequence[Line]) -> list[str]:
 
 def in_brief(results: Results, preset: str = "paper") -> dict[str, str]:
     """For the README: RBP's weights at equal test error, beside all layers `RIVALS`."""
-    found: dict[str, list[Line]] = {}
+    found: dict[str, dict[str, Line]] = {}
     for line in paired(results, preset):
         if line.note in RIVALS and len(line.printed.values[EQUAL]) > 1:
-            found.setdefault(NETWORKS[line.case.model], []).append(line)
+            found.setdefault(NETWORKS[line.case.model], {})[line.note] = line
     told = "; ".join(
-        f"{name}: {' / '.join(factor(line.printed.values[EQUAL]) for line in lines)}"
+        f"{name}: {' / '.join(_brief(lines.get(rival)) for rival in RIVALS)}"
         for name, lines in found.items()
     )
-    proved = [bool(sign(line, EQUAL)) for lines in found.values() for line in lines]
+    proved = [bool(sign(line, EQUAL)) for lines in found.values() for line in lines.values()]
     verdict = f"{sum(proved)} of {len(proved)} differences proved"
     measured = {"measured here": told, "verdict": verdict} if found else {}
     return {"printed": DASH, "measured here": NOT_MEASURED, "verdict": NOT_MEASURED} | measured
+
+
+def _brief(line: Line | None) -> str:
+    return factor(line.printed.values[EQUAL]) if line else NOT_MEASURED
